@@ -1,0 +1,49 @@
+# Two commands matter: `make demo` and `make test`. Each does all its own set-up; a second run of it takes seconds.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FOLDERS := emotiw lbp_mapping prototxt data_prep engine train evaluate
+SOURCES := $(shell find $(FOLDERS) -type f -not -name '*.pyc') setup.py README.md
+
+.PHONY: demo test test-all lint types install caffe clean
+.DELETE_ON_ERROR:
+
+demo: caffe
+	$(BIN)/emotiw demo -o demo
+
+test: lint types caffe
+	$(BIN)/pytest -m "not slow and not gpu"
+
+test-all: lint types caffe
+	$(BIN)/pytest -m "not gpu"
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+caffe: $(VENV)/installed
+	$(BIN)/emotiw caffe install
+
+install: $(VENV)/installed
+
+# The package is tested as it is shipped: installed from a wheel, anew whenever a file of it changes.
+$(VENV)/installed: $(VENV)/locked $(SOURCES)
+	rm -rf build
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	rm -rf build
+	touch $@
+
+$(VENV)/locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "emotiw needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

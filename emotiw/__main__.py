@@ -1,0 +1,84 @@
+"""The command `emotiw VERB ...`."""
+
+import argparse
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+from emotiw.errors import EmotiwError
+from emotiw.verbs import VERBS
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line on standard error; exit with 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> Parser:
+    """Return the parser of the whole command line."""
+    parser = Parser(
+        prog="emotiw",
+        description="Levi & Hassner, Emotion Recognition in the Wild via Convolutional Neural Networks and "
+        "Mapped Binary Patterns (ICMI 2015), redone on the real Caffe: face images in, the paper's accuracy "
+        "table out.",
+        epilog="`emotiw VERB --help` tells more. A first look: `emotiw map FACE.png --figure`. Everything at "
+        "once, on drawn faces: `emotiw demo`.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and stop")
+    verbs = parser.add_subparsers(metavar="VERB", title="verbs", parser_class=Parser)
+    for name in VERBS:
+        module = import_module(f"emotiw.verbs.{name}")
+        summary, _, details = (module.__doc__ or "").partition("\n")
+        verb = verbs.add_parser(
+            name,
+            help=summary[0].lower() + summary[1:].rstrip("."),
+            description=summary + details,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(verb)
+        verb.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+        verb.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line.
+
+    Returns
+    -------
+    int
+        0; 1 where data or environment are not as needed; 2 for a usage error; 130 after Ctrl-C.
+    """
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.version:
+        from emotiw import __version__
+
+        print(f"emotiw {__version__}")
+        return 0
+    if not hasattr(args, "run"):
+        parser.error("which verb?")
+    try:
+        args.run(args)
+    except KeyboardInterrupt:
+        print("emotiw: interrupted", file=sys.stderr)
+        return 130
+    except (EmotiwError, OSError) as error:
+        if args.debug:
+            raise
+        print(f"emotiw: {_line(error)}", file=sys.stderr)
+        return error.status if isinstance(error, EmotiwError) else 1
+    return 0
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""Outputs that are either whole or absent."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from emotiw.errors import EmotiwError
+
+
+def refuse_overwrite(path: Path, force: bool) -> None:
+    """Raise `EmotiwError` where `path` exists and `--force` was not given."""
+    if path.exists() and not force:
+        raise EmotiwError(f"{path} exists already: give --force to replace it, or name another output")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; rename it to `path` when the block ends well.
+
+    The block writes a file (or a folder) under the yielded name. Where it raises, what it left is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    remove(temporary)
+    try:
+        yield temporary
+        if path.is_dir():
+            remove(path)
+        temporary.replace(path)
+    finally:
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, or nothing."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` (UTF-8) whole or not at all."""
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,6 @@
+"""The verbs of the command, one small module each: `add_arguments(parser)` and `run(args)`.
+
+Their first docstring line is their help. They import what is heavy only inside `run`.
+"""
+
+VERBS: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""The real Caffe, as a separate process."""

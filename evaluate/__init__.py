@@ -1,0 +1,1 @@
+"""Scores, ensemble weights, the results table beside the published one, plots."""

@@ -1,0 +1,64 @@
+"""Build emotiw: the folders of the checkout are the sub-packages of one import root."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+FOLDERS = {
+    "emotiw": "emotiw",
+    "emotiw.verbs": "emotiw/verbs",
+    "emotiw.lbp_mapping": "lbp_mapping",
+    "emotiw.prototxt": "prototxt",
+    "emotiw.data_prep": "data_prep",
+    "emotiw.engine": "engine",
+    "emotiw.engine.caffe": "engine/caffe",
+    "emotiw.train": "train",
+    "emotiw.evaluate": "evaluate",
+}
+
+setup(
+    name="emotiw",
+    version="0.1.0",
+    description="Levi & Hassner (ICMI 2015), redone on Caffe: mapped binary patterns and CNNs for emotions",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="BSD-2-Clause",
+    python_requires=">=3.11",
+    packages=list(FOLDERS),
+    package_dir=FOLDERS,
+    package_data={
+        "emotiw": ["py.typed"],
+        "emotiw.lbp_mapping": ["*.csv"],
+        "emotiw.prototxt": ["*.csv", "*/*.prototxt", "*/*.md"],
+        "emotiw.engine.caffe": ["*.lock", "run"],
+        "emotiw.train": ["*.csv"],
+        "emotiw.evaluate": ["*.csv", "*.html"],
+    },
+    install_requires=[
+        "numpy>=1.26,<3",
+        "scipy>=1.11,<2",
+        "scikit-learn>=1.4,<2",
+        "pot>=0.9.4,<1",  # the oracle of the distances: `emotiw map --derive` checks against it
+        "opencv-python-headless>=4.8,<5",  # 5.0 dropped Caffe's reader and the cascades
+        "protobuf>=4.25,<8",
+        "lmdb>=1.4,<4",
+        "matplotlib>=3.8,<4",
+        "jinja2>=3.1,<4",
+        "tabulate>=0.9,<1",
+        "tqdm>=4.66,<5",
+    ],
+    extras_require={
+        "test": [
+            "mypy>=1.10",
+            "pytest>=8",
+            "ruff>=0.6",
+            "scikit-image>=0.22",
+            "setuptools>=65",
+            "types-protobuf",
+            "types-tabulate",
+            "types-tqdm",
+            "wheel",
+        ],
+    },
+    entry_points={"console_scripts": ["emotiw = emotiw.__main__:main"]},
+)

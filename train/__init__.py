@@ -1,0 +1,1 @@
+"""The experiments (one row = net x representation): pre-train, fine-tune, resume."""
