@@ -1,0 +1,67 @@
+"""Arrays in Caffe's blobs: means and weights."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.errors import EmotiwError
+
+from .messages import BlobProto, NetParameter, read_binary, write_binary
+
+Blob = NDArray[np.float32]
+
+
+def shape_of(blob: Any) -> tuple[int, ...]:
+    """Return a BlobProto's shape; the four old fields num, channels, height, width count where `shape` is absent."""
+    if blob.HasField("shape"):
+        return tuple(blob.shape.dim)
+    return (blob.num, blob.channels, blob.height, blob.width)
+
+
+def array_of(blob: Any) -> Blob:
+    """Return a BlobProto's values as a float32 array of its shape."""
+    shape = shape_of(blob)
+    values = np.asarray(blob.data or blob.double_data, np.float32)
+    if values.size != np.prod(shape, dtype=np.int64):
+        raise EmotiwError(f"a blob of shape {shape} holds {values.size} values: the file is damaged")
+    return values.reshape(shape)
+
+
+def blob_of(array: Blob) -> Any:
+    """Return a BlobProto of the array's shape and values."""
+    blob = BlobProto()
+    blob.shape.dim.extend(array.shape)
+    blob.data.extend(array.ravel().tolist())
+    return blob
+
+
+def read_mean(path: Path) -> Blob:
+    """Return the mean image of a binaryproto.
+
+    Returns
+    -------
+    (C, H, W) float32
+        Channels in blue, green, red order; values in [0, 255].
+    """
+    mean = array_of(read_binary(path, BlobProto))
+    if mean.ndim == 4 and mean.shape[0] == 1:
+        mean = mean[0]
+    if mean.ndim != 3 or mean.size == 0:
+        raise EmotiwError(f"{path} is no mean image: its shape is {mean.shape}, not (C, H, W)")
+    return mean
+
+
+def write_mean(path: Path, mean: Blob) -> None:
+    """Write a (C, H, W) mean image as Caffe's `compute_image_mean` does: four old fields, 1 x C x H x W."""
+    blob = BlobProto(num=1, channels=mean.shape[0], height=mean.shape[1], width=mean.shape[2])
+    blob.data.extend(mean.ravel().tolist())
+    write_binary(path, blob)
+
+
+def read_weights(path: Path) -> dict[str, list[Blob]]:
+    """Return the blobs of every layer of a caffemodel that has any; V1 files (the authors') are read alike."""
+    net = read_binary(path, NetParameter)
+    layers = net.layer or net.layers
+    return {layer.name: [array_of(blob) for blob in layer.blobs] for layer in layers if layer.blobs}

@@ -1,0 +1,74 @@
+"""From a net's committed prototxt to what is executed: the set, the classes, the deploy form."""
+
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from emotiw.errors import UsageError
+
+from .messages import LayerParameter, NetParameter, SolverParameter, parse_text
+
+
+def committed(net: str, file: str) -> Any:
+    """Return the message in the committed `file` of `net`, such as ``("vgg_s", "solver_finetune.prototxt")``."""
+    folder = resources.files(__package__)
+    path = folder / net / file
+    if not net.isidentifier() or not path.is_file():
+        known = sorted(entry.name for entry in folder.iterdir() if (entry / file).is_file())
+        raise UsageError(f"no net {net!r}: there are {', '.join(known)}")
+    kind = SolverParameter if file.startswith("solver") else NetParameter
+    return parse_text(path.read_text(encoding="utf-8"), kind, f"{net}/{file}")
+
+
+def crop_size(train_val: Any) -> int:
+    """Return the side of the input in pixels."""
+    return int(train_val.layer[0].transform_param.crop_size)
+
+
+def set_size(train_val: Any) -> int:
+    """Return the side of the images of a set for this net: 8/7 of the crop, as 256 is of 224."""
+    return crop_size(train_val) * 8 // 7
+
+
+def use_set(train_val: Any, sources: Mapping[str, str], mean_file: str) -> None:
+    """Point the data layers at the LMDBs ``{"TRAIN": path, "TEST": path}`` and at their mean."""
+    for layer in train_val.layer:
+        if layer.type == "Data":
+            phase = layer.DESCRIPTOR.fields_by_name["phase"].enum_type.values_by_number[layer.include[0].phase].name
+            layer.data_param.source = sources[phase]
+            layer.transform_param.mean_file = mean_file
+
+
+def use_classes(train_val: Any, classes: int) -> None:
+    """Make every layer that feeds a loss `classes` wide."""
+    scored = {layer.bottom[0] for layer in train_val.layer if layer.type == "SoftmaxWithLoss"}
+    for layer in train_val.layer:
+        if layer.type == "InnerProduct" and layer.top[0] in scored:
+            layer.inner_product_param.num_output = classes
+
+
+def deploy(train_val: Any) -> Any:
+    """Return the deploy form of a train_val: input `data`, output `prob`, nothing that only training needs."""
+    crop = crop_size(train_val)
+    loss = [layer for layer in train_val.layer if layer.type == "SoftmaxWithLoss"][-1]
+    layers = [LayerParameter(name="prob", type="Softmax", bottom=[loss.bottom[0]], top=["prob"])]
+    needed = {loss.bottom[0]}
+    for layer in reversed(train_val.layer):
+        if layer.type != "Data" and needed.intersection(layer.top):
+            needed.update(layer.bottom)
+            layers.append(_without_training(layer))
+    shape = {"dim": [1, 3, crop, crop]}
+    layers.append(LayerParameter(name="data", type="Input", top=["data"], input_param={"shape": [shape]}))
+    return NetParameter(name=train_val.name, layer=layers[::-1])
+
+
+def _without_training(layer: Any) -> Any:
+    """Return a copy of a layer without rates and fillers."""
+    copy = LayerParameter()
+    copy.CopyFrom(layer)
+    copy.ClearField("param")
+    for parameters in (copy.convolution_param, copy.inner_product_param):
+        if parameters.ListFields():
+            parameters.ClearField("weight_filler")
+            parameters.ClearField("bias_filler")
+    return copy
