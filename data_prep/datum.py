@@ -1,0 +1,47 @@
+"""Images in Caffe's Datum messages, as `convert_imageset` writes them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.prototxt.messages import Datum
+
+STORES = ("raw", "png")
+
+
+def resize(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Resize an H x W x 3 image to size x size, bilinear, without keeping the aspect, as `convert_imageset` does."""
+    import cv2
+
+    return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+
+
+def encode(rgb: NDArray[np.uint8], label: int, store: str) -> bytes:
+    """Return an H x W x 3 RGB image as a serialised Datum.
+
+    Parameters
+    ----------
+    store
+        "raw": bytes in channel (blue, green, red), row, column order; "png": an encoded, loss-free PNG.
+    """
+    if store == "raw":
+        height, width, channels = rgb.shape
+        data = np.ascontiguousarray(rgb[..., ::-1].transpose(2, 0, 1)).tobytes()
+        datum = Datum(channels=channels, height=height, width=width, data=data, label=label)
+    else:
+        import cv2
+
+        png = cv2.imencode(".png", rgb[..., ::-1])[1].tobytes()
+        datum = Datum(data=png, label=label, encoded=True)
+    return bytes(datum.SerializeToString())
+
+
+def decode(serialised: bytes) -> tuple[NDArray[np.uint8], int]:
+    """Return the (C, H, W) uint8 array, channels in blue, green, red order, and the label of a serialised Datum."""
+    datum = Datum.FromString(serialised)
+    if datum.encoded:
+        import cv2
+
+        bgr = np.asarray(cv2.imdecode(np.frombuffer(datum.data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+        return np.ascontiguousarray(bgr.transpose(2, 0, 1)), datum.label
+    shape = (datum.channels, datum.height, datum.width)
+    return np.frombuffer(datum.data, np.uint8).reshape(shape), datum.label

@@ -1,0 +1,48 @@
+"""The same function over many items, in order, on several processes, with flat memory."""
+
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import TypeVar
+
+from emotiw.engine.caffe.leash import die_with
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Iterator[Result]:
+    """Yield ``function(item)`` for each item, in the items' order.
+
+    Parameters
+    ----------
+    jobs
+        Number of processes; 1 works in this one. At most four results a process wait to be taken, so memory stays flat
+        however many items there are.
+    """
+    if jobs == 1:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    # Spawned, not forked: OpenCV's and BLAS's threads do not survive a fork.
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (os.getpid(),)) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= 4 * jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _start_worker(parent: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    die_with(parent)

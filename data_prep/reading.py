@@ -1,0 +1,61 @@
+"""One image file -> an RGB array, or the reason why not."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rgb = NDArray[np.uint8]
+
+# A JPEG's or PNG's last marker: decoders fill the rest of a cut-off file with grey and say nothing.
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+_PNG, _PNG_END = b"\x89PNG", b"IEND"
+
+
+class UnreadableImageError(ValueError):
+    """The reason why a file is no usable image, in a few words."""
+
+
+def read_image(path: Path) -> tuple[Rgb, str]:
+    """Decode an image file as Caffe's `convert_imageset` does (`cv::imread`, colour).
+
+    So grey becomes three equal channels, alpha is dropped, 16 bits become 8, CMYK becomes RGB and a photo is turned as
+    its EXIF says.
+
+    Returns
+    -------
+    (H, W, 3) uint8 RGB, and the sha256 of the file in hexadecimal.
+
+    Raises
+    ------
+    UnreadableImageError
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(error.strerror or "cannot be read") from None
+    return decode(data), hashlib.sha256(data).hexdigest()
+
+
+def decode(data: bytes) -> Rgb:
+    """Decode the bytes of an image file; see `read_image`."""
+    import cv2
+
+    if not data:
+        raise UnreadableImageError("empty file")
+    if _cut_off(data):
+        raise UnreadableImageError("cut off before its end")
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise UnreadableImageError(f"OpenCV: {error.err or 'refused'}") from None
+    if bgr is None:
+        raise UnreadableImageError("not an image that OpenCV reads")
+    return np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False)
+
+
+def _cut_off(data: bytes) -> bool:
+    if data.startswith(b"\xff\xd8"):
+        return _END_OF_IMAGE not in data[max(data.rfind(_START_OF_SCAN), 0) :]
+    return data.startswith(_PNG) and _PNG_END not in data[-64:]

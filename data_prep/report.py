@@ -1,0 +1,76 @@
+"""What a preparation did, in words."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from tabulate import tabulate
+
+from .folders import Listing
+from .representing import Outcome
+from .sets import SPLITS
+
+_MOST_LISTED = 50
+_MOST_CLASSES = 30
+
+
+def report(listing: Listing, outcomes: Sequence[Outcome]) -> str:
+    """Return the report: counts per class and split, what was left out and why, and what looks wrong."""
+    used = [outcome for outcome in outcomes if not outcome.reason]
+    return "\n".join([_counts(listing, used), *_left_out(listing, outcomes), *_warnings(listing, used)])
+
+
+def _counts(listing: Listing, used: Sequence[Outcome]) -> str:
+    counts = Counter((outcome.image.name, outcome.image.split) for outcome in used)
+    splits = [split for split in SPLITS if any(counts[name, split] for name in listing.classes)]
+    total = ["all", *(sum(counts[name, split] for name in listing.classes) for split in splits)]
+    shown = listing.classes if len(listing.classes) <= _MOST_CLASSES else ()
+    rows = [[name, *(counts[name, split] for split in splits)] for name in shown]
+    return tabulate([*rows, total], [f"{len(listing.classes)} classes", *splits])
+
+
+def _left_out(listing: Listing, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    reasons = listing.left_out | {outcome.image.path: outcome.reason for outcome in outcomes if outcome.reason}
+    if reasons:
+        yield f"left out, {len(reasons)} files:"
+        yield from _first(f"  {path}: {reason}" for path, reason in sorted(reasons.items()))
+    for name, count in sorted(listing.unknown_classes.items()):
+        yield f"left out: {count} images in folders named {name or '.'!r}, which is none of the classes"
+
+
+def _warnings(listing: Listing, used: Sequence[Outcome]) -> Iterator[str]:
+    present = {outcome.image.name for outcome in used}
+    for name in listing.classes:
+        if name not in present:
+            yield f"warning: no image of class {name}"
+    same_picture: dict[str, list[Outcome]] = defaultdict(list)
+    groups: dict[str, set[str]] = defaultdict(set)
+    for outcome in used:
+        same_picture[outcome.sha256].append(outcome)
+        groups[outcome.image.group].add(outcome.image.split)
+    yield from _first(_duplicates(same_picture.values()))
+    yield from _first(
+        f"warning: group {group} is on {len(sides)} sides of the split"
+        for group, sides in sorted(groups.items())
+        if len(sides) > 1
+    )
+
+
+def _duplicates(same_picture: Iterable[list[Outcome]]) -> Iterator[str]:
+    for outcomes in same_picture:
+        paths = ", ".join(outcome.image.path for outcome in outcomes)
+        if len({outcome.image.split for outcome in outcomes}) > 1:
+            yield f"warning: the same picture on two sides of the split: {paths}"
+        if len({outcome.image.name for outcome in outcomes}) > 1:
+            yield f"warning: the same picture under two labels: {paths}"
+
+
+def _first(lines: Iterator[str]) -> Iterator[str]:
+    """Yield the first lines and the number of the rest."""
+    rest = 0
+    for number, line in enumerate(lines):
+        if number < _MOST_LISTED:
+            yield line
+        else:
+            rest += 1
+    if rest:
+        yield f"  ... and {rest} more"

@@ -1,0 +1,56 @@
+"""One image of a source -> its Datum in every representation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from emotiw.lbp_mapping.mapping import map_images
+from emotiw.lbp_mapping.representation import parse
+
+from .datum import encode, resize
+from .detection import crop_face
+from .folders import Image
+from .reading import UnreadableImageError, read_image
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `emotiw prepare` was asked for; its help says what each is."""
+
+    labels: str
+    representations: tuple[str, ...]
+    size: int = 256
+    detect: bool = False
+    val: float | None = None
+    group: str | None = None
+    seed: int = 0
+    store: str = "raw"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one image: `reason` says why it could not be used, and is empty where it was."""
+
+    image: Image
+    sha256: str
+    reason: str
+
+
+def represent(source: Path, settings: Settings, image: Image) -> tuple[Outcome, list[bytes]]:
+    """Read one image and return its serialised Datum in each representation, none where it cannot be used.
+
+    The order of operations: decode (uint8 RGB) - crop the face, where asked - map at native size (uint8 RGB) - resize
+    to size x size, bilinear (uint8) - Datum (uint8, B, G, R planes). The authors resize mapped images too.
+    """
+    sha256 = ""
+    try:
+        rgb, sha256 = read_image(source / image.path)
+        if settings.detect:
+            face = crop_face(rgb)
+            if face is None:
+                raise UnreadableImageError("no face found")
+            rgb = face
+        mapped = map_images(rgb, map(parse, settings.representations))
+    except (UnreadableImageError, ValueError) as error:
+        return Outcome(image, sha256, str(error)), []
+    datums = [encode(resize(picture, settings.size), image.label, settings.store) for picture in mapped]
+    return Outcome(image, sha256, ""), datums

@@ -1,0 +1,136 @@
+"""A prepared set on disk: its manifest, and the LMDBs and means derived from it.
+
+```
+SET/manifest.csv                       what the set is: path, label, name, split, group, sha256
+SET/set.json                           how it was made; the manifest's sha256
+SET/report.txt                         counts, what was left out and why
+SET/<representation>/<split>_lmdb      Datums, key `<position>_<path>`
+SET/<representation>/mean.binaryproto  over the training LMDB
+```
+"""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.errors import EmotiwError
+
+from .datum import decode
+from .folders import Image
+
+FORMAT = 1
+COLUMNS = ("path", "label", "name", "split", "group", "sha256")
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image of an LMDB: its path in the source, its label, and (C, H, W) uint8 values in B, G, R order."""
+
+    path: str
+    label: int
+    blob: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """A prepared set, opened with `open_set`."""
+
+    folder: Path
+    settings: dict[str, Any]
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes in label order."""
+        return list(self.settings["classes"])
+
+    @property
+    def size(self) -> int:
+        """The side of its images in pixels."""
+        return int(self.settings["size"])
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the manifest, in hexadecimal: two sets of one digest hold the same images and splits."""
+        return str(self.settings["manifest_sha256"])
+
+    @cached_property
+    def manifest(self) -> list[dict[str, str]]:
+        """The manifest's rows."""
+        with (self.folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def count(self, split: str) -> int:
+        """Return the number of images of a split."""
+        return sum(row["split"] == split for row in self.manifest)
+
+    def lmdb(self, representation: str, split: str) -> Path:
+        """Return the folder of an LMDB, or raise `EmotiwError` where the set has none such."""
+        if representation not in self.settings["representations"]:
+            known = ", ".join(self.settings["representations"])
+            raise EmotiwError(
+                f"{self.folder} holds no {representation}, only {known}: prepare it with -r {representation}"
+            )
+        path = self.folder / representation / f"{split}_lmdb"
+        if not path.is_dir():
+            raise EmotiwError(f"{self.folder} holds no {split} split: prepare it with images of that split")
+        return path
+
+    def mean_file(self, representation: str) -> Path:
+        """Return the path of a representation's mean."""
+        return self.lmdb(representation, "train").with_name("mean.binaryproto")
+
+    def records(self, representation: str, split: str, most: int | None = None) -> Iterator[Record]:
+        """Yield the images of a split in the order of their keys; at the most `most`, spread evenly."""
+        import lmdb
+
+        with (
+            lmdb.open(str(self.lmdb(representation, split)), readonly=True, lock=False) as environment,
+            environment.begin() as transaction,
+        ):
+            keys = list(transaction.cursor().iternext(keys=True, values=False))
+            step = max(1.0, len(keys) / most) if most else 1.0
+            for key in (keys[int(k * step)] for k in range(int(len(keys) / step))):
+                blob, label = decode(transaction.get(key, b""))
+                yield Record(key.decode().partition("_")[2], label, blob)
+
+
+def open_set(folder: Path) -> PreparedSet:
+    """Open a prepared set.
+
+    Raises
+    ------
+    EmotiwError
+        Where `folder` is no prepared set, was made by another version, or its manifest was changed since.
+    """
+    try:
+        settings = json.loads((folder / "set.json").read_text(encoding="utf-8"))
+        manifest = (folder / "manifest.csv").read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise EmotiwError(f"{folder} is no prepared set: make one with emotiw prepare SOURCE -o {folder}") from None
+    except ValueError:
+        raise EmotiwError(f"{folder / 'set.json'} is damaged: prepare the set anew") from None
+    if settings.get("format") != FORMAT:
+        raise EmotiwError(f"{folder} was prepared by another version of emotiw: prepare it anew")
+    if hashlib.sha256(manifest).hexdigest() != settings["manifest_sha256"]:
+        raise EmotiwError(f"{folder / 'manifest.csv'} was changed after the set was prepared: prepare the set anew")
+    return PreparedSet(folder, settings)
+
+
+def manifest_text(images: Sequence[tuple[Image, str]]) -> str:
+    """Return the manifest of images and their sha256, by path."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for image, sha256 in sorted(images, key=lambda row: row[0].path):
+        writer.writerow((image.path, image.label, image.name, image.split, image.group, sha256))
+    return text.getvalue()

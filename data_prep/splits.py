@@ -1,0 +1,52 @@
+"""Which image trains and which validates: seeded, by class or by group."""
+
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
+
+from emotiw.errors import UsageError
+
+from .folders import Image
+
+
+def assign_splits(images: list[Image], fraction: float | None, seed: int) -> list[Image]:
+    """Return the images with their split named.
+
+    Parameters
+    ----------
+    images
+        Those whose folders name their split (train, val, test) keep it.
+    fraction
+        Share of the others, in (0, 1), that becomes `val`; None: all of them train. Where several images share a
+        group, whole groups are drawn, so that none is on both sides; else that share of every class.
+    seed
+        Of the draw.
+    """
+    if fraction is not None and not 0 < fraction < 1:
+        raise UsageError(f"--val {fraction} is no share: give a number between 0 and 1, such as 0.2")
+    free = [image for image in images if not image.split]
+    rng = np.random.default_rng(seed)
+    chosen = _draw(free, fraction, rng) if fraction else set()
+    return [
+        image if image.split else replace(image, split="val" if image.path in chosen else "train") for image in images
+    ]
+
+
+def _draw(images: list[Image], fraction: float, rng: np.random.Generator) -> set[str]:
+    """Return the paths of the images that validate."""
+    grouped = len({image.group for image in images}) < len(images)
+    # One pool of groups, or a pool of images for each class; a dict keeps the order and is a set of names.
+    pools: dict[int, dict[str, None]] = defaultdict(dict)
+    for image in images:
+        pools[0 if grouped else image.label][image.group if grouped else image.path] = None
+    drawn: set[str] = set()
+    for _, pool in sorted(pools.items()):
+        drawn.update(rng.permutation(np.array(list(pool), object))[: round(fraction * len(pool))])
+    return {image.path for image in images if (image.group if grouped else image.path) in drawn}
+
+
+def shuffled(images: list[Image], seed: int) -> list[Image]:
+    """Return the images in a seeded random order: Caffe's data layer reads in the order of the keys, always."""
+    order = np.random.default_rng(seed).permutation(len(images))
+    return [images[k] for k in order]

@@ -1,0 +1,65 @@
+"""The LMDBs of a set while they are written, and their means."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.prototxt.blobs import write_mean
+
+from .datum import decode
+
+# Address space, not disk: the file grows as it is filled. Caffe's own tools reserve the same.
+_MAP_SIZE = 1 << 40
+
+
+def key(position: int, path: str) -> bytes:
+    """Return the key that `convert_imageset` would give the image."""
+    return f"{position:08d}_{path}".encode()
+
+
+class LmdbWriter:
+    """One LMDB, and the running sum of its images, as `compute_image_mean` forms it (float32, in key order)."""
+
+    def __init__(self, path: Path) -> None:
+        import lmdb
+
+        path.mkdir(parents=True, exist_ok=True)
+        self._environment: Any = lmdb.open(str(path), map_size=_MAP_SIZE)
+        self._transaction: Any = self._environment.begin(write=True)
+        self._sum: NDArray[np.float32] | None = None
+        self._count = 0
+
+    def put(self, name: bytes, datum: bytes) -> None:
+        """Store one serialised Datum."""
+        self._transaction.put(name, datum)
+        self._add(datum)
+
+    def recount(self, names: Sequence[bytes]) -> None:
+        """Add the images already stored under `names` to the sum, in their order."""
+        for name in names:
+            self._add(bytes(self._transaction.get(name)))
+
+    def _add(self, datum: bytes) -> None:
+        blob, _ = decode(datum)
+        if self._sum is None:
+            self._sum = np.zeros(blob.shape, np.float32)
+        self._sum += blob
+        self._count += 1
+
+    def commit(self) -> None:
+        """Make what was put durable."""
+        self._transaction.commit()
+        self._transaction = self._environment.begin(write=True)
+
+    def write_mean(self, path: Path) -> None:
+        """Write the mean of the images as a binaryproto."""
+        assert self._sum is not None
+        write_mean(path, self._sum / np.float32(self._count))
+
+    def close(self) -> None:
+        """Leave the LMDB as of the last commit."""
+        self._transaction.abort()
+        self._environment.close()

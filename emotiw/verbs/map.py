@@ -1,0 +1,158 @@
+"""Turn face images into their mapped binary patterns.
+
+IMAGE becomes DIR/<stem>.<representation>.png at its native size, less 2 x radius pixels each way: LBP
+codes, coloured by the paper's 3-D map. No data and no Caffe are needed. Name the images before -r.
+--derive makes the tables of colours anew, from the distances between the codes alone, and compares.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotiw.errors import EmotiwError, UsageError
+from emotiw.files import refuse_overwrite, whole
+from emotiw.lbp_mapping.representation import MAPPED, Representation, parse
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from emotiw.lbp_mapping.mapping import Image
+
+CODES_FIGURE = "codes.figure.png"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `emotiw map` takes."""
+    names = ", ".join(representation.name for representation in MAPPED)
+    parser.add_argument("images", type=Path, nargs="*", metavar="IMAGE", help="a face, in any format OpenCV reads")
+    parser.add_argument(
+        "-r",
+        dest="representations",
+        nargs="+",
+        action="extend",
+        metavar="REPRESENTATION",
+        help=f"rgb, {names}, or spelled: lbp:radius=2, cyclic_lbp:radius=3:threshold=5, hamming_lbp "
+        "(default: the four named after rgb)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.0,
+        metavar="T",
+        help="by how many grey values a neighbour must exceed the centre, where a representation does not say "
+        "(default: 0, the paper's)",
+    )
+    parser.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="where to (default: here)")
+    parser.add_argument(
+        "--figure",
+        action="store_true",
+        help=f"write <stem>.figure.png, the face in all its forms, and {CODES_FIGURE}, the 256 codes in 3-D, too",
+    )
+    parser.add_argument("--derive", action="store_true", help="derive the tables anew and compare (5 seconds)")
+    parser.add_argument("--force", action="store_true", help="replace outputs that exist")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Derive the tables, map the images, or both."""
+    if not args.images and not args.derive:
+        raise UsageError("no image: name at least one, before -r, or give --derive")
+    representations = _representations(args)
+    suffixes = [f"{representation}.png" for representation in representations] + ["figure.png"] * args.figure
+    outputs = _outputs(args.images, suffixes, args.output, args.figure)
+    for path in outputs:
+        refuse_overwrite(path, args.force)
+    if args.derive:
+        _derive()
+    for image in args.images:
+        _map(image, representations, args.output, args.figure)
+    if args.images and args.figure:
+        from emotiw.lbp_mapping.figures import codes_figure
+
+        _write_figure(args.output / CODES_FIGURE, codes_figure())
+
+
+def _representations(args: argparse.Namespace) -> list[Representation]:
+    """Return what -r says, each once."""
+    names = args.representations or [representation.name for representation in MAPPED]
+    try:
+        return list(dict.fromkeys(parse(name, args.threshold) for name in names))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _outputs(images: list[Path], suffixes: list[str], folder: Path, figure: bool) -> list[Path]:
+    """Return what will be written; no output may be another's, or an input."""
+    made_from: dict[Path, str] = {folder / CODES_FIGURE: "the 256 codes"} if figure and images else {}
+    inputs = {image.resolve() for image in images}
+    for image in images:
+        if not image.is_file():
+            raise EmotiwError(f"{image}: " + ("a folder; name the images in it" if image.is_dir() else "no such file"))
+        for path in (folder / f"{image.stem}.{suffix}" for suffix in suffixes):
+            if path in made_from:
+                raise UsageError(f"{image} and {made_from[path]} would both become {path}: map them into two folders")
+            if path.resolve() in inputs:
+                raise UsageError(f"{path} would be made from {image} and is an input itself: name a folder by -o")
+            made_from[path] = str(image)
+    return list(made_from)
+
+
+def _map(image: Path, representations: list[Representation], folder: Path, figure: bool) -> None:
+    """Write one image in all its representations."""
+    from emotiw.data_prep.reading import UnreadableImageError, read_image
+    from emotiw.lbp_mapping.mapping import map_images
+
+    try:
+        rgb, _ = read_image(image)
+        pictures = map_images(rgb, representations)
+    except (UnreadableImageError, ValueError) as error:
+        raise EmotiwError(f"{image}: {error}") from None
+    for representation, picture in zip(representations, pictures, strict=True):
+        _write_picture(folder / f"{image.stem}.{representation}.png", picture)
+    if figure:
+        from emotiw.lbp_mapping.figures import face_figure
+
+        _write_figure(folder / f"{image.stem}.figure.png", face_figure(rgb, representations))
+
+
+def _write_picture(path: Path, rgb: "Image") -> None:
+    """Write an RGB picture as a PNG."""
+    import cv2
+
+    _, png = cv2.imencode(".png", rgb[..., ::-1])
+    with whole(path) as temporary:
+        temporary.write_bytes(png.tobytes())
+    print(f"{path}: {rgb.shape[1]} x {rgb.shape[0]}")
+
+
+def _write_figure(path: Path, figure: "Figure") -> None:
+    with whole(path) as temporary:
+        figure.savefig(temporary, format="png")
+    print(f"{path}: figure")
+
+
+def _derive() -> None:
+    """Print how the tables follow from the distances; fail where one does not."""
+    from emotiw.lbp_mapping.derivation import derive, transport_differences
+    from emotiw.lbp_mapping.distance import AUTHORS, CODES, DISTANCES
+    from emotiw.lbp_mapping.tables import shipped
+
+    different = []
+    for mapping in DISTANCES:
+        began = time.perf_counter()
+        derivation = derive(mapping)
+        rows = int((derivation.table == shipped(mapping)).all(axis=1).sum())
+        report = (
+            f"{mapping}: {derivation.iterations} iterations, stress {derivation.stress:.8f}, {rows} of {CODES} rows "
+        )
+        report += "equal the shipped table"
+        pairs, wrong = transport_differences(mapping) if mapping in AUTHORS else (0, 0)
+        if pairs:
+            report += f", {pairs - wrong} of {pairs} distances between equal masses equal POT's"
+        print(f"{report}, {time.perf_counter() - began:.1f} s", flush=True)
+        if rows < CODES or wrong:
+            different.append(mapping)
+    if different:
+        raise EmotiwError(
+            f"{', '.join(different)}: derived anew, not the shipped table: install the versions of requirements.lock"
+        )

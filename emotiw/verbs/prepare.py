@@ -1,0 +1,66 @@
+"""Make a prepared set (manifest, LMDBs, means) of a folder of face images.
+
+SOURCE holds <class>/<image>; folders around that are allowed, and ones named train, val or test say
+the split. Each image is decoded once, mapped at its native size, then resized. The training LMDB is
+written in a seeded shuffled order, since Caffe never shuffles. What cannot be used is listed with
+its reason. Interrupted, the same command goes on.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from emotiw.lbp_mapping.representation import PAPER
+from emotiw.verbs.arguments import add_representations
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `emotiw prepare` takes."""
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="the folder of images")
+    parser.add_argument("-o", "--output", type=Path, metavar="SET", required=True, help="the set to make")
+    parser.add_argument(
+        "--labels",
+        choices=("emotions", "identities"),
+        required=True,
+        help="emotions: classes are the seven, matched by name; identities: each folder is a person",
+    )
+    add_representations(parser, PAPER)
+    parser.add_argument("--size", type=int, default=256, metavar="N", help="side in pixels (default: 256)")
+    parser.add_argument("--detect", action="store_true", help="find the face and crop to it first")
+    parser.add_argument(
+        "--val", type=float, metavar="FRACTION", help="share that validates, such as 0.2 (default: none)"
+    )
+    parser.add_argument(
+        "--group",
+        metavar="PATTERN",
+        help=r"regular expression that finds an image's group (a person, a movie) in its path, such as '(subject\d+)'; "
+        "no group is on both sides of the split",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and of the order (default: 0)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--store", choices=("raw", "png"), default="raw", help="pixels, or PNG in half the space")
+    parser.add_argument("--strict", action="store_true", help="fail where any image cannot be used")
+    parser.add_argument("--force", action="store_true", help="replace SET where it exists")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Prepare the set and print its report."""
+    from emotiw.data_prep.preparing import prepare
+    from emotiw.data_prep.representing import Settings
+    from emotiw.errors import UsageError
+    from emotiw.files import refuse_overwrite
+
+    if not 8 <= args.size <= 4096:
+        raise UsageError(f"--size {args.size}: give a side between 8 and 4096 pixels")
+    jobs = args.jobs or len(os.sched_getaffinity(0))
+    if jobs < 1 or args.seed < 0:
+        raise UsageError("--jobs must be at least 1 and --seed at least 0")
+    refuse_overwrite(args.output, args.force)
+    names = tuple(dict.fromkeys(chosen.name for chosen in args.representations or PAPER))
+    settings = Settings(args.labels, names, args.size, args.detect, args.val, args.group, args.seed, args.store)
+    megabytes = args.size**2 * 3 * len(names) / 1e6
+    print(
+        f"{args.source} -> {args.output}: {', '.join(names)} at {args.size} x {args.size}, {megabytes:.2f} MB an image"
+    )
+    print(prepare(args.source, args.output, settings, jobs, args.strict))
+    print(f"prepared set: {args.output}")

@@ -1,0 +1,43 @@
+"""What `emotiw pretrain` and `emotiw finetune` share."""
+
+import argparse
+from pathlib import Path
+
+from emotiw.errors import EmotiwError
+from emotiw.verbs.arguments import add_caffe
+
+
+def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what both stages take."""
+    parser.add_argument("row", metavar="ROW", help="<net>-<representation>, such as vgg_s-cyclic_lbp_5")
+    parser.add_argument("--set", type=Path, metavar="SET", required=True, help="the prepared set to train on")
+    parser.add_argument("-o", "--runs", type=Path, metavar="RUNS", default=Path("runs"), help="default: runs")
+    parser.add_argument("--iterations", type=int, metavar="N", help="instead of the solver's max_iter")
+    parser.add_argument("--seed", type=int, metavar="N", default=1, help="of fillers, crops, dropout (default: 1)")
+    parser.add_argument("--force", action="store_true", help="start anew where the run exists")
+    add_caffe(parser)
+
+
+def run_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> None:
+    """Carry out one stage; say first what and where to, at the end where the model is."""
+    from emotiw.data_prep.sets import open_set
+    from emotiw.engine.caffe.locate import find_caffe
+    from emotiw.errors import UsageError
+    from emotiw.files import remove
+    from emotiw.train.experiments import experiment
+    from emotiw.train.runs import Run
+    from emotiw.train.staging import run_stage
+
+    if args.seed < 0 or (args.iterations is not None and args.iterations < 1):
+        raise UsageError("--iterations must be at least 1 and --seed at least 0")
+    row = experiment(args.row)
+    run = Run(args.runs / row.row / stage)
+    if args.force:
+        remove(run.folder)
+    start = f"from {weights}" if weights else "from scratch"
+    print(f"{row.row}, {stage}, {start}, on {args.set} -> {run.folder}")
+    try:
+        run_stage(row, stage, open_set(args.set), run, find_caffe(args.caffe), weights, args.iterations, args.seed)
+    except KeyboardInterrupt:
+        raise EmotiwError(f"interrupted; a snapshot is in {run.folder}, the same command goes on from it") from None
+    print(f"model: {run.model}")

@@ -1,0 +1,167 @@
+"""Install a real Caffe without root, Docker or namespaces: Debian 11's packages, unpacked in the user's cache.
+
+What lies there afterwards is `root/`, the unpacked packages, and `bin/`, where `run` starts each program
+through the loader and libraries of `root/`; the folder can be moved.
+"""
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from emotiw.errors import EmotiwError
+from emotiw.files import remove, whole
+
+from . import apt
+from .lock import LOCK, Package, checked, missing, read_lock
+
+RUN = Path(__file__).with_name("run")
+
+_BYTES = 800_000_000  # 159 MB of packages, 633 MB unpacked
+
+# All of the package `caffe`, and the Python of `python3-caffe`.
+PROGRAMS = (
+    "caffe",
+    "caffe-gtest",
+    "classification",
+    "compute_image_mean",
+    "convert_cifar_data",
+    "convert_imageset",
+    "convert_mnist_data",
+    "convert_mnist_siamese_data",
+    "extract_features",
+    "python",
+    "upgrade_net_proto_binary",
+    "upgrade_net_proto_text",
+    "upgrade_solver_proto_text",
+)
+
+
+def cache() -> Path:
+    """Return the user's cache folder for Caffe; a relative $XDG_CACHE_HOME counts as none (XDG specification)."""
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (named if named.is_absolute() else Path.home() / ".cache") / "emotiw" / "caffe"
+
+
+def target(lock: Path = LOCK) -> Path:
+    """Return the folder that an install of `lock` makes: another lock or another `run` is another folder."""
+    digest = hashlib.sha256(lock.read_bytes() + RUN.read_bytes()).hexdigest()
+    return cache() / f"debian11-{digest[:12]}"
+
+
+def installed(lock: Path = LOCK) -> Path | None:
+    """Return the installed `caffe` program, or None."""
+    program = target(lock) / "bin" / "caffe"
+    return program if program.exists() else None
+
+
+def install(mirror: str | None = None, force: bool = False, lock: Path = LOCK) -> Path:
+    """Fetch, check and unpack the packages of `lock`; return the `caffe` program.
+
+    It is whole or not there. Of two at once, the second waits for the first and takes what that made.
+
+    Parameters
+    ----------
+    mirror : str, optional
+        A Debian mirror's address; else those of the host's apt are tried.
+    force : bool
+        Install anew what is installed already.
+    lock : Path
+        The lock file.
+
+    Raises
+    ------
+    EmotiwError
+        Where the machine, the mirrors or a package are not as needed.
+    """
+    _require_machine()
+    cache().mkdir(parents=True, exist_ok=True)
+    with _alone(cache() / "lock"):
+        program = installed(lock)
+        if program and not force:
+            return program
+        _require_room(cache())
+        downloads, packages = cache() / "packages", read_lock(lock)
+        print(f"installing Debian 11's Caffe ({len(packages)} packages) in {target(lock)}", file=sys.stderr)
+        archives = _obtain(packages, downloads, mirror)
+        with whole(target(lock)) as folder:
+            _unpack(archives, folder / "root")
+            _link_programs(folder / "bin")
+            _prove(folder / "bin")
+        remove(downloads)
+    return target(lock) / "bin" / "caffe"
+
+
+def _require_machine() -> None:
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        raise EmotiwError(
+            f"Debian's Caffe is installed for Linux on amd64 only, this is {platform.system()} on "
+            f"{platform.machine()}: name your own with --caffe"
+        )
+    if shutil.which("dpkg-deb") is None:
+        raise EmotiwError("dpkg-deb not found: install the package dpkg")
+
+
+def _require_room(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < _BYTES:
+        raise EmotiwError(
+            f"{folder}: {free // 10**6} MB are free, but the install needs {_BYTES // 10**6} MB: make room, or set "
+            "$XDG_CACHE_HOME to a folder on another disk"
+        )
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`; the kernel lets go of it when we die."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another `emotiw caffe install` is at work: waiting for it", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _obtain(packages: list[Package], folder: Path, mirror: str | None) -> list[Path]:
+    """Return the .debs, each checked; what an interrupted install left whole in `folder` is not fetched again."""
+    folder.mkdir(exist_ok=True)
+    wanted = missing(packages, folder)
+    if wanted:
+        apt.fetch(wanted, folder, mirror)
+    return [checked(package, folder) for package in packages]
+
+
+def _unpack(archives: list[Path], root: Path) -> None:
+    root.mkdir(parents=True)
+    for archive in tqdm(archives, desc="unpacking", unit=" packages", disable=None):
+        _run(["dpkg-deb", "-x", archive, root], f"{archive.name}: cannot be unpacked")
+
+
+def _link_programs(folder: Path) -> None:
+    folder.mkdir()
+    shutil.copyfile(RUN, folder / RUN.name)
+    (folder / RUN.name).chmod(0o755)
+    for name in PROGRAMS:
+        (folder / name).symlink_to(RUN.name)
+
+
+def _prove(folder: Path) -> None:
+    """Run what was unpacked, before it counts as installed."""
+    _run([folder / "caffe", "--version"], "the unpacked Caffe does not start")
+    _run([folder / "python", "-c", "import caffe; caffe.Net"], "the unpacked pycaffe cannot be imported")
+
+
+def _run(command: list[str | Path], complaint: str) -> None:
+    done = subprocess.run(command, env={**os.environ, "LC_ALL": "C"}, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        reason = done.stderr.strip().splitlines() or [f"{command[0]} ended with {done.returncode}"]
+        raise EmotiwError(f"{complaint}: {reason[-1]}")

@@ -1,0 +1,89 @@
+"""Processes that never outlive us, while a Ctrl-C in the terminal reaches us alone.
+
+Also a script, `python leash.py PARENT PROGRAM ARGS...`: it asks the kernel for SIGKILL at the parent's death and then
+becomes PROGRAM. (A `preexec_fn` may deadlock in a process that has threads, and BLAS starts some.)
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+Stream = int | IO[bytes] | None
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h; the setting survives exec
+
+
+def leashed(
+    command: Sequence[str | Path],
+    cwd: Path | None = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    env: Mapping[str, str] | None = None,
+    stdin: Stream = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
+    """Start `command` in a session of its own; it is killed when the calling thread dies, however that dies.
+
+    Parameters
+    ----------
+    command : sequence of str or Path
+        Program and arguments.
+    cwd, stdout, stderr, stdin
+        As in `subprocess.Popen`; unless told otherwise nothing is read.
+    env : mapping, optional
+        Additions to our own environment.
+
+    Returns
+    -------
+    subprocess.Popen
+        The process, head of its own group. A program that is not there ends with 1 and a line on `stderr`.
+    """
+    leash = [sys.executable, "-I", "-S", __file__, str(os.getpid())]
+    return subprocess.Popen(
+        [*leash, *command],
+        cwd=cwd,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        env={**os.environ, **(env or {})},
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def running(child: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Hand on `child`; when the block ends, however it ends, `child` and its group have ended too."""
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        for stream in (child.stdin, child.stdout, child.stderr):
+            with suppress(BrokenPipeError):
+                if stream is not None:
+                    stream.close()
+
+
+def die_with(parent: int) -> None:
+    """Ask the kernel for SIGKILL at the death of this process's parent, the process `parent`."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before we could ask
+        sys.exit(1)
+
+
+def _become(parent: str, program: str, *args: str) -> None:
+    die_with(int(parent))
+    try:
+        os.execvp(program, [program, *args])  # noqa: S606
+    except OSError as error:
+        sys.exit(f"{program}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    _become(*sys.argv[1:])

@@ -1,0 +1,97 @@
+"""Training by the real `caffe train`."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, current_thread, main_thread
+from typing import IO
+
+from emotiw.engine.events import Loss, OnProgress, check_finite
+from emotiw.errors import EmotiwError
+
+from .leash import running
+from .locate import Caffe
+from .log import events
+from .process import last_words, start
+
+_TAIL = 20_000  # characters of the log that are searched for why Caffe ended
+
+
+def train(
+    caffe: Caffe, solver: Path, on_progress: OnProgress, weights: Path | None = None, resume: Path | None = None
+) -> None:
+    """Run `caffe train` in the solver's folder; append what it says to `log.txt` there.
+
+    Parameters
+    ----------
+    solver : Path
+        solver.prototxt; its paths, the snapshots' too, are relative to its folder, so that folder may be moved.
+    on_progress
+        Called with every loss displayed and every snapshot that is whole.
+    weights : Path, optional
+        A caffemodel to start from: copied by layer name.
+    resume : Path, optional
+        A solverstate in the same folder to go on from.
+
+    Raises
+    ------
+    DivergedError
+        At the first loss that is not finite; Caffe is stopped without another snapshot.
+    KeyboardInterrupt
+        After Ctrl-C, once Caffe has written a snapshot and stopped; a second Ctrl-C does not wait.
+    EmotiwError
+        Where Caffe fails, with its own words.
+    """
+    arguments = ["train", f"--solver={solver.name}"]
+    arguments += [f"--weights={weights.absolute()}"] if weights else []
+    arguments += [f"--snapshot={resume.name}"] if resume else []
+    folder = solver.parent
+    with (
+        (folder / "log.txt").open("ab") as log,
+        running(start(caffe, arguments, folder, subprocess.DEVNULL, subprocess.PIPE)) as process,
+        _ctrl_c_snapshots(process) as interrupted,
+    ):
+        for event in events(_copied(process, log), folder):
+            if isinstance(event, Loss):
+                check_finite(event)
+            on_progress(event)
+        if process.wait() != 0:
+            raise EmotiwError(f"caffe train failed in {folder}: {_why(folder / 'log.txt')}")
+    if interrupted.is_set():
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _ctrl_c_snapshots(process: subprocess.Popen[bytes]) -> Iterator[Event]:
+    """Pass a first Ctrl-C on to Caffe, which then snapshots and stops; a second one does not wait for that."""
+    interrupted = Event()
+
+    def handle(signum: int, frame: object) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+        process.send_signal(signal.SIGINT)
+
+    if current_thread() is not main_thread():  # Ctrl-C is the main thread's
+        yield interrupted
+        return
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _copied(process: subprocess.Popen[bytes], log: IO[bytes]) -> Iterator[str]:
+    """Yield the lines of the process's standard error, each copied to the log first."""
+    assert process.stderr is not None
+    while line := process.stderr.readline():
+        log.write(line)
+        log.flush()
+        yield line.decode(errors="replace")
+
+
+def _why(log: Path) -> str:
+    return last_words(log.read_text(errors="replace")[-_TAIL:])

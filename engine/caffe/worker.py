@@ -1,0 +1,97 @@
+"""Runs under Caffe's own Python, 2.7 to 3.9: forward passes and questions about nets, over stdin and stdout.
+
+python worker.py scores NET WEIGHTS OUTPUT       .npy batches in, .npy scores out, until stdin ends
+python worker.py describe NET WEIGHTS PHASE      JSON out; WEIGHTS may be empty
+python worker.py about                           JSON out: versions and libraries
+"""
+
+from __future__ import print_function
+
+import io
+import json
+import os
+import sys
+
+import numpy as np
+
+
+class Pipe(object):
+    """The reading and writing of a file alone: numpy would seek in what looks like a real file."""
+
+    def __init__(self, file):
+        self.read = file.read
+        self.write = file.write
+
+
+def scores(caffe, stdout, net_path, weights, output):
+    """Answer each batch, float32 (N, C, H, W), with the blob `output`, float32 (N, classes)."""
+    net = caffe.Net(net_path, weights, caffe.TEST)
+    source, output = net.inputs[0], output or net.outputs[-1]
+    if output not in net.blobs:
+        sys.exit("no blob %s in this net: it has %s" % (output, ", ".join(net.blobs)))
+    stdin = io.open(0, "rb")  # noqa: SIM115
+    while stdin.peek(1):
+        batch = np.lib.format.read_array(Pipe(stdin), allow_pickle=False)
+        if net.blobs[source].data.shape != batch.shape:
+            net.blobs[source].reshape(*batch.shape)
+            net.reshape()
+        net.blobs[source].data[...] = batch
+        net.forward()
+        answer = net.blobs[output].data.reshape(len(batch), -1)
+        np.lib.format.write_array(Pipe(stdout), answer, allow_pickle=False)
+        stdout.flush()
+
+
+def describe(caffe, stdout, net_path, weights, phase):
+    """Write what a net is made of, once Caffe has built it."""
+    phase = getattr(caffe, phase)
+    net = caffe.Net(net_path, weights, phase) if weights else caffe.Net(net_path, phase)
+    write_json(
+        stdout,
+        {
+            "layers": list(net._layer_names),
+            "types": [layer.type for layer in net.layers],
+            "inputs": list(net.inputs),
+            "outputs": list(net.outputs),
+            "blobs": {name: list(blob.data.shape) for name, blob in net.blobs.items()},
+            "params": {name: [list(p.data.shape) for p in blobs] for name, blobs in net.params.items()},
+            "parameters": sum(int(p.data.size) for blobs in net.params.values() for p in blobs),
+        },
+    )
+
+
+def about(caffe, stdout):
+    """Write the versions of what runs here, and the file names of the BLAS libraries that are loaded."""
+    with open("/proc/self/maps") as maps:
+        files = {os.path.basename(line.split(None, 5)[-1].strip()) for line in maps if ".so" in line}
+    kinds = ("libopenblas", "libmkl", "libatlas", "libsatlas", "libtatlas", "libblis", "libcblas", "libblas")
+    write_json(
+        stdout,
+        {
+            "Python": sys.version.split()[0],
+            "numpy": np.__version__,
+            "BLAS": sorted(file for file in files if file.startswith(kinds)),
+            "layer types": len(caffe.layer_type_list()),
+        },
+    )
+
+
+def write_json(stdout, value):
+    """Write `value` as UTF-8."""
+    stdout.write(json.dumps(value).encode("utf-8"))
+
+
+def main(command, *args):
+    """Keep the real stdout for answers: what Caffe and its Python layers print goes to stderr."""
+    stdout = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    os.environ.setdefault("GLOG_minloglevel", "1")  # no progress reports
+    import caffe
+
+    caffe.set_mode_cpu()
+    {"scores": scores, "describe": describe, "about": about}[command](caffe, stdout, *args)
+    stdout.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

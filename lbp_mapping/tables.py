@@ -1,0 +1,63 @@
+"""The colours of the 256 codes: the authors' two tables, read back from the pictures they published, and ours.
+
+`lbp.csv` and `cyclic_lbp.csv` are constants. That they follow from the distances is tested, and anybody can see it
+by `emotiw map --derive`.
+"""
+
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+import numpy.typing as npt
+
+from .distance import AUTHORS, CODES, DISTANCES
+
+Table = npt.NDArray[np.uint8]
+"""(256, 3): the RGB colour of every code, [0, 255]."""
+
+
+@cache
+def shipped(mapping: str) -> Table:
+    """Return the table as derived from the distances.
+
+    Parameters
+    ----------
+    mapping : str
+        `lbp`, `cyclic_lbp` (the authors') or `hamming_lbp` (ours).
+
+    Returns
+    -------
+    (256, 3) uint8
+        RGB, read-only.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such table.
+    """
+    if mapping not in DISTANCES:
+        raise ValueError(f"{mapping}: no such table; there are {', '.join(DISTANCES)}")
+    text = files(__package__).joinpath(f"{mapping}.csv").read_text(encoding="ascii")
+    rows = np.loadtxt(text.splitlines(), np.uint8, delimiter=",", skiprows=1)
+    assert rows.shape == (CODES, 4)
+    assert (rows[:, 0] == np.arange(CODES)).all()
+    return _read_only(rows[:, 1:])
+
+
+@cache
+def palette(mapping: str) -> Table:
+    """Return the table as pictures are coloured by it.
+
+    It is `shipped(mapping)`, but for the authors' two code 255 has the colour of code 254, as in every picture of
+    theirs: their script looks up uint8(code) + 1 in a table that counts from 1, and uint8 ends at 255.
+    """
+    table = shipped(mapping).copy()
+    if mapping in AUTHORS:
+        table[255] = table[254]
+    return _read_only(table)
+
+
+def _read_only(table: Table) -> Table:
+    table = np.ascontiguousarray(table)
+    table.flags.writeable = False
+    return table

@@ -1,0 +1,75 @@
+"""The experiments as a table: one row = one net on one representation, both stages."""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from emotiw.errors import UsageError
+from emotiw.lbp_mapping.representation import parse
+from emotiw.prototxt.execution import committed
+from emotiw.prototxt.messages import SolverParameter, parse_text
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row of `experiments.csv`.
+
+    Attributes
+    ----------
+    net, representation
+        By name; the row is called `<net>-<representation>`.
+    settings
+        For each stage, what this row adds to its net's committed solver, as prototxt, such as ``base_lr: 0.003``.
+    """
+
+    net: str
+    representation: str
+    settings: dict[str, str]
+
+    @property
+    def row(self) -> str:
+        """The row's name."""
+        return f"{self.net}-{self.representation}"
+
+    def solver(self, stage: str) -> Any:
+        """Return the SolverParameter of a stage."""
+        solver = committed(self.net, f"solver_{stage}.prototxt")
+        solver.MergeFrom(parse_text(self.settings[stage], SolverParameter, f"experiments.csv, {self.row}, {stage}"))
+        return solver
+
+    def train_val(self, stage: str) -> Any:
+        """Return the NetParameter of a stage's train_val."""
+        return committed(self.net, f"train_val_{stage}.prototxt")
+
+
+@cache
+def experiments() -> dict[str, Experiment]:
+    """Return all rows by name, in the table's order."""
+    table = resources.files(__package__).joinpath("experiments.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(table.splitlines())
+    return {
+        row["row"]: Experiment(row["net"], row["representation"], {s: row[s] for s in ("pretrain", "finetune")})
+        for row in rows
+    }
+
+
+def experiment(row: str) -> Experiment:
+    """Return the row of that name, or one of the user's own: `<net>-<representation>` with any representation.
+
+    Raises
+    ------
+    UsageError
+        Where `row` names no net or no representation.
+    """
+    net, _, spelled = row.partition("-")
+    if not spelled:
+        raise UsageError(f"{row!r} is no row: give <net>-<representation>, such as {', '.join(experiments())}")
+    try:
+        representation = parse(spelled).name
+    except ValueError as error:
+        raise UsageError(f"{row!r}: {error}") from None
+    committed(net, "deploy.prototxt")
+    own = Experiment(net, representation, {"pretrain": "", "finetune": ""})
+    return experiments().get(own.row, own)

@@ -1,0 +1,134 @@
+"""What a run has shown so far: losses and validation accuracies, on screen, in `progress.csv`, as curves."""
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from tqdm import tqdm
+
+from emotiw.engine.events import Event, Loss, Snapshot
+from emotiw.files import whole, write_text
+
+_COLUMNS = ("iteration", "loss", "val_accuracy")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One line of `progress.csv`; a value that was not measured at that iteration is None."""
+
+    iteration: int
+    loss: float | None = None
+    val_accuracy: float | None = None
+
+
+class Progress:
+    """Follows one run.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    start, iterations
+        Where it begins and ends.
+    prior_loss
+        The loss of a net that always answers with the shares of the classes.
+    validate
+        From a caffemodel to the validation accuracy, or to None where the set has no validation split.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        start: int,
+        iterations: int,
+        prior_loss: float,
+        validate: Callable[[Path], float | None],
+    ) -> None:
+        self._path = folder / "progress.csv"
+        self._validate, self._prior_loss = validate, prior_loss
+        self.points = [point for point in read_progress(self._path) if point.iteration <= start]
+        rows = [[point.iteration, *map(_cell, (point.loss, point.val_accuracy))] for point in self.points]
+        write_text(self._path, "".join(f"{','.join(map(str, row))}\n" for row in [_COLUMNS, *rows]))
+        self._bar = tqdm(total=iterations, initial=start, unit="it", mininterval=0.5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+
+    def __call__(self, event: Event) -> None:
+        """Take in what the engine reports."""
+        if isinstance(event, Loss):
+            self._add(Point(event.iteration, loss=event.loss))
+        elif (accuracy := self._validate(event.weights)) is not None:
+            self._add(Point(event.iteration, val_accuracy=accuracy))
+        self._bar.update(max(0, event.iteration - self._bar.n))
+        self._bar.set_postfix_str(", ".join(self._shown()))
+        if isinstance(event, Snapshot) and self.at_prior():
+            self._bar.write(self.warning())
+
+    def at_prior(self) -> bool:
+        """Whether the last losses are those of a net that has learned nothing."""
+        losses = [point.loss for point in self.points if point.loss is not None][-5:]
+        return len(losses) == 5 and float(np.mean(losses)) > 0.98 * self._prior_loss
+
+    def warning(self) -> str:
+        """Return the line that says so."""
+        return (
+            f"warning: the loss is still that of guessing ({self._prior_loss:.3f}): the net has learned nothing yet; "
+            "if it stays there, try another base_lr or fillers"
+        )
+
+    def _add(self, point: Point) -> None:
+        self.points.append(point)
+        with self._path.open("a") as file:
+            file.write(f"{point.iteration},{_cell(point.loss)},{_cell(point.val_accuracy)}\n")
+
+    def _shown(self) -> list[str]:
+        shown = []
+        for name, values in (
+            ("loss", [point.loss for point in self.points]),
+            ("val accuracy", [point.val_accuracy for point in self.points]),
+        ):
+            known = [value for value in values if value is not None]
+            shown += [f"{name} {known[-1]:.3f}"] if known else []
+        return shown
+
+
+def read_progress(path: Path) -> list[Point]:
+    """Return the points of a `progress.csv`, without a last line that was cut off; none where there is no file."""
+    if not path.is_file():
+        return []
+    whole_lines = path.read_text(encoding="utf-8").rpartition("\n")[0]
+    return [
+        Point(int(row["iteration"]), *(float(row[name]) if row[name] else None for name in _COLUMNS[1:]))
+        for row in csv.DictReader(whole_lines.splitlines())
+    ]
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def draw_curves(points: Sequence[Point], title: str, path: Path) -> None:
+    """Write the curves of loss and validation accuracy as a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    loss = [(point.iteration, point.loss) for point in points if point.loss is not None]
+    accuracy = [(point.iteration, point.val_accuracy) for point in points if point.val_accuracy is not None]
+    axes.plot(*zip(*loss, strict=True), color="tab:blue", linewidth=1, label="training loss")
+    axes.set(title=title, xlabel="iteration", ylabel="training loss")
+    axes.set_ylim(bottom=0)
+    right = axes.twinx()
+    right.set(ylabel="validation accuracy", ylim=(0, 1))
+    if accuracy:
+        right.plot(*zip(*accuracy, strict=True), color="tab:orange", marker="o", label="validation accuracy")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    with whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)

@@ -1,0 +1,140 @@
+"""A run folder: one stage of one row, carried out; everything it was lies in it.
+
+```
+RUNS/<row>/<stage>/run.json                what was run, on what
+                   train_val.prototxt, solver.prototxt, deploy.prototxt, mean.binaryproto   as executed
+                   log.txt                 Caffe's own words
+                   snapshot_iter_<N>.*     the last good snapshots
+                   progress.csv            iteration, loss, validation accuracy
+                   curves.png
+                   model.caffemodel        when it is finished
+                   scores_<split>.csv      when it is evaluated
+```
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotiw.errors import EmotiwError
+from emotiw.files import write_text
+from emotiw.prototxt.blobs import array_of, read_weights
+from emotiw.prototxt.messages import NetParameter, SolverState, read_binary, read_text
+
+STAGES = ("pretrain", "finetune")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What `run.json` says of a run."""
+
+    row: str
+    stage: str
+    net: str
+    representation: str
+    engine: str
+    engine_version: str
+    set_folder: str
+    set_digest: str
+    classes: list[str]
+    seed: int
+    iterations: int
+    weights: str
+    weights_sha256: str
+    emotiw: str
+
+    # What may differ when the same run goes on: where things lie, how far it goes, what it runs on.
+    _FREE = frozenset({"set_folder", "iterations", "weights", "engine", "engine_version", "emotiw"})
+
+    def differences(self, other: "Facts") -> list[str]:
+        """Return what keeps `other` from being the same run, in words."""
+        mine, others = asdict(self), asdict(other)
+        return [
+            f"{key} {mine[key]!r}, not {others[key]!r}"
+            for key in mine
+            if key not in self._FREE and mine[key] != others[key]
+        ]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder."""
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The caffemodel of the finished run."""
+        return self.folder / "model.caffemodel"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has its final model."""
+        return self.model.is_file()
+
+    def facts(self) -> Facts:
+        """Return what `run.json` says.
+
+        Raises
+        ------
+        EmotiwError
+            Where the folder is no run.
+        """
+        try:
+            return Facts(**json.loads((self.folder / "run.json").read_text(encoding="utf-8")))
+        except (FileNotFoundError, NotADirectoryError):
+            raise EmotiwError(f"{self.folder} is no run: make one with emotiw pretrain or emotiw finetune") from None
+        except (ValueError, TypeError):
+            raise EmotiwError(f"{self.folder / 'run.json'} is damaged or of another version of emotiw") from None
+
+    def write_facts(self, facts: Facts) -> None:
+        """Write `run.json`."""
+        write_text(self.folder / "run.json", json.dumps(asdict(facts), indent=1) + "\n")
+
+    def snapshots(self) -> list[tuple[int, Path]]:
+        """Return (iteration, solverstate) of the snapshots that are whole and finite, oldest first.
+
+        Caffe writes under the final names, so the newest ones may be cut off; those are left out.
+        """
+        states = sorted(self.folder.glob("snapshot_iter_*.solverstate"), key=_iteration)
+        return [(_iteration(state), state) for state in states if self._is_good(state)]
+
+    def _is_good(self, state: Path) -> bool:
+        try:
+            blobs = [blob for layer in read_weights(state.with_suffix(".caffemodel")).values() for blob in layer]
+            history = [array_of(blob) for blob in read_binary(state, SolverState).history]
+        except (EmotiwError, OSError):
+            return False
+        # Adam and its like keep a second history behind the first.
+        same = [blob.shape for blob in blobs] == [blob.shape for blob in history[: len(blobs)]]
+        return same and all(np.isfinite(blob).all() for blob in blobs + history)
+
+    def remove_snapshots(self, keep: Sequence[Path]) -> None:
+        """Remove every snapshot whose solverstate is not in `keep`."""
+        for path in self.folder.glob("snapshot_iter_*"):
+            if path.with_suffix(".solverstate") not in keep:
+                path.unlink(missing_ok=True)
+
+    def prune_snapshots(self, newest: int) -> None:
+        """Remove all snapshots but the newest few."""
+        states = sorted(self.folder.glob("snapshot_iter_*.solverstate"), key=_iteration)
+        for state in states[:-newest]:
+            state.unlink()
+            state.with_suffix(".caffemodel").unlink(missing_ok=True)
+
+    def train_val(self) -> Any:
+        """Return the NetParameter of the train_val as executed."""
+        return read_text(self.folder / "train_val.prototxt", NetParameter)
+
+
+def _iteration(state: Path) -> int:
+    return int(state.stem.rpartition("_")[2])
+
+
+def find_runs(folder: Path, stage: str = "finetune") -> list[Run]:
+    """Return the runs of a stage below `folder` (RUNS), by row."""
+    return [Run(path.parent) for path in sorted(folder.glob(f"*/{stage}/run.json"))]
