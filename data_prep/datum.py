@@ -26,7 +26,7 @@ def encode(rgb: NDArray[np.uint8], label: int, store: str) -> bytes:
     if store == "raw":
         height, width, channels = rgb.shape
         data = np.ascontiguousarray(rgb[..., ::-1].transpose(2, 0, 1)).tobytes()
-        datum = Datum(channels=channels, height=height, width=width, data=data, label=label)
+        datum = Datum(channels=channels, height=height, width=width, data=data, label=label, encoded=False)
     else:
         import cv2
 

@@ -91,7 +91,7 @@ def _lit(picture: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.u
     shade = 1 + np.float32(strength * np.cos(angle)) * right + np.float32(strength * np.sin(angle)) * down
     gain = rng.uniform(0.6, 1.15) * (1 + rng.normal(0, 0.05, 3))
     light = np.clip(picture / 255 * np.maximum(shade, 0.1)[..., None] * gain.astype(np.float32), 0, 1)
-    noise = rng.standard_normal(picture.shape, np.float32) * np.float32(rng.uniform(0.5, 2.5))
+    noise = rng.standard_normal(picture.shape, np.float32) * np.float32(rng.uniform(0.1, 0.6))
     exposed = 255 * light ** np.float32(rng.uniform(0.75, 1.35)) + noise
     return np.asarray(np.clip(np.rint(exposed), 0, 255), np.uint8)
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +17,7 @@ _ENDINGS = frozenset(
 )
 # A key of an LMDB holds 511 bytes: eight digits, an underscore and the path.
 _LONGEST_PATH = 502
+# By the first word of a folder's name, since SFEW's folders are Train_Aligned_Faces and Val_Aligned_Faces_new.
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
@@ -62,7 +63,8 @@ def list_images(source: Path, labels: str, group: str | None = None) -> Listing:
     ----------
     labels
         "emotions": an image's class is the nearest folder above it named like one of the seven; images under other
-        names are left out and counted. "identities": its class is the folder it lies in.
+        names are left out and counted. "identities": its class is the folder it lies in. Folders above it whose names
+        begin with the word train, val or test (or training, valid, validation) name its split.
     group
         A regular expression searched in the relative path; its first group (or the whole match) names the image's
         group. None: every image is a group of its own.
@@ -88,7 +90,8 @@ def list_images(source: Path, labels: str, group: str | None = None) -> Listing:
         elif name is None:
             unknown[path.parent.name] += 1
         else:
-            images.append(Image(str(path), name, split=_split_of(path)))
+            above = path.parts[: -2 if labels == "identities" else -1]  # somebody may be called Test
+            images.append(Image(str(path), name, split=_split_of(above)))
     if not images:
         raise EmotiwError(f"{source} holds no image in a folder named like {_expected(labels)}")
     classes = EMOTIONS if labels == "emotions" else tuple(sorted({image.name for image in images}))
@@ -102,10 +105,16 @@ def list_images(source: Path, labels: str, group: str | None = None) -> Listing:
 
 
 def _files(source: Path) -> Iterator[PurePosixPath]:
-    """Yield every visible file below `source`, relative, in one order on every machine."""
+    """Yield every visible file below `source`, relative, in one order on every machine; links are followed."""
     found = []
-    for folder, folders, files in os.walk(source):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for folder, folders, files in os.walk(source, followlinks=True):
+        here = Path(folder).resolve()
+        folders[:] = [
+            # A link to a folder that holds it would be followed for ever.
+            name
+            for name in folders
+            if not name.startswith(".") and not here.is_relative_to((here / name).resolve())
+        ]
         relative = Path(folder).relative_to(source)
         found += [PurePosixPath(relative / name) for name in files if not name.startswith(".")]
     yield from sorted(found, key=str)
@@ -117,8 +126,9 @@ def _class_of(path: PurePosixPath, labels: str) -> str | None:
     return next((emotion for folder in reversed(path.parts[:-1]) if (emotion := emotion_named(folder))), None)
 
 
-def _split_of(path: PurePosixPath) -> str:
-    return next((_SPLITS[part.lower()] for part in path.parts[:-1] if part.lower() in _SPLITS), "")
+def _split_of(folders: Iterable[str]) -> str:
+    words = (re.split(r"[\W_]", folder.lower())[0] for folder in folders)
+    return next((_SPLITS[word] for word in words if word in _SPLITS), "")
 
 
 def _pattern(group: str | None) -> re.Pattern[str] | None:
@@ -130,9 +140,10 @@ def _pattern(group: str | None) -> re.Pattern[str] | None:
 
 def _group_of(path: str, pattern: re.Pattern[str]) -> str:
     match = pattern.search(path)
-    if match is None:
+    group = match and match[1 if pattern.groups else 0]
+    if not group:
         raise EmotiwError(f"{path} does not match --group {pattern.pattern!r}: every image needs its group")
-    return match[1] if pattern.groups else match[0]
+    return group
 
 
 def _expected(labels: str) -> str:

@@ -3,18 +3,20 @@
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
 from emotiw.engine.caffe.leash import die_with
+from emotiw.errors import EmotiwError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Iterator[Result]:
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Generator[Result, None, None]:
     """Yield ``function(item)`` for each item, in the items' order.
 
     Parameters
@@ -22,6 +24,11 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: in
     jobs
         Number of processes; 1 works in this one. At most four results a process wait to be taken, so memory stays flat
         however many items there are.
+
+    Raises
+    ------
+    EmotiwError
+        Where one of the processes was killed.
     """
     if jobs == 1:
         yield from map(function, items)
@@ -36,6 +43,8 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: in
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        except BrokenProcessPool:
+            raise EmotiwError("one of the --jobs was killed (out of memory?): go on with fewer --jobs") from None
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from emotiw import __version__
-from emotiw.errors import EmotiwError
-from emotiw.files import remove, write_text
+from emotiw.errors import EmotiwError, UsageError
+from emotiw.files import write_text
 
 from .folders import Image, Listing, list_images
 from .parallel import in_order
@@ -21,9 +22,10 @@ from .report import report
 from .representing import Outcome, Settings, represent
 from .sets import FORMAT, SPLITS, manifest_text
 from .splits import assign_splits, shuffled
+from .unfinished import add, finish, resume, unfinished
 from .writing import LmdbWriter, key
 
-_COMMIT_EVERY = 1000
+_COMMIT_EVERY = 100  # images: what is not committed lies in memory, in every representation
 
 Order = list[tuple[int, Image]]
 Writers = dict[tuple[str, str], LmdbWriter]
@@ -33,27 +35,40 @@ def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, stric
     """Make the prepared set `output` from the images below `source`; return its report.
 
     What is being made lies in `.<output>.partial` beside it. The same call goes on with it after an interruption, and
-    the name `output` appears only when everything is there.
+    the name `output` appears only when everything is there; a set that was there is replaced.
 
     Raises
     ------
     EmotiwError
-        Where nothing can be made of the source, the disk is too small, or, with `strict`, an image was left out.
+        Where nothing can be made of the source, the disk is too small, another process makes the same set, or, with
+        `strict`, a file was left out.
+    UsageError
+        Where the split cannot be drawn, or `output` would replace what is no prepared set.
     """
+    output = output.resolve()
+    _check_output(source, output)
     listing = list_images(source, settings.labels, settings.group)
     listing = replace(listing, images=assign_splits(listing.images, settings.val, settings.seed))
     order = _order(listing.images, settings.seed)
-    _check_space(output, len(order), settings)
-    partial_set = output.with_name(f".{output.name}.partial")
-    done = _resume(partial_set, source, settings, order)
-    outcomes = _write(source, partial_set, settings, order, done, jobs)
-    text = report(listing, outcomes)
-    if strict and (listing.left_out or listing.unknown_classes or any(outcome.reason for outcome in outcomes)):
-        raise EmotiwError(f"--strict, and not every image of {source} could be used: {text}")
-    _finish(partial_set, settings, listing, outcomes, text)
-    remove(output)
-    partial_set.replace(output)
+    with unfinished(output) as folder:
+        entries = resume(folder, _asked(source, settings, order))
+        done = [Outcome(image, *entry) for (_, image), entry in zip(order, entries, strict=False)]
+        _check_space(folder, len(order) - len(done), settings)
+        outcomes = _write(source, folder, settings, order, done, jobs)
+        text = report(listing, outcomes)
+        write_text(folder / "report.txt", text + "\n")
+        if strict:
+            _check_complete(source, folder, listing, outcomes)
+        _describe(folder, settings, listing, outcomes)
+        finish(folder, output)
     return text
+
+
+def _check_output(source: Path, output: Path) -> None:
+    if source.resolve().is_relative_to(output):
+        raise UsageError(f"-o {output} would replace the source {source}: name another output")
+    if output.exists() and not (output / "set.json").is_file():
+        raise UsageError(f"{output} is no prepared set, so it is not replaced: remove it, or name another output")
 
 
 def _order(images: list[Image], seed: int) -> Order:
@@ -63,30 +78,24 @@ def _order(images: list[Image], seed: int) -> Order:
     return [(position, image) for side in sides.values() for position, image in enumerate(side)]
 
 
-def _check_space(output: Path, images: int, settings: Settings) -> None:
+def _asked(source: Path, settings: Settings, order: Order) -> object:
+    """Return all that decides what is written; a file that was mended or replaced since has another size or time."""
+    stamps = [(source / image.path).lstat() for _, image in order]
+    images = [
+        (asdict(image), stamp.st_size, stamp.st_mtime_ns) for (_, image), stamp in zip(order, stamps, strict=True)
+    ]
+    return [__version__, str(source.resolve()), asdict(settings), images]
+
+
+def _check_space(folder: Path, images: int, settings: Settings) -> None:
     """Raise where raw Datums would not fit; PNGs are of no size that could be foretold."""
-    folder = next(folder for folder in output.absolute().parents if folder.exists())
     need = images * settings.size**2 * 3 * len(settings.representations)
     free = shutil.disk_usage(folder).free
     if settings.store == "raw" and need > free:
         raise EmotiwError(
-            f"the set needs {need / 1e9:.1f} GB and {folder} has {free / 1e9:.1f} GB free: free some, "
+            f"the set needs {need / 1e9:.1f} GB and {folder.parent} has {free / 1e9:.1f} GB free: free some, "
             "or use --store png, or prepare one representation at a time"
         )
-
-
-def _resume(partial_set: Path, source: Path, settings: Settings, order: Order) -> list[Outcome]:
-    """Return what an interrupted call with the same arguments had done; start anew where they differ."""
-    asked = json.dumps([str(source.resolve()), asdict(settings), [asdict(image) for _, image in order]])
-    digest = hashlib.sha256(asked.encode()).hexdigest()
-    asked_file, journal = partial_set / "asked.sha256", partial_set / "journal.jsonl"
-    if not (asked_file.is_file() and asked_file.read_text() == digest):
-        remove(partial_set)
-        partial_set.mkdir(parents=True)
-        write_text(asked_file, digest)
-    lines = journal.read_text(encoding="utf-8").split("\n")[:-1] if journal.is_file() else []
-    write_text(journal, "".join(f"{line}\n" for line in lines))  # without a last line that was cut off
-    return [Outcome(image, *json.loads(line)) for (_, image), line in zip(order, lines, strict=False)]
 
 
 def _write(
@@ -95,27 +104,25 @@ def _write(
     """Fill the LMDBs and write the means; return the outcome of every image, in the order of writing."""
     outcomes = list(done)
     todo = order[len(done) :]
-    with _writers(folder, settings, order, done) as writers, (folder / "journal.jsonl").open("a") as journal:
-
-        def commit(upto: int) -> None:
-            for writer in writers.values():
-                writer.commit()
-            # The journal speaks only of what is in the LMDBs; what it misses is written again, to the same end.
-            journal.writelines(json.dumps([o.sha256, o.reason]) + "\n" for o in outcomes[committed:upto])
-            journal.flush()
-
+    made = in_order(partial(represent, source, settings), [image for _, image in todo], jobs)
+    often = 0.5 if sys.stderr.isatty() else 30  # seconds; a log is not to be flooded
+    with (
+        _writers(folder, settings, order, done) as writers,
+        closing(made),
+        tqdm(made, "prepare", len(order), initial=len(done), unit="image", mininterval=often) as bar,
+    ):
         committed = len(done)
-        made = in_order(partial(represent, source, settings), [image for _, image in todo], jobs)
-        bar = tqdm(made, "prepare", len(order), initial=len(done), unit="image", mininterval=0.5)
         for (position, image), (outcome, datums) in zip(todo, bar, strict=True):
             for name, datum in zip(settings.representations, datums, strict=False):
                 writers[name, image.split].put(key(position, image.path), datum)
             outcomes.append(outcome)
-            if len(outcomes) - committed == _COMMIT_EVERY:
-                commit(len(outcomes))
+            if len(outcomes) - committed == _COMMIT_EVERY or len(outcomes) == len(order):
+                for writer in writers.values():
+                    writer.commit()
+                # The journal speaks only of what is in the LMDBs; what it misses is written again, to the same end.
+                add(folder, [(outcome.sha256, outcome.reason) for outcome in outcomes[committed:]])
                 committed = len(outcomes)
-        commit(len(outcomes))
-        _check_trainable(source, outcomes)
+        _check_splits(source, outcomes)
         for name in settings.representations:
             writers[name, "train"].write_mean(folder / name / "mean.binaryproto")
     return outcomes
@@ -124,8 +131,8 @@ def _write(
 @contextmanager
 def _writers(folder: Path, settings: Settings, order: Order, done: list[Outcome]) -> Iterator[Writers]:
     """Open an LMDB a representation and split, the mean's sum standing where `done` ends."""
+    writers: Writers = {}
     with ExitStack() as stack:
-        writers: Writers = {}
         for split in sorted({image.split for _, image in order}):
             kept = [
                 key(position, image.path)
@@ -133,23 +140,31 @@ def _writers(folder: Path, settings: Settings, order: Order, done: list[Outcome]
                 if image.split == split and not outcome.reason
             ]
             for name in settings.representations:
-                writers[name, split] = LmdbWriter(folder / name / f"{split}_lmdb")
-                stack.callback(writers[name, split].close)
+                writers[name, split] = stack.enter_context(LmdbWriter(folder / name / f"{split}_lmdb"))
                 writers[name, split].recount(kept)
         yield writers
 
 
-def _check_trainable(source: Path, outcomes: Sequence[Outcome]) -> None:
-    if not any(outcome.image.split == "train" and not outcome.reason for outcome in outcomes):
-        first = next((f", such as {o.image.path}: {o.reason}" for o in outcomes if o.reason), "")
-        raise EmotiwError(f"{source} gives no image to train on{first}")
+def _check_splits(source: Path, outcomes: Sequence[Outcome]) -> None:
+    """Raise where nothing is left of a split, or nothing is to train on."""
+    for split in sorted({"train"} | {outcome.image.split for outcome in outcomes}):
+        here = [outcome for outcome in outcomes if outcome.image.split == split]
+        if all(outcome.reason for outcome in here):
+            first = next((f": {outcome.image.path}: {outcome.reason}" for outcome in here), "")
+            raise EmotiwError(f"{source} gives no usable image for the {split} split{first}")
 
 
-def _finish(folder: Path, settings: Settings, listing: Listing, outcomes: Sequence[Outcome], text: str) -> None:
-    """Write what says what the set is, and remove what only the making needed."""
+def _check_complete(source: Path, folder: Path, listing: Listing, outcomes: Sequence[Outcome]) -> None:
+    count = len(listing.left_out) + listing.unknown_classes.total() + sum(bool(o.reason) for o in outcomes)
+    if count:
+        where = folder / "report.txt"
+        raise EmotiwError(f"--strict: {count} files of {source} cannot be used; {where} lists them with the reasons")
+
+
+def _describe(folder: Path, settings: Settings, listing: Listing, outcomes: Sequence[Outcome]) -> None:
+    """Write what says what the set is."""
     manifest = manifest_text([(outcome.image, outcome.sha256) for outcome in outcomes if not outcome.reason])
     write_text(folder / "manifest.csv", manifest)
-    write_text(folder / "report.txt", text + "\n")
     facts = {
         "format": FORMAT,
         "emotiw": __version__,
@@ -158,5 +173,3 @@ def _finish(folder: Path, settings: Settings, listing: Listing, outcomes: Sequen
         **asdict(settings),
     }
     write_text(folder / "set.json", json.dumps(facts, indent=1) + "\n")
-    for name in ("asked.sha256", "journal.jsonl"):
-        remove(folder / name)

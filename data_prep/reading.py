@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 Rgb = NDArray[np.uint8]
 
-# A JPEG's or PNG's last marker: decoders fill the rest of a cut-off file with grey and say nothing.
+# A JPEG's or PNG's last marker: OpenCVs before 4.11 fill the rest of a cut-off file with grey and say nothing.
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
-_PNG, _PNG_END = b"\x89PNG", b"IEND"
+_PNG, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
 
 
 class UnreadableImageError(ValueError):
@@ -20,8 +20,8 @@ class UnreadableImageError(ValueError):
 def read_image(path: Path) -> tuple[Rgb, str]:
     """Decode an image file as Caffe's `convert_imageset` does (`cv::imread`, colour).
 
-    So grey becomes three equal channels, alpha is dropped, 16 bits become 8, CMYK becomes RGB and a photo is turned as
-    its EXIF says.
+    So grey becomes three equal channels, alpha is dropped, 16 bits become 8, CMYK becomes RGB, a photo is turned as its
+    EXIF says, and of an animation the first picture counts. Wrong bytes inside a JPEG are pixels like others.
 
     Returns
     -------
@@ -47,6 +47,7 @@ def decode(data: bytes) -> Rgb:
     if _cut_off(data):
         raise UnreadableImageError("cut off before its end")
     try:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the reason is reported, once
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise UnreadableImageError(f"OpenCV: {error.err or 'refused'}") from None
@@ -57,5 +58,5 @@ def decode(data: bytes) -> Rgb:
 
 def _cut_off(data: bytes) -> bool:
     if data.startswith(b"\xff\xd8"):
-        return _END_OF_IMAGE not in data[max(data.rfind(_START_OF_SCAN), 0) :]
-    return data.startswith(_PNG) and _PNG_END not in data[-64:]
+        return data.find(_END_OF_IMAGE, max(data.rfind(_START_OF_SCAN), 0)) < 0
+    return data.startswith(_PNG) and _PNG_END not in data

@@ -16,7 +16,8 @@ _MOST_CLASSES = 30
 def report(listing: Listing, outcomes: Sequence[Outcome]) -> str:
     """Return the report: counts per class and split, what was left out and why, and what looks wrong."""
     used = [outcome for outcome in outcomes if not outcome.reason]
-    return "\n".join([_counts(listing, used), *_left_out(listing, outcomes), *_warnings(listing, used)])
+    lines = [*_left_out(listing, outcomes), *_warnings(listing, used)]
+    return "\n".join([_counts(listing, used), *map(_one_line, lines)])
 
 
 def _counts(listing: Listing, used: Sequence[Outcome]) -> str:
@@ -62,6 +63,11 @@ def _duplicates(same_picture: Iterable[list[Outcome]]) -> Iterator[str]:
             yield f"warning: the same picture on two sides of the split: {paths}"
         if len({outcome.image.name for outcome in outcomes}) > 1:
             yield f"warning: the same picture under two labels: {paths}"
+
+
+def _one_line(text: str) -> str:
+    """Return the text with what would break a line, in a file's name, written as Python writes it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _first(lines: Iterator[str]) -> Iterator[str]:

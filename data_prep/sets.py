@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,7 @@ from .folders import Image
 FORMAT = 1
 COLUMNS = ("path", "label", "name", "split", "group", "sha256")
 SPLITS = ("train", "val", "test")
+_READ_AHEAD = 64
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ class PreparedSet:
             )
         path = self.folder / representation / f"{split}_lmdb"
         if not path.is_dir():
-            raise EmotiwError(f"{self.folder} holds no {split} split: prepare it with images of that split")
+            way = "--val FRACTION, or " if split == "val" else ""
+            raise EmotiwError(f"{self.folder} holds no {split} split: prepare it with {way}a folder named {split}")
         return path
 
     def mean_file(self, representation: str) -> Path:
@@ -91,17 +94,30 @@ class PreparedSet:
 
     def records(self, representation: str, split: str, most: int | None = None) -> Iterator[Record]:
         """Yield the images of a split in the order of their keys; at the most `most`, spread evenly."""
-        import lmdb
-
-        with (
-            lmdb.open(str(self.lmdb(representation, split)), readonly=True, lock=False) as environment,
-            environment.begin() as transaction,
-        ):
+        path = self.lmdb(representation, split)
+        with _reading(path) as transaction:
             keys = list(transaction.cursor().iternext(keys=True, values=False))
-            step = max(1.0, len(keys) / most) if most else 1.0
-            for key in (keys[int(k * step)] for k in range(int(len(keys) / step))):
-                blob, label = decode(transaction.get(key, b""))
+        count = min(most or len(keys), len(keys))
+        chosen = [keys[k * len(keys) // count] for k in range(count)]
+        for start in range(0, count, _READ_AHEAD):
+            # Closed before it yields: a process may have an LMDB open only once, and our caller may read it again.
+            with _reading(path) as transaction:
+                some = [(key, bytes(transaction.get(key))) for key in chosen[start : start + _READ_AHEAD]]
+            for key, datum in some:
+                blob, label = decode(datum)
                 yield Record(key.decode().partition("_")[2], label, blob)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """Yield a transaction that reads the LMDB `path`."""
+    import lmdb
+
+    try:
+        with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as transaction:
+            yield transaction
+    except lmdb.Error as error:
+        raise EmotiwError(f"{path} is no whole LMDB ({error}): prepare the set anew") from None
 
 
 def open_set(folder: Path) -> PreparedSet:
@@ -121,7 +137,7 @@ def open_set(folder: Path) -> PreparedSet:
         raise EmotiwError(f"{folder / 'set.json'} is damaged: prepare the set anew") from None
     if settings.get("format") != FORMAT:
         raise EmotiwError(f"{folder} was prepared by another version of emotiw: prepare it anew")
-    if hashlib.sha256(manifest).hexdigest() != settings["manifest_sha256"]:
+    if hashlib.sha256(manifest).hexdigest() != settings.get("manifest_sha256"):
         raise EmotiwError(f"{folder / 'manifest.csv'} was changed after the set was prepared: prepare the set anew")
     return PreparedSet(folder, settings)
 

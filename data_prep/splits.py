@@ -16,21 +16,29 @@ def assign_splits(images: list[Image], fraction: float | None, seed: int) -> lis
     Parameters
     ----------
     images
-        Those whose folders name their split (train, val, test) keep it.
+        Those whose folders say val or test stay there.
     fraction
         Share of the others, in (0, 1), that becomes `val`; None: all of them train. Where several images share a
         group, whole groups are drawn, so that none is on both sides; else that share of every class.
     seed
         Of the draw.
+
+    Raises
+    ------
+    UsageError
+        Where `fraction` is no share, chooses nothing, or the folders say already what validates.
     """
     if fraction is not None and not 0 < fraction < 1:
         raise UsageError(f"--val {fraction} is no share: give a number between 0 and 1, such as 0.2")
-    free = [image for image in images if not image.split]
-    rng = np.random.default_rng(seed)
-    chosen = _draw(free, fraction, rng) if fraction else set()
-    return [
-        image if image.split else replace(image, split="val" if image.path in chosen else "train") for image in images
-    ]
+    chosen: set[str] = set()
+    if fraction:
+        if any(image.split == "val" for image in images):
+            raise UsageError("--val: a folder of the source says already what validates: leave --val out")
+        free = [image for image in images if image.split != "test"]
+        chosen = _draw(free, fraction, np.random.default_rng(seed))
+        if not chosen:
+            raise UsageError(f"--val {fraction} of so few images or groups is none: give a larger share")
+    return [replace(image, split="val" if image.path in chosen else image.split or "train") for image in images]
 
 
 def _draw(images: list[Image], fraction: float, rng: np.random.Generator) -> set[str]:

@@ -1,23 +1,36 @@
 """The LMDBs of a set while they are written, and their means."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.errors import EmotiwError
 from emotiw.prototxt.blobs import write_mean
 
 from .datum import decode
 
-# Address space, not disk: the file grows as it is filled. Caffe's own tools reserve the same.
+# Address space, not disk: the file grows as it is filled.
 _MAP_SIZE = 1 << 40
 
 
 def key(position: int, path: str) -> bytes:
     """Return the key that `convert_imageset` would give the image."""
     return f"{position:08d}_{path}".encode()
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Turn LMDB's errors into ours."""
+    import lmdb
+
+    try:
+        yield
+    except lmdb.Error as error:
+        raise EmotiwError(f"{error} (disk full?): make room, then the same command goes on") from None
 
 
 class LmdbWriter:
@@ -34,7 +47,8 @@ class LmdbWriter:
 
     def put(self, name: bytes, datum: bytes) -> None:
         """Store one serialised Datum."""
-        self._transaction.put(name, datum)
+        with _one_line():
+            self._transaction.put(name, datum)
         self._add(datum)
 
     def recount(self, names: Sequence[bytes]) -> None:
@@ -51,15 +65,19 @@ class LmdbWriter:
 
     def commit(self) -> None:
         """Make what was put durable."""
-        self._transaction.commit()
-        self._transaction = self._environment.begin(write=True)
+        with _one_line():
+            self._transaction.commit()
+            self._transaction = self._environment.begin(write=True)
 
     def write_mean(self, path: Path) -> None:
         """Write the mean of the images as a binaryproto."""
         assert self._sum is not None
         write_mean(path, self._sum / np.float32(self._count))
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
         """Leave the LMDB as of the last commit."""
         self._transaction.abort()
         self._environment.close()

@@ -41,12 +41,14 @@ def emd(x: Bits, y: Bits) -> Bits:
     Returns
     -------
     (...) int
-        Of which each is at least 0.
+        At least 0.
 
     Examples
     --------
-    >>> emd(np.array([1, 0, 0, 0]), np.array([0, 0, 0, 1])), emd(np.array([0, 0]), np.array([1, 0]))
-    (np.int64(3), np.int64(2))
+    >>> int(emd(np.array([1, 0, 0, 0]), np.array([0, 0, 0, 1])))  # moved by three
+    3
+    >>> int(emd(np.array([0, 0]), np.array([1, 0])))  # one more, from the first place to the end
+    2
     """
     return np.asarray(np.abs(np.cumsum(x - y, axis=-1)).sum(axis=-1))
 

@@ -80,7 +80,7 @@ def nonmetric_mds(D: npt.NDArray[np.number], start: Floats) -> Embedding:
     Returns
     -------
     Embedding
-        After the first iteration that lowers the stress by less than 1e-6 of itself: not always an optimum.
+        After the first iteration that lowers the stress by less than 1e-6 of itself, or to 0: not always an optimum.
     """
     from scipy.optimize import minimize_scalar
     from scipy.spatial.distance import pdist, squareform
@@ -92,7 +92,7 @@ def nonmetric_mds(D: npt.NDArray[np.number], start: Floats) -> Embedding:
     stress = _stress(pdist(Y), disparities)
     gradient = direction = np.zeros_like(Y)
     iterations, fall = 0, np.inf
-    while fall >= TOLERANCE * stress:
+    while fall >= TOLERANCE * stress > 0:
         previous, gradient = gradient, _gradient(Y, disparities)
         beta = max(0.0, np.sum(gradient * (gradient - previous)) / (np.sum(previous**2) or np.inf))
         direction = -gradient + beta * direction

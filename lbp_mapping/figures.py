@@ -117,6 +117,6 @@ def _scatter(axes: Axes3D, mapping: str) -> None:
         axis.set_pane_color("#fafafa")
         axis.line.set_color("#c0c0c0")
         axis.set_label_text(letter, color=INK, fontsize=10)
-        axis.labelpad = -1
+        axis.labelpad = 1
         axis.set_tick_params(labelsize=7, labelcolor=FAINT, color="#c0c0c0")
         axis.set_major_locator(MaxNLocator(5, integer=True))

@@ -1,5 +1,6 @@
 """Arrays in Caffe's blobs: means and weights."""
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,19 @@ def shape_of(blob: Any) -> tuple[int, ...]:
     return (blob.num, blob.channels, blob.height, blob.width)
 
 
-def array_of(blob: Any) -> Blob:
-    """Return a BlobProto's values as a float32 array of its shape."""
+def array_of(blob: Any, where: str = "a blob") -> Blob:
+    """Return a BlobProto's values as a float32 array of its shape.
+
+    Raises
+    ------
+    EmotiwError
+        Where its values are not as many as its shape says; `where` names it.
+    """
     shape = shape_of(blob)
     packed = _PackedBlob.FromString(blob.SerializeToString())
     values = np.frombuffer(packed.data, "<f4") if packed.data else np.frombuffer(packed.double_data, "<f8")
-    if values.size != np.prod(shape, dtype=np.int64):
-        raise EmotiwError(f"a blob of shape {shape} holds {values.size} values: the file is damaged")
+    if min(shape, default=0) < 0 or values.size != prod(shape):
+        raise EmotiwError(f"{where} of shape {shape} holds {values.size} values: damaged; fetch or make it anew")
     return values.reshape(shape).astype(np.float32)
 
 
@@ -64,7 +71,7 @@ def read_mean(path: Path) -> Blob:
     (C, H, W) float32
         Channels in blue, green, red order; values in [0, 255].
     """
-    mean = array_of(read_binary(path, BlobProto))
+    mean = array_of(read_binary(path, BlobProto), str(path))
     if mean.ndim == 4 and mean.shape[0] == 1:
         mean = mean[0]
     if mean.ndim != 3 or mean.size == 0:
@@ -84,4 +91,6 @@ def read_weights(path: Path) -> dict[str, list[Blob]]:
     """Return the blobs of every layer of a caffemodel that has any; V1 files (the authors') are read alike."""
     net = read_binary(path, NetParameter)
     layers = net.layer or net.layers
-    return {layer.name: [array_of(blob) for blob in layer.blobs] for layer in layers if layer.blobs}
+    return {
+        layer.name: [array_of(blob, f"{path}: {layer.name}") for blob in layer.blobs] for layer in layers if layer.blobs
+    }

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=256, metavar="N", help="side in pixels (default: 256)")
     parser.add_argument("--detect", action="store_true", help="find the face and crop to it first")
     parser.add_argument(
-        "--val", type=float, metavar="FRACTION", help="share that validates, such as 0.2 (default: none)"
+        "--val", type=float, metavar="FRACTION", help="share that validates, such as 0.2 (default: what folders say)"
     )
     parser.add_argument(
         "--group",
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and of the order (default: 0)")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
     parser.add_argument("--store", choices=("raw", "png"), default="raw", help="pixels, or PNG in half the space")
-    parser.add_argument("--strict", action="store_true", help="fail where any image cannot be used")
+    parser.add_argument("--strict", action="store_true", help="fail where any file of SOURCE cannot be used")
     parser.add_argument("--force", action="store_true", help="replace SET where it exists")
 
 
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
 
     if not 8 <= args.size <= 4096:
         raise UsageError(f"--size {args.size}: give a side between 8 and 4096 pixels")
-    jobs = args.jobs or len(os.sched_getaffinity(0))
+    jobs = len(os.sched_getaffinity(0)) if args.jobs is None else args.jobs
     if jobs < 1 or args.seed < 0:
         raise UsageError("--jobs must be at least 1 and --seed at least 0")
     refuse_overwrite(args.output, args.force)

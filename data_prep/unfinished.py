@@ -1,0 +1,66 @@
+"""A set while it is made: a folder beside its final name, and the journal of how far it has come."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from emotiw.errors import EmotiwError
+from emotiw.files import remove, write_text
+
+_ASKED, _JOURNAL = "asked.sha256", "journal.jsonl"
+
+Entry = tuple[str, str]
+"""What the journal says of an image: its sha256, and the reason why it was left out, empty where it was not."""
+
+
+@contextmanager
+def unfinished(output: Path) -> Iterator[Path]:
+    """Yield `.<name>.partial` beside `output`; nobody else has it until the block ends.
+
+    Raises
+    ------
+    EmotiwError
+        Where another process makes the same set.
+    """
+    folder = output.with_name(f".{output.name}.partial")
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of by the kernel when we die
+        except BlockingIOError:
+            raise EmotiwError(f"another emotiw prepare makes {output} now: wait for it, or name another -o") from None
+        yield folder
+    finally:
+        os.close(held)
+
+
+def resume(folder: Path, asked: object) -> list[Entry]:
+    """Return what an interrupted call that was `asked` for the same had done; where it was not, empty the folder."""
+    digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+    if not ((folder / _ASKED).is_file() and (folder / _ASKED).read_text() == digest):
+        for path in folder.iterdir():
+            remove(path)
+        write_text(folder / _ASKED, digest)
+        write_text(folder / _JOURNAL, "")
+    lines = (folder / _JOURNAL).read_text(encoding="utf-8").split("\n")[:-1]
+    write_text(folder / _JOURNAL, "".join(f"{line}\n" for line in lines))  # without a last line that was cut off
+    return [(sha256, reason) for sha256, reason in map(json.loads, lines)]
+
+
+def add(folder: Path, entries: Iterable[Entry]) -> None:
+    """Add to the journal."""
+    with (folder / _JOURNAL).open("a", encoding="utf-8") as journal:
+        journal.writelines(json.dumps(entry) + "\n" for entry in entries)
+
+
+def finish(folder: Path, output: Path) -> None:
+    """Give the folder its final name, instead of what had it; then nothing is left of its making."""
+    remove(output)
+    folder.replace(output)
+    for name in (_ASKED, _JOURNAL):
+        remove(output / name)

@@ -1,0 +1,49 @@
+"""Score finished runs on a split of a prepared set: posteriors, accuracy, confusion matrix.
+
+Each run folder gets scores_<split>.csv (one line an image, one column a class), the confusion matrix
+as numbers and picture, and how they were made.
+"""
+
+import argparse
+from pathlib import Path
+
+from emotiw.verbs.arguments import add_caffe
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `emotiw evaluate` takes."""
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="run folders, such as runs/vgg_s-rgb/finetune"
+    )
+    parser.add_argument("--set", type=Path, metavar="SET", required=True, help="the prepared set")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="val", help="default: val")
+    parser.add_argument(
+        "--crops",
+        type=int,
+        choices=(1, 10),
+        default=1,
+        help="the centre, or centre and corners, each mirrored too (default: 1)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace scores that exist")
+    add_caffe(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Score each run and print one line for it."""
+    from emotiw.data_prep.sets import open_set
+    from emotiw.engine.caffe.locate import find_caffe
+    from emotiw.evaluate.scoring import evaluate, scores_file
+    from emotiw.files import refuse_overwrite
+    from emotiw.train.runs import Run
+
+    caffe, prepared = find_caffe(args.caffe), open_set(args.set)
+    runs = [Run(folder) for folder in args.runs]
+    for one in runs:
+        refuse_overwrite(scores_file(one, args.split), args.force)
+    for one in runs:
+        scores = evaluate(one, prepared, caffe, args.split, args.crops)
+        print(
+            f"{one.facts().row}: accuracy {scores.accuracy:.2%}, mean class accuracy {scores.mean_class_accuracy:.2%}, "
+            f"on {len(scores.labels)} {args.split} images (commonest class: {scores.majority:.2%}) "
+            f"-> {scores_file(one, args.split)}"
+        )

@@ -1,0 +1,39 @@
+"""Put all evaluated runs into one table, with their ensemble and the published figures.
+
+RUNS is the folder given to pretrain and finetune as -o. Writes table.md, table.csv and report.html,
+which holds its pictures. Ensemble weights (not negative, summing to 1) are found on validation scores.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `emotiw table` takes."""
+    parser.add_argument("runs", type=Path, metavar="RUNS", help="the folder of run folders")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", required=True, help="where to write")
+    parser.add_argument("--stage", choices=("pretrain", "finetune"), default="finetune", help="default: finetune")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="val", help="default: val")
+    parser.add_argument("--force", action="store_true", help="replace a table that exists")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the table and write it."""
+    from emotiw.data_prep.sets import open_set
+    from emotiw.errors import EmotiwError
+    from emotiw.evaluate.report import write_table
+    from emotiw.evaluate.results import collect
+    from emotiw.evaluate.table import markdown
+    from emotiw.files import refuse_overwrite
+
+    refuse_overwrite(args.output / "report.html", args.force)
+    results = collect(args.runs, args.stage, args.split)
+    try:
+        prepared = open_set(Path(results.cells[0].run.facts().set_folder))
+    except EmotiwError:
+        prepared = None  # moved or gone since: the report goes without its faces
+    if prepared and prepared.digest != results.protocol.set_digest:
+        prepared = None
+    write_table(results, args.output, prepared)
+    print(markdown(results))
+    print(f"report: {args.output / 'report.html'}")

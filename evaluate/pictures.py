@@ -1,0 +1,56 @@
+"""Pictures of scores: confusion matrices, a set's faces in every representation."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from emotiw.data_prep.sets import PreparedSet
+from emotiw.files import whole
+
+from .scores import Scores
+
+_MOST_NAMED = 20
+
+
+def confusion_picture(scores: Scores, title: str, path: Path) -> None:
+    """Write a confusion matrix as a PNG: rows are true classes, colours shares of their row."""
+    counts = scores.confusion
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    few = len(scores.classes) <= _MOST_NAMED
+    figure = Figure(figsize=(5, 4.6), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
+    axes.set(title=f"{title}: {scores.accuracy:.1%}", xlabel="predicted", ylabel="true")
+    if few:
+        places = range(len(scores.classes))
+        axes.set_xticks(places, scores.classes, rotation=45, ha="right")
+        axes.set_yticks(places, scores.classes)
+        for row, column in np.ndindex(counts.shape):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    with whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def faces_picture(prepared: PreparedSet, split: str, path: Path) -> None:
+    """Write one face of each class (the first few) in every representation of a set, as the LMDBs hold them."""
+    names = prepared.settings["representations"]
+    first: dict[int, str] = {}
+    for row in prepared.manifest:
+        if row["split"] == split and len(first) < 7:
+            first.setdefault(int(row["label"]), row["path"])
+    figure = Figure(figsize=(1.3 * len(first) + 1, 1.4 * len(names)), layout="constrained")
+    grid = figure.subplots(len(names), len(first), squeeze=False)
+    for axes_row, name in zip(grid, names, strict=True):
+        faces = {r.path: r.blob for r in prepared.records(name, split) if r.path in first.values()}
+        for axes, (label, face) in zip(axes_row, sorted(first.items()), strict=True):
+            axes.imshow(faces[face][::-1].transpose(1, 2, 0))
+            axes.set(xticks=[], yticks=[])
+            if axes is axes_row[0]:
+                axes.set_ylabel(name, fontsize=8)
+            if axes_row is grid[0]:
+                axes.set_title(prepared.classes[label], fontsize=8)
+    with whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=90)

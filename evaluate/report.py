@@ -1,0 +1,59 @@
+"""The report: one HTML file with the table, the pictures and how they were made."""
+
+import base64
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+from emotiw import __version__
+from emotiw.data_prep.sets import PreparedSet
+from emotiw.files import write_text
+
+from .pictures import confusion_picture, faces_picture
+from .results import Results, published
+from .table import best, columns, csv_text, grid, markdown
+
+
+def write_table(results: Results, output: Path, prepared: PreparedSet | None) -> None:
+    """Write table.md, table.csv and report.html into `output`.
+
+    Parameters
+    ----------
+    prepared
+        The set that was scored, for a picture of its faces; None where it is not at hand.
+    """
+    write_text(output / "table.md", markdown(results))
+    write_text(output / "table.csv", csv_text(results))
+    write_text(output / "report.html", html(results, prepared))
+
+
+def html(results: Results, prepared: PreparedSet | None) -> str:
+    """Return the report: self-contained, its pictures inside it."""
+    from jinja2 import Environment
+
+    template = resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["percent"] = lambda share: f"{share * 100:.2f}"
+    environment.filters["picture"] = _inline
+    with tempfile.TemporaryDirectory() as folder:
+        faces, ensemble = Path(folder) / "faces.png", Path(folder) / "ensemble.png"
+        if prepared:
+            faces_picture(prepared, results.protocol.split, faces)
+        if results.averages:
+            confusion_picture(results.averages[0].scores, "ensemble", ensemble)
+        return environment.from_string(template).render(
+            results=results,
+            protocol=results.protocol,
+            nets=grid(results),
+            columns=columns(results),
+            best={net: best(cells) for net, cells in grid(results).items()},
+            published=published(),
+            faces=faces,
+            ensemble=ensemble,
+            version=__version__,
+        )
+
+
+def _inline(path: Path) -> str:
+    """Return a picture as a data URL, or an empty one where it is not there."""
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" if path.is_file() else ""

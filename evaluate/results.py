@@ -1,0 +1,136 @@
+"""The results of a folder of runs: a cell for each net and representation, and their ensemble."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.errors import EmotiwError
+from emotiw.train.runs import Run, find_runs
+
+from .ensemble import combine, cross_validated, fit_weights
+from .scores import Scores, read_scores
+from .scoring import Protocol, read_protocol, scores_file
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run's result on a split."""
+
+    run: Run
+    net: str
+    representation: str
+    engine: str
+    scores: Scores
+
+    @property
+    def row(self) -> str:
+        """The run's row."""
+        return f"{self.net}-{self.representation}"
+
+
+@dataclass(frozen=True)
+class Average:
+    """A way to average the nets, and the scores it gives."""
+
+    name: str
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Results:
+    """Every run's result on one split, all on the same images.
+
+    Attributes
+    ----------
+    cells
+        By net and representation, in the order of the runs' names.
+    protocol
+        How all of them were scored.
+    known
+        The validation scores that the ensemble's weights are found on, one for each cell; the cells' own where the
+        split is val; empty where a run was never scored on val.
+    """
+
+    cells: tuple[Cell, ...]
+    protocol: Protocol
+    known: tuple[Scores, ...]
+
+    @property
+    def first(self) -> Scores:
+        """The first cell's scores: all cells share images, labels and classes."""
+        return self.cells[0].scores
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64] | None:
+        """The ensemble's weights, one a cell, found on validation scores; None where there are none."""
+        return fit_weights(_stack(self.known), self.known[0].labels) if self.known else None
+
+    @cached_property
+    def averages(self) -> list[Average]:
+        """The ensembles, the paper's kind first; none where there is but one run."""
+        posteriors, labels = _stack([cell.scores for cell in self.cells]), self.first.labels
+        if len(self.cells) == 1:
+            return []
+        found: list[tuple[str, NDArray[np.float64] | None]] = []
+        if self.weights is not None:
+            in_sample = self.protocol.split == "val"
+            name = "weights found on these very scores" if in_sample else "weights found on val, frozen"
+            found.append((name, combine(posteriors, self.weights)))
+            if in_sample:
+                found.append(("weights cross-validated", cross_validated(posteriors, labels)))
+        uniform = np.full(len(self.cells), 1 / len(self.cells))
+        found.append(("uniform average", combine(posteriors, uniform)))
+        return [
+            Average(name, Scores(self.first.paths, labels, self.first.classes, array))
+            for name, array in found
+            if array is not None
+        ]
+
+
+def collect(folder: Path, stage: str = "finetune", split: str = "val") -> Results:
+    """Return the results of all scored runs of a stage below `folder`.
+
+    Raises
+    ------
+    EmotiwError
+        Where no run is scored, or runs were scored on different images or in different ways.
+    """
+    runs = [run for run in find_runs(folder, stage) if scores_file(run, split).is_file()]
+    if not runs:
+        raise EmotiwError(
+            f"{folder} holds no {stage} run with {split} scores: make them with emotiw evaluate RUN --set SET"
+        )
+    cells, protocols = [], []
+    for run in runs:
+        facts, protocol = run.facts(), read_protocol(run, split)
+        protocols.append(protocol)
+        cells.append(Cell(run, facts.net, facts.representation, protocol.engine, read_scores(scores_file(run, split))))
+    for cell, protocol in zip(cells, protocols, strict=True):
+        if (protocol.set_digest, protocol.crops) != (protocols[0].set_digest, protocols[0].crops):
+            raise EmotiwError(
+                f"{cell.row} and {cells[0].row} were scored on different sets or crops: evaluate both alike, with --force"
+            )
+    order = [cell.scores.paths == cells[0].scores.paths for cell in cells]
+    if not all(order):
+        raise EmotiwError(
+            f"{cells[order.index(False)].row} lacks some images of {cells[0].row}: evaluate both with --force"
+        )
+    known = [scores_file(run, "val") for run in runs]
+    have_val = all(path.is_file() for path in known)
+    return Results(tuple(cells), protocols[0], tuple(map(read_scores, known)) if have_val else ())
+
+
+def published() -> list[dict[str, str]]:
+    """Return the published numbers on SFEW 2.0, in percent, each with source and standing; the paper's first."""
+    table = resources.files(__package__).joinpath("published.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(table.splitlines()))
+
+
+def _stack(scores: Sequence[Scores]) -> NDArray[np.float64]:
+    return np.stack([one.posteriors for one in scores])

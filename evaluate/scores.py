@@ -1,0 +1,95 @@
+"""Class posteriors of a split, their file, and what they are worth."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.errors import EmotiwError
+from emotiw.files import whole
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The posteriors of every image of a split.
+
+    Attributes
+    ----------
+    paths
+        The images, N of them.
+    labels : (N,) int
+        Their true classes.
+    classes
+        The names of the C classes, in label order.
+    posteriors : (N, C) float64
+        Each row in [0, 1], summing to 1.
+    """
+
+    paths: tuple[str, ...]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    posteriors: NDArray[np.float64]
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        """The likeliest class of each image, (N,); of equals the first."""
+        return np.asarray(self.posteriors.argmax(axis=1), np.int64)
+
+    @property
+    def accuracy(self) -> float:
+        """The share of images named rightly, in [0, 1]."""
+        return float((self.predictions == self.labels).mean())
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """The (C, C) counts: rows are true classes, columns predicted ones."""
+        matrix = np.zeros((len(self.classes), len(self.classes)), np.int64)
+        np.add.at(matrix, (self.labels, self.predictions), 1)
+        return matrix
+
+    @property
+    def mean_class_accuracy(self) -> float:
+        """The mean of the classes' own accuracies, over the classes that have images."""
+        totals = self.confusion.sum(axis=1)
+        right = self.confusion.diagonal()
+        return float((right[totals > 0] / totals[totals > 0]).mean())
+
+    @property
+    def majority(self) -> float:
+        """The accuracy of always naming the commonest class."""
+        return float(np.bincount(self.labels).max() / len(self.labels))
+
+
+def write_scores(path: Path, scores: Scores) -> None:
+    """Write a CSV: path, label, and one column a class."""
+    with whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path", "label", *scores.classes])
+        for name, label, row in zip(scores.paths, scores.labels, scores.posteriors, strict=True):
+            writer.writerow([name, label, *(f"{value:.9g}" for value in row)])
+
+
+def read_scores(path: Path) -> Scores:
+    """Read what `write_scores` wrote.
+
+    Raises
+    ------
+    EmotiwError
+        Where there is no such file, or it is no table of posteriors.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            head, *rows = csv.reader(file)
+        posteriors = np.array([row[2:] for row in rows], np.float64)
+        labels = np.array([row[1] for row in rows], np.int64)
+    except FileNotFoundError:
+        raise EmotiwError(f"{path}: no scores there: make them with emotiw evaluate {path.parent} --set SET") from None
+    except (ValueError, IndexError):
+        raise EmotiwError(f"{path} is no table of scores: make it anew with emotiw evaluate --force") from None
+    classes = tuple(head[2:])
+    shape_fits = posteriors.ndim == 2 and posteriors.shape[1] == len(classes) >= 2
+    if not shape_fits or not np.isfinite(posteriors).all() or not ((labels >= 0) & (labels < len(classes))).all():
+        raise EmotiwError(f"{path} is no table of scores: make it anew with emotiw evaluate --force")
+    return Scores(tuple(row[0] for row in rows), labels, classes, posteriors)

@@ -1,0 +1,103 @@
+"""A run and a prepared set -> the scores of a split, in the run folder."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from emotiw.data_prep.sets import PreparedSet
+from emotiw.engine.caffe.describe import version
+from emotiw.engine.caffe.locate import Caffe
+from emotiw.engine.caffe.scores import Scorer
+from emotiw.engine.scoring import posteriors
+from emotiw.errors import EmotiwError
+from emotiw.files import write_text
+from emotiw.prototxt.blobs import read_mean
+from emotiw.prototxt.execution import crop_size
+from emotiw.train.runs import Run
+
+from .pictures import confusion_picture
+from .scores import Scores, write_scores
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How scores were made: what a table must say beside them."""
+
+    engine: str
+    engine_version: str
+    split: str
+    crops: int
+    set_digest: str
+
+
+def score(run: Run, prepared: PreparedSet, caffe: Caffe, split: str, crops: int) -> Scores:
+    """Return the posteriors of a finished run for every image of a split.
+
+    Raises
+    ------
+    EmotiwError
+        Where the run is not finished, or the set's classes are not the run's.
+    """
+    facts = run.facts()
+    if not run.finished:
+        raise EmotiwError(f"{run.folder} is not finished: go on with emotiw {facts.stage} {facts.row}")
+    if prepared.classes != facts.classes:
+        raise EmotiwError(
+            f"{prepared.folder} has other classes than {run.folder} was trained on: give the set it needs"
+        )
+    paths: list[str] = []
+    labels: list[int] = []
+
+    def images() -> Iterator[NDArray[np.uint8]]:
+        records = prepared.records(facts.representation, split)
+        for record in tqdm(records, f"{facts.row}, {split}", prepared.count(split), unit="image", leave=False):
+            paths.append(record.path)
+            labels.append(record.label)
+            yield record.blob
+
+    mean, crop = read_mean(run.folder / "mean.binaryproto"), crop_size(run.train_val())
+    with Scorer(caffe, run.folder / "deploy.prototxt", run.model) as scorer:
+        rows = list(posteriors(scorer.scores, images(), mean, crop, crops))
+    return Scores(tuple(paths), np.array(labels, np.int64), tuple(facts.classes), np.array(rows))
+
+
+def evaluate(run: Run, prepared: PreparedSet, caffe: Caffe, split: str, crops: int) -> Scores:
+    """Score a split and write, into the run folder, scores, confusion matrix (numbers and picture) and protocol."""
+    scores = score(run, prepared, caffe, split, crops)
+    facts = run.facts()
+    protocol = Protocol("caffe", version(caffe), split, crops, prepared.digest)
+    write_text(run.folder / f"confusion_{split}.csv", _confusion_text(scores))
+    confusion_picture(scores, f"{facts.row}, {split}", run.folder / f"confusion_{split}.png")
+    write_text(run.folder / f"scores_{split}.json", json.dumps(asdict(protocol), indent=1) + "\n")
+    write_scores(scores_file(run, split), scores)
+    return scores
+
+
+def scores_file(run: Run, split: str) -> Path:
+    """Return the path of a split's scores: there only when the evaluation is whole."""
+    return run.folder / f"scores_{split}.csv"
+
+
+def read_protocol(run: Run, split: str) -> Protocol:
+    """Return how the scores of a split were made."""
+    path = run.folder / f"scores_{split}.json"
+    try:
+        return Protocol(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise EmotiwError(f"{path} is missing or damaged: evaluate the run anew with --force") from None
+
+
+def _confusion_text(scores: Scores) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["true \\ predicted", *scores.classes])
+    for name, row in zip(scores.classes, scores.confusion, strict=True):
+        writer.writerow([name, *row])
+    return text.getvalue()

@@ -1,0 +1,33 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+Draw = Callable[..., Path]
+
+
+@pytest.fixture
+def draw() -> Draw:
+    """A smooth random picture, another for each path's seed, written to a path whose ending says the format."""
+
+    def write(path: Path, height: int = 37, width: int = 31, seed: int = 0) -> Path:
+        rng = np.random.default_rng(seed)
+        small = rng.integers(0, 256, (height // 4 + 1, width // 4 + 1, 3), np.uint8)
+        noise = rng.integers(0, 24, (height, width, 3), np.uint8)
+        picture = cv2.add(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), noise)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def source(tmp_path: Path, draw: Draw) -> Path:
+    """Three emotions, eight drawn pictures each, of odd sizes and three formats."""
+    for number in range(24):
+        name, ending = ("Angry", "Happy", "Sad")[number % 3], ("png", "jpg", "bmp")[number // 3 % 3]
+        draw(tmp_path / f"faces/{name}/{number:02d}.{ending}", 30 + 3 * number, 75 - 2 * number, number)
+    return tmp_path / "faces"

@@ -1,0 +1,93 @@
+import os
+import subprocess
+
+import pytest
+from google.protobuf import descriptor_pb2
+
+from emotiw.errors import EmotiwError
+from emotiw.prototxt import messages
+from emotiw.prototxt.messages import NetParameter, SolverParameter, format_text, parse_text, read_binary, read_text
+
+# Caffe's own description of its messages, from its generated module.
+DUMP = """
+import sys
+from caffe.proto import caffe_pb2
+open(sys.argv[1], "wb").write(caffe_pb2.DESCRIPTOR.serialized_pb)
+"""
+
+
+@pytest.fixture(scope="module")
+def caffes(caffe, tmp_path_factory):
+    path = tmp_path_factory.mktemp("descriptor") / "caffe.binary"
+    env = {**os.environ, **caffe.environment}
+    done = subprocess.run([caffe.python, "-c", DUMP, path], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return descriptor_pb2.FileDescriptorProto.FromString(path.read_bytes())
+
+
+def facts(file):
+    """Every field and enum value of a file: (message, name) -> all that decides bytes and text."""
+    found = {}
+
+    def enums(owner, prefix):
+        for enum in owner.enum_type:
+            found.update({(prefix + enum.name, value.name): value.number for value in enum.value})
+
+    def message(kind, name):
+        enums(kind, f"{name}.")
+        for field in kind.field:
+            decides = field.number, field.label, field.type, field.type_name, field.default_value, field.options.packed
+            found[name, field.name] = decides
+        for inner in kind.nested_type:
+            message(inner, f"{name}.{inner.name}")
+
+    enums(file, "")
+    for kind in file.message_type:
+        message(kind, kind.name)
+    return found
+
+
+@pytest.mark.caffe
+def test_every_field_and_enum_is_caffes_own(caffes):
+    ours, theirs = facts(messages._file_descriptor()), facts(caffes)
+    assert len(ours) > 450
+    assert {key: theirs.get(key) for key in ours} == ours
+    left_out = {key for key in theirs if key not in ours}
+    about_v0 = {
+        key
+        for key, value in theirs.items()
+        if key[0].startswith("V0Layer") or (isinstance(value, tuple) and ".V0Layer" in value[3])
+    }
+    assert left_out == about_v0
+    assert about_v0
+
+
+def test_our_pool_is_our_own():
+    from google.protobuf import descriptor_pool
+
+    with pytest.raises(KeyError):
+        descriptor_pool.Default().FindMessageTypeByName("caffe.NetParameter")
+
+
+def test_text_is_read_and_written():
+    text = 'name: "n"\nlayer {\n  name: "p"\n  type: "Pooling"\n  pooling_param {\n    pool: AVE\n  }\n}\n'
+    net = parse_text(text, NetParameter, "here")
+    assert net.layer[0].pooling_param.pool == 1
+    assert format_text(net) == text
+
+
+def test_defaults_are_caffes():
+    assert (SolverParameter().momentum, SolverParameter().snapshot_after_train) == (0, True)
+    assert messages.LayerParameter().lrn_param.beta == 0.75
+    assert messages.message_class("DataParameter")().backend == 0  # LEVELDB
+
+
+def test_what_cannot_be_read_is_told_with_its_place(tmp_path):
+    with pytest.raises(EmotiwError, match=r"^there is no NetParameter in prototxt: 1:1 .*no field named \"nmae\""):
+        parse_text('nmae: "n"', NetParameter, "there")
+    (tmp_path / "net.caffemodel").write_bytes(b"\x0a\xff")
+    with pytest.raises(EmotiwError, match=r"net\.caffemodel is no whole NetParameter of Caffe"):
+        read_binary(tmp_path / "net.caffemodel", NetParameter)
+    (tmp_path / "net.caffemodel").write_bytes(b"\xff\xfe")
+    with pytest.raises(EmotiwError, match=r"net\.caffemodel is no prototxt: it is not text"):
+        read_text(tmp_path / "net.caffemodel", NetParameter)
