@@ -3,9 +3,10 @@
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -38,7 +39,8 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: in
     with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (os.getpid(),)) as pool:
         try:
             for item in items:
-                waiting.append(pool.submit(function, item))
+                with _deaf():
+                    waiting.append(pool.submit(function, item))
                 if len(waiting) >= 4 * jobs:
                     yield waiting.popleft().result()
             while waiting:
@@ -49,9 +51,18 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: in
             pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let processes that start in this block never hear Ctrl-C: it is ours to handle, after the block."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _start_worker(parent: int) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     die_with(parent)

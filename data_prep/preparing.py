@@ -3,16 +3,14 @@
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
 from emotiw import __version__
+from emotiw.bars import bar
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import write_text
 
@@ -105,14 +103,13 @@ def _write(
     outcomes = list(done)
     todo = order[len(done) :]
     made = in_order(partial(represent, source, settings), [image for _, image in todo], jobs)
-    often = 0.5 if sys.stderr.isatty() else 30  # seconds; a log is not to be flooded
     with (
         _writers(folder, settings, order, done) as writers,
         closing(made),
-        tqdm(made, "prepare", len(order), initial=len(done), unit="image", mininterval=often) as bar,
+        bar(made, "prepare", len(order), "image", len(done)) as shown,
     ):
-        committed = len(done)
-        for (position, image), (outcome, datums) in zip(todo, bar, strict=True):
+        committed = 0
+        for (position, image), (outcome, datums) in zip(todo, shown, strict=True):
             for name, datum in zip(settings.representations, datums, strict=False):
                 writers[name, image.split].put(key(position, image.path), datum)
             outcomes.append(outcome)

@@ -45,7 +45,7 @@ def _warnings(listing: Listing, used: Sequence[Outcome]) -> Iterator[str]:
             yield f"warning: no image of class {name}"
     same_picture: dict[str, list[Outcome]] = defaultdict(list)
     groups: dict[str, set[str]] = defaultdict(set)
-    for outcome in used:
+    for outcome in sorted(used, key=lambda outcome: outcome.image.path):
         same_picture[outcome.sha256].append(outcome)
         groups[outcome.image.group].add(outcome.image.split)
     yield from _first(_duplicates(same_picture.values()))

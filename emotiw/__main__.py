@@ -52,15 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     int
         0; 1 where data or environment are not as needed; 2 for a usage error; 130 after Ctrl-C.
     """
-    parser = build_parser()
-    args = parser.parse_args(argv)
-    if args.version:
-        from emotiw import __version__
-
-        print(f"emotiw {__version__}")
-        return 0
-    if not hasattr(args, "run"):
-        parser.error("which verb?")
+    args = parse(argv)
     try:
         args.run(args)
     except KeyboardInterrupt:
@@ -72,6 +64,19 @@ def main(argv: list[str] | None = None) -> int:
         print(f"emotiw: {_line(error)}", file=sys.stderr)
         return error.status if isinstance(error, EmotiwError) else 1
     return 0
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return what a command line asks for: `args.run(args)` does it. Exits with 2 where it is off."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.version:
+        from emotiw import __version__
+
+        parser.exit(0, f"emotiw {__version__}\n")
+    if not hasattr(args, "run"):
+        parser.error("which verb?")
+    return args
 
 
 def _line(error: Exception) -> str:

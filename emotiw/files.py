@@ -1,5 +1,7 @@
 """Outputs that are either whole or absent."""
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +32,27 @@ def whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         remove(temporary)
+
+
+@contextmanager
+def alone(folder: Path, busy: str) -> Iterator[None]:
+    """Make `folder` where it is not there, and keep other processes' blocks on the same folder out of this one.
+
+    Raises
+    ------
+    EmotiwError
+        With the line `busy`, where another process is in such a block.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of by the kernel when we die
+        except BlockingIOError:
+            raise EmotiwError(busy) from None
+        yield
+    finally:
+        os.close(held)
 
 
 def remove(path: Path) -> None:

@@ -6,8 +6,6 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.errors import EmotiwError
-
 from .events import DivergedError
 
 Bytes = NDArray[np.uint8]
@@ -66,7 +64,7 @@ def posteriors(
 
     Raises
     ------
-    EmotiwError
+    ValueError
         Where an image is not of the mean's size.
     DivergedError
         Where a score is not finite: Caffe's own Accuracy would count such an image as right.
@@ -75,7 +73,7 @@ def posteriors(
     while batch := list(islice(remaining, max(1, _BATCH // crops))):
         for image in batch:
             if image.shape != mean.shape:
-                raise EmotiwError(f"an image of {image.shape} and a mean of {mean.shape}: they are not of one set")
+                raise ValueError(f"an image of {image.shape} and a mean of {mean.shape}: they are not of one set")
         blob = np.concatenate([net_inputs(image, mean, crop, crops) for image in batch])
         scores = forward(blob).astype(np.float64).reshape(len(batch), crops, -1).mean(axis=1)
         if not np.isfinite(scores).all():

@@ -44,6 +44,7 @@ def fit_weights(posteriors: Array, labels: Labels) -> Array:
         uniform,
         jac=lambda w: -(p / (w @ p)).mean(axis=1),
         method="SLSQP",
+        options={"ftol": 1e-10},
         bounds=[(0, 1)] * len(p),
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
     )

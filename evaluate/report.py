@@ -40,7 +40,8 @@ def html(results: Results, prepared: PreparedSet | None) -> str:
         if prepared:
             faces_picture(prepared, results.protocol.split, faces)
         if results.averages:
-            confusion_picture(results.averages[0].scores, "ensemble", ensemble)
+            average = results.averages[0]
+            confusion_picture(average.scores, f"ensemble, {average.name}", ensemble)
         return environment.from_string(template).render(
             results=results,
             protocol=results.protocol,

@@ -5,27 +5,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
+from emotiw.lbp_mapping.representation import PAPER
 from emotiw.train.runs import Run, find_runs
 
 from .ensemble import combine, cross_validated, fit_weights
 from .scores import Scores, read_scores
 from .scoring import Protocol, read_protocol, scores_file
 
+_PAPER = [representation.name for representation in PAPER]
+
 
 @dataclass(frozen=True)
 class Cell:
-    """One run's result on a split."""
+    """One run's result on a split, and how it was scored."""
 
     run: Run
     net: str
     representation: str
-    engine: str
+    protocol: Protocol
     scores: Scores
 
     @property
@@ -49,22 +53,24 @@ class Results:
     Attributes
     ----------
     cells
-        By net and representation, in the order of the runs' names.
-    protocol
-        How all of them were scored.
+        By net, then representation in the order of `place`.
     known
         The validation scores that the ensemble's weights are found on, one for each cell; the cells' own where the
         split is val; empty where a run was never scored on val.
     """
 
     cells: tuple[Cell, ...]
-    protocol: Protocol
     known: tuple[Scores, ...]
 
     @property
     def first(self) -> Scores:
         """The first cell's scores: all cells share images, labels and classes."""
         return self.cells[0].scores
+
+    @property
+    def protocol(self) -> Protocol:
+        """How the first cell was scored: all cells share set, split and crops."""
+        return self.cells[0].protocol
 
     @cached_property
     def weights(self) -> NDArray[np.float64] | None:
@@ -106,24 +112,38 @@ def collect(folder: Path, stage: str = "finetune", split: str = "val") -> Result
         raise EmotiwError(
             f"{folder} holds no {stage} run with {split} scores: make them with emotiw evaluate RUN --set SET"
         )
-    cells, protocols = [], []
+    cells = _cells(runs, split)
+    if split == "val":
+        known = cells
+    else:
+        known = _cells(runs, "val") if all(scores_file(run, "val").is_file() for run in runs) else ()
+    return Results(cells, tuple(cell.scores for cell in known))
+
+
+def place(representation: str) -> tuple[int, str]:
+    """Return what sorts representations: the paper's five first and in its order, then the user's own by name."""
+    return _PAPER.index(representation) if representation in _PAPER else len(_PAPER), representation
+
+
+def _cells(runs: Sequence[Run], split: str) -> tuple[Cell, ...]:
+    """Read the runs' scores of a split; raise where they cannot stand beside each other."""
+    cells = []
     for run in runs:
-        facts, protocol = run.facts(), read_protocol(run, split)
-        protocols.append(protocol)
-        cells.append(Cell(run, facts.net, facts.representation, protocol.engine, read_scores(scores_file(run, split))))
-    for cell, protocol in zip(cells, protocols, strict=True):
-        if (protocol.set_digest, protocol.crops) != (protocols[0].set_digest, protocols[0].crops):
+        facts, scores = run.facts(), read_scores(scores_file(run, split))
+        cells.append(Cell(run, facts.net, facts.representation, read_protocol(run, split), scores))
+    cells.sort(key=lambda cell: (cell.net, *place(cell.representation)))
+    first = cells[0]
+    for before, cell in pairwise(cells):
+        if cell.row == before.row:
+            raise EmotiwError(f"{before.run.folder} and {cell.run.folder} are the same row: move one elsewhere")
+        here, there = cell.protocol, first.protocol
+        if (here.set_digest, here.crops) != (there.set_digest, there.crops):
             raise EmotiwError(
-                f"{cell.row} and {cells[0].row} were scored on different sets or crops: evaluate both alike, with --force"
+                f"{cell.row} and {first.row} were scored on different sets or crops: evaluate both alike, with --force"
             )
-    order = [cell.scores.paths == cells[0].scores.paths for cell in cells]
-    if not all(order):
-        raise EmotiwError(
-            f"{cells[order.index(False)].row} lacks some images of {cells[0].row}: evaluate both with --force"
-        )
-    known = [scores_file(run, "val") for run in runs]
-    have_val = all(path.is_file() for path in known)
-    return Results(tuple(cells), protocols[0], tuple(map(read_scores, known)) if have_val else ())
+        if cell.scores.paths != first.scores.paths:
+            raise EmotiwError(f"{cell.row} and {first.row} have scores of other images: evaluate both with --force")
+    return tuple(cells)
 
 
 def published() -> list[dict[str, str]]:

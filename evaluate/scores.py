@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from emotiw.errors import EmotiwError
 from emotiw.files import whole
 
+# A softmax in float32 over ten thousand classes sums to 1 no better.
+_ROUNDING = 1e-3
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -82,14 +85,28 @@ def read_scores(path: Path) -> Scores:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             head, *rows = csv.reader(file)
-        posteriors = np.array([row[2:] for row in rows], np.float64)
-        labels = np.array([row[1] for row in rows], np.int64)
+        scores = Scores(
+            tuple(row[0] for row in rows),
+            np.array([row[1] for row in rows], np.int64),
+            tuple(head[2:]),
+            np.array([row[2:] for row in rows], np.float64),
+        )
+        if head[:2] == ["path", "label"] and _are_posteriors(scores):
+            return scores
     except FileNotFoundError:
         raise EmotiwError(f"{path}: no scores there: make them with emotiw evaluate {path.parent} --set SET") from None
-    except (ValueError, IndexError):
-        raise EmotiwError(f"{path} is no table of scores: make it anew with emotiw evaluate --force") from None
-    classes = tuple(head[2:])
-    shape_fits = posteriors.ndim == 2 and posteriors.shape[1] == len(classes) >= 2
-    if not shape_fits or not np.isfinite(posteriors).all() or not ((labels >= 0) & (labels < len(classes))).all():
-        raise EmotiwError(f"{path} is no table of scores: make it anew with emotiw evaluate --force")
-    return Scores(tuple(row[0] for row in rows), labels, classes, posteriors)
+    except (ValueError, IndexError, csv.Error):
+        pass
+    raise EmotiwError(f"{path} is no table of scores: make it anew with emotiw evaluate {path.parent} --force")
+
+
+def _are_posteriors(scores: Scores) -> bool:
+    """Return whether shapes and ranges are those of posteriors; NaN is in no range."""
+    labels, posteriors, count = scores.labels, scores.posteriors, len(scores.classes)
+    return bool(
+        posteriors.shape == (len(labels), count)
+        and count >= 2
+        and ((labels >= 0) & (labels < count)).all()
+        and (posteriors >= 0).all()
+        and (np.abs(posteriors.sum(axis=1) - 1) < _ROUNDING).all()
+    )

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from emotiw.bars import bar
 from emotiw.data_prep.sets import PreparedSet
 from emotiw.engine.caffe.describe import version
 from emotiw.engine.caffe.locate import Caffe
 from emotiw.engine.caffe.scores import Scorer
+from emotiw.engine.events import DivergedError
 from emotiw.engine.scoring import posteriors
 from emotiw.errors import EmotiwError
 from emotiw.files import write_text
@@ -43,7 +44,8 @@ def score(run: Run, prepared: PreparedSet, caffe: Caffe, split: str, crops: int)
     Raises
     ------
     EmotiwError
-        Where the run is not finished, or the set's classes are not the run's.
+        Where the run is not finished, its net's answers are not numbers, or the set's classes or its images' size are
+        not the run's.
     """
     facts = run.facts()
     if not run.finished:
@@ -52,19 +54,27 @@ def score(run: Run, prepared: PreparedSet, caffe: Caffe, split: str, crops: int)
         raise EmotiwError(
             f"{prepared.folder} has other classes than {run.folder} was trained on: give the set it needs"
         )
+    mean, crop = read_mean(run.folder / "mean.binaryproto"), crop_size(run.train_val())
+    if mean.shape[-1] != prepared.size:
+        raise EmotiwError(
+            f"{prepared.folder} has {prepared.size}-pixel images and {run.folder} was trained on {mean.shape[-1]}-pixel "
+            f"ones: prepare the set with --size {mean.shape[-1]}"
+        )
     paths: list[str] = []
     labels: list[int] = []
 
     def images() -> Iterator[NDArray[np.uint8]]:
         records = prepared.records(facts.representation, split)
-        for record in tqdm(records, f"{facts.row}, {split}", prepared.count(split), unit="image", leave=False):
+        for record in bar(records, f"{facts.row}, {split}", prepared.count(split), "image", leave=False):
             paths.append(record.path)
             labels.append(record.label)
             yield record.blob
 
-    mean, crop = read_mean(run.folder / "mean.binaryproto"), crop_size(run.train_val())
-    with Scorer(caffe, run.folder / "deploy.prototxt", run.model) as scorer:
-        rows = list(posteriors(scorer.scores, images(), mean, crop, crops))
+    try:
+        with Scorer(caffe, run.folder / "deploy.prototxt", run.model) as scorer:
+            rows = list(posteriors(scorer.scores, images(), mean, crop, crops))
+    except DivergedError as error:
+        raise DivergedError(f"{run.model}: {error}: train it anew, with a lower base_lr") from None
     return Scores(tuple(paths), np.array(labels, np.int64), tuple(facts.classes), np.array(rows))
 
 
@@ -72,6 +82,7 @@ def evaluate(run: Run, prepared: PreparedSet, caffe: Caffe, split: str, crops: i
     """Score a split and write, into the run folder, scores, confusion matrix (numbers and picture) and protocol."""
     scores = score(run, prepared, caffe, split, crops)
     facts = run.facts()
+    scores_file(run, split).unlink(missing_ok=True)
     protocol = Protocol("caffe", version(caffe), split, crops, prepared.digest)
     write_text(run.folder / f"confusion_{split}.csv", _confusion_text(scores))
     confusion_picture(scores, f"{facts.row}, {split}", run.folder / f"confusion_{split}.png")

@@ -5,9 +5,9 @@ import io
 
 from tabulate import tabulate
 
-from emotiw.lbp_mapping.representation import PAPER
+from emotiw.data_prep.sets import SPLITS
 
-from .results import Cell, Results, published
+from .results import Cell, Results, place, published
 
 
 def markdown(results: Results) -> str:
@@ -26,9 +26,7 @@ def markdown(results: Results) -> str:
 
 def columns(results: Results) -> list[str]:
     """Return the representations that have a cell: the paper's in its order, then the user's own."""
-    present = {cell.representation for cell in results.cells}
-    order = [representation.name for representation in PAPER]
-    return [name for name in order if name in present] + sorted(present.difference(order))
+    return sorted({cell.representation for cell in results.cells}, key=place)
 
 
 def grid(results: Results) -> dict[str, dict[str, Cell]]:
@@ -39,32 +37,34 @@ def grid(results: Results) -> dict[str, dict[str, Cell]]:
     return nets
 
 
-def best(cells: dict[str, Cell]) -> Cell:
-    """Return the most accurate cell of a net; of equals the first."""
-    return max(cells.values(), key=lambda cell: cell.scores.accuracy)
+def best(cells: dict[str, Cell]) -> list[str]:
+    """Return the representation on which a net is most accurate; several where they are equal."""
+    most = max(cell.scores.accuracy for cell in cells.values())
+    return [name for name, cell in cells.items() if cell.scores.accuracy == most]
 
 
 def _nets(results: Results) -> str:
     names = columns(results)
     rows = [
-        [net, *(_cell(cells[name]) if name in cells else "not run" for name in names), best(cells).representation]
+        [net, *(_cell(cells[name]) if name in cells else "not run" for name in names), ", ".join(best(cells))]
         for net, cells in grid(results).items()
     ]
     return tabulate(rows, ["net", *names, "best"], tablefmt="github", disable_numparse=True)
 
 
 def _cell(cell: Cell) -> str:
-    return f"{cell.scores.accuracy * 100:.2f} ({cell.engine})"
+    return f"{cell.scores.accuracy * 100:.2f} ({cell.protocol.engine})"
 
 
 def _ensembles(results: Results) -> str:
+    paper, split = published()[0], results.protocol.split
     rows = [
-        [f"ensemble of {len(results.cells)}: {average.name}", f"{average.scores.accuracy * 100:.2f}", ""]
+        {"": f"ensemble of {len(results.cells)}: {average.name}", split: f"{average.scores.accuracy * 100:.2f}"}
         for average in results.averages
     ]
-    paper = published()[0]
-    rows.append([f"published (SFEW 2.0): {paper['method']}", paper["val"], paper["test"]])
-    return tabulate(rows, ["", results.protocol.split, "test"], tablefmt="github", disable_numparse=True)
+    rows.append({"": f"published (SFEW 2.0): {paper['method']}", "val": paper["val"], "test": paper["test"]})
+    names = ["", *sorted({split, "val", "test"}, key=SPLITS.index)]
+    return tabulate([[row.get(name, "") for name in names] for row in rows], names, "github", disable_numparse=True)
 
 
 def _remarks(results: Results) -> list[str]:
@@ -76,9 +76,12 @@ def _remarks(results: Results) -> list[str]:
         remarks.append("Weights found and judged on the same images flatter; the cross-validated row does not.")
     for net, cells in grid(results).items():
         if "rgb" in cells and len(cells) > 1:
-            winner = best(cells).representation
-            verdict = "as in the paper, not RGB" if winner != "rgb" else "unlike in the paper, RGB"
-            remarks.append(f"Best representation of {net}: {winner} ({verdict}).")
+            first = best(cells)
+            if "rgb" not in first:
+                verdict = "as in the paper, not RGB"
+            else:
+                verdict = "unlike in the paper, RGB" if len(first) == 1 else "RGB is among equals"
+            remarks.append(f"Best representation of {net}: {', '.join(first)} ({verdict}).")
     return remarks
 
 
@@ -92,7 +95,7 @@ def csv_text(results: Results) -> str:
     protocol = results.protocol
     weights = [""] * len(results.cells) if results.weights is None else [f"{w:.6f}" for w in results.weights]
     lines = [
-        ((cell.row, cell.net, cell.representation, cell.engine), cell.scores, weight)
+        ((cell.row, cell.net, cell.representation, cell.protocol.engine), cell.scores, weight)
         for cell, weight in zip(results.cells, weights, strict=True)
     ]
     lines += [((f"ensemble: {average.name}", "", "", ""), average.scores, "") for average in results.averages]

@@ -81,7 +81,7 @@ def lbp_codes(grey: Grey, radius: int = 1, threshold: float = 0.0) -> Grey:
     Notes
     -----
     The paper's text sets a bit where the neighbour is *greater* than the centre, the authors' code where it is
-    equal, too; the code is followed.  # Deviation D?lbp1
+    equal, too; the code is followed.  # Deviation D1
 
     Examples
     --------

@@ -70,7 +70,7 @@ def projected_bits() -> Floats:
     """Return where the scaling of Hamming's distances starts: the bits, on three orthonormal directions.
 
     Classical scaling has no answer there, its eight eigenvalues being equal. The directions are arbitrary but for one
-    thing: a start that mirrors or turns into itself would leave the outcome to rounding noise.  # Deviation D?lbp2
+    thing: a start that mirrors or turns into itself would leave the outcome to rounding noise.  # Deviation D2
     """
     directions, _ = np.linalg.qr(np.sin(np.arange(1.0, 25.0)).reshape(8, 3))
     return np.asarray((bit_vectors() - 0.5) @ directions)

@@ -95,13 +95,14 @@ NETS: Mapping[str, Net] = {
         crop=56,
         batch_size={"pretrain": 30, "finetune": 30},
         solvers={
-            "pretrain": {"base_lr": 0.01, "stepsize": 450, "max_iter": 600, "snapshot": 200},
-            "finetune": {"base_lr": 0.002, "stepsize": 300, "max_iter": 400, "snapshot": 200},
+            "pretrain": {"base_lr": 0.01, "stepsize": 300, "max_iter": 400, "snapshot": 200},
+            "finetune": {"base_lr": 0.004, "stepsize": 240, "max_iter": 300, "snapshot": 150},
         },
         # Deviation D6
         note="Ours, for demos and tests: the topology of vgg_s, narrow and for small crops. Filled by xavier but for its "
         "ends, and dropping less: with vgg_s's own fillers and dropout it stays at the prior at this size.",
-        dropout=0.5,
+        dropout=0.25,
+        bias={"conv2": 0.1, "conv4": 0.1, "conv5": 0.1, "fc6": 0.1, "fc7": 0.1},
         weight_std={"conv1": 0.01, "fc8": 0.01, "fc8_cat": 0.01},
     ),
 }

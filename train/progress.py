@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from tqdm import tqdm
 
+from emotiw.bars import bar
 from emotiw.engine.events import Event, Loss, Snapshot
 from emotiw.files import whole, write_text
 
@@ -49,10 +49,13 @@ class Progress:
     ) -> None:
         self._path = folder / "progress.csv"
         self._validate, self._prior_loss = validate, prior_loss
-        self.points = [point for point in read_progress(self._path) if point.iteration <= start]
+        # Caffe, going on from a snapshot, tells the loss of its iteration once more, but we do not validate it again.
+        self.points = [
+            point for point in read_progress(self._path) if (point.iteration, point.loss is not None) < (start, True)
+        ]
         rows = [[point.iteration, *map(_cell, (point.loss, point.val_accuracy))] for point in self.points]
         write_text(self._path, "".join(f"{','.join(map(str, row))}\n" for row in [_COLUMNS, *rows]))
-        self._bar = tqdm(total=iterations, initial=start, unit="it", mininterval=0.5)
+        self._bar = bar(range(start, iterations), "train", iterations, "it", start)
 
     def __enter__(self) -> Self:
         return self
@@ -66,8 +69,8 @@ class Progress:
             self._add(Point(event.iteration, loss=event.loss))
         elif (accuracy := self._validate(event.weights)) is not None:
             self._add(Point(event.iteration, val_accuracy=accuracy))
+        self._bar.set_postfix_str(", ".join(self._shown()), refresh=False)
         self._bar.update(max(0, event.iteration - self._bar.n))
-        self._bar.set_postfix_str(", ".join(self._shown()))
         if isinstance(event, Snapshot) and self.at_prior():
             self._bar.write(self.warning())
 

@@ -30,7 +30,11 @@ STAGES = ("pretrain", "finetune")
 
 @dataclass(frozen=True)
 class Facts:
-    """What `run.json` says of a run."""
+    """What `run.json` says of a run.
+
+    `set_digest`, `recipe` (the row's net and solver as committed, settings included) and `weights_sha256` are sha256
+    in hexadecimal; `weights` and its sha256 are empty where the run began from the fillers.
+    """
 
     row: str
     stage: str
@@ -41,20 +45,22 @@ class Facts:
     set_folder: str
     set_digest: str
     classes: list[str]
+    recipe: str
     seed: int
     iterations: int
     weights: str
     weights_sha256: str
     emotiw: str
 
-    # What may differ when the same run goes on: where things lie, how far it goes, what it runs on.
-    _FREE = frozenset({"set_folder", "iterations", "weights", "engine", "engine_version", "emotiw"})
+    # What may differ when the same run goes on: where things lie, how far it goes, what it runs on. The classes follow
+    # from the set's digest.
+    _FREE = frozenset({"set_folder", "classes", "iterations", "weights", "engine", "engine_version", "emotiw"})
 
     def differences(self, other: "Facts") -> list[str]:
         """Return what keeps `other` from being the same run, in words."""
         mine, others = asdict(self), asdict(other)
         return [
-            f"{key} {mine[key]!r}, not {others[key]!r}"
+            f"{key} {_short(mine[key])}, not {_short(others[key])}"
             for key in mine
             if key not in self._FREE and mine[key] != others[key]
         ]
@@ -75,6 +81,11 @@ class Run:
     def finished(self) -> bool:
         """Whether the run has its final model."""
         return self.model.is_file()
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a run at all."""
+        return (self.folder / "run.json").is_file()
 
     def facts(self) -> Facts:
         """Return what `run.json` says.
@@ -117,18 +128,30 @@ class Run:
         """Remove every snapshot whose solverstate is not in `keep`."""
         for path in self.folder.glob("snapshot_iter_*"):
             if path.with_suffix(".solverstate") not in keep:
-                path.unlink(missing_ok=True)
+                path.unlink()
 
-    def prune_snapshots(self, newest: int) -> None:
-        """Remove all snapshots but the newest few."""
+    def prune_snapshots(self, reached: int, newest: int) -> None:
+        """Remove all snapshots up to the iteration `reached` but the newest few of them; later ones stay."""
         states = sorted(self.folder.glob("snapshot_iter_*.solverstate"), key=_iteration)
-        for state in states[:-newest]:
-            state.unlink()
+        for state in [state for state in states if _iteration(state) <= reached][:-newest]:
             state.with_suffix(".caffemodel").unlink(missing_ok=True)
+            state.unlink()
+
+    def reopen(self) -> None:
+        """Remove the model and what was made of it: the run goes on, and both will be others."""
+        for pattern in ("scores_*", "confusion_*", "curves.png", self.model.name):
+            for path in self.folder.glob(pattern):
+                path.unlink()
 
     def train_val(self) -> Any:
         """Return the NetParameter of the train_val as executed."""
         return read_text(self.folder / "train_val.prototxt", NetParameter)
+
+
+def _short(value: object) -> str:
+    """Return a fact in words: of a sha256 its beginning."""
+    text = str(value)
+    return text[:12] if len(text) == 64 else text or "none"
 
 
 def _iteration(state: Path) -> int:

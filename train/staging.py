@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,10 @@ from emotiw.data_prep.sets import PreparedSet
 from emotiw.engine.caffe.describe import version
 from emotiw.engine.caffe.locate import Caffe
 from emotiw.engine.caffe.training import train
-from emotiw.engine.events import DivergedError
+from emotiw.engine.events import DivergedError, Event
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.files import remove, whole, write_text
+from emotiw.files import alone, remove, whole, write_text
+from emotiw.prototxt.blobs import read_weights
 from emotiw.prototxt.execution import crop_size, deploy, set_size, use_classes, use_set
 from emotiw.prototxt.messages import format_text
 
@@ -37,6 +39,8 @@ def run_stage(
     weights: Path | None = None,
     iterations: int | None = None,
     seed: int = 1,
+    *,
+    anew: bool = False,
 ) -> None:
     """Carry out a stage in `run.folder`, or go on with it, until `run.model` is there.
 
@@ -48,39 +52,60 @@ def run_stage(
         Instead of the solver's `max_iter`.
     seed
         Of fillers, dropout, crops and mirrors.
+    anew
+        Whether to remove what the folder holds first.
 
     Raises
     ------
     EmotiwError
-        Where set and net do not fit, the folder holds another run, Caffe fails or the loss diverges.
+        Where set, weights and net do not fit, the folder holds another run or is in use, Caffe fails or the loss
+        diverges.
     """
     train_val, solver = experiment.train_val(stage), experiment.solver(stage)
-    _check_fit(experiment, train_val, prepared)
+    _check_fit(experiment, train_val, prepared, weights)
+    recipe = hashlib.sha256((format_text(train_val) + format_text(solver)).encode()).hexdigest()
     solver.max_iter = iterations or solver.max_iter
     facts = Facts(
-        experiment.row, stage, experiment.net, experiment.representation, "caffe", version(caffe),
-        str(prepared.folder.resolve()), prepared.digest, prepared.classes, seed, solver.max_iter,
-        str(weights.resolve()) if weights else "", _sha256(weights) if weights else "", __version__,
-    )  # fmt: skip
-    if (run.folder / "run.json").exists():
-        _go_on(run, facts)
-        if run.finished:
-            return
-    run.folder.mkdir(parents=True, exist_ok=True)
-    run.write_facts(facts)
-    _write_prototxt(run, train_val, solver, prepared, experiment.representation, seed)
+        row=experiment.row,
+        stage=stage,
+        net=experiment.net,
+        representation=experiment.representation,
+        engine="caffe",
+        engine_version=version(caffe),
+        set_folder=str(prepared.folder.resolve()),
+        set_digest=prepared.digest,
+        classes=prepared.classes,
+        recipe=recipe,
+        seed=seed,
+        iterations=solver.max_iter,
+        weights=str(weights.resolve()) if weights else "",
+        weights_sha256=_sha256(weights) if weights else "",
+        emotiw=__version__,
+    )
+    with alone(run.folder, f"another emotiw trains in {run.folder} now: wait for it, or name another -o"):
+        if anew:
+            for path in run.folder.iterdir():
+                remove(path)
+        if not _is_done(run, facts):
+            _write_prototxt(run, train_val, solver, prepared, experiment.representation, seed)
+            _carry_out(run, facts, prepared, caffe, weights)
+
+
+def _carry_out(run: Run, facts: Facts, prepared: PreparedSet, caffe: Caffe, weights: Path | None) -> None:
+    """Train from the last good snapshot, or from the start, to the end."""
     good = run.snapshots()
-    run.remove_snapshots([state for _, state in good])
     start, state = good[-1] if good else (0, None)
-    with Progress(
-        run.folder, start, solver.max_iter, _prior_loss(prepared), partial(validation_accuracy, run, prepared, caffe)
-    ) as progress:
-        if start < solver.max_iter:
+    run.reopen()
+    run.write_facts(facts)
+    run.remove_snapshots([state for _, state in good])
+    validate = partial(validation_accuracy, run, prepared, caffe)
+    with Progress(run.folder, start, facts.iterations, _prior_loss(prepared), validate) as progress:
+        if start < facts.iterations:
             _train(run, caffe, progress, None if state else weights, state)
     _finish(run, facts, progress)
 
 
-def _check_fit(experiment: Experiment, train_val: Any, prepared: PreparedSet) -> None:
+def _check_fit(experiment: Experiment, train_val: Any, prepared: PreparedSet, weights: Path | None) -> None:
     prepared.lmdb(experiment.representation, "train")
     if prepared.size != set_size(train_val):
         size = set_size(train_val)
@@ -88,17 +113,26 @@ def _check_fit(experiment: Experiment, train_val: Any, prepared: PreparedSet) ->
             f"{prepared.folder} has {prepared.size}-pixel images and {experiment.net} crops {crop_size(train_val)} "
             f"of {size}: prepare the set with --size {size}"
         )
+    # Caffe copies by layer name and would take nothing at all in silence.
+    if weights and read_weights(weights).keys().isdisjoint(layer.name for layer in train_val.layer):
+        raise EmotiwError(f"{weights} has no layer of {experiment.net}: give the weights of a net like it")
 
 
-def _go_on(run: Run, facts: Facts) -> None:
-    """Check that the folder holds the same run; where it finished short of what is asked now, reopen it."""
-    known = run.facts()
+def _is_done(run: Run, facts: Facts) -> bool:
+    """Return whether the run is finished as it is; raise where the folder holds one that cannot become it."""
+    if not run.started:
+        return False
+    known, other = run.facts(), "name another -o, or give --force to start anew"
     if differences := known.differences(facts):
-        raise EmotiwError(
-            f"{run.folder} holds another run ({'; '.join(differences)}): name another -o, or give --force"
-        )
-    if run.finished and known.iterations < facts.iterations:
-        remove(run.model)
+        raise EmotiwError(f"{run.folder} holds another run ({'; '.join(differences)}): {other}")
+    if run.finished and known.iterations == facts.iterations:
+        return True
+    reached = max((iteration for iteration, _ in run.snapshots()), default=0)
+    if reached > facts.iterations:
+        raise UsageError(f"{run.folder} has gone {reached} iterations already, not {facts.iterations}: {other}")
+    if run.finished and reached < known.iterations:
+        raise EmotiwError(f"{run.folder} has lost its snapshot of iteration {known.iterations}: {other}")
+    return False
 
 
 def _write_prototxt(
@@ -121,17 +155,22 @@ def _write_prototxt(
 
 
 def _train(run: Run, caffe: Caffe, progress: Progress, weights: Path | None, state: Path | None) -> None:
-    def on_progress(event: Any) -> None:
+    def on_progress(event: Event) -> None:
         progress(event)
-        run.prune_snapshots(_KEPT_SNAPSHOTS)
+        run.prune_snapshots(event.iteration, _KEPT_SNAPSHOTS)
 
     try:
         train(caffe, run.folder / "solver.prototxt", on_progress, weights, state)
     except DivergedError as error:
-        good = run.snapshots()
-        run.remove_snapshots([state for _, state in good])
-        kept = f"the last good snapshot is {good[-1][1].with_suffix('.caffemodel')}" if good else "no snapshot was made"
-        raise EmotiwError(f"{run.folder}: {error}; {kept}; try a lower base_lr") from None
+        raise _stopped(run, f"{error}; try a lower base_lr") from None
+
+
+def _stopped(run: Run, why: str) -> EmotiwError:
+    """Return the error of a training that went wrong; only good snapshots are kept."""
+    good = run.snapshots()
+    run.remove_snapshots([state for _, state in good])
+    kept = f"the last good snapshot is {good[-1][1].with_suffix('.caffemodel')}" if good else "no snapshot was made"
+    return EmotiwError(f"{run.folder}: {why}; {kept}")
 
 
 def _prior_loss(prepared: PreparedSet) -> float:
@@ -146,14 +185,14 @@ def _finish(run: Run, facts: Facts, progress: Progress) -> None:
     # Deviation D7
     good = run.snapshots()
     if not good or good[-1][0] != facts.iterations:
-        raise EmotiwError(
-            f"{run.folder}: Caffe ended without a good snapshot of iteration {facts.iterations}: see log.txt"
-        )
-    if progress.at_prior():
-        print(progress.warning())
+        raise _stopped(run, f"Caffe ended without a good snapshot of iteration {facts.iterations}: see log.txt")
     draw_curves(progress.points, f"{facts.row}, {facts.stage}", run.folder / "curves.png")
     with whole(run.model) as temporary:
-        os.link(good[-1][1].with_suffix(".caffemodel"), temporary)
+        last = good[-1][1].with_suffix(".caffemodel")
+        try:
+            os.link(last, temporary)
+        except OSError:  # a file system that has no links
+            shutil.copyfile(last, temporary)
 
 
 def _sha256(path: Path) -> str:

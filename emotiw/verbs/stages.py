@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from emotiw.errors import EmotiwError
 from emotiw.verbs.arguments import add_caffe
 
 
@@ -23,21 +22,30 @@ def run_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> Non
     from emotiw.data_prep.sets import open_set
     from emotiw.engine.caffe.locate import find_caffe
     from emotiw.errors import UsageError
-    from emotiw.files import remove
     from emotiw.train.experiments import experiment
     from emotiw.train.runs import Run
     from emotiw.train.staging import run_stage
 
-    if args.seed < 0 or (args.iterations is not None and args.iterations < 1):
-        raise UsageError("--iterations must be at least 1 and --seed at least 0")
+    # The ranges of Caffe's own fields.
+    if not (0 <= args.seed < 2**31 and (args.iterations is None or 1 <= args.iterations < 2**31)):
+        raise UsageError("--iterations must be at least 1 and --seed at least 0, and both below 2147483648")
     row = experiment(args.row)
     run = Run(args.runs / row.row / stage)
-    if args.force:
-        remove(run.folder)
     start = f"from {weights}" if weights else "from scratch"
     print(f"{row.row}, {stage}, {start}, on {args.set} -> {run.folder}")
     try:
-        run_stage(row, stage, open_set(args.set), run, find_caffe(args.caffe), weights, args.iterations, args.seed)
+        run_stage(
+            row,
+            stage,
+            open_set(args.set),
+            run,
+            find_caffe(args.caffe),
+            weights,
+            args.iterations,
+            args.seed,
+            anew=args.force,
+        )
     except KeyboardInterrupt:
-        raise EmotiwError(f"interrupted; a snapshot is in {run.folder}, the same command goes on from it") from None
+        where = f"the last snapshot in {run.folder}"
+        raise KeyboardInterrupt(f"interrupted: the same command goes on from {where}") from None
     print(f"model: {run.model}")

@@ -8,7 +8,9 @@ from emotiw.engine.events import Event, Loss, Snapshot
 
 # "Iteration 20 (10.5 iter/s, 1.9s/20 iters), loss = 1.94"; older and NVIDIA's builds leave the bracket out or fill it
 # otherwise.
-_LOSS = re.compile(r"Iteration (\d+)\b.*?, loss = (\S+)")
+_LOSS = re.compile(r"Iteration (\d+)\b.*?, loss = ([-+.\w]+)")
+# The thread that reads the images ahead speaks in between, a snapshot's writing too.
+_OTHER_THREAD = "Restarting data prefetching"
 _STATE = re.compile(r"Snapshotting solver state to binary proto ?file (.*_iter_(\d+))\.solverstate")
 
 
@@ -19,6 +21,8 @@ def events(lines: Iterable[str], folder: Path) -> Iterator[Event]:
     """
     announced: Snapshot | None = None
     for line in lines:
+        if _OTHER_THREAD in line:
+            continue
         if announced:
             yield announced
             announced = None

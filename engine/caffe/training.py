@@ -16,8 +16,6 @@ from .locate import Caffe
 from .log import events
 from .process import last_words, start
 
-_TAIL = 20_000  # characters of the log that are searched for why Caffe ended
-
 
 def train(
     caffe: Caffe, solver: Path, on_progress: OnProgress, weights: Path | None = None, resume: Path | None = None
@@ -49,18 +47,22 @@ def train(
     arguments += [f"--snapshot={resume.name}"] if resume else []
     folder = solver.parent
     with (
-        (folder / "log.txt").open("ab") as log,
+        (folder / "log.txt").open("ab+") as log,
         running(start(caffe, arguments, folder, subprocess.DEVNULL, subprocess.PIPE)) as process,
         _ctrl_c_snapshots(process) as interrupted,
     ):
+        begin = log.tell()
         for event in events(_copied(process, log), folder):
             if isinstance(event, Loss):
                 check_finite(event)
             on_progress(event)
-        if process.wait() != 0:
-            raise EmotiwError(f"caffe train failed in {folder}: {_why(folder / 'log.txt')}")
-    if interrupted.is_set():
-        raise KeyboardInterrupt
+        status = process.wait()
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        if status != 0:
+            log.seek(begin)  # what an earlier attempt complained of is past
+            words = last_words(log.read().decode(errors="replace"), status)
+            raise EmotiwError(f"caffe train failed in {folder}: {words}")
 
 
 @contextmanager
@@ -91,7 +93,3 @@ def _copied(process: subprocess.Popen[bytes], log: IO[bytes]) -> Iterator[str]:
         log.write(line)
         log.flush()
         yield line.decode(errors="replace")
-
-
-def _why(log: Path) -> str:
-    return last_words(log.read_text(errors="replace")[-_TAIL:])

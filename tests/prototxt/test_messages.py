@@ -76,6 +76,15 @@ def test_text_is_read_and_written():
     assert format_text(net) == text
 
 
+def test_the_v1_format_of_the_authors_files_is_read():
+    text = (
+        'layers { name: "fc7" type: INNER_PRODUCT blobs_lr: 9 blobs_lr: 18 inner_product_param { num_output: 4048 } }'
+    )
+    (layer,) = parse_text(text, NetParameter, "here").layers
+    kind = layer.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number[layer.type].name
+    assert (kind, list(layer.blobs_lr), layer.inner_product_param.num_output) == ("INNER_PRODUCT", [9, 18], 4048)
+
+
 def test_defaults_are_caffes():
     assert (SolverParameter().momentum, SolverParameter().snapshot_after_train) == (0, True)
     assert messages.LayerParameter().lrn_param.beta == 0.75

@@ -1,0 +1,364 @@
+import fcntl
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+import pytest
+
+from emotiw.data_prep import preparing, representing
+from emotiw.data_prep.parallel import in_order
+from emotiw.data_prep.preparing import prepare
+from emotiw.data_prep.reading import read_image
+from emotiw.data_prep.representing import Settings
+from emotiw.data_prep.sets import open_set
+from emotiw.errors import EmotiwError, UsageError
+from emotiw.lbp_mapping.mapping import map_image
+from emotiw.lbp_mapping.representation import parse
+
+SETTINGS = Settings("emotions", ("rgb", "cyclic_lbp_5"), size=16, val=0.25, seed=1)
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """All that a set is: every LMDB's keys and Datums, every other file's bytes."""
+    found: dict[str, object] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = str(path.relative_to(folder))
+        if path.name == "data.mdb":
+            with lmdb.open(str(path.parent), readonly=True, lock=False) as environment, environment.begin() as cursor:
+                found[name] = [(bytes(key), bytes(value)) for key, value in cursor.cursor()]
+        elif path.name != "lock.mdb":
+            found[name] = path.read_bytes()
+    return found
+
+
+def keys(lmdb_folder: Path) -> list[str]:
+    return [key.decode() for key, _ in contents(lmdb_folder)["data.mdb"]]
+
+
+def refusal(call, kind=EmotiwError) -> str:
+    with pytest.raises(kind) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_files_of_a_set_and_nothing_else(source, tmp_path):
+    prepare(source, tmp_path / "set", SETTINGS)
+    assert sorted(contents(tmp_path / "set")) == [
+        "cyclic_lbp_5/mean.binaryproto",
+        "cyclic_lbp_5/train_lmdb/data.mdb",
+        "cyclic_lbp_5/val_lmdb/data.mdb",
+        "manifest.csv",
+        "report.txt",
+        "rgb/mean.binaryproto",
+        "rgb/train_lmdb/data.mdb",
+        "rgb/val_lmdb/data.mdb",
+        "set.json",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["faces", "set"]
+
+
+def test_the_training_lmdb_is_shuffled_and_the_seed_decides_how(source, tmp_path):
+    orders = {}
+    for seed in (1, 2):
+        prepare(source, tmp_path / f"{seed}", replace(SETTINGS, val=None, seed=seed))
+        orders[seed] = keys(tmp_path / f"{seed}/rgb/train_lmdb")
+        assert [key[:8] for key in orders[seed]] == [f"{k:08d}" for k in range(24)]
+        paths = [key[9:] for key in orders[seed]]
+        assert paths != sorted(paths)
+        assert sorted(paths) == sorted(str(path.relative_to(source)) for path in source.rglob("*.*"))
+    assert orders[1] != orders[2]
+    names = ["Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise"]
+    for record in open_set(tmp_path / "1").records("cyclic_lbp_5", "train"):
+        assert names[record.label] == record.path.split("/")[0]
+
+
+def test_the_val_lmdb_is_by_path(source, tmp_path):
+    prepare(source, tmp_path / "set", SETTINGS)
+    paths = [key[9:] for key in keys(tmp_path / "set/rgb/val_lmdb")]
+    assert len(paths) == 6
+    assert paths == sorted(paths)
+
+
+def test_images_are_mapped_at_native_size_and_then_resized(source, tmp_path):
+    prepare(source, tmp_path / "set", SETTINGS)
+    for name in SETTINGS.representations:
+        for record in open_set(tmp_path / "set").records(name, "train"):
+            rgb, _ = read_image(source / record.path)
+            by_hand = cv2.resize(map_image(rgb, parse(name)), (16, 16), interpolation=cv2.INTER_LINEAR)
+            np.testing.assert_array_equal(record.blob, by_hand[..., ::-1].transpose(2, 0, 1))
+
+
+def test_each_image_is_decoded_once(source, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(representing, "read_image", lambda path: read.append(path) or read_image(path))
+    prepare(source, tmp_path / "set", SETTINGS)
+    assert len(read) == len(set(read)) == 24
+
+
+def test_two_processes_make_the_same_set_as_one(source, tmp_path):
+    reports = [prepare(source, tmp_path / f"{jobs}", SETTINGS, jobs) for jobs in (1, 2)]
+    assert reports[0] == reports[1]
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+
+
+# The same call; at image K the kernel ends it.
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from emotiw.data_prep import preparing
+from emotiw.data_prep.representing import Settings, represent
+seen = []
+def dying(source, settings, image):
+    seen.append(image)
+    if len(seen) > int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return represent(source, settings, image)
+preparing.represent, preparing._COMMIT_EVERY = dying, 5
+preparing.prepare(Path(sys.argv[1]), Path(sys.argv[2]), Settings(**json.loads(sys.argv[4])))
+"""
+
+
+def test_a_killed_call_goes_on_to_the_same_set(source, tmp_path, monkeypatch):
+    (source / "Happy/broken.png").write_bytes(b"not an image")
+    for settings in (replace(SETTINGS, store="png"), SETTINGS):
+        whole, output = tmp_path / f"whole_{settings.store}", tmp_path / f"killed_{settings.store}"
+        report = prepare(source, whole, settings)
+        for survived in (3, 6, 13, 25):  # each call gets this far from where the last one was
+            args = [sys.executable, "-c", KILLED, source, output, str(survived), json.dumps(vars(settings))]
+            status = subprocess.run(args, capture_output=True).returncode
+            assert status == (-signal.SIGKILL if survived < 25 else 0)
+            assert output.exists() == (survived == 25)
+        assert contents(output) == contents(whole)
+        assert (output / "report.txt").read_text() == report + "\n"
+
+
+def test_what_was_done_is_not_done_again(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparing, "_COMMIT_EVERY", 5)
+    whole = tmp_path / "whole"
+    prepare(source, whole, SETTINGS)
+    made = []
+
+    def represent(source, settings, image):
+        if len(made) in (12, 20):
+            made.append("interrupted")
+            raise KeyboardInterrupt
+        made.append(image.path)
+        return representing.represent(source, settings, image)
+
+    monkeypatch.setattr(preparing, "represent", represent)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            prepare(source, tmp_path / "set", SETTINGS)
+    prepare(source, tmp_path / "set", SETTINGS)
+    first, second, third = made[:12], made[13:20], made[21:]
+    assert second[:2] == first[10:]  # 10 were committed; the other 2 are made again
+    assert third[:2] == second[5:]
+    assert len(first + second + third) == 24 + 2 + 2
+    assert contents(tmp_path / "set") == contents(whole)
+
+
+def interrupt(source: Path, output: Path, settings: Settings) -> None:
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(preparing, "finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(source, output, settings)
+
+
+def test_an_interruption_at_the_very_end_costs_nothing(source, tmp_path, monkeypatch):
+    prepare(source, tmp_path / "whole", SETTINGS)
+    interrupt(source, tmp_path / "set", SETTINGS)
+    assert not (tmp_path / "set").exists()
+    monkeypatch.setattr(preparing, "represent", lambda *_: pytest.fail("made again"))
+    prepare(source, tmp_path / "set", SETTINGS)
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("change", [{"seed": 9}, {"size": 24}, {"representations": ("rgb",)}, {"store": "png"}])
+def test_other_arguments_start_anew(source, tmp_path, change):
+    other = replace(SETTINGS, **change)
+    prepare(source, tmp_path / "whole", other)
+    interrupt(source, tmp_path / "set", SETTINGS)
+    prepare(source, tmp_path / "set", other)
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+def test_a_file_that_was_mended_meanwhile_is_read_anew(source, tmp_path, draw):
+    (source / "Sad/23.jpg").write_bytes(b"")
+    interrupt(source, tmp_path / "set", SETTINGS)
+    draw(source / "Sad/23.jpg")
+    assert "left out" not in prepare(source, tmp_path / "set", SETTINGS)
+
+
+def test_two_at_once_do_not_collide(source, tmp_path):
+    partial = tmp_path / ".set.partial"
+    partial.mkdir()
+    held = os.open(partial, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    said = refusal(lambda: prepare(source, tmp_path / "set", SETTINGS))
+    assert said == f"another emotiw prepare makes {tmp_path / 'set'} now: wait for it, or name another -o"
+    os.close(held)
+    prepare(source, tmp_path / "set", SETTINGS)
+
+
+def test_a_set_is_replaced_whole(source, tmp_path):
+    prepare(source, tmp_path / "set", SETTINGS)
+    prepare(source, tmp_path / "set", replace(SETTINGS, representations=("lbp",), val=None))
+    assert sorted(path.name for path in (tmp_path / "set").iterdir()) == [
+        "lbp",
+        "manifest.csv",
+        "report.txt",
+        "set.json",
+    ]
+
+
+def test_nothing_but_a_set_is_replaced(source, tmp_path):
+    for output in (source, tmp_path, source / "../faces"):
+        assert "would replace the source" in refusal(
+            lambda output=output: prepare(source, output, SETTINGS), UsageError
+        )
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "notes").write_text("precious")
+    for output in (tmp_path / "thesis", tmp_path / "notes"):
+        assert "is no prepared set, so it is not replaced" in refusal(
+            lambda output=output: prepare(source, output, SETTINGS), UsageError
+        )
+    assert (tmp_path / "notes").read_text() == "precious"
+    assert len(list(source.rglob("*.*"))) == 24
+
+
+def test_the_report_counts_and_lists(source, tmp_path, draw):
+    (source / "Happy/empty.png").write_bytes(b"")
+    (source / "Happy/text.png").write_text("this is no image")
+    draw(source / "Happy/tiny.png", 10, 40)  # 11 pixels are the least for a radius of 5
+    draw(source / "Sad/name with spaces\nand a line, ünïcode.png")
+    (source / "Sad/readme.txt").write_text("notes")
+    draw(source / "contempt/1.png")
+    lines = prepare(source, tmp_path / "set", replace(SETTINGS, val=None)).splitlines()
+    assert [line.split() for line in lines[:10]] == [
+        ["7", "classes", "train"],
+        ["-----------", "-------"],
+        ["Angry", "8"],
+        ["Disgust", "0"],
+        ["Fear", "0"],
+        ["Happy", "8"],
+        ["Neutral", "0"],
+        ["Sad", "9"],
+        ["Surprise", "0"],
+        ["all", "25"],
+    ]
+    assert [line for line in lines[10:] if "warning" not in line] == [
+        "left out, 4 files:",
+        "  Happy/empty.png: empty file",
+        "  Happy/text.png: not an image that OpenCV reads",
+        "  Happy/tiny.png: an image of 40 x 10 pixels is too small for LBP codes of radius 5: "
+        "it needs at least 11 x 11",
+        "  Sad/readme.txt: not the name of an image",
+        "left out: 1 images in folders named 'contempt', which is none of the classes",
+    ]
+    assert [line for line in lines if "warning" in line] == [
+        f"warning: no image of class {name}" for name in ("Disgust", "Fear", "Neutral", "Surprise")
+    ]
+    rows = {row["path"]: row for row in open_set(tmp_path / "set").manifest}
+    assert len(rows) == 25
+    odd = rows["Sad/name with spaces\nand a line, ünïcode.png"]
+    assert odd["name"] == "Sad"
+    assert {record.path for record in open_set(tmp_path / "set").records("rgb", "train")} == set(rows)
+
+
+def test_a_name_that_breaks_lines_breaks_none_of_the_report(source, tmp_path):
+    (source / "Sad/a\nb\x1b[2J.png").write_bytes(b"")
+    assert "  Sad/a\\nb\\x1b[2J.png: empty file" in prepare(source, tmp_path / "set", SETTINGS).splitlines()
+
+
+def test_the_same_picture_and_the_same_group_on_two_sides_are_reported(tmp_path, draw):
+    faces = tmp_path / "faces"
+    for number, name in enumerate(("train/Sad/anna_1", "train/Happy/bert_2", "val/Sad/carl_3", "val/Happy/anna_4")):
+        draw(faces / f"{name}.png", seed=number)
+    shutil.copy(faces / "train/Sad/anna_1.png", faces / "val/Sad/carl_9.png")
+    shutil.copy(faces / "train/Happy/bert_2.png", faces / "train/Sad/bert_9.png")
+    settings = Settings("emotions", ("rgb",), size=16, group=r"([a-z]+)_\d")
+    warnings = [line for line in prepare(faces, tmp_path / "set", settings).splitlines() if "class" not in line]
+    assert [line for line in warnings if line.startswith("warning")] == [
+        "warning: the same picture under two labels: train/Happy/bert_2.png, train/Sad/bert_9.png",
+        "warning: the same picture on two sides of the split: train/Sad/anna_1.png, val/Sad/carl_9.png",
+        "warning: group anna is on 2 sides of the split",
+    ]
+
+
+def test_the_other_classes_of_many_are_counted_together(tmp_path, draw):
+    for person in range(31):
+        draw(tmp_path / f"faces/{person:07d}/001.png", seed=person)
+    lines = prepare(tmp_path / "faces", tmp_path / "set", Settings("identities", ("rgb",), size=16)).splitlines()
+    assert [line.split() for line in (lines[0], *lines[2:])] == [["31", "classes", "train"], ["all", "31"]]
+
+
+def test_strict_makes_any_file_that_cannot_be_used_an_error(source, tmp_path, draw):
+    (source / "Happy/empty.png").write_bytes(b"")
+    draw(source / "contempt/1.png")
+    said = refusal(lambda: prepare(source, tmp_path / "set", SETTINGS, strict=True))
+    listed = tmp_path / ".set.partial/report.txt"
+    assert said == f"--strict: 2 files of {source} cannot be used; {listed} lists them with the reasons"
+    assert "Happy/empty.png: empty file" in listed.read_text()
+    assert not (tmp_path / "set").exists()
+    (source / "Happy/empty.png").unlink()
+    shutil.rmtree(source / "contempt")
+    prepare(source, tmp_path / "set", SETTINGS, strict=True)
+    assert not (tmp_path / ".set.partial").exists()
+
+
+def test_a_split_of_which_nothing_is_left_is_an_error(tmp_path, draw):
+    draw(tmp_path / "faces/train/Sad/1.png")
+    (tmp_path / "faces/val/Sad").mkdir(parents=True)
+    (tmp_path / "faces/val/Sad/2.png").write_bytes(b"")
+    said = refusal(lambda: prepare(tmp_path / "faces", tmp_path / "set", replace(SETTINGS, val=None)))
+    assert said == f"{tmp_path / 'faces'} gives no usable image for the val split: val/Sad/2.png: empty file"
+    (tmp_path / "faces/train/Sad/1.png").unlink()
+    said = refusal(lambda: prepare(tmp_path / "faces", tmp_path / "set", replace(SETTINGS, val=None)))
+    assert said == f"{tmp_path / 'faces'} gives no usable image for the train split"
+
+
+def test_a_picture_without_a_face_is_left_out_where_faces_are_looked_for(source, tmp_path):
+    said = refusal(lambda: prepare(source, tmp_path / "set", replace(SETTINGS, detect=True, val=None)))
+    assert said.startswith(f"{source} gives no usable image for the train split: ")
+    assert said.endswith(": no face found")
+
+
+def test_too_small_a_disk_is_told_before_anything_is_made(source, tmp_path, monkeypatch):
+    class Usage:
+        free = 1000
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage)
+    said = refusal(lambda: prepare(source, tmp_path / "set", replace(SETTINGS, size=256)))
+    assert said.startswith(f"the set needs 0.0 GB and {tmp_path} has 0.0 GB free: free some, or use --store png")
+    prepare(source, tmp_path / "set", replace(SETTINGS, store="png"))
+
+
+def test_a_full_disk_is_one_line_and_the_call_goes_on(source, tmp_path):
+    """Files may not grow beyond 1 MB here, as on a disk that is full."""
+    args = ["prepare", source, "-o", tmp_path / "set", "--labels", "emotions", "-r", "rgb", "--size", "256"]
+    command = [sys.executable, "-m", "emotiw", *args, "--jobs", "1"]
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))  # noqa: E731
+    full = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
+    assert full.returncode == 1
+    assert full.stderr.splitlines()[-1].endswith("(disk full?): make room, then the same command goes on")
+    assert "Traceback" not in full.stderr
+    assert subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_a_killed_process_of_several_is_one_line():
+    assert list(in_order(abs, [-3, 2, -1], 2)) == [3, 2, 1]
+    said = refusal(lambda: list(in_order(os._exit, [9], 2)))
+    assert said == "one of the --jobs was killed (out of memory?): go on with fewer --jobs"

@@ -1,0 +1,145 @@
+import hashlib
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotiw.data_prep.detection import crop_face, find_faces
+from emotiw.data_prep.reading import UnreadableImageError, decode, read_image
+
+
+def ramp(height=20, width=33) -> np.ndarray:
+    """An image whose three channels differ everywhere: red grows to the right, green downwards."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x * 7, y * 12, 255 - x * 3 - y * 4], axis=2).astype(np.uint8)
+
+
+def encoded(ending: str, rgb: np.ndarray) -> bytes:
+    return cv2.imencode(ending, rgb[..., ::-1])[1].tobytes()
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("ending", [".png", ".bmp", ".ppm", ".tiff"])
+def test_red_comes_first(ending):
+    np.testing.assert_array_equal(decode(encoded(ending, ramp())), ramp())
+
+
+def test_the_sha256_is_the_files(tmp_path):
+    data = encoded(".png", ramp())
+    (tmp_path / "a.png").write_bytes(data)
+    rgb, sha256 = read_image(tmp_path / "a.png")
+    assert (rgb.shape, rgb.dtype, rgb.flags.c_contiguous) == ((20, 33, 3), np.uint8, True)
+    assert sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_grey_becomes_three_equal_channels():
+    grey = ramp()[..., 0]
+    for mode in ("L", "1"):
+        picture = Image.fromarray(grey).convert(mode)
+        expected = np.asarray(picture.convert("L"))
+        np.testing.assert_array_equal(decode(saved(picture, "PNG")), np.stack([expected] * 3, axis=2))
+
+
+def test_alpha_is_dropped():
+    transparent = np.dstack([ramp(), np.zeros((20, 33), np.uint8)])
+    np.testing.assert_array_equal(decode(saved(Image.fromarray(transparent), "PNG")), ramp())
+
+
+def test_sixteen_bits_become_eight():
+    deep = (ramp().astype(np.uint16) << 8) + 255
+    np.testing.assert_array_equal(decode(cv2.imencode(".png", deep[..., ::-1])[1].tobytes()), ramp())
+
+
+def test_cmyk_becomes_rgb():
+    flat = np.full((16, 16, 3), (200, 100, 50), np.uint8)
+    found = decode(saved(Image.fromarray(flat).convert("CMYK"), "JPEG", quality=100))
+    assert np.abs(found.astype(int) - flat).max() <= 4
+
+
+@pytest.mark.parametrize(("orientation", "turn"), [(1, 0), (3, 2), (6, -1), (8, 1)])
+def test_a_photo_is_turned_as_its_exif_says(orientation, turn):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    smooth = cv2.resize(ramp(), (64, 40))
+    found = decode(saved(Image.fromarray(smooth), "JPEG", quality=100, subsampling=0, exif=exif))
+    assert np.abs(found.astype(int) - np.rot90(smooth, turn)).max() <= 4
+
+
+def test_of_an_animation_the_first_picture_counts():
+    first, second = Image.new("RGB", (9, 8), (255, 0, 0)), Image.new("RGB", (9, 8), (0, 0, 255))
+    data = saved(first, "GIF", save_all=True, append_images=[second])
+    np.testing.assert_array_equal(decode(data), np.full((8, 9, 3), (255, 0, 0)))
+
+
+def reason(data: bytes) -> str:
+    with pytest.raises(UnreadableImageError) as caught:
+        decode(data)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.999])
+def test_a_file_that_was_cut_off_is_no_image(share):
+    for ending in (".jpg", ".png"):
+        data = encoded(ending, ramp(90, 70))
+        assert reason(data[: int(share * len(data))]) == "cut off before its end"
+    data = saved(Image.fromarray(ramp(90, 70)), "JPEG", progressive=True)
+    assert reason(data[: int(share * len(data))]) == "cut off before its end"
+    for ending in (".bmp", ".webp", ".gif", ".tiff"):
+        data = encoded(ending, ramp(90, 70))
+        assert reason(data[: int(share * len(data))]) == "not an image that OpenCV reads"
+
+
+def test_a_thumbnail_inside_does_not_hide_that_the_photo_was_cut_off():
+    photo, thumbnail = (saved(Image.fromarray(ramp(*size)), "JPEG") for size in ((90, 70), (9, 7)))
+    note = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    whole = photo[:2] + note + photo[2:]
+    np.testing.assert_array_equal(decode(whole), decode(photo))
+    assert reason(whole[:-200]) == "cut off before its end"
+
+
+def test_what_follows_a_whole_file_does_no_harm():
+    for ending in (".jpg", ".png"):
+        data = encoded(ending, ramp())
+        np.testing.assert_array_equal(decode(data + b"\0" * 500), decode(data))
+
+
+def test_what_is_no_image_is_told_why(capfd):
+    assert reason(b"") == "empty file"
+    assert reason(b"\x89PNG is what its name says") == "cut off before its end"
+    assert reason(b"text named .png") == "not an image that OpenCV reads"
+    png = bytearray(encoded(".png", ramp()))
+    png[len(png) // 2] ^= 0xFF
+    assert reason(bytes(png)) == "not an image that OpenCV reads"
+    assert "OpenCV" not in capfd.readouterr().err  # it has no say: the reason is reported, once
+
+
+def test_a_file_that_cannot_be_read_is_told_why(tmp_path):
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(UnreadableImageError, match=r"^No such file or directory$"):
+        read_image(tmp_path / "gone.png")
+
+
+def test_no_face_is_found_in_noise():
+    noise = np.random.default_rng(0).integers(0, 256, (120, 100, 3), np.uint8)
+    assert find_faces(noise) == []
+    assert crop_face(noise) is None
+
+
+def test_the_largest_face_is_the_one(monkeypatch):
+    """Two boxes: the crop is that of the larger, x to the right and y downwards."""
+    from emotiw.data_prep import detection
+
+    class Two:
+        def detectMultiScale(self, grey, **settings):  # noqa: N802
+            assert grey.shape == (20, 33)
+            return np.array([[0, 0, 4, 4], [5, 2, 10, 11]])
+
+    monkeypatch.setattr(detection, "_cascade", Two)
+    np.testing.assert_array_equal(crop_face(ramp()), ramp()[2:13, 5:15])

@@ -1,0 +1,121 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from emotiw.data_prep.datum import decode, encode
+from emotiw.data_prep.folders import Image
+from emotiw.data_prep.preparing import prepare
+from emotiw.data_prep.representing import Settings
+from emotiw.data_prep.sets import manifest_text, open_set
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.blobs import read_mean
+
+
+@pytest.fixture
+def folder(source, tmp_path):
+    prepare(source, tmp_path / "set", Settings("emotions", ("rgb", "lbp"), size=16, val=0.25, seed=1))
+    return tmp_path / "set"
+
+
+def refusal(call) -> str:
+    with pytest.raises(EmotiwError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("store", ["raw", "png"])
+def test_an_image_comes_back_from_its_datum_as_planes_of_blue_green_red(store):
+    rgb = np.random.default_rng(0).integers(0, 256, (5, 4, 3), np.uint8)
+    blob, label = decode(encode(rgb, 6, store))
+    assert (blob.shape, blob.dtype, label) == ((3, 5, 4), np.uint8, 6)
+    np.testing.assert_array_equal(blob[0], rgb[..., 2])
+    np.testing.assert_array_equal(blob[2], rgb[..., 0])
+
+
+def test_a_set_says_what_it_is(folder):
+    prepared = open_set(folder)
+    assert prepared.classes == ["Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise"]
+    assert prepared.size == 16
+    assert (prepared.count("train"), prepared.count("val"), prepared.count("test")) == (18, 6, 0)
+    assert len(prepared.digest) == 64
+    assert prepared.mean_file("lbp") == folder / "lbp/mean.binaryproto"
+    assert list(prepared.manifest[0]) == ["path", "label", "name", "split", "group", "sha256"]
+
+
+def test_the_records_are_the_manifests_images(folder):
+    prepared = open_set(folder)
+    for split in ("train", "val"):
+        rows = {row["path"]: int(row["label"]) for row in prepared.manifest if row["split"] == split}
+        assert {record.path: record.label for record in prepared.records("rgb", split)} == rows
+    blobs = [record.blob for record in prepared.records("rgb", "train")]
+    assert (blobs[0].shape, blobs[0].dtype) == ((3, 16, 16), np.uint8)
+    np.testing.assert_allclose(read_mean(prepared.mean_file("rgb")), np.mean(blobs, axis=0), rtol=1e-6)
+
+
+def test_some_records_are_spread_evenly(folder):
+    paths = [record.path for record in open_set(folder).records("rgb", "train")]
+    for most in range(1, 20):
+        some = [record.path for record in open_set(folder).records("rgb", "train", most)]
+        assert len(some) == min(most, 18)
+        assert some[0] == paths[0]
+        steps = np.diff([paths.index(path) for path in some])
+        assert len(steps) == 0 or steps.max() - steps.min() <= 1
+        assert len(steps) == 0 or 18 - paths.index(some[-1]) <= steps.max() + 1
+
+
+def test_an_lmdb_can_be_read_twice_at_once(folder, monkeypatch):
+    monkeypatch.setattr("emotiw.data_prep.sets._READ_AHEAD", 4)
+    prepared = open_set(folder)
+    pairs = list(zip(prepared.records("rgb", "train"), open_set(folder).records("rgb", "train"), strict=True))
+    assert len(pairs) == 18
+    assert all(one.path == other.path for one, other in pairs)
+
+
+def test_what_a_set_lacks_is_told_with_what_mends_it(folder):
+    prepared = open_set(folder)
+    assert refusal(lambda: prepared.lmdb("cyclic_lbp", "train")) == (
+        f"{folder} holds no cyclic_lbp, only rgb, lbp: prepare it with -r cyclic_lbp"
+    )
+    assert refusal(lambda: prepared.lmdb("rgb", "test")) == (
+        f"{folder} holds no test split: prepare it with a folder named test"
+    )
+    shutil.rmtree(folder / "rgb/val_lmdb")
+    assert refusal(lambda: prepared.lmdb("rgb", "val")) == (
+        f"{folder} holds no val split: prepare it with --val FRACTION, or a folder named val"
+    )
+
+
+def test_what_is_no_set_is_told(folder, tmp_path):
+    for none in (tmp_path / "none", tmp_path, folder / "set.json"):
+        assert refusal(lambda none=none: open_set(none)) == (
+            f"{none} is no prepared set: make one with emotiw prepare SOURCE -o {none}"
+        )
+
+
+def test_a_changed_manifest_is_refused(folder):
+    text = (folder / "manifest.csv").read_text()
+    (folder / "manifest.csv").write_text(text.replace(",val,", ",train,", 1))
+    assert "manifest.csv was changed after the set was prepared: prepare the set anew" in refusal(
+        lambda: open_set(folder)
+    )
+
+
+def test_another_version_and_a_damaged_set_are_refused(folder):
+    facts = json.loads((folder / "set.json").read_text())
+    (folder / "set.json").write_text(json.dumps(facts | {"format": 99}))
+    assert "was prepared by another version of emotiw" in refusal(lambda: open_set(folder))
+    (folder / "set.json").write_text(json.dumps(facts)[:40])
+    assert "set.json is damaged" in refusal(lambda: open_set(folder))
+    (folder / "set.json").write_text(json.dumps(facts))
+    (folder / "rgb/train_lmdb/data.mdb").write_bytes(b"x" * 9000)
+    assert "train_lmdb is no whole LMDB" in refusal(lambda: list(open_set(folder).records("rgb", "train")))
+
+
+def test_the_manifest_is_by_path_and_quotes_what_needs_it():
+    images = [(Image("b/2.png", "b", 1, "val", "x,y"), "22"), (Image("a/1.png", "a", 0, "train", "z"), "11")]
+    assert manifest_text(images) == (
+        'path,label,name,split,group,sha256\na/1.png,0,a,train,z,11\nb/2.png,1,b,val,"x,y",22\n'
+    )

@@ -1,0 +1,83 @@
+from importlib import resources
+
+import pytest
+
+from emotiw.engine.caffe.describe import describe
+from emotiw.errors import EmotiwError, UsageError
+from emotiw.prototxt.execution import committed, deploy, use_classes, use_set
+from emotiw.prototxt.messages import NetParameter, format_text, parse_text
+
+
+def test_a_net_there_is_not_is_a_usage_error_that_lists_those_there_are():
+    for name in ("vgg", "../vgg_s", "", "messages.csv"):
+        with pytest.raises(UsageError, match=r"^no net .*: there are vgg_s, vgg_s_small$"):
+            committed(name, "solver_finetune.prototxt")
+
+
+def test_use_set_points_each_phase_at_its_lmdb():
+    net = committed("vgg_s_small", "train_val_finetune.prototxt")
+    use_set(net, {"TRAIN": "a/train_lmdb", "TEST": "a/val_lmdb"}, "a/mean.binaryproto")
+    assert [layer.data_param.source for layer in net.layer[:2]] == ["a/train_lmdb", "a/val_lmdb"]
+    assert {layer.transform_param.mean_file for layer in net.layer[:2]} == {"a/mean.binaryproto"}
+
+
+def test_use_classes_widens_what_feeds_the_loss_and_nothing_else():
+    net = committed("vgg_s", "train_val_pretrain.prototxt")
+    before = {layer.name: layer.inner_product_param.num_output for layer in net.layer if layer.type == "InnerProduct"}
+    use_classes(net, 10572)
+    after = {layer.name: layer.inner_product_param.num_output for layer in net.layer if layer.type == "InnerProduct"}
+    assert before == {"fc6": 4048, "fc7": 4048, "fc8": 7}
+    assert after == {"fc6": 4048, "fc7": 4048, "fc8": 10572}
+
+
+# Two heads, as GoogLeNet has: the last loss is the net's, the other's layers only help to train it.
+TWO_HEADS = """
+name: "heads"
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN } transform_param { crop_size: 8 } }
+layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" param { lr_mult: 3 }
+        inner_product_param { num_output: 5 weight_filler { type: "xavier" } bias_filler { value: 1 } } }
+layer { name: "relu" type: "ReLU" bottom: "fc" top: "fc" }
+layer { name: "aux" type: "InnerProduct" bottom: "fc" top: "aux" inner_product_param { num_output: 7 } }
+layer { name: "aux_loss" type: "SoftmaxWithLoss" bottom: "aux" bottom: "label" top: "aux_loss" loss_weight: 0.3 }
+layer { name: "last" type: "InnerProduct" bottom: "fc" top: "last" inner_product_param { num_output: 7 } }
+layer { name: "accuracy" type: "Accuracy" bottom: "last" bottom: "label" top: "accuracy" }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "last" bottom: "label" top: "loss" }
+"""
+
+
+def test_the_deploy_form_keeps_what_the_scores_need():
+    net = parse_text(TWO_HEADS, NetParameter, "here")
+    use_classes(net, 4)
+    assert [layer.inner_product_param.num_output for layer in net.layer if layer.type == "InnerProduct"] == [5, 4, 4]
+    made = deploy(net)
+    assert [(layer.name, layer.type) for layer in made.layer] == [
+        ("data", "Input"),
+        ("fc", "InnerProduct"),
+        ("relu", "ReLU"),
+        ("last", "InnerProduct"),
+        ("prob", "Softmax"),
+    ]
+    assert list(made.layer[0].input_param.shape[0].dim) == [1, 3, 8, 8]
+    text = format_text(made)
+    for word in ("filler", "lr_mult", "loss", "label", "include"):
+        assert word not in text
+    assert "lr_mult" in format_text(net)  # a copy was cleaned, not the net
+
+
+@pytest.mark.caffe
+def test_a_deploy_form_is_whole_in_caffe(caffe, tmp_path):
+    net = committed("vgg_s_small", "train_val_pretrain.prototxt")
+    use_classes(net, 40)
+    (tmp_path / "deploy.prototxt").write_text(format_text(deploy(net)))
+    told = describe(caffe, tmp_path / "deploy.prototxt")
+    assert (told["inputs"], told["outputs"]) == (["data"], ["prob"])
+    assert (told["blobs"]["data"], told["blobs"]["prob"]) == ([1, 3, 56, 56], [1, 40])
+    assert told["params"]["fc8"] == [[40, 256], [40]]
+
+
+def test_a_damaged_file_names_itself(tmp_path, monkeypatch):
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd/solver_finetune.prototxt").write_text("base_rate: 1")
+    monkeypatch.setattr(resources, "files", lambda package: tmp_path)
+    with pytest.raises(EmotiwError, match=r"^odd/solver_finetune\.prototxt is no SolverParameter"):
+        committed("odd", "solver_finetune.prototxt")

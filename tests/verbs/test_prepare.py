@@ -1,0 +1,222 @@
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+import pytest
+
+from emotiw.__main__ import main
+from emotiw.data_prep.drawn import draw_expressions
+from emotiw.data_prep.sets import open_set
+from emotiw.lbp_mapping.representation import parse
+from emotiw.prototxt.blobs import read_weights
+from emotiw.prototxt.execution import committed, use_set
+from emotiw.prototxt.messages import format_text
+
+YALE = Path(__file__).parents[3] / "shared/data/faces/yale"
+
+# Beside the paper's five: three radii and two thresholds of one's own choice.
+OWN = ("cyclic_lbp:radius=3:threshold=5", "lbp:radius=2", "cyclic_lbp:radius=7:threshold=-2.5")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_expressions(folder / "faces", people=4, images=1, seed=0)
+    return folder / "faces"
+
+
+def prepare(source, output, *more, labels="emotions"):
+    sizes = () if "--size" in more else ("--size", "16")
+    return main(["prepare", str(source), "-o", str(output), "--labels", labels, "--jobs", "1", *sizes, *more])
+
+
+def test_it_says_what_it_does_and_prints_the_report(drawn, tmp_path, capfd):
+    assert prepare(drawn, tmp_path / "set", "-r", "rgb", "lbp", "-r", "rgb", "--val", "0.25") == 0
+    out, err = capfd.readouterr()
+    lines = out.splitlines()
+    assert lines[0] == f"{drawn} -> {tmp_path / 'set'}: rgb, lbp at 16 x 16, 0.00 MB an image"
+    assert lines[1].split() == ["7", "classes", "train", "val"]
+    assert lines[3].split() == ["Angry", "3", "1"]
+    assert lines[10].split() == ["all", "21", "7"]
+    assert lines[11:] == [f"prepared set: {tmp_path / 'set'}"]
+    assert (tmp_path / "set/report.txt").read_text().splitlines() == lines[1:11]
+    assert len(re.split("[\r\n]", err.strip())) <= 3  # no terminal, no flood
+
+
+def test_the_five_are_what_is_prepared_unless_told_otherwise(drawn, tmp_path):
+    assert prepare(drawn, tmp_path / "set") == 0
+    expected = ["rgb", "lbp", "cyclic_lbp", "cyclic_lbp_5", "cyclic_lbp_10"]
+    assert open_set(tmp_path / "set").settings["representations"] == expected
+
+
+def test_a_set_is_replaced_only_by_force(drawn, tmp_path, capsys):
+    assert prepare(drawn, tmp_path / "set", "-r", "rgb") == 0
+    digest, made = open_set(tmp_path / "set").digest, (tmp_path / "set/set.json").stat().st_mtime_ns
+    capsys.readouterr()
+    assert prepare(drawn, tmp_path / "set", "-r", "lbp", "--val", "0.25") == 1
+    assert capsys.readouterr().err == (
+        f"emotiw: {tmp_path / 'set'} exists already: give --force to replace it, or name another output\n"
+    )
+    assert (tmp_path / "set/set.json").stat().st_mtime_ns == made
+    assert prepare(drawn, tmp_path / "set", "-r", "lbp", "--val", "0.25", "--force") == 0
+    assert open_set(tmp_path / "set").digest != digest
+    assert not (tmp_path / "set/rgb").exists()
+
+
+def test_force_does_not_replace_what_is_no_set(drawn, tmp_path, capsys):
+    shutil.copytree(drawn, tmp_path / "faces")
+    (tmp_path / "thesis").mkdir()
+    for output in (tmp_path / "faces", tmp_path, tmp_path / "thesis"):
+        assert prepare(tmp_path / "faces", output, "-r", "rgb", "--force") == 2
+    assert len(list((tmp_path / "faces").rglob("*.png"))) == 28
+    assert (tmp_path / "thesis").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--size", "7"], "--size 7: give a side between 8 and 4096 pixels"),
+        (["--size", "5000"], "--size 5000: give a side between 8 and 4096 pixels"),
+        (["--size", "large"], "argument --size: invalid int value: 'large'"),
+        (["--jobs", "0"], "--jobs must be at least 1 and --seed at least 0"),
+        (["--seed", "-1"], "--jobs must be at least 1 and --seed at least 0"),
+        (["--val", "1.2"], "--val 1.2 is no share: give a number between 0 and 1, such as 0.2"),
+        (["--group", "("], "--group '(' is no regular expression: "),
+        (["-r", "lpb"], "lpb: not a representation; give one of rgb, lbp, cyclic_lbp, cyclic_lbp_5, cyclic_lbp_10"),
+        (["--store", "jpeg"], "argument --store: invalid choice: 'jpeg'"),
+        (["--labels", "names"], "argument --labels: invalid choice: 'names'"),
+    ],
+)
+def test_a_usage_error_is_one_line_and_2(drawn, tmp_path, capfd, more, said):
+    try:
+        status = prepare(drawn, tmp_path / "set", *more)
+    except SystemExit as stopped:
+        status = stopped.code
+    assert status == 2
+    err = capfd.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_in_the_data_is_one_line_and_1(drawn, tmp_path, capfd):
+    (tmp_path / "empty").mkdir()
+    for source, more, said in (
+        (tmp_path / "none", [], "none is no folder: give the folder that holds <class>/<image>"),
+        (tmp_path / "empty", [], "empty holds no image in a folder named like an emotion: Angry, Disgust, "),
+        (drawn, ["--group", "subject"], "does not match --group 'subject': every image needs its group"),
+    ):
+        assert prepare(source, tmp_path / "set", *more) == 1
+        err = capfd.readouterr().err
+        assert said in err
+        assert err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty"]
+
+
+def test_strict_and_the_same_without(drawn, tmp_path, capfd):
+    shutil.copytree(drawn, tmp_path / "faces")
+    (tmp_path / "faces/Sad/0.png").write_bytes(b"x")
+    assert prepare(tmp_path / "faces", tmp_path / "set", "-r", "rgb", "--strict") == 1
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"emotiw: --strict: 1 files of {tmp_path / 'faces'} cannot be used; ")
+    assert prepare(tmp_path / "faces", tmp_path / "set", "-r", "rgb") == 0
+    assert "  Sad/0.png: not an image that OpenCV reads" in capfd.readouterr().out.splitlines()
+
+
+def test_people_of_a_group_are_on_one_side(drawn, tmp_path):
+    assert prepare(drawn, tmp_path / "set", "-r", "rgb", "--val", "0.25", "--group", r"(actor\d+)_") == 0
+    sides = {split: set() for split in ("train", "val")}
+    for row in open_set(tmp_path / "set").manifest:
+        sides[row["split"]].add(row["group"])
+    assert len(sides["val"]) == 1
+    assert len(sides["train"]) == 3
+    assert not sides["val"] & sides["train"]
+
+
+def train(caffe, folder, prepared, name):
+    """Two iterations of vgg_s_small in the real Caffe; return the weights."""
+    folder.mkdir()
+    net = committed("vgg_s_small", "train_val_finetune.prototxt")
+    sources = {"TRAIN": str(prepared.lmdb(name, "train")), "TEST": str(prepared.lmdb(name, "val"))}
+    use_set(net, sources, str(prepared.mean_file(name)))
+    solver = committed("vgg_s_small", "solver_finetune.prototxt")
+    solver.max_iter = 2
+    (folder / solver.net).write_text(format_text(net))
+    (folder / "solver.prototxt").write_text(format_text(solver))
+    env = {**os.environ, **caffe.environment}
+    command = [caffe.program, "train", "--solver=solver.prototxt"]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Optimization Done." in done.stderr
+    return read_weights(folder / "snapshot_iter_2.caffemodel")
+
+
+@pytest.mark.caffe
+def test_own_radii_and_thresholds_make_lmdbs_that_caffe_trains_on(caffe, drawn, tmp_path):
+    names = ["rgb", "lbp", "cyclic_lbp", "cyclic_lbp_5", "cyclic_lbp_10"]
+    own = ["cyclic_lbp_r3_t5", "lbp_r2", "cyclic_lbp_r7_t-2.5"]
+    assert prepare(drawn, tmp_path / "set", "--size", "64", "--val", "0.25", "-r", *names, *OWN) == 0
+    prepared = open_set(tmp_path / "set")
+    assert sorted(path.name for path in prepared.folder.iterdir() if path.is_dir()) == sorted(names + own)
+    assert [parse(name) for name in own] == [parse(name) for name in OWN]  # a folder's name can be given back
+    means = {name: prepared.mean_file(name).read_bytes() for name in names + own}
+    assert len(set(means.values())) == 8
+    weights = train(caffe, tmp_path / "run", prepared, own[0])
+    assert list(weights) == ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8_cat"]
+    assert all(np.isfinite(blob).all() for blobs in weights.values() for blob in blobs)
+    assert np.abs(weights["fc8_cat"][1]).max() > 0  # the biases start at 0: they have learned
+
+
+@pytest.mark.skipif(not YALE.is_dir(), reason="needs the Yale faces in ../shared/data/faces")
+def test_faces_are_found_and_cropped_in_every_yale_picture(tmp_path, capsys):
+    more = ("-r", "rgb", "--size", "64", "--detect", "--val", "0.2", "--group", r"(subject\d+)")
+    assert prepare(YALE / "expressions", tmp_path / "set", *more) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines if line.startswith("all")] == [["all", "48", "12"]]
+    assert not any("left out" in line for line in lines)
+    assert [line for line in lines if "same picture" in line] == [
+        "warning: the same picture under two labels: Neutral/subject04.png, Sad/subject04.png"
+    ]
+    picture = cv2.imread(str(YALE / "expressions/Happy/subject01.png"))
+    prepared = open_set(tmp_path / "set")
+    records = [*prepared.records("rgb", "train"), *prepared.records("rgb", "val")]
+    record = next(record for record in records if record.path == "Happy/subject01.png")
+    shrunk = cv2.resize(picture, (64, 64)).transpose(2, 0, 1)
+    assert np.abs(record.blob.astype(int) - shrunk).mean() > 10  # a crop of it, not all of it
+
+
+def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(drawn, tmp_path):
+    """A real Ctrl-C to the command and its processes; what it made is the set of an uninterrupted one."""
+    arguments = ["prepare", str(drawn), "--labels", "emotions", "--size", "256", "--jobs", "2"]
+    code = (
+        "import os, signal, sys\nfrom emotiw.data_prep import preparing\nfrom emotiw.__main__ import main\n"
+        "preparing._COMMIT_EVERY, add = 4, preparing.add\n"
+        "def interrupted(*entries):\n    add(*entries)\n    os.killpg(0, signal.SIGINT)\n"
+        "preparing.add = interrupted if sys.argv[1] == 'break' else add\n"
+        "if __name__ == '__main__':\n    sys.exit(main(sys.argv[2:]))\n"
+    )
+    (tmp_path / "broken.py").write_text(code)
+    run = lambda *args: subprocess.run(  # noqa: E731
+        [sys.executable, tmp_path / "broken.py", *args], start_new_session=True, capture_output=True, text=True
+    )
+    broken = run("break", *arguments, "-o", str(tmp_path / "set"))
+    assert (broken.returncode, broken.stderr.splitlines()[-1]) == (130, "emotiw: interrupted")
+    assert "Traceback" not in broken.stderr
+    assert not (tmp_path / "set").exists()
+    assert (tmp_path / ".set.partial/journal.jsonl").read_text().count("\n") == 4
+    assert run("go on", *arguments, "-o", str(tmp_path / "set")).returncode == 0
+    assert prepare(drawn, tmp_path / "whole", "--size", "256") == 0
+    for name in ("manifest.csv", "set.json", "report.txt", "lbp/mean.binaryproto", "rgb/mean.binaryproto"):
+        assert (tmp_path / "set" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert _dump(tmp_path / "set/cyclic_lbp_10/train_lmdb") == _dump(tmp_path / "whole/cyclic_lbp_10/train_lmdb")
+
+
+def _dump(path):
+    with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as transaction:
+        return [(bytes(key), bytes(value)) for key, value in transaction.cursor()]
