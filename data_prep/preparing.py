@@ -108,7 +108,7 @@ def _write(
         closing(made),
         bar(made, "prepare", len(order), "image", len(done)) as shown,
     ):
-        committed = 0
+        committed = len(done)
         for (position, image), (outcome, datums) in zip(todo, shown, strict=True):
             for name, datum in zip(settings.representations, datums, strict=False):
                 writers[name, image.split].put(key(position, image.path), datum)

@@ -1,15 +1,12 @@
 """A set while it is made: a folder beside its final name, and the journal of how far it has come."""
 
-import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from emotiw.errors import EmotiwError
-from emotiw.files import remove, write_text
+from emotiw.files import alone, remove, write_text
 
 _ASKED, _JOURNAL = "asked.sha256", "journal.jsonl"
 
@@ -27,16 +24,8 @@ def unfinished(output: Path) -> Iterator[Path]:
         Where another process makes the same set.
     """
     folder = output.with_name(f".{output.name}.partial")
-    folder.mkdir(parents=True, exist_ok=True)
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of by the kernel when we die
-        except BlockingIOError:
-            raise EmotiwError(f"another emotiw prepare makes {output} now: wait for it, or name another -o") from None
+    with alone(folder, f"another emotiw prepare makes {output} now: wait for it, or name another -o"):
         yield folder
-    finally:
-        os.close(held)
 
 
 def resume(folder: Path, asked: object) -> list[Entry]:

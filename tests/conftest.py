@@ -32,7 +32,9 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw_expressions(folder / "faces/expressions", 6, 2, seed=0)
     known, names = ("rgb", "cyclic_lbp", OWN), r"actor\d+"
     prepare(folder / "faces/people", folder / "people", Settings("identities", known[:1], 64, val=0.25))
-    prepare(folder / "faces/expressions", folder / "expressions", Settings("emotions", known, 64, val=0.34, group=names))
+    prepare(
+        folder / "faces/expressions", folder / "expressions", Settings("emotions", known, 64, val=0.34, group=names)
+    )
     return folder
 
 

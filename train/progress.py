@@ -76,7 +76,7 @@ class Progress:
 
     def at_prior(self) -> bool:
         """Whether the last losses are those of a net that has learned nothing."""
-        losses = [point.loss for point in self.points if point.loss is not None][-5:]
+        losses = _series(self.points, "loss")[1][-5:]
         return len(losses) == 5 and float(np.mean(losses)) > 0.98 * self._prior_loss
 
     def warning(self) -> str:
@@ -92,14 +92,9 @@ class Progress:
             file.write(f"{point.iteration},{_cell(point.loss)},{_cell(point.val_accuracy)}\n")
 
     def _shown(self) -> list[str]:
-        shown = []
-        for name, values in (
-            ("loss", [point.loss for point in self.points]),
-            ("val accuracy", [point.val_accuracy for point in self.points]),
-        ):
-            known = [value for value in values if value is not None]
-            shown += [f"{name} {known[-1]:.3f}"] if known else []
-        return shown
+        """Return what stands beside the bar: the last of each."""
+        series = {"loss": _series(self.points, "loss"), "val accuracy": _series(self.points, "val_accuracy")}
+        return [f"{name} {values[-1]:.3f}" for name, (_, values) in series.items() if values]
 
 
 def read_progress(path: Path) -> list[Point]:
@@ -117,21 +112,24 @@ def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
+def _series(points: Sequence[Point], name: str) -> tuple[list[int], list[float]]:
+    """Return the iterations at which `name` was measured, and its values there."""
+    known = [point for point in points if getattr(point, name) is not None]
+    return [point.iteration for point in known], [getattr(point, name) for point in known]
+
+
 def draw_curves(points: Sequence[Point], title: str, path: Path) -> None:
     """Write the curves of loss and validation accuracy as a PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3.6), layout="constrained")
-    axes = figure.subplots()
-    loss = [(point.iteration, point.loss) for point in points if point.loss is not None]
-    accuracy = [(point.iteration, point.val_accuracy) for point in points if point.val_accuracy is not None]
-    axes.plot(*zip(*loss, strict=True), color="tab:blue", linewidth=1, label="training loss")
-    axes.set(title=title, xlabel="iteration", ylabel="training loss")
-    axes.set_ylim(bottom=0)
-    right = axes.twinx()
+    left = figure.subplots()
+    right = left.twinx()
+    left.plot(*_series(points, "loss"), color="tab:blue", linewidth=1, label="training loss")
+    right.plot(*_series(points, "val_accuracy"), color="tab:orange", marker="o", label="validation accuracy")
+    left.set(title=title, xlabel="iteration", ylabel="training loss")
+    left.set_ylim(bottom=0)
     right.set(ylabel="validation accuracy", ylim=(0, 1))
-    if accuracy:
-        right.plot(*zip(*accuracy, strict=True), color="tab:orange", marker="o", label="validation accuracy")
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     with whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)

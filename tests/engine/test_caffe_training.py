@@ -74,7 +74,7 @@ def test_a_second_ctrl_c_does_not_wait(script, tmp_path):
 
 def test_ctrl_c_before_caffe_listens_is_no_failure_of_caffe(script, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        train(script("kill -INT $PPID; sleep 20"), tmp_path / "solver.prototxt", lambda event: None)
+        train(script("kill -INT $PPID; exec sleep 20"), tmp_path / "solver.prototxt", lambda event: None)
 
 
 def test_the_signal_handler_of_before_is_back(script, tmp_path):

@@ -1,0 +1,57 @@
+import pytest
+
+from emotiw.errors import UsageError
+from emotiw.lbp_mapping.representation import PAPER
+from emotiw.prototxt.execution import committed
+from emotiw.train.experiments import Experiment, experiment, experiments
+
+
+def test_the_table_has_each_net_with_the_papers_five():
+    names = [representation.name for representation in PAPER]
+    assert list(experiments()) == [f"{net}-{name}" for net in ("vgg_s", "vgg_s_small") for name in names]
+    for row in experiments().values():
+        for stage in ("pretrain", "finetune"):
+            assert row.solver(stage).max_iter > 0
+            assert row.train_val(stage).layer[0].type == "Data"
+
+
+@pytest.mark.parametrize(
+    ("spelled", "row"),
+    [
+        ("vgg_s-rgb", "vgg_s-rgb"),
+        ("vgg_s-cyclic_lbp:radius=5", "vgg_s-cyclic_lbp_5"),
+        ("vgg_s_small-cyclic_lbp:radius=3:threshold=5", "vgg_s_small-cyclic_lbp_r3_t5"),
+        ("vgg_s_small-cyclic_lbp_r3_t5", "vgg_s_small-cyclic_lbp_r3_t5"),
+        ("vgg_s_small-lbp_t-2.5", "vgg_s_small-lbp_t-2.5"),
+        ("vgg_s-hamming_lbp", "vgg_s-hamming_lbp"),
+    ],
+)
+def test_rows_by_name(spelled, row):
+    found = experiment(spelled)
+    assert found.row == row
+    assert (row in experiments()) == (found is experiments().get(row))
+
+
+@pytest.mark.parametrize(
+    ("spelled", "words"),
+    [
+        ("vgg_s", "no row"),
+        ("vgg_s-", "no row"),
+        ("vgg_s-sift", "not a representation"),
+        ("vgg_s-rgb:radius=2", "rgb is the image itself"),
+        ("alexnet-rgb", r"no net 'alexnet': there are vgg_s, vgg_s_small"),
+        ("../x-rgb", "no net"),
+    ],
+)
+def test_what_is_no_row(spelled, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        experiment(spelled)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_rows_settings_are_merged_into_the_committed_solver():
+    row = Experiment("vgg_s_small", "rgb", {"pretrain": "base_lr: 0.125 stepvalue: 7", "finetune": ""})
+    solver, before = row.solver("pretrain"), committed("vgg_s_small", "solver_pretrain.prototxt")
+    assert (solver.base_lr, list(solver.stepvalue)) == (0.125, [7])
+    assert solver.momentum == before.momentum
+    assert row.solver("finetune") == committed("vgg_s_small", "solver_finetune.prototxt")
