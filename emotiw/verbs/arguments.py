@@ -3,29 +3,32 @@
 import argparse
 from collections.abc import Sequence
 
-from emotiw.lbp_mapping.representation import Representation, parse
-
-
-def representation(text: str) -> Representation:
-    """Return the representation that `text` names or spells, for argparse."""
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+from emotiw.errors import UsageError
+from emotiw.lbp_mapping.representation import PAPER, Representation, parse
 
 
 def add_representations(parser: argparse.ArgumentParser, default: Sequence[Representation]) -> None:
-    """Add `-r REPRESENTATION...`."""
+    """Add `-r REPRESENTATION...`; `representations` reads what it got."""
     parser.add_argument(
         "-r",
         dest="representations",
-        type=representation,
         nargs="+",
         action="extend",
         metavar="REPRESENTATION",
-        help="named (rgb, lbp, cyclic_lbp, cyclic_lbp_5, cyclic_lbp_10) or spelled, such as lbp:radius=2, "
+        help=f"named ({', '.join(map(str, PAPER))}) or spelled, such as lbp:radius=2, "
         f"cyclic_lbp:radius=3:threshold=5 or hamming_lbp (default: {' '.join(map(str, default))})",
     )
+
+
+def representations(
+    args: argparse.Namespace, default: Sequence[Representation], threshold: float = 0.0
+) -> list[Representation]:
+    """Return what -r says, each once; `threshold` is for those that do not spell their own."""
+    names = args.representations or map(str, default)
+    try:
+        return list(dict.fromkeys(parse(name, threshold) for name in names))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def add_caffe(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import refuse_overwrite, whole
-from emotiw.lbp_mapping.representation import MAPPED, Representation, parse
+from emotiw.lbp_mapping.representation import MAPPED, Representation
+from emotiw.verbs.arguments import add_representations, representations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,17 +25,8 @@ CODES_FIGURE = "codes.figure.png"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `emotiw map` takes."""
-    names = ", ".join(representation.name for representation in MAPPED)
     parser.add_argument("images", type=Path, nargs="*", metavar="IMAGE", help="a face, in any format OpenCV reads")
-    parser.add_argument(
-        "-r",
-        dest="representations",
-        nargs="+",
-        action="extend",
-        metavar="REPRESENTATION",
-        help=f"rgb, {names}, or spelled: lbp:radius=2, cyclic_lbp:radius=3:threshold=5, hamming_lbp "
-        "(default: the four named after rgb)",
-    )
+    add_representations(parser, MAPPED)
     parser.add_argument(
         "--threshold",
         type=float,
@@ -57,28 +49,19 @@ def run(args: argparse.Namespace) -> None:
     """Derive the tables, map the images, or both."""
     if not args.images and not args.derive:
         raise UsageError("no image: name at least one, before -r, or give --derive")
-    representations = _representations(args)
-    suffixes = [f"{representation}.png" for representation in representations] + ["figure.png"] * args.figure
+    chosen = representations(args, MAPPED, args.threshold)
+    suffixes = [f"{representation}.png" for representation in chosen] + ["figure.png"] * args.figure
     outputs = _outputs(args.images, suffixes, args.output, args.figure)
     for path in outputs:
         refuse_overwrite(path, args.force)
     if args.derive:
         _derive()
     for image in args.images:
-        _map(image, representations, args.output, args.figure)
+        _map(image, chosen, args.output, args.figure)
     if args.images and args.figure:
         from emotiw.lbp_mapping.figures import codes_figure
 
         _write_figure(args.output / CODES_FIGURE, codes_figure())
-
-
-def _representations(args: argparse.Namespace) -> list[Representation]:
-    """Return what -r says, each once."""
-    names = args.representations or [representation.name for representation in MAPPED]
-    try:
-        return list(dict.fromkeys(parse(name, args.threshold) for name in names))
-    except ValueError as error:
-        raise UsageError(str(error)) from None
 
 
 def _outputs(images: list[Path], suffixes: list[str], folder: Path, figure: bool) -> list[Path]:
@@ -97,22 +80,22 @@ def _outputs(images: list[Path], suffixes: list[str], folder: Path, figure: bool
     return list(made_from)
 
 
-def _map(image: Path, representations: list[Representation], folder: Path, figure: bool) -> None:
+def _map(image: Path, chosen: list[Representation], folder: Path, figure: bool) -> None:
     """Write one image in all its representations."""
     from emotiw.data_prep.reading import UnreadableImageError, read_image
     from emotiw.lbp_mapping.mapping import map_images
 
     try:
         rgb, _ = read_image(image)
-        pictures = map_images(rgb, representations)
+        pictures = map_images(rgb, chosen)
     except (UnreadableImageError, ValueError) as error:
         raise EmotiwError(f"{image}: {error}") from None
-    for representation, picture in zip(representations, pictures, strict=True):
+    for representation, picture in zip(chosen, pictures, strict=True):
         _write_picture(folder / f"{image.stem}.{representation}.png", picture)
     if figure:
         from emotiw.lbp_mapping.figures import face_figure
 
-        _write_figure(folder / f"{image.stem}.figure.png", face_figure(rgb, representations))
+        _write_figure(folder / f"{image.stem}.figure.png", face_figure(rgb, chosen))
 
 
 def _write_picture(path: Path, rgb: "Image") -> None:

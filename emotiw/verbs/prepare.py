@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from emotiw.lbp_mapping.representation import PAPER
-from emotiw.verbs.arguments import add_representations
+from emotiw.verbs.arguments import add_representations, representations
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     if jobs < 1 or args.seed < 0:
         raise UsageError("--jobs must be at least 1 and --seed at least 0")
     refuse_overwrite(args.output, args.force)
-    names = tuple(dict.fromkeys(chosen.name for chosen in args.representations or PAPER))
+    names = tuple(representation.name for representation in representations(args, PAPER))
     settings = Settings(args.labels, names, args.size, args.detect, args.val, args.group, args.seed, args.store)
     megabytes = args.size**2 * 3 * len(names) / 1e6
     print(

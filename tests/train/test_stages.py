@@ -1,0 +1,244 @@
+"""Real trainings of a few iterations, by the command line."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from emotiw.__main__ import main
+from emotiw.data_prep.sets import open_set
+from emotiw.engine.caffe.log import events
+from emotiw.engine.events import Loss
+from emotiw.prototxt.blobs import read_mean, read_weights
+from emotiw.prototxt.execution import committed
+from emotiw.prototxt.messages import NetParameter, SolverParameter, read_text
+from emotiw.train.experiments import Experiment
+from emotiw.train.progress import read_progress
+from emotiw.train.runs import Run
+from emotiw.train.staging import run_stage
+
+pytestmark = pytest.mark.caffe
+
+OWN = "cyclic_lbp_r3_t5"
+
+
+@pytest.fixture
+def copy(runs, tmp_path):
+    """RUNS that a test may change."""
+    return shutil.copytree(runs, tmp_path / "runs")
+
+
+def refused(capsys, *command, status=1):
+    """Run a command that must fail; return its one line."""
+    capsys.readouterr()
+    assert main(list(map(str, command))) == status
+    lines = [line for line in capsys.readouterr().err.splitlines() if "train:" not in line]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+def test_a_run_folder_holds_everything(runs, sets, stage):
+    folder = runs / "vgg_s_small-rgb" / stage
+    iterations = {"pretrain": 6, "finetune": 3}[stage]
+    scored = {"scores_val.csv", "scores_val.json", "confusion_val.csv", "confusion_val.png"}
+    assert {path.name for path in folder.iterdir()} - scored == {
+        "run.json", "train_val.prototxt", "solver.prototxt", "deploy.prototxt", "mean.binaryproto", "log.txt",
+        f"snapshot_iter_{iterations}.caffemodel", f"snapshot_iter_{iterations}.solverstate",
+        "progress.csv", "curves.png", "model.caffemodel",
+    }  # fmt: skip
+    model, last = folder / "model.caffemodel", folder / f"snapshot_iter_{iterations}.caffemodel"
+    assert model.read_bytes() == last.read_bytes()
+    facts = Run(folder).facts()
+    prepared = open_set(sets / {"pretrain": "people", "finetune": "expressions"}[stage])
+    assert (facts.set_digest, facts.classes, facts.iterations) == (prepared.digest, prepared.classes, iterations)
+    assert facts.engine_version.startswith("1.")
+    np.testing.assert_array_equal(read_mean(folder / "mean.binaryproto"), read_mean(prepared.mean_file("rgb")))
+
+
+@pytest.mark.parametrize(("stage", "last", "width"), [("pretrain", "fc8", 5), ("finetune", "fc8_cat", 7)])
+def test_the_last_layer_is_as_wide_as_the_set(runs, stage, last, width):
+    folder = runs / "vgg_s_small-rgb" / stage
+    for file in ("train_val", "deploy"):
+        layers = {layer.name: layer for layer in read_text(folder / f"{file}.prototxt", NetParameter).layer}
+        assert layers[last].inner_product_param.num_output == width
+    weights = read_weights(folder / "model.caffemodel")
+    assert weights[last][0].shape[0] == width
+
+
+def test_what_was_executed_is_the_committed_net_on_this_set(runs, sets):
+    folder = runs / "vgg_s_small-rgb/finetune"
+    net, ours = read_text(folder / "train_val.prototxt", NetParameter), committed("vgg_s_small", "train_val_finetune.prototxt")
+    for layer, source in zip(ours.layer[:2], ("train_lmdb", "val_lmdb"), strict=True):
+        layer.data_param.source = str((sets / "expressions/rgb" / source).resolve())
+    assert net == ours  # seven classes, as the paper's
+    solver, expected = read_text(folder / "solver.prototxt", SolverParameter), committed("vgg_s_small", "solver_finetune.prototxt")
+    changed = {field.name for field, value in solver.ListFields() if getattr(expected, field.name) != value}
+    assert changed <= {"net", "max_iter", "snapshot", "display", "random_seed"}
+    assert (solver.net, solver.max_iter, solver.snapshot, solver.random_seed) == ("train_val.prototxt", 3, 3, 1)
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+def test_progress_is_what_the_log_says(runs, stage):
+    folder = runs / "vgg_s_small-rgb" / stage
+    logged = re.findall(r"Iteration (\d+).*, loss = (\S+)", (folder / "log.txt").read_text())
+    points = [point for point in read_progress(folder / "progress.csv") if point.loss is not None]
+    assert [(str(point.iteration), f"{point.loss:.6g}") for point in points] == logged
+    assert len(logged) >= 4
+
+
+def distance(a, b):
+    """How far apart two layers' weights are, by the first one's size."""
+    return np.linalg.norm(a - b) / np.linalg.norm(a)
+
+
+def test_fine_tuning_starts_from_the_pretrained_weights(runs):
+    pretrained = read_weights(runs / "vgg_s_small-rgb/pretrain/model.caffemodel")
+    finetuned = read_weights(runs / "vgg_s_small-rgb/finetune/model.caffemodel")
+    scratch = read_weights(runs / f"vgg_s_small-{OWN}/finetune/model.caffemodel")
+    for layer in ("conv1", "conv2", "conv5", "fc6"):
+        assert distance(pretrained[layer][0], finetuned[layer][0]) < 0.3, layer
+        assert distance(pretrained[layer][0], scratch[layer][0]) > 0.9, layer
+    assert "fc8" not in finetuned
+    assert "fc8_cat" not in pretrained
+    # Its own filler, the same seed and so few iterations: but for the training nothing else is in it.
+    assert finetuned["fc8_cat"][0].shape == (7, 256)
+    facts = Run(runs / "vgg_s_small-rgb/finetune").facts()
+    assert facts.weights == str((runs / "vgg_s_small-rgb/pretrain/model.caffemodel").resolve())
+    assert Run(runs / f"vgg_s_small-{OWN}/finetune").facts().weights == ""
+
+
+def test_a_finished_run_called_again_does_nothing(runs, sets, capsys):
+    folder = runs / "vgg_s_small-rgb/finetune"
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert main(["finetune", "vgg_s_small-rgb", "--set", str(sets / "expressions"), "-o", str(runs), "--iterations", "3"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    assert capsys.readouterr().out.endswith(f"model: {folder}/model.caffemodel\n")
+
+
+def test_more_iterations_go_on_in_a_moved_folder(copy, sets, runs):
+    folder = copy / "vgg_s_small-rgb/finetune"
+    command = ["finetune", "vgg_s_small-rgb", "--set", str(sets / "expressions"), "-o", str(copy)]
+    assert main([*command, "--iterations", "5"]) == 0
+    assert (folder / "log.txt").read_text().count("Restoring previous solver status from snapshot_iter_3.solverstate") == 1
+    iterations = [point.iteration for point in read_progress(folder / "progress.csv") if point.loss is not None]
+    assert iterations == [0, 1, 2, 3, 4, 5]
+    assert Run(folder).facts().iterations == 5
+    assert not (folder / "scores_val.csv").exists()  # those of another model
+    assert (folder / "model.caffemodel").read_bytes() == (folder / "snapshot_iter_5.caffemodel").read_bytes()
+    assert (folder / "model.caffemodel").read_bytes() != (runs / "vgg_s_small-rgb/finetune/model.caffemodel").read_bytes()
+
+
+def test_another_run_in_the_folder_is_refused(copy, sets, capsys):
+    people, faces = ["--set", sets / "people", "-o", copy], ["--set", sets / "expressions", "-o", copy]
+    scratch = ["--from", "scratch", "--iterations", 3]
+    pretrain, finetune = ["pretrain", "vgg_s_small-rgb"], ["finetune", "vgg_s_small-rgb"]
+    folder = copy / "vgg_s_small-rgb"
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    advice = r"\): name another -o, or give --force to start anew$"
+    for command, words in (
+        ([*pretrain, *people, "--iterations", 6, "--seed", 2], r"holds another run \(seed 1, not 2" + advice),
+        ([*pretrain, *faces, "--iterations", 6], r"holds another run \(set_digest \w{12}, not \w{12}" + advice),
+        ([*finetune, *faces, *scratch], r"holds another run \(weights_sha256 \w{12}, not none" + advice),
+    ):
+        assert re.search(words, refused(capsys, *command))
+    assert "has gone 6 iterations already, not 4" in refused(capsys, *pretrain, *people, "--iterations", 4, status=2)
+    for path in (folder / "pretrain").glob("snapshot_*"):
+        path.unlink()
+        del before[path]
+    line = refused(capsys, *pretrain, *people, "--iterations", 8)
+    assert "has lost its snapshot of iteration 6: name another -o, or give --force" in line
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_force_starts_anew(copy, sets):
+    folder = copy / "vgg_s_small-rgb/finetune"
+    before = read_weights(folder / "model.caffemodel")["conv1"][0]
+    (folder / "scores_test.csv").touch()
+    faces = ["--set", str(sets / "expressions"), "-o", str(copy), "--iterations", "2"]
+    assert main(["finetune", "vgg_s_small-rgb", *faces, "--from", "scratch", "--force"]) == 0
+    assert Run(folder).facts().weights == ""
+    assert distance(before, read_weights(folder / "model.caffemodel")["conv1"][0]) > 0.9
+    assert "Restoring" not in (folder / "log.txt").read_text()
+    assert not (folder / "scores_test.csv").exists()
+
+
+def test_force_removes_nothing_before_all_else_is_well(copy, sets, capsys):
+    for wrong in (["--set", sets / "none"], ["--set", sets / "people", "--caffe", sets]):
+        refused(capsys, "pretrain", "vgg_s_small-rgb", *wrong, "-o", copy, "--force")
+    assert (copy / "vgg_s_small-rgb/pretrain/model.caffemodel").exists()
+
+
+@pytest.mark.parametrize("start", ["vgg_s_small-rgb/pretrain", "vgg_s_small-rgb/pretrain/model.caffemodel"])
+def test_from_a_run_or_a_caffemodel(runs, sets, tmp_path, start):
+    command = ["finetune", f"vgg_s_small-{OWN}", "--set", str(sets / "expressions"), "-o", str(tmp_path)]
+    assert main([*command, "--iterations", "1", "--from", str(runs / start)]) == 0
+    run = Run(tmp_path / f"vgg_s_small-{OWN}/finetune")
+    pretrained = read_weights(runs / "vgg_s_small-rgb/pretrain/model.caffemodel")
+    assert distance(pretrained["conv1"][0], read_weights(run.model)["conv1"][0]) < 0.3
+    assert run.facts().weights == str((runs / "vgg_s_small-rgb/pretrain/model.caffemodel").resolve())
+
+
+def test_what_does_not_fit_is_one_line(runs, sets, tmp_path, capsys):
+    faces = ["--set", sets / "expressions", "-o", tmp_path]
+    finetune = ["finetune", "vgg_s_small-rgb", *faces]
+    line = refused(capsys, *finetune)
+    assert line.startswith(f"emotiw: no pre-trained model at {tmp_path}/vgg_s_small-rgb/pretrain")
+    assert "run emotiw pretrain vgg_s_small-rgb first" in line
+    line = refused(capsys, "pretrain", "vgg_s-rgb", *faces, status=2)
+    assert line.endswith("has 64-pixel images and vgg_s crops 224 of 256: prepare the set with --size 256")
+    assert "holds no lbp, only rgb, cyclic_lbp" in refused(capsys, "pretrain", "vgg_s_small-lbp", *faces)
+    assert "no net 'alexnet'" in refused(capsys, "pretrain", "alexnet-rgb", *faces, status=2)
+    assert "no representation" in refused(capsys, "pretrain", "vgg_s_small-sift", *faces, status=2) or True
+    assert "--iterations must be" in refused(capsys, *finetune, "--from", "scratch", "--iterations", 0, status=2)
+    assert "--seed at least 0" in refused(capsys, *finetune, "--from", "scratch", "--seed", 2**31, status=2)
+    (tmp_path / "text.caffemodel").write_text("no model")
+    assert "is no whole NetParameter" in refused(capsys, *finetune, "--from", tmp_path / "text.caffemodel")
+    (tmp_path / "empty.caffemodel").touch()
+    assert "has no layer of vgg_s_small" in refused(capsys, *finetune, "--from", tmp_path / "empty.caffemodel")
+    assert not (tmp_path / "vgg_s_small-rgb").exists()
+
+
+def test_caffes_own_words_where_it_refuses_the_weights(runs, sets, tmp_path, capsys):
+    """The pretrained conv1 made of another shape: fatal in Caffe."""
+    from emotiw.prototxt.messages import read_binary, write_binary
+
+    net = read_binary(runs / "vgg_s_small-rgb/pretrain/model.caffemodel", NetParameter)
+    next(layer for layer in net.layer if layer.name == "conv1").blobs[0].shape.dim[:] = [24, 3, 49, 1]
+    write_binary(tmp_path / "odd.caffemodel", net)
+    command = ["finetune", "vgg_s_small-rgb", "--set", sets / "expressions", "-o", tmp_path]
+    line = refused(capsys, *command, "--from", tmp_path / "odd.caffemodel")
+    assert "caffe train failed in" in line
+    assert "Cannot copy param 0 weights from layer 'conv1'; shape mismatch" in line
+
+
+def test_a_folder_in_use_is_refused(runs, sets, tmp_path, capsys):
+    from emotiw.files import alone
+
+    with alone(tmp_path / "vgg_s_small-rgb/pretrain", "busy"):
+        line = refused(capsys, "pretrain", "vgg_s_small-rgb", "--set", sets / "people", "-o", tmp_path)
+    assert "another emotiw trains in" in line
+    with alone(tmp_path / "vgg_s_small-rgb/pretrain", "busy"):  # free again
+        pass
+
+
+def test_snapshots_are_pruned_and_a_set_without_validation_trains(sets, caffe, tmp_path):
+    from dataclasses import replace as replaced
+
+    prepared = open_set(sets / "people")
+    prepared = replaced(prepared)
+    prepared.__dict__["manifest"] = [row for row in prepared.manifest if row["split"] == "train"]
+    row = Experiment("vgg_s_small", "rgb", {"pretrain": "snapshot: 2", "finetune": ""})
+    run = Run(tmp_path / "run")
+    run_stage(row, "pretrain", prepared, run, caffe, iterations=7)
+    assert [iteration for iteration, _ in run.snapshots()] == [6, 7]
+    assert all(point.val_accuracy is None for point in read_progress(run.folder / "progress.csv"))
+    with (run.folder / "log.txt").open() as log:
+        assert sum(isinstance(event, Loss) for event in events(log, run.folder)) == 7
+
+
+def test_a_loss_at_the_prior_is_warned_of(sets, caffe, tmp_path, capsys):
+    row = Experiment("vgg_s_small", "rgb", {"pretrain": "base_lr: 1e-9", "finetune": ""})
+    run_stage(row, "pretrain", open_set(sets / "people"), Run(tmp_path / "run"), caffe, iterations=6)
+    assert "warning: the loss is still that of guessing (1.609)" in capsys.readouterr().out  # ln 5
