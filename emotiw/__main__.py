@@ -17,6 +17,13 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
+class Paragraphs(argparse.HelpFormatter):
+    """Help that keeps the paragraphs of a description."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(super(Paragraphs, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
+
+
 def build_parser() -> Parser:
     """Return the parser of the whole command line."""
     parser = Parser(
@@ -35,8 +42,8 @@ def build_parser() -> Parser:
         verb = verbs.add_parser(
             name,
             help=summary[0].lower() + summary[1:].rstrip("."),
-            description=summary + details,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            description=summary + "\n" + details,
+            formatter_class=Paragraphs,
         )
         module.add_arguments(verb)
         verb.add_argument("--debug", action="store_true", help="show a traceback when something fails")
@@ -73,7 +80,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     if args.version:
         from emotiw import __version__
 
-        parser.exit(0, f"emotiw {__version__}\n")
+        print(f"emotiw {__version__}")
+        parser.exit(0)
     if not hasattr(args, "run"):
         parser.error("which verb?")
     return args

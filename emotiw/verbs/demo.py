@@ -24,7 +24,7 @@ _SEED = 2015
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `emotiw demo` takes."""
-    parser.add_argument("-o", "--output", type=Path, default=Path("demo"), metavar="DIR", help="default: demo")
+    parser.add_argument("-o", "--output", type=Path, default=Path("demo"), metavar="DIR", help="where everything goes (default: demo)")
     parser.add_argument("--jobs", type=int, metavar="N", help="trainings at a time (default: one a core)")
     parser.add_argument("--force", action="store_true", help="start anew where DIR exists")
 

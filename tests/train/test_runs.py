@@ -136,7 +136,9 @@ def test_a_snapshot_cut_between_two_blobs_is_not_good(run):
 def test_a_snapshot_with_one_number_that_is_none_is_not_good(run, ending, value):
     path = run.folder / f"snapshot_iter_3.{ending}"
     message = read_binary(path, NetParameter if ending == "caffemodel" else SolverState)
-    blob = next(layer.blobs[0] for layer in message.layer if layer.blobs) if ending == "caffemodel" else message.history[5]
+    blob = (
+        next(layer.blobs[0] for layer in message.layer if layer.blobs) if ending == "caffemodel" else message.history[5]
+    )
     blob.data[7] = value
     write_binary(path, message)
     assert run.snapshots() == []

@@ -69,11 +69,17 @@ def test_the_last_layer_is_as_wide_as_the_set(runs, stage, last, width):
 
 def test_what_was_executed_is_the_committed_net_on_this_set(runs, sets):
     folder = runs / "vgg_s_small-rgb/finetune"
-    net, ours = read_text(folder / "train_val.prototxt", NetParameter), committed("vgg_s_small", "train_val_finetune.prototxt")
+    net, ours = (
+        read_text(folder / "train_val.prototxt", NetParameter),
+        committed("vgg_s_small", "train_val_finetune.prototxt"),
+    )
     for layer, source in zip(ours.layer[:2], ("train_lmdb", "val_lmdb"), strict=True):
         layer.data_param.source = str((sets / "expressions/rgb" / source).resolve())
     assert net == ours  # seven classes, as the paper's
-    solver, expected = read_text(folder / "solver.prototxt", SolverParameter), committed("vgg_s_small", "solver_finetune.prototxt")
+    solver, expected = (
+        read_text(folder / "solver.prototxt", SolverParameter),
+        committed("vgg_s_small", "solver_finetune.prototxt"),
+    )
     changed = {field.name for field, value in solver.ListFields() if getattr(expected, field.name) != value}
     assert changed <= {"net", "max_iter", "snapshot", "display", "random_seed"}
     assert (solver.net, solver.max_iter, solver.snapshot, solver.random_seed) == ("train_val.prototxt", 3, 3, 1)
@@ -112,7 +118,10 @@ def test_fine_tuning_starts_from_the_pretrained_weights(runs):
 def test_a_finished_run_called_again_does_nothing(runs, sets, capsys):
     folder = runs / "vgg_s_small-rgb/finetune"
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert main(["finetune", "vgg_s_small-rgb", "--set", str(sets / "expressions"), "-o", str(runs), "--iterations", "3"]) == 0
+    assert (
+        main(["finetune", "vgg_s_small-rgb", "--set", str(sets / "expressions"), "-o", str(runs), "--iterations", "3"])
+        == 0
+    )
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
     assert capsys.readouterr().out.endswith(f"model: {folder}/model.caffemodel\n")
 
@@ -121,13 +130,17 @@ def test_more_iterations_go_on_in_a_moved_folder(copy, sets, runs):
     folder = copy / "vgg_s_small-rgb/finetune"
     command = ["finetune", "vgg_s_small-rgb", "--set", str(sets / "expressions"), "-o", str(copy)]
     assert main([*command, "--iterations", "5"]) == 0
-    assert (folder / "log.txt").read_text().count("Restoring previous solver status from snapshot_iter_3.solverstate") == 1
+    assert (folder / "log.txt").read_text().count(
+        "Restoring previous solver status from snapshot_iter_3.solverstate"
+    ) == 1
     iterations = [point.iteration for point in read_progress(folder / "progress.csv") if point.loss is not None]
     assert iterations == [0, 1, 2, 3, 4, 5]
     assert Run(folder).facts().iterations == 5
     assert not (folder / "scores_val.csv").exists()  # those of another model
     assert (folder / "model.caffemodel").read_bytes() == (folder / "snapshot_iter_5.caffemodel").read_bytes()
-    assert (folder / "model.caffemodel").read_bytes() != (runs / "vgg_s_small-rgb/finetune/model.caffemodel").read_bytes()
+    assert (folder / "model.caffemodel").read_bytes() != (
+        runs / "vgg_s_small-rgb/finetune/model.caffemodel"
+    ).read_bytes()
 
 
 def test_another_run_in_the_folder_is_refused(copy, sets, capsys):

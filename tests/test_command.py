@@ -1,0 +1,69 @@
+"""The command line as a whole."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from emotiw.__main__ import main, parse
+from emotiw.verbs import VERBS
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from emotiw.__main__ import build_parser\n"
+        "build_parser().format_help()\n"
+        "print(*sorted({'cv2', 'matplotlib', 'sklearn', 'ot', 'scipy', 'numpy', 'google', 'lmdb'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_and_option_has_help(verb, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([verb, "--help"])
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: emotiw {verb}")
+    lines = said.split("options:")[1].strip("\n").split("\n")
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if line.startswith("  -") and len(line.split("  ")) <= 2:  # an option too long for its help on the same line
+            assert following.startswith("       "), line
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["nonsense"],
+        ["map", "--nonsense"],
+        ["prepare", "x"],
+        ["evaluate", "x", "--set", "y", "--crops", "3"],
+        ["caffe"],
+    ],
+)
+def test_a_usage_error_is_one_line_and_exits_with_2(argv, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(argv)
+    assert end.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("emotiw")
+    assert said.err.count("\n") == 1
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as end:
+        parse(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"emotiw {version('emotiw')}\n"
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    argv = ["table", str(tmp_path), "-o", str(tmp_path / "out")]
+    assert main(argv) == 1
+    with pytest.raises(Exception, match="holds no finetune run"):
+        main([*argv, "--debug"])

@@ -1,0 +1,92 @@
+"""What is installed, and who imports whom."""
+
+import ast
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("lbp_mapping", "prototxt", "data_prep", "engine", "train", "evaluate")
+
+# Downward only; verbs may import everything, nothing imports them. errors, files and bars are everybody's.
+MAY_IMPORT = {
+    "lbp_mapping": set(),
+    "prototxt": set(),
+    "engine": {"prototxt"},
+    "data_prep": {"engine", "prototxt", "lbp_mapping"},
+    "train": {"data_prep", "engine", "prototxt", "lbp_mapping"},
+    "evaluate": {"train", "data_prep", "engine", "prototxt", "lbp_mapping"},
+}
+COMMON = {"errors", "files", "bars", "__version__"}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the parts of emotiw that a module of another part imports."""
+    parts = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level <= 1, f"{path}: imports never climb"
+            if node.module == "emotiw":
+                parts |= {alias.name for alias in node.names}
+            elif (node.module or "").startswith("emotiw."):
+                parts.add(node.module.split(".")[1])
+    return parts
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_imports_go_downward_only(folder):
+    modules = list((ROOT / folder).rglob("*.py"))
+    assert modules
+    for module in modules:
+        assert imported(module) - {folder} - COMMON <= MAY_IMPORT[folder], module
+
+
+def test_every_part_says_what_it_is():
+    for folder in FOLDERS:
+        assert ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text(encoding="utf-8")))
+
+
+def test_the_wheel_installs_emotiw_alone(tmp_path):
+    source = tmp_path / "source"
+    subprocess.run(["git", "-C", str(ROOT), "checkout-index", "-a", f"--prefix={source}/"], check=True)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+    ]
+    subprocess.run([*command, str(source)], check=True, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"emotiw"}
+    for file in (
+        "emotiw/py.typed",
+        "emotiw/lbp_mapping/cyclic_lbp.csv",
+        "emotiw/prototxt/messages.csv",
+        "emotiw/prototxt/vgg_s/deploy.prototxt",
+        "emotiw/engine/caffe/debian11.lock",
+        "emotiw/engine/caffe/run",
+        "emotiw/engine/caffe/worker.py",
+        "emotiw/train/experiments.csv",
+        "emotiw/evaluate/report.html",
+        "emotiw/evaluate/published.csv",
+    ):
+        assert file in names
+
+
+def test_no_host_and_no_path_of_a_machine_is_written_down():
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files"], check=True, capture_output=True, text=True).stdout
+    hosts = [name + ".org" for name in ("pypi", "pythonhosted", "debian", "npmjs")]
+    for name in listed.split("\n"):
+        path = ROOT / name
+        if path.is_file() and path.suffix not in {".png"}:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            assert not [host for host in hosts if host in text], name
