@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FOLDERS := emotiw lbp_mapping prototxt data_prep engine train evaluate
 SOURCES := $(shell find $(FOLDERS) -type f -not -name '*.pyc') setup.py README.md
 
-.PHONY: demo test test-all lint types install caffe clean
+.PHONY: demo test test-all protobufs lint types install caffe clean
 .DELETE_ON_ERROR:
 
 demo: caffe
@@ -14,8 +14,17 @@ demo: caffe
 test: lint types caffe
 	$(BIN)/pytest -m "not slow and not gpu"
 
-test-all: lint types caffe
+test-all: lint types caffe protobufs
 	$(BIN)/pytest -m "not gpu"
+
+# Caffe's messages are built at run time: every protobuf release must give the same ones.
+protobufs: $(VENV)/installed
+	for release in 4 5 6 7; do \
+	  set -e; folder=$$(mktemp -d); $(PYTHON) -m venv $$folder; \
+	  $$folder/bin/pip install --quiet --disable-pip-version-check "protobuf==$$release.*" numpy pytest; \
+	  $$folder/bin/pip install --quiet --disable-pip-version-check --no-deps .; rm -rf build; \
+	  echo "protobuf $$release:"; $$folder/bin/pytest -q -m "not caffe" --noconftest tests/prototxt; rm -rf $$folder; \
+	done
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -44,6 +44,7 @@ def net_inputs(image: Bytes, mean: Blob, crop: int, crops: int = 1) -> Blob:
     """
     size = image.shape[-1]
     top, left, _ = crop_offsets(size, crop, 1)[0]
+    # Deviation D11
     centre = mean[:, top : top + crop, left : left + crop]
     cut = [
         (image[:, y : y + crop, x : x + crop][..., ::-1] if mirrored else image[:, y : y + crop, x : x + crop])

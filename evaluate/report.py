@@ -11,7 +11,7 @@ from emotiw.files import write_text
 
 from .pictures import confusion_picture, faces_picture
 from .results import Results, published
-from .table import best, columns, csv_text, grid, markdown
+from .table import best, columns, comparable, csv_text, grid, markdown
 
 
 def write_table(results: Results, output: Path, prepared: PreparedSet | None) -> None:
@@ -48,7 +48,7 @@ def html(results: Results, prepared: PreparedSet | None) -> str:
             nets=grid(results),
             columns=columns(results),
             best={net: best(cells) for net, cells in grid(results).items()},
-            published=published(),
+            published=published() if comparable(results) else [],
             faces=faces,
             ensemble=ensemble,
             version=__version__,

@@ -5,6 +5,7 @@ import io
 
 from tabulate import tabulate
 
+from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.sets import SPLITS
 
 from .results import Cell, Results, place, published
@@ -21,7 +22,7 @@ def markdown(results: Results) -> str:
         f"Accuracy in % on {n} {protocol.split} images, {protocol.crops} crop{'s' * (protocol.crops > 1)}; "
         f"always naming the commonest class: {results.first.majority:.2%}."
     )
-    return "\n\n".join([head, _nets(results), _ensembles(results), *_remarks(results)]) + "\n"
+    return "\n\n".join(filter(None, [head, _nets(results), _ensembles(results), *_remarks(results)])) + "\n"
 
 
 def columns(results: Results) -> list[str]:
@@ -43,6 +44,11 @@ def best(cells: dict[str, Cell]) -> list[str]:
     return [name for name, cell in cells.items() if cell.scores.accuracy == most]
 
 
+def comparable(results: Results) -> bool:
+    """Whether the classes are the seven emotions, so that published figures may stand beside the results."""
+    return results.first.classes == EMOTIONS
+
+
 def _nets(results: Results) -> str:
     names = columns(results)
     rows = [
@@ -62,8 +68,9 @@ def _ensembles(results: Results) -> str:
         {"": f"ensemble of {len(results.cells)}: {average.name}", split: f"{average.scores.accuracy * 100:.2f}"}
         for average in results.averages
     ]
-    rows.append({"": f"published (SFEW 2.0): {paper['method']}", "val": paper["val"], "test": paper["test"]})
-    names = ["", *sorted({split, "val", "test"}, key=SPLITS.index)]
+    if comparable(results):
+        rows.append({"": f"published (SFEW 2.0): {paper['method']}", "val": paper["val"], "test": paper["test"]})
+    names = ["", *sorted({split, *rows[-1]} - {""}, key=SPLITS.index)] if rows else []
     return tabulate([[row.get(name, "") for name in names] for row in rows], names, "github", disable_numparse=True)
 
 

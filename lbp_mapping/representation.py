@@ -76,6 +76,7 @@ class Representation:
     @property
     def ours(self) -> bool:
         """Whether it is none of the paper's five."""
+        # Deviation D3
         return self.name not in _PAPER_NAMES
 
     def __str__(self) -> str:

@@ -23,6 +23,7 @@ EMOTIONS = 7
 LAST_LAYER = {"pretrain": "fc8", "finetune": "fc8_cat"}
 
 # (weight, bias) multipliers of base_lr; the authors' fine-tuning net speeds its last two layers up.
+# How they pre-trained is not known: as usual, all layers alike.  # Deviation D9
 LR_MULT = {"pretrain": {}, "finetune": {"fc7": (9, 18), "fc8_cat": (12, 24)}}
 
 # The same authors' age/gender solver; their emotion solvers were never published.  # Deviation D5

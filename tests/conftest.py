@@ -23,15 +23,13 @@ def caffe() -> Caffe:
 
 @pytest.fixture(scope="session")
 def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two small sets of drawn faces at 64 pixels: `people`, 5 of them, and `expressions`, 28 images of which validate.
-
-    So Caffe's validation batches of 20 do not divide it. Do not write in there.
-    """
+    """Two small sets of drawn faces at 64 pixels: `people`, 5 of them, without a split; `expressions`, of which 28
+    images validate, so that Caffe's batches of 20 do not divide them. Do not write in there."""
     folder = tmp_path_factory.mktemp("sets of faces")
     draw_identities(folder / "faces/people", 5, 12, seed=0)
     draw_expressions(folder / "faces/expressions", 6, 2, seed=0)
     known, names = ("rgb", "cyclic_lbp", OWN), r"actor\d+"
-    prepare(folder / "faces/people", folder / "people", Settings("identities", known[:1], 64, val=0.25))
+    prepare(folder / "faces/people", folder / "people", Settings("identities", known[:1], 64))
     prepare(
         folder / "faces/expressions", folder / "expressions", Settings("emotions", known, 64, val=0.34, group=names)
     )
@@ -40,14 +38,12 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def runs(sets: Path, caffe: Caffe, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """RUNS of vgg_s_small, a few iterations each: rgb through both stages, a row of one's own from scratch.
-
-    Copy it before you change it.
-    """
+    """RUNS of vgg_s_small, a few iterations each: rgb through both stages, with different seeds, and a row of one's own
+    from scratch. Copy it before you change it."""
     folder = tmp_path_factory.mktemp("runs")
-    faces = ["--set", str(sets / "expressions"), "-o", str(folder)]
+    people, faces = (["--set", str(sets / name), "-o", str(folder)] for name in ("people", "expressions"))
     for command in (
-        ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(folder), "--iterations", "6"],
+        ["pretrain", "vgg_s_small-rgb", *people, "--iterations", "6", "--seed", "7"],
         ["finetune", "vgg_s_small-rgb", *faces, "--iterations", "3"],
         ["finetune", "vgg_s_small-cyclic_lbp:radius=3:threshold=5", *faces, "--iterations", "2", "--from", "scratch"],
         ["evaluate", *(str(folder / f"vgg_s_small-{name}/finetune") for name in ("rgb", OWN)), *faces[:2]],

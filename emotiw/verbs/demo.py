@@ -24,8 +24,11 @@ _SEED = 2015
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `emotiw demo` takes."""
-    parser.add_argument("-o", "--output", type=Path, default=Path("demo"), metavar="DIR", help="where everything goes (default: demo)")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("demo"), metavar="DIR", help="where everything goes (default: demo)"
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="trainings at a time (default: one a core)")
+    parser.add_argument("--iterations", type=int, metavar="N", help="of each training (default: what the net needs)")
     parser.add_argument("--force", action="store_true", help="start anew where DIR exists")
 
 
@@ -36,14 +39,15 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.files import remove
 
     jobs = args.jobs if args.jobs is not None else len(os.sched_getaffinity(0))
-    if jobs < 1:
-        raise UsageError(f"--jobs {jobs}: give at least 1")
+    if jobs < 1 or (args.iterations is not None and args.iterations < 1):
+        raise UsageError("--jobs and --iterations must be at least 1")
     find_caffe()
     if args.force:
         remove(args.output)
     start = time.monotonic()
     _prepare(args.output)
-    _train(args.output, jobs, start)
+    options = ("--iterations", str(args.iterations)) if args.iterations else ()
+    _train(args.output, options, jobs, start)
     _step(["table", str(args.output / "runs"), "-o", str(args.output / "table"), "--force"])
     print(f"done in {time.monotonic() - start:.0f} s; the faces are drawn: this proves the machinery, not the paper")
 
@@ -67,7 +71,7 @@ def _prepare(output: Path) -> None:
             _step(["prepare", str(faces / name), "-o", str(sets / name), "--size", _SIZE, *options])
 
 
-def _train(output: Path, jobs: int, start: float) -> None:
+def _train(output: Path, options: tuple[str, ...], jobs: int, start: float) -> None:
     """Pre-train, fine-tune and evaluate a row a representation, several at a time."""
     from emotiw.train.workflow import Step, run_chains
 
@@ -75,22 +79,22 @@ def _train(output: Path, jobs: int, start: float) -> None:
         print(f"[{time.monotonic() - start:4.0f} s] emotiw {' '.join(step.arguments)}", flush=True)
 
     run_chains(
-        {row: _chain(output, row) for row in (f"{_NET}-{representation}" for representation in PAPER)},
+        {row: _chain(output, row, options) for row in (f"{_NET}-{representation}" for representation in PAPER)},
         jobs,
         output / "logs",
         say,
     )
 
 
-def _chain(output: Path, row: str) -> "list[Step]":
+def _chain(output: Path, row: str, options: tuple[str, ...]) -> "list[Step]":
     """Return the three commands of a row."""
     from emotiw.train.workflow import Step
 
     runs, people, expressions = output / "runs", output / "sets/people", output / "sets/expressions"
     pretrained, finetuned = (runs / row / stage for stage in ("pretrain", "finetune"))
     return [
-        Step(("pretrain", row, "--set", str(people), "-o", str(runs)), pretrained / "model.caffemodel"),
-        Step(("finetune", row, "--set", str(expressions), "-o", str(runs)), finetuned / "model.caffemodel"),
+        Step(("pretrain", row, "--set", str(people), "-o", str(runs), *options), pretrained / "model.caffemodel"),
+        Step(("finetune", row, "--set", str(expressions), "-o", str(runs), *options), finetuned / "model.caffemodel"),
         Step(("evaluate", str(finetuned), "--set", str(expressions)), finetuned / "scores_val.csv"),
     ]
 

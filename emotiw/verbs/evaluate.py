@@ -16,7 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "runs", type=Path, nargs="+", metavar="RUN", help="run folders, such as runs/vgg_s-rgb/finetune"
     )
     parser.add_argument("--set", type=Path, metavar="SET", required=True, help="the prepared set")
-    parser.add_argument("--split", choices=("train", "val", "test"), default="val", help="scores of which split (default: val)")
+    parser.add_argument(
+        "--split", choices=("train", "val", "test"), default="val", help="scores of which split (default: val)"
+    )
+    # Deviation D10
     parser.add_argument(
         "--crops",
         type=int,

@@ -10,7 +10,9 @@ def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what both stages take."""
     parser.add_argument("row", metavar="ROW", help="<net>-<representation>, such as vgg_s-cyclic_lbp_5")
     parser.add_argument("--set", type=Path, metavar="SET", required=True, help="the prepared set to train on")
-    parser.add_argument("-o", "--runs", type=Path, metavar="RUNS", default=Path("runs"), help="where runs lie (default: runs)")
+    parser.add_argument(
+        "-o", "--runs", type=Path, metavar="RUNS", default=Path("runs"), help="where runs lie (default: runs)"
+    )
     parser.add_argument("--iterations", type=int, metavar="N", help="instead of the solver's max_iter")
     parser.add_argument("--seed", type=int, metavar="N", default=1, help="of fillers, crops, dropout (default: 1)")
     parser.add_argument("--force", action="store_true", help="start anew where the run exists")

@@ -12,8 +12,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `emotiw table` takes."""
     parser.add_argument("runs", type=Path, metavar="RUNS", help="the folder of run folders")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", required=True, help="where to write")
-    parser.add_argument("--stage", choices=("pretrain", "finetune"), default="finetune", help="of which stage (default: finetune)")
-    parser.add_argument("--split", choices=("train", "val", "test"), default="val", help="scores of which split (default: val)")
+    parser.add_argument(
+        "--stage", choices=("pretrain", "finetune"), default="finetune", help="of which stage (default: finetune)"
+    )
+    parser.add_argument(
+        "--split", choices=("train", "val", "test"), default="val", help="scores of which split (default: val)"
+    )
     parser.add_argument("--force", action="store_true", help="replace a table that exists")
 
 

@@ -28,7 +28,7 @@ I1123 15:08:16.673945 19183 solver.cpp:464] Snapshotting to binary proto file sn
 I1123 15:08:16.682577 19183 sgd_solver.cpp:284] Snapshotting solver state to binary proto file snapshot_iter_60.solverstate
 I1123 15:08:16.722978 19183 solver.cpp:327] Iteration 60, loss = 1.37852
 I1123 15:08:16.731459 19183 solver.cpp:332] Optimization Done.
-"""  # noqa: W291
+"""  # noqa: E501, W291
 
 FOLDER = Path("runs/vgg_s_small-rgb/pretrain")
 
@@ -54,7 +54,7 @@ def test_a_whole_log():
         # Caffe before 1.0: no bracket.
         ("I0610 13:39:09.535507 15012 solver.cpp:204] Iteration 100, loss = 1.79176", 100, 1.79176),
         # NVCaffe 0.17: epochs and the share of the images.
-        ("I1001 09:12:31.1 77 solver.cpp:356] Iteration 1200 (12.5 iter/s, 1.6s/20 iter), 3.2/64.0ep, loss = 0.25", 1200, 0.25),
+        ("I1 9:12 7 solver.cpp:356] Iteration 1200 (12.5 iter/s, 1.6s/20 iter), 3.2/64.0ep, loss = 0.25", 1200, 0.25),
         ("I1123 15:06:43.4 1 solver.cpp:239] Iteration 3 (7.5 iter/s, 0.1s/1 iters), loss = 1.2e-05", 3, 1.2e-05),
         ("I1123 15:06:43.4 1 solver.cpp:239] Iteration 7 (7.5 iter/s, 0.1s/1 iters), loss = inf", 7, math.inf),
     ],

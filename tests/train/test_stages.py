@@ -33,7 +33,7 @@ def refused(capsys, *command, status=1):
     """Run a command that must fail; return its one line."""
     capsys.readouterr()
     assert main(list(map(str, command))) == status
-    lines = [line for line in capsys.readouterr().err.splitlines() if "train:" not in line]
+    lines = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("train:")]
     assert len(lines) == 1, lines
     return lines[0]
 
@@ -104,12 +104,13 @@ def test_fine_tuning_starts_from_the_pretrained_weights(runs):
     finetuned = read_weights(runs / "vgg_s_small-rgb/finetune/model.caffemodel")
     scratch = read_weights(runs / f"vgg_s_small-{OWN}/finetune/model.caffemodel")
     for layer in ("conv1", "conv2", "conv5", "fc6"):
-        assert distance(pretrained[layer][0], finetuned[layer][0]) < 0.3, layer
-        assert distance(pretrained[layer][0], scratch[layer][0]) > 0.9, layer
+        near, far = (
+            distance(pretrained[layer][0], finetuned[layer][0]),
+            distance(pretrained[layer][0], scratch[layer][0]),
+        )
+        assert near < 0.7 < 1 < far, layer  # of two independent draws it is the square root of 2
     assert "fc8" not in finetuned
     assert "fc8_cat" not in pretrained
-    # Its own filler, the same seed and so few iterations: but for the training nothing else is in it.
-    assert finetuned["fc8_cat"][0].shape == (7, 256)
     facts = Run(runs / "vgg_s_small-rgb/finetune").facts()
     assert facts.weights == str((runs / "vgg_s_small-rgb/pretrain/model.caffemodel").resolve())
     assert Run(runs / f"vgg_s_small-{OWN}/finetune").facts().weights == ""
@@ -127,12 +128,11 @@ def test_a_finished_run_called_again_does_nothing(runs, sets, capsys):
 
 
 def test_more_iterations_go_on_in_a_moved_folder(copy, sets, runs):
+    """From weights that have moved too, as the folder with both runs was copied."""
     folder = copy / "vgg_s_small-rgb/finetune"
     command = ["finetune", "vgg_s_small-rgb", "--set", str(sets / "expressions"), "-o", str(copy)]
     assert main([*command, "--iterations", "5"]) == 0
-    assert (folder / "log.txt").read_text().count(
-        "Restoring previous solver status from snapshot_iter_3.solverstate"
-    ) == 1
+    assert (folder / "log.txt").read_text().count("Resuming from snapshot_iter_3.solverstate") == 1
     iterations = [point.iteration for point in read_progress(folder / "progress.csv") if point.loss is not None]
     assert iterations == [0, 1, 2, 3, 4, 5]
     assert Run(folder).facts().iterations == 5
@@ -146,34 +146,36 @@ def test_more_iterations_go_on_in_a_moved_folder(copy, sets, runs):
 def test_another_run_in_the_folder_is_refused(copy, sets, capsys):
     people, faces = ["--set", sets / "people", "-o", copy], ["--set", sets / "expressions", "-o", copy]
     scratch = ["--from", "scratch", "--iterations", 3]
-    pretrain, finetune = ["pretrain", "vgg_s_small-rgb"], ["finetune", "vgg_s_small-rgb"]
+    pretrain, finetune, seed = ["pretrain", "vgg_s_small-rgb"], ["finetune", "vgg_s_small-rgb"], ["--seed", 7]
     folder = copy / "vgg_s_small-rgb"
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
     advice = r"\): name another -o, or give --force to start anew$"
     for command, words in (
-        ([*pretrain, *people, "--iterations", 6, "--seed", 2], r"holds another run \(seed 1, not 2" + advice),
-        ([*pretrain, *faces, "--iterations", 6], r"holds another run \(set_digest \w{12}, not \w{12}" + advice),
+        ([*pretrain, *people, "--iterations", 6, "--seed", 2], r"holds another run \(seed 7, not 2" + advice),
+        ([*pretrain, *faces, *seed, "--iterations", 6], r"holds another run \(set_digest \w{12}, not \w{12}" + advice),
         ([*finetune, *faces, *scratch], r"holds another run \(weights_sha256 \w{12}, not none" + advice),
     ):
         assert re.search(words, refused(capsys, *command))
-    assert "has gone 6 iterations already, not 4" in refused(capsys, *pretrain, *people, "--iterations", 4, status=2)
+    assert "has gone 6 iterations already, not 4" in refused(
+        capsys, *pretrain, *people, *seed, "--iterations", 4, status=2
+    )
     for path in (folder / "pretrain").glob("snapshot_*"):
         path.unlink()
         del before[path]
-    line = refused(capsys, *pretrain, *people, "--iterations", 8)
+    line = refused(capsys, *pretrain, *people, *seed, "--iterations", 8)
     assert "has lost its snapshot of iteration 6: name another -o, or give --force" in line
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")} == before
 
 
 def test_force_starts_anew(copy, sets):
     folder = copy / "vgg_s_small-rgb/finetune"
     before = read_weights(folder / "model.caffemodel")["conv1"][0]
     (folder / "scores_test.csv").touch()
-    faces = ["--set", str(sets / "expressions"), "-o", str(copy), "--iterations", "2"]
-    assert main(["finetune", "vgg_s_small-rgb", *faces, "--from", "scratch", "--force"]) == 0
+    people = ["--set", str(sets / "people"), "-o", str(copy), "--iterations", "1"]
+    assert main(["finetune", "vgg_s_small-rgb", *people, "--from", "scratch", "--force"]) == 0
     assert Run(folder).facts().weights == ""
     assert distance(before, read_weights(folder / "model.caffemodel")["conv1"][0]) > 0.9
-    assert "Restoring" not in (folder / "log.txt").read_text()
+    assert "Resuming" not in (folder / "log.txt").read_text()
     assert not (folder / "scores_test.csv").exists()
 
 
@@ -185,15 +187,15 @@ def test_force_removes_nothing_before_all_else_is_well(copy, sets, capsys):
 
 @pytest.mark.parametrize("start", ["vgg_s_small-rgb/pretrain", "vgg_s_small-rgb/pretrain/model.caffemodel"])
 def test_from_a_run_or_a_caffemodel(runs, sets, tmp_path, start):
-    command = ["finetune", f"vgg_s_small-{OWN}", "--set", str(sets / "expressions"), "-o", str(tmp_path)]
+    command = ["finetune", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path)]
     assert main([*command, "--iterations", "1", "--from", str(runs / start)]) == 0
-    run = Run(tmp_path / f"vgg_s_small-{OWN}/finetune")
+    run = Run(tmp_path / "vgg_s_small-rgb/finetune")
     pretrained = read_weights(runs / "vgg_s_small-rgb/pretrain/model.caffemodel")
-    assert distance(pretrained["conv1"][0], read_weights(run.model)["conv1"][0]) < 0.3
+    assert distance(pretrained["conv1"][0], read_weights(run.model)["conv1"][0]) < 0.7
     assert run.facts().weights == str((runs / "vgg_s_small-rgb/pretrain/model.caffemodel").resolve())
 
 
-def test_what_does_not_fit_is_one_line(runs, sets, tmp_path, capsys):
+def test_what_does_not_fit_is_one_line(sets, tmp_path, capsys):
     faces = ["--set", sets / "expressions", "-o", tmp_path]
     finetune = ["finetune", "vgg_s_small-rgb", *faces]
     line = refused(capsys, *finetune)
@@ -203,7 +205,7 @@ def test_what_does_not_fit_is_one_line(runs, sets, tmp_path, capsys):
     assert line.endswith("has 64-pixel images and vgg_s crops 224 of 256: prepare the set with --size 256")
     assert "holds no lbp, only rgb, cyclic_lbp" in refused(capsys, "pretrain", "vgg_s_small-lbp", *faces)
     assert "no net 'alexnet'" in refused(capsys, "pretrain", "alexnet-rgb", *faces, status=2)
-    assert "no representation" in refused(capsys, "pretrain", "vgg_s_small-sift", *faces, status=2) or True
+    assert "sift: not a representation" in refused(capsys, "pretrain", "vgg_s_small-sift", *faces, status=2)
     assert "--iterations must be" in refused(capsys, *finetune, "--from", "scratch", "--iterations", 0, status=2)
     assert "--seed at least 0" in refused(capsys, *finetune, "--from", "scratch", "--seed", 2**31, status=2)
     (tmp_path / "text.caffemodel").write_text("no model")
@@ -226,7 +228,7 @@ def test_caffes_own_words_where_it_refuses_the_weights(runs, sets, tmp_path, cap
     assert "Cannot copy param 0 weights from layer 'conv1'; shape mismatch" in line
 
 
-def test_a_folder_in_use_is_refused(runs, sets, tmp_path, capsys):
+def test_a_folder_in_use_is_refused(sets, tmp_path, capsys):
     from emotiw.files import alone
 
     with alone(tmp_path / "vgg_s_small-rgb/pretrain", "busy"):
@@ -237,18 +239,15 @@ def test_a_folder_in_use_is_refused(runs, sets, tmp_path, capsys):
 
 
 def test_snapshots_are_pruned_and_a_set_without_validation_trains(sets, caffe, tmp_path):
-    from dataclasses import replace as replaced
-
     prepared = open_set(sets / "people")
-    prepared = replaced(prepared)
-    prepared.__dict__["manifest"] = [row for row in prepared.manifest if row["split"] == "train"]
+    assert prepared.count("val") == 0
     row = Experiment("vgg_s_small", "rgb", {"pretrain": "snapshot: 2", "finetune": ""})
     run = Run(tmp_path / "run")
     run_stage(row, "pretrain", prepared, run, caffe, iterations=7)
     assert [iteration for iteration, _ in run.snapshots()] == [6, 7]
     assert all(point.val_accuracy is None for point in read_progress(run.folder / "progress.csv"))
     with (run.folder / "log.txt").open() as log:
-        assert sum(isinstance(event, Loss) for event in events(log, run.folder)) == 7
+        assert sum(isinstance(event, Loss) for event in events(log, run.folder)) == 8  # 0 to 7
 
 
 def test_a_loss_at_the_prior_is_warned_of(sets, caffe, tmp_path, capsys):

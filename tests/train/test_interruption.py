@@ -1,0 +1,162 @@
+"""A killed, an interrupted and a diverging training: real ones, in a process of their own where they are to die."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotiw.data_prep.sets import open_set
+from emotiw.engine.caffe.leash import running
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.blobs import read_weights
+from emotiw.train.experiments import Experiment
+from emotiw.train.progress import read_progress
+from emotiw.train.runs import Run
+from emotiw.train.staging import run_stage
+
+pytestmark = pytest.mark.caffe
+
+_EVERY = 4  # iterations between snapshots
+
+# `emotiw`, with a row of its table changed so that snapshots come quickly.
+EMOTIW = f"""
+import sys
+from emotiw.__main__ import main
+from emotiw.train.experiments import Experiment, experiments
+row = Experiment("vgg_s_small", "rgb", {{"pretrain": "snapshot: {_EVERY}", "finetune": ""}})
+experiments()[row.row] = row
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def command(sets, runs, iterations):
+    arguments = ["pretrain", "vgg_s_small-rgb", "--set", sets / "people", "-o", runs, "--iterations", iterations]
+    return [sys.executable, "-P", "-c", EMOTIW, *map(str, arguments)]
+
+
+def start(sets, runs, iterations):
+    """Start it as a terminal would: in a process group of its own."""
+    arguments = command(sets, runs, iterations)
+    return running(subprocess.Popen(arguments, process_group=0, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
+
+
+def finish(sets, runs, iterations):
+    """Give the same command again; it must end well."""
+    done = subprocess.run(command(sets, runs, iterations), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return (runs / "vgg_s_small-rgb/pretrain/log.txt").read_text()
+
+
+def wait_for(condition):
+    """Wait until something is so; what takes a minute has failed."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def processes_in(folder):
+    """The processes whose current folder is `folder`: Caffe, while it trains there."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == folder.resolve():
+                found.append(process)
+        except OSError:  # gone meanwhile, or a zombie
+            continue
+    return found
+
+
+def losses(run):
+    return [point.iteration for point in read_progress(run.folder / "progress.csv") if point.loss is not None]
+
+
+def test_killed_and_cut_off_it_goes_on_from_the_last_good_snapshot(sets, tmp_path):
+    run = Run(tmp_path / "runs/vgg_s_small-rgb/pretrain")
+    with start(sets, tmp_path / "runs", 14) as process:
+        wait_for(lambda: 2 * _EVERY in losses(run))  # told after the second snapshot
+        assert processes_in(run.folder)
+        process.kill()
+        process.wait()
+    wait_for(lambda: not processes_in(run.folder))
+    assert not run.finished
+
+    last, (newest, state) = run.snapshots()[0][0], run.snapshots()[-1]
+    assert newest == last + _EVERY
+    state.write_bytes(state.read_bytes()[:-1000])  # as if it had been killed while it wrote
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    run = Run(tmp_path / "moved/vgg_s_small-rgb/pretrain")
+    log = finish(sets, tmp_path / "moved", 14)
+    assert re.findall(r"Resuming from (\S+)", log) == [f"snapshot_iter_{last}.solverstate"]
+    assert losses(run) == list(range(15))
+    assert run.snapshots()[-1][0] == 14
+    assert run.finished
+
+
+def test_ctrl_c_leaves_a_snapshot_of_where_it_is(sets, tmp_path):
+    run = Run(tmp_path / "vgg_s_small-rgb/pretrain")
+    with start(sets, tmp_path, 400) as process:
+        wait_for(lambda: 0 in losses(run))
+        os.killpg(process.pid, signal.SIGINT)
+        _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130
+    lines = [line for line in complaint.decode().splitlines() if line and not line.startswith("train:")]
+    assert lines == [f"emotiw: interrupted: the same command goes on from the last snapshot in {run.folder}"]
+    assert not processes_in(run.folder)
+    assert not run.finished
+    reached = run.snapshots()[-1][0]
+    assert reached >= max(losses(run))
+    log = finish(sets, tmp_path, reached + 2)
+    assert re.findall(r"Resuming from (\S+)", log) == [f"snapshot_iter_{reached}.solverstate"]
+    assert run.snapshots()[-1][0] == reached + 2
+    assert losses(run)[-1] == reached + 2
+    assert losses(run) == sorted(set(losses(run)))
+
+
+def diverge(sets, caffe, run, solver, name="people"):
+    """Train with settings that cannot go well; return the one line that says so."""
+    row = Experiment("vgg_s_small", "rgb", {"pretrain": solver, "finetune": ""})
+    with pytest.raises(EmotiwError) as caught:
+        run_stage(row, "pretrain", open_set(sets / name), run, caffe, iterations=20)
+    assert "\n" not in str(caught.value)
+    assert not run.finished
+    for path in run.folder.glob("snapshot_*.caffemodel"):
+        assert all(np.isfinite(blob).all() for layer in read_weights(path).values() for blob in layer)
+    return str(caught.value)
+
+
+def test_a_diverging_run_stops_and_says_that_no_snapshot_was_made(sets, caffe, tmp_path):
+    run = Run(tmp_path / "run")
+    line = diverge(sets, caffe, run, "base_lr: 1e6")
+    assert re.search(r"run: the loss is (nan|inf) at iteration \d+; try a lower base_lr; no snapshot was made$", line)
+    assert not list(run.folder.glob("snapshot_*"))
+
+
+# Four good iterations, then a rate a billion times higher.
+LATE = f'snapshot: {_EVERY} lr_policy: "step" stepsize: {_EVERY} gamma: 1e9'
+
+
+@pytest.mark.parametrize("name", ["people", "expressions"], ids=["by the loss", "or by the scores"])
+def test_a_diverging_run_keeps_the_last_good_snapshot(sets, caffe, tmp_path, name):
+    run = Run(tmp_path / "run")
+    line = diverge(sets, caffe, run, LATE, name)
+    assert line.endswith(f"; the last good snapshot is {run.folder}/snapshot_iter_{_EVERY}.caffemodel")
+    assert "nan" in line.lower() or "inf" in line
+    assert [iteration for iteration, _ in run.snapshots()] == [_EVERY]
+    assert len(list(run.folder.glob("snapshot_*"))) == 2
+
+
+def test_weights_that_are_no_numbers_are_found_where_no_loss_told(sets, caffe, tmp_path):
+    """The last loss that Caffe displays is of an iteration before they went."""
+    run = Run(tmp_path / "run")
+    row = Experiment("vgg_s_small", "rgb", {"pretrain": LATE.replace("snapshot: 4", "snapshot: 5"), "finetune": ""})
+    with pytest.raises(EmotiwError):
+        run_stage(row, "pretrain", open_set(sets / "people"), run, caffe, iterations=5)
+    assert not run.finished
+    assert not list(run.folder.glob("snapshot_*"))

@@ -1,0 +1,58 @@
+"""The demo, for real."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotiw.__main__ import main
+from emotiw.lbp_mapping.representation import PAPER
+
+pytestmark = pytest.mark.caffe
+
+
+def scores_of(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and posteriors of a run, read without any code of ours."""
+    with (folder / "finetune/scores_val.csv").open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    return np.array([int(row[1]) for row in rows]), np.array([row[2:] for row in rows], float)
+
+
+def check_table(output: Path, printed: str) -> list[float]:
+    """Check the printed table against the score files; return the nets' accuracies."""
+    scores = [scores_of(output / "runs" / f"vgg_s_small-{representation}") for representation in PAPER]
+    accuracies = [float((posteriors.argmax(1) == labels).mean()) for labels, posteriors in scores]
+    cells = [f"{accuracy * 100:.2f} (caffe)" for accuracy in accuracies]
+    row = next(line for line in printed.split("\n") if line.startswith("| vgg_s_small"))
+    assert re.findall(r"[\d.]+ \(caffe\)", row) == cells
+    labels = scores[0][0]
+    uniform = np.mean([posteriors for _, posteriors in scores], axis=0)
+    assert "ensemble of 5: uniform average" in printed
+    uniform_row = next(line for line in printed.split("\n") if "uniform average" in line)
+    assert uniform_row.split("|")[2].strip() == f"{(uniform.argmax(1) == labels).mean() * 100:.2f}"
+    return accuracies
+
+
+def test_a_short_demo_goes_the_whole_way_and_is_done_once(tmp_path, capsys):
+    output = tmp_path / "demo with a space"
+    assert main(["demo", "-o", str(output), "--iterations", "3"]) == 0
+    printed = capsys.readouterr().out
+    check_table(output, printed)
+    assert "51.75" in printed
+    report = (output / "table/report.html").read_text(encoding="utf-8")
+    assert report.count("data:image/png") >= 11  # curves and confusions of five runs, the ensemble's, the faces
+    assert main(["demo", "-o", str(output), "--iterations", "3"]) == 0
+    again = capsys.readouterr().out
+    assert "pretrain" not in again, "what is done is not done again"
+    assert (
+        again[again.index("Accuracy") :].split("\ndone")[0] == printed[printed.index("Accuracy") :].split("\ndone")[0]
+    )
+
+
+@pytest.mark.slow
+def test_every_net_of_the_demo_beats_the_commonest_class(tmp_path, capsys):
+    assert main(["demo", "-o", str(tmp_path / "demo")]) == 0
+    accuracies = check_table(tmp_path / "demo", capsys.readouterr().out)
+    assert all(accuracy > 1 / 7 for accuracy in accuracies), accuracies
