@@ -62,8 +62,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     try:
         args.run(args)
-    except KeyboardInterrupt:
-        print("emotiw: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"emotiw: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return 130
     except (EmotiwError, OSError) as error:
         if args.debug:

@@ -47,7 +47,7 @@ class Progress:
         prior_loss: float,
         validate: Callable[[Path], float | None],
     ) -> None:
-        self._path = folder / "progress.csv"
+        self._path, self._start = folder / "progress.csv", start
         self._validate, self._prior_loss = validate, prior_loss
         # Caffe, going on from a snapshot, tells the loss of its iteration once more, but we do not validate it again.
         self.points = [
@@ -73,6 +73,11 @@ class Progress:
         self._bar.update(max(0, event.iteration - self._bar.n))
         if isinstance(event, Snapshot) and self.at_prior():
             self._bar.write(self.warning())
+
+    @property
+    def last_loss(self) -> int:
+        """The last iteration whose loss was finite: a later snapshot may be one of a net that has diverged."""
+        return max([self._start, *_series(self.points, "loss")[0]])
 
     def at_prior(self) -> bool:
         """Whether the last losses are those of a net that has learned nothing."""

@@ -13,7 +13,6 @@ RUNS/<row>/<stage>/run.json                what was run, on what
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -124,11 +123,14 @@ class Run:
         same = [blob.shape for blob in blobs] == [blob.shape for blob in history[: len(blobs)]]
         return same and all(np.isfinite(blob).all() for blob in blobs + history)
 
-    def remove_snapshots(self, keep: Sequence[Path]) -> None:
-        """Remove every snapshot whose solverstate is not in `keep`."""
+    def purge_snapshots(self, last: int) -> list[tuple[int, Path]]:
+        """Remove all snapshots but the good ones up to the iteration `last`; return these."""
+        good = [(iteration, state) for iteration, state in self.snapshots() if iteration <= last]
+        names = {state.stem for _, state in good}
         for path in self.folder.glob("snapshot_iter_*"):
-            if path.with_suffix(".solverstate") not in keep:
+            if path.stem not in names:
                 path.unlink()
+        return good
 
     def prune_snapshots(self, reached: int, newest: int) -> None:
         """Remove all snapshots up to the iteration `reached` but the newest few of them; later ones stay."""

@@ -93,11 +93,10 @@ def run_stage(
 
 def _carry_out(run: Run, facts: Facts, prepared: PreparedSet, caffe: Caffe, weights: Path | None) -> None:
     """Train from the last good snapshot, or from the start, to the end."""
-    good = run.snapshots()
+    good = run.purge_snapshots(facts.iterations)
     start, state = good[-1] if good else (0, None)
     run.reopen()
     run.write_facts(facts)
-    run.remove_snapshots([state for _, state in good])
     validate = partial(validation_accuracy, run, prepared, caffe)
     with Progress(run.folder, start, facts.iterations, _prior_loss(prepared), validate) as progress:
         if start < facts.iterations:
@@ -162,13 +161,12 @@ def _train(run: Run, caffe: Caffe, progress: Progress, weights: Path | None, sta
     try:
         train(caffe, run.folder / "solver.prototxt", on_progress, weights, state)
     except DivergedError as error:
-        raise _stopped(run, f"{error}; try a lower base_lr") from None
+        raise _stopped(run, f"{error}; try a lower base_lr", progress.last_loss) from None
 
 
-def _stopped(run: Run, why: str) -> EmotiwError:
-    """Return the error of a training that went wrong; only good snapshots are kept."""
-    good = run.snapshots()
-    run.remove_snapshots([state for _, state in good])
+def _stopped(run: Run, why: str, last: int) -> EmotiwError:
+    """Return the error of a training that went wrong; only good snapshots up to the iteration `last` are kept."""
+    good = run.purge_snapshots(last)
     kept = f"the last good snapshot is {good[-1][1].with_suffix('.caffemodel')}" if good else "no snapshot was made"
     return EmotiwError(f"{run.folder}: {why}; {kept}")
 
@@ -185,7 +183,8 @@ def _finish(run: Run, facts: Facts, progress: Progress) -> None:
     # Deviation D7
     good = run.snapshots()
     if not good or good[-1][0] != facts.iterations:
-        raise _stopped(run, f"Caffe ended without a good snapshot of iteration {facts.iterations}: see log.txt")
+        why = f"Caffe ended without a good snapshot of iteration {facts.iterations}: see log.txt"
+        raise _stopped(run, why, facts.iterations)
     draw_curves(progress.points, f"{facts.row}, {facts.stage}", run.folder / "curves.png")
     with whole(run.model) as temporary:
         last = good[-1][1].with_suffix(".caffemodel")

@@ -13,6 +13,7 @@ import pytest
 
 from emotiw.data_prep.sets import open_set
 from emotiw.engine.caffe.leash import running
+from emotiw.engine.caffe.locate import Caffe
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.blobs import read_weights
 from emotiw.train.experiments import Experiment
@@ -152,11 +153,18 @@ def test_a_diverging_run_keeps_the_last_good_snapshot(sets, caffe, tmp_path, nam
     assert len(list(run.folder.glob("snapshot_*"))) == 2
 
 
-def test_weights_that_are_no_numbers_are_found_where_no_loss_told(sets, caffe, tmp_path):
-    """The last loss that Caffe displays is of an iteration before they went."""
+def test_a_snapshot_whose_own_loss_is_no_number_is_not_good(sets, caffe, tmp_path):
+    """Its weights are finite, but they are those after the step that went wrong."""
     run = Run(tmp_path / "run")
-    row = Experiment("vgg_s_small", "rgb", {"pretrain": LATE.replace("snapshot: 4", "snapshot: 5"), "finetune": ""})
-    with pytest.raises(EmotiwError):
-        run_stage(row, "pretrain", open_set(sets / "people"), run, caffe, iterations=5)
-    assert not run.finished
+    line = diverge(sets, caffe, run, LATE.replace(f"snapshot: {_EVERY}", f"snapshot: {_EVERY + 1}"))
+    assert f"at iteration {_EVERY + 1}; " in line
+    assert line.endswith("; no snapshot was made")
     assert not list(run.folder.glob("snapshot_*"))
+
+
+def test_a_caffe_that_ends_without_a_snapshot(sets, tmp_path):
+    program = tmp_path / "caffe"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    line = diverge(sets, Caffe(program, program, "a test"), Run(tmp_path / "run"), "")
+    assert line.endswith("Caffe ended without a good snapshot of iteration 20: see log.txt; no snapshot was made")

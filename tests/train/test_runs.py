@@ -90,8 +90,10 @@ def run(runs, tmp_path):
 @pytest.mark.caffe
 def test_a_real_snapshot_is_good(run):
     assert run.snapshots() == [(3, run.folder / "snapshot_iter_3.solverstate")]
-    run.remove_snapshots([run.folder / "snapshot_iter_3.solverstate"])
+    assert run.purge_snapshots(3) == run.snapshots() != []
     assert len(list(run.folder.glob("snapshot_*"))) == 2
+    assert run.purge_snapshots(2) == []
+    assert not list(run.folder.glob("snapshot_*"))
 
 
 def content(path):
@@ -116,7 +118,7 @@ def test_a_snapshot_that_was_cut_off_is_not_good(run, ending):
         else:
             refused += 1
     assert refused >= 13
-    run.remove_snapshots([])
+    assert run.purge_snapshots(3) == []
     assert not list(run.folder.glob("snapshot_*"))
 
 
@@ -148,7 +150,7 @@ def test_a_snapshot_with_one_number_that_is_none_is_not_good(run, ending, value)
 def test_a_snapshot_without_its_weights_is_not_good(run):
     (run.folder / "snapshot_iter_3.caffemodel").unlink()
     assert run.snapshots() == []
-    run.remove_snapshots([])
+    assert run.purge_snapshots(3) == []
     assert not list(run.folder.glob("snapshot_*"))
 
 
