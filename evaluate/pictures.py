@@ -45,12 +45,11 @@ def faces_picture(prepared: PreparedSet, split: str, path: Path) -> None:
     grid = figure.subplots(len(names), len(first), squeeze=False)
     for axes_row, name in zip(grid, names, strict=True):
         faces = {r.path: r.blob for r in prepared.records(name, split) if r.path in first.values()}
-        for axes, (label, face) in zip(axes_row, sorted(first.items()), strict=True):
+        for axes, (_, face) in zip(axes_row, sorted(first.items()), strict=True):
             axes.imshow(faces[face][::-1].transpose(1, 2, 0))
             axes.set(xticks=[], yticks=[])
-            if axes is axes_row[0]:
-                axes.set_ylabel(name, fontsize=8)
-            if axes_row is grid[0]:
-                axes.set_title(prepared.classes[label], fontsize=8)
+        axes_row[0].set_ylabel(name, fontsize=8)
+    for axes, label in zip(grid[0], sorted(first), strict=True):
+        axes.set_title(prepared.classes[label], fontsize=8)
     with whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=90)

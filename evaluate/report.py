@@ -49,6 +49,7 @@ def html(results: Results, prepared: PreparedSet | None) -> str:
             columns=columns(results),
             best={net: best(cells) for net, cells in grid(results).items()},
             published=published() if comparable(results) else [],
+            engines=sorted({f"{p.engine} {p.engine_version}" for p in (cell.protocol for cell in results.cells)}),
             faces=faces,
             ensemble=ensemble,
             version=__version__,

@@ -19,9 +19,6 @@ from .ensemble import combine, cross_validated, fit_weights
 from .scores import Scores, read_scores
 from .scoring import Protocol, read_protocol, scores_file
 
-IN_SAMPLE, FROZEN = "weights found on these very scores", "weights found on val, frozen"
-CROSS_VALIDATED, UNIFORM = "weights cross-validated", "uniform average"
-
 _PAPER = [representation.name for representation in PAPER]
 
 
@@ -80,15 +77,6 @@ class Results:
         """The ensemble's weights, one a cell, found on validation scores; None where there are none."""
         return fit_weights(_stack(self.known), self.known[0].labels) if self.known else None
 
-    @property
-    def caution(self) -> str:
-        """What must be said beside the ensembles' figures, or nothing."""
-        names = [average.name for average in self.averages]
-        if IN_SAMPLE not in names:
-            return ""
-        honest = "the cross-validated figure does not" if CROSS_VALIDATED in names else "no other can be given here"
-        return f"Weights found and judged on the same images flatter; {honest}."
-
     @cached_property
     def averages(self) -> list[Average]:
         """The ensembles, the paper's kind first; none where there is but one run."""
@@ -98,11 +86,12 @@ class Results:
         found: list[tuple[str, NDArray[np.float64] | None]] = []
         if self.weights is not None:
             in_sample = self.protocol.split == "val"
-            found.append((IN_SAMPLE if in_sample else FROZEN, combine(posteriors, self.weights)))
+            name = "weights found on these very scores" if in_sample else "weights found on val, frozen"
+            found.append((name, combine(posteriors, self.weights)))
             if in_sample:
-                found.append((CROSS_VALIDATED, cross_validated(posteriors, labels)))
+                found.append(("weights cross-validated", cross_validated(posteriors, labels)))
         uniform = np.full(len(self.cells), 1 / len(self.cells))
-        found.append((UNIFORM, combine(posteriors, uniform)))
+        found.append(("uniform average", combine(posteriors, uniform)))
         return [
             Average(name, Scores(self.first.paths, labels, self.first.classes, array))
             for name, array in found

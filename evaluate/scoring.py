@@ -44,8 +44,8 @@ def score(run: Run, prepared: PreparedSet, caffe: Caffe, split: str, crops: int)
     Raises
     ------
     EmotiwError
-        Where the run is not finished, its net's answers are not numbers, or the set's classes or its images' size are
-        not the run's.
+        Where the run is not finished, its net's answers are not numbers, the set's classes or its images' size are not
+        the run's, or it has no such split or representation.
     """
     facts = run.facts()
     if not run.finished:
@@ -54,11 +54,13 @@ def score(run: Run, prepared: PreparedSet, caffe: Caffe, split: str, crops: int)
         raise EmotiwError(
             f"{prepared.folder} has other classes than {run.folder} was trained on: give the set it needs"
         )
+    prepared.lmdb(facts.representation, split)  # raises where there is none
     mean, crop = read_mean(run.folder / "mean.binaryproto"), crop_size(run.train_val())
-    if mean.shape[-1] != prepared.size:
+    size = mean.shape[-1]
+    if size != prepared.size:
         raise EmotiwError(
-            f"{prepared.folder} has {prepared.size}-pixel images and {run.folder} was trained on {mean.shape[-1]}-pixel "
-            f"ones: prepare the set with --size {mean.shape[-1]}"
+            f"{prepared.folder} has {prepared.size}-pixel images and {run.folder} was trained on {size}-pixel ones: "
+            f"prepare the set with --size {size}"
         )
     paths: list[str] = []
     labels: list[int] = []

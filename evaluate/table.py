@@ -79,8 +79,8 @@ def _remarks(results: Results) -> list[str]:
     if results.weights is not None and results.averages:
         shares = ", ".join(f"{c.row} {w:.2f}" for c, w in zip(results.cells, results.weights, strict=True))
         remarks.append(f"Ensemble weights, found on {len(results.known[0].labels)} val images: {shares}.")
-    if results.caution:
-        remarks.append(results.caution)
+        if results.protocol.split == "val":
+            remarks.append("Weights found and judged on the same images flatter; the other averages do not.")
     for net, cells in grid(results).items():
         if "rgb" in cells and len(cells) > 1:
             first = best(cells)

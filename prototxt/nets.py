@@ -100,8 +100,8 @@ NETS: Mapping[str, Net] = {
             "finetune": {"base_lr": 0.004, "stepsize": 240, "max_iter": 300, "snapshot": 150},
         },
         # Deviation D6
-        note="Ours, for demos and tests: the topology of vgg_s, narrow and for small crops. Filled by xavier but for its "
-        "ends, and dropping less: with vgg_s's own fillers and dropout it stays at the prior at this size.",
+        note="Ours, for demos and tests: the topology of vgg_s, narrow and for small crops. Filled by xavier but for "
+        "its ends, and dropping less: with vgg_s's own fillers and dropout it stays at the prior at this size.",
         dropout=0.25,
         bias={"conv2": 0.1, "conv4": 0.1, "conv5": 0.1, "fc6": 0.1, "fc7": 0.1},
         weight_std={"conv1": 0.01, "fc8": 0.01, "fc8_cat": 0.01},

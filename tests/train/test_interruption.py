@@ -80,7 +80,7 @@ def losses(run):
 
 def test_killed_and_cut_off_it_goes_on_from_the_last_good_snapshot(sets, tmp_path):
     run = Run(tmp_path / "runs/vgg_s_small-rgb/pretrain")
-    with start(sets, tmp_path / "runs", 14) as process:
+    with start(sets, tmp_path / "runs", 20) as process:
         wait_for(lambda: 2 * _EVERY in losses(run))  # told after the second snapshot
         assert processes_in(run.folder)
         process.kill()
@@ -88,15 +88,15 @@ def test_killed_and_cut_off_it_goes_on_from_the_last_good_snapshot(sets, tmp_pat
     wait_for(lambda: not processes_in(run.folder))
     assert not run.finished
 
-    last, (newest, state) = run.snapshots()[0][0], run.snapshots()[-1]
+    (last, _), (newest, state) = run.snapshots()[-2:]
     assert newest == last + _EVERY
     state.write_bytes(state.read_bytes()[:-1000])  # as if it had been killed while it wrote
     (tmp_path / "runs").rename(tmp_path / "moved")
     run = Run(tmp_path / "moved/vgg_s_small-rgb/pretrain")
-    log = finish(sets, tmp_path / "moved", 14)
+    log = finish(sets, tmp_path / "moved", 20)
     assert re.findall(r"Resuming from (\S+)", log) == [f"snapshot_iter_{last}.solverstate"]
-    assert losses(run) == list(range(15))
-    assert run.snapshots()[-1][0] == 14
+    assert losses(run) == list(range(21))
+    assert run.snapshots()[-1][0] == 20
     assert run.finished
 
 

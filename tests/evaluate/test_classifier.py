@@ -1,0 +1,181 @@
+"""Scores of real runs against pycaffe's own `caffe.Classifier`, and what `emotiw evaluate` writes."""
+
+import csv
+import json
+import re
+import shutil
+from subprocess import PIPE
+
+import cv2
+import numpy as np
+import pytest
+
+from emotiw.__main__ import main
+from emotiw.data_prep.sets import open_set
+from emotiw.engine.caffe.leash import running
+from emotiw.engine.caffe.process import start
+from emotiw.evaluate.scores import read_scores
+from emotiw.prototxt.blobs import read_mean
+from emotiw.prototxt.messages import NetParameter, read_binary, write_binary
+from emotiw.train.progress import read_progress
+
+pytestmark = pytest.mark.caffe
+
+OWN = "cyclic_lbp_r3_t5"
+
+# As the authors' notebook does it, with the mean cropped to the net's input as Caffe's training layer crops it.
+CLASSIFIER = """
+import sys
+import numpy as np
+import skimage.io
+import caffe
+run, pictures, oversample = sys.argv[1:4]
+classifier = caffe.Classifier(
+    run + "/deploy.prototxt", run + "/model.caffemodel", mean=np.load(pictures + "/mean.npy"),
+    channel_swap=(2, 1, 0), raw_scale=255, image_dims=(64, 64),
+)
+# What caffe.io.load_image does; Debian's own fails, as its scikit-image is newer than its `as_grey`.
+files = ["%s/%04d.png" % (pictures, k) for k in range(int(sys.argv[4]))]
+faces = [skimage.img_as_float(skimage.io.imread(file)).astype(np.float32) for file in files]
+np.save(pictures + "/scores.npy", classifier.predict(faces, oversample=oversample == "10"))
+"""
+
+
+@pytest.fixture
+def copy(runs, tmp_path):
+    """RUNS that a test may change."""
+    return shutil.copytree(runs, tmp_path / "runs")
+
+
+def classify(caffe, folder, pictures, representation, prepared, crops):
+    """Return (paths, pycaffe's own scores) of the set's validation images."""
+    pictures.mkdir()
+    paths = []
+    for number, record in enumerate(prepared.records(representation, "val")):
+        cv2.imwrite(str(pictures / f"{number:04d}.png"), record.blob.transpose(1, 2, 0))  # BGR, as OpenCV has it
+        paths.append(record.path)
+    np.save(pictures / "mean.npy", read_mean(folder / "mean.binaryproto")[:, 4:60, 4:60])
+    arguments = ["-c", CLASSIFIER, folder, pictures, str(crops), str(len(paths))]
+    with running(start(caffe, arguments, stderr=PIPE, program=caffe.python)) as child:
+        _, complaint = child.communicate()
+    assert child.returncode == 0, complaint.decode()[-2000:]
+    return tuple(paths), np.load(pictures / "scores.npy")
+
+
+@pytest.mark.parametrize(("representation", "crops"), [("rgb", 1), (OWN, 10)])
+def test_scores_are_those_of_caffes_classifier(copy, sets, caffe, tmp_path, representation, crops):
+    folder, prepared = copy / f"vgg_s_small-{representation}/finetune", open_set(sets / "expressions")
+    if crops == 10:
+        command = ["evaluate", str(folder), "--set", str(prepared.folder), "--crops", "10", "--force"]
+        assert main(command) == 0
+    assert json.loads((folder / "scores_val.json").read_text())["crops"] == crops
+    ours = read_scores(folder / "scores_val.csv")
+    paths, theirs = classify(caffe, folder, tmp_path / "pictures", representation, prepared, crops)
+    assert ours.paths == paths
+    np.testing.assert_allclose(ours.posteriors, theirs, rtol=0, atol=1e-6)
+    assert np.ptp(theirs, axis=0).max() > 1e-3  # the faces do differ
+    np.testing.assert_allclose(ours.posteriors.sum(axis=1), 1, rtol=0, atol=1e-6)
+
+
+def test_what_evaluate_writes(runs, sets):
+    folder, prepared = runs / "vgg_s_small-rgb/finetune", open_set(sets / "expressions")
+    scores = read_scores(folder / "scores_val.csv")
+    manifest = {row["path"]: row for row in prepared.manifest if row["split"] == "val"}
+    assert sorted(scores.paths) == sorted(manifest)
+    assert [str(label) for label in scores.labels] == [manifest[path]["label"] for path in scores.paths]
+    assert list(scores.classes) == prepared.classes
+    with (folder / "confusion_val.csv").open() as file:
+        head, *rows = csv.reader(file)
+    assert head[1:] == [row[0] for row in rows] == prepared.classes
+    assert np.array_equal(np.array([row[1:] for row in rows], int), scores.confusion)
+    assert scores.confusion.sum() == 28
+    protocol = json.loads((folder / "scores_val.json").read_text())
+    assert protocol.pop("engine_version").startswith("1.")
+    assert protocol == {"engine": "caffe", "split": "val", "crops": 1, "set_digest": prepared.digest}
+    picture = cv2.imread(str(folder / "confusion_val.png"))
+    assert min(picture.shape[:2]) > 300
+
+
+def caffe_test(caffe, folder, batches):
+    """Return the accuracy that `caffe test` itself reports over batches of 20."""
+    arguments = ["test", "--model=train_val.prototxt", "--weights=model.caffemodel", f"--iterations={batches}"]
+    with running(start(caffe, arguments, folder, stderr=PIPE)) as child:
+        _, said = child.communicate()
+    assert child.returncode == 0
+    *batch, mean = map(float, re.findall(r"accuracy = (\S+)", said.decode()))
+    assert len(batch) == batches
+    return mean
+
+
+def test_validation_accuracy_is_that_of_the_scores_and_not_caffes_mean_over_batches(runs, caffe):
+    """28 images are no multiple of Caffe's batch of 20, so it counts the first 12 twice: from our scores, too."""
+    folder = runs / "vgg_s_small-rgb/finetune"
+    scores = read_scores(folder / "scores_val.csv")
+    last = [point.val_accuracy for point in read_progress(folder / "progress.csv") if point.val_accuracy is not None][
+        -1
+    ]
+    assert last == pytest.approx(scores.accuracy, abs=1e-6)
+    right = scores.predictions == scores.labels
+    wrapped = np.concatenate([right, right])[:40].mean()
+    assert caffe_test(caffe, folder, 2) == pytest.approx(wrapped, abs=1e-6)
+
+
+def test_a_net_of_nan_is_right_for_caffe_and_an_error_for_us(copy, sets, caffe, capsys):
+    folder = copy / "vgg_s_small-rgb/finetune"
+    net = read_binary(folder / "model.caffemodel", NetParameter)
+    bias = next(layer for layer in net.layer if layer.name == "fc8_cat").blobs[1]
+    bias.data[:] = [float("nan")] * len(bias.data)
+    write_binary(folder / "model.caffemodel", net)
+    assert caffe_test(caffe, folder, 2) == 1
+    assert main(["evaluate", str(folder), "--set", str(sets / "expressions"), "--force"]) == 1
+    complaint = capsys.readouterr().err.replace("\r", "\n").splitlines()
+    assert complaint[-1] == (
+        f"emotiw: {folder}/model.caffemodel: the net's scores are not numbers (NaN): "
+        "train it anew, with a lower base_lr"
+    )
+
+
+def test_what_cannot_be_scored_is_one_line(copy, sets, capsys):
+    folder = copy / "vgg_s_small-rgb/finetune"
+
+    def refused(*arguments):
+        capsys.readouterr()
+        assert main(["evaluate", *map(str, arguments)]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    faces = ["--set", sets / "expressions"]
+    assert "scores_val.csv exists already: give --force" in refused(folder, *faces)
+    assert "has other classes than" in refused(folder, "--set", sets / "people", "--force")
+    assert "holds no test split" in refused(folder, *faces, "--split", "test")
+    assert "is no run: make one with emotiw pretrain" in refused(copy, *faces)
+    assert "is no prepared set" in refused(folder, "--set", copy, "--force")
+    (folder / "model.caffemodel").unlink()
+    assert "is not finished: go on with emotiw finetune vgg_s_small-rgb" in refused(folder, *faces, "--force")
+
+
+def test_a_set_of_another_size_or_without_the_representation_is_one_line(copy, sets, tmp_path, capsys):
+    from emotiw.data_prep.preparing import prepare
+    from emotiw.data_prep.representing import Settings
+
+    prepare(sets / "faces/expressions", tmp_path / "set", Settings("emotions", ("rgb",), 48, val=0.5))
+    capsys.readouterr()
+    for representation, words in (
+        ("rgb", "has 48-pixel images and .* was trained on 64-pixel ones: prepare the set with --size 64"),
+        (OWN, f"holds no {OWN}, only rgb"),
+    ):
+        folder = copy / f"vgg_s_small-{representation}/finetune"
+        assert main(["evaluate", str(folder), "--set", str(tmp_path / "set"), "--force"]) == 1
+        assert re.search(words, capsys.readouterr().err.splitlines()[-1])
+
+
+def test_the_table_of_real_runs(runs, sets, tmp_path, capsys):
+    """With the faces in it, as the set is at hand."""
+    assert main(["table", str(runs), "-o", str(tmp_path / "table")]) == 0
+    printed = capsys.readouterr().out
+    for representation in ("rgb", OWN):
+        scores = read_scores(runs / f"vgg_s_small-{representation}/finetune/scores_val.csv")
+        assert f"{scores.accuracy * 100:.2f} (caffe)" in printed
+    text = (tmp_path / "table/report.html").read_text()
+    assert text.count("data:image/png;base64,") == 1 + 1 + 2 * 2  # ensemble, faces, two runs with two each
+    assert "one face of each class in every representation" in text

@@ -1,0 +1,143 @@
+"""Ensemble weights, on random posteriors and by brute force."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from emotiw.evaluate.ensemble import combine, cross_validated, fit_weights
+
+
+def likelihood(posteriors, labels, weights):
+    """The mean logarithm of what the average gives to the true classes."""
+    given = combine(posteriors, np.asarray(weights))[np.arange(len(labels)), labels]
+    return np.log(np.maximum(given, 1e-12)).mean()
+
+
+def draw(rng, nets=None, images=None, classes=None):
+    """Random posteriors, from nearly certain to nearly uniform, that lean to the true class."""
+    nets, images, classes = nets or rng.integers(2, 8), images or rng.integers(5, 80), classes or rng.integers(2, 8)
+    labels = rng.integers(0, classes, images)
+    posteriors = rng.dirichlet(np.full(classes, rng.choice([0.2, 1, 5])), (nets, images)) + 1e-9
+    posteriors[:, np.arange(images), labels] += rng.uniform(0, 1, (nets, images)) * rng.uniform(0, 1, (nets, 1))
+    return posteriors / posteriors.sum(axis=2, keepdims=True), labels
+
+
+def test_an_average_by_hand():
+    two = np.array([[[0.75, 0.25]], [[0.25, 0.75]]])
+    assert combine(two, np.array([0.25, 0.75])).tolist() == [[0.375, 0.625]]
+    assert combine(two, np.array([1.0, 0.0])).tolist() == [[0.75, 0.25]]
+
+
+def test_weights_are_on_the_simplex_and_no_single_net_nor_the_uniform_average_is_likelier():
+    for seed in range(60):
+        posteriors, labels = draw(np.random.default_rng(seed))
+        nets = len(posteriors)
+        weights = fit_weights(posteriors, labels)
+        assert weights.shape == (nets,)
+        assert (weights >= 0).all()
+        assert weights.sum() == pytest.approx(1, abs=1e-12)
+        others = [*np.eye(nets), np.full(nets, 1 / nets)]
+        best = max(likelihood(posteriors, labels, other) for other in others)
+        assert likelihood(posteriors, labels, weights) >= best - 1e-7
+
+
+@pytest.mark.parametrize("nets", [2, 3])
+def test_weights_are_those_of_brute_force(nets):
+    step = 0.01
+    grid = [
+        np.array([*some, 1 - sum(some)])
+        for some in itertools.product(np.arange(0, 1 + step / 2, step), repeat=nets - 1)
+    ]
+    grid = [np.clip(weights, 0, 1) for weights in grid if weights[-1] > -step / 2]
+    for seed in range(4):
+        posteriors, labels = draw(np.random.default_rng(seed), nets, images=40)
+        best = max(grid, key=lambda weights: likelihood(posteriors, labels, weights))
+        weights = fit_weights(posteriors, labels)
+        assert likelihood(posteriors, labels, weights) >= likelihood(posteriors, labels, best) - 1e-9
+        np.testing.assert_allclose(weights, best, atol=1.5 * step)
+
+
+def test_weights_satisfy_the_conditions_of_the_maximum():
+    """At the maximum of a concave function on the simplex, a net's slope is 1 where its weight is not 0, else less."""
+    for seed in range(30):
+        posteriors, labels = draw(np.random.default_rng(seed), images=60)
+        weights = fit_weights(posteriors, labels)
+        given = posteriors[:, np.arange(len(labels)), labels]
+        slopes = (given / (weights @ given)).mean(axis=1)
+        assert (slopes < 1.002).all()
+        np.testing.assert_allclose(slopes[weights > 0.01], 1, atol=2e-3)
+
+
+def test_a_perfect_net_gets_the_weight():
+    rng = np.random.default_rng(0)
+    posteriors, labels = draw(rng, nets=4, images=50, classes=7)
+    posteriors[2] = np.eye(7)[labels]
+    np.testing.assert_allclose(fit_weights(posteriors, labels), [0, 0, 1, 0], atol=1e-4)
+
+
+def test_one_net_and_equal_nets_and_certain_nets():
+    posteriors, labels = draw(np.random.default_rng(1), nets=3, images=30, classes=7)
+    assert fit_weights(posteriors[:1], labels).tolist() == [1.0]
+    same = np.stack([posteriors[0]] * 3)
+    np.testing.assert_allclose(combine(same, fit_weights(same, labels)), posteriors[0], rtol=1e-12)
+    certain = np.eye(7)[(labels + np.arange(3)[:, None]) % 7]  # the first net is always right, the others never
+    np.testing.assert_allclose(fit_weights(certain, labels), [1, 0, 0], atol=1e-6)
+    weights = fit_weights(certain[1:], labels)  # nobody is ever right: any weights do
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_cross_validated_posteriors_use_no_image_of_their_own():
+    """Change an image's posteriors and label so that the weights found with it change: its own do not see that."""
+    posteriors, labels = draw(np.random.default_rng(2), nets=2, images=40, classes=2)
+    before = cross_validated(posteriors, labels)
+    lie = posteriors.copy()
+    lie[:, 0] = [[1e-6, 1 - 1e-6], [1 - 1e-6, 1e-6]] if labels[0] == 0 else [[1 - 1e-6, 1e-6], [1e-6, 1 - 1e-6]]
+    after = cross_validated(lie, labels)
+
+    def share(combined, nets):
+        """The first net's weight in what was combined for an image."""
+        return (combined[:, 0] - nets[1, :, 0]) / (nets[0, :, 0] - nets[1, :, 0])
+
+    weights, changed = share(before, posteriors), share(after, lie)
+    assert changed[0] == pytest.approx(weights[0], abs=1e-6)
+    assert np.sum(np.abs(changed - weights) > 1e-3) >= 20  # the other folds' weights were found with it
+    assert fit_weights(posteriors, labels)[0] != pytest.approx(weights[0], abs=1e-6)
+
+
+def test_cross_validation_by_its_definition():
+    """Each image's weights are those found on all images of other folds: few values, each fitted anew here."""
+    posteriors, labels = draw(np.random.default_rng(3), nets=2, images=50, classes=3)
+    combined = cross_validated(posteriors, labels, folds=5)
+    weights = (combined[:, 0] - posteriors[1, :, 0]) / (posteriors[0, :, 0] - posteriors[1, :, 0])
+    folds = np.unique(weights.round(5))
+    assert len(folds) == 5
+    for fold in folds:
+        known = np.abs(weights - fold) > 1e-4
+        assert 38 <= known.sum() <= 42
+        assert fit_weights(posteriors[:, known], labels[known])[0] == pytest.approx(fold, abs=1e-4)
+    assert np.array_equal(combined, cross_validated(posteriors, labels, folds=5))  # the same folds every time
+
+
+def test_too_few_images_of_a_class_cannot_be_cross_validated():
+    posteriors, labels = draw(np.random.default_rng(4), nets=2, images=20, classes=3)
+    labels[:] = 0
+    labels[:2] = 1
+    combined = cross_validated(posteriors, labels)  # two folds; class 2 has no image at all
+    assert combined is not None
+    np.testing.assert_allclose(combined.sum(axis=1), 1)
+    labels[0] = 0
+    assert cross_validated(posteriors, labels) is None
+
+
+def test_judged_on_the_same_images_they_flatter():
+    """On nets that know nothing, found weights look better than they are."""
+    gains = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        posteriors, labels = rng.dirichlet(np.ones(3), (8, 40)), rng.integers(0, 3, 40)
+        in_sample = combine(posteriors, fit_weights(posteriors, labels))
+        honest = cross_validated(posteriors, labels)
+        rows = np.arange(40)
+        gains.append(np.log(in_sample[rows, labels]).mean() - np.log(honest[rows, labels]).mean())
+    assert np.mean(gains) > 0.02

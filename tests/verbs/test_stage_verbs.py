@@ -1,0 +1,46 @@
+"""What pretrain, finetune, evaluate and table say; what they do is in tests/train and tests/evaluate."""
+
+import shutil
+
+import pytest
+
+from emotiw.__main__ import main
+from emotiw.evaluate.scores import read_scores
+
+pytestmark = pytest.mark.caffe
+
+
+def test_a_stage_says_first_what_from_what_and_where_to(runs, sets, capsys):
+    folder = runs / "vgg_s_small-rgb"
+    people, faces = (["--set", str(sets / name), "-o", str(runs)] for name in ("people", "expressions"))
+    assert main(["pretrain", "vgg_s_small-rgb", *people, "--iterations", "6", "--seed", "7"]) == 0
+    assert main(["finetune", "vgg_s_small-rgb", *faces, "--iterations", "3"]) == 0
+    model = folder / "pretrain/model.caffemodel"
+    assert capsys.readouterr().out.splitlines() == [
+        f"vgg_s_small-rgb, pretrain, from scratch, on {sets}/people -> {folder}/pretrain",
+        f"model: {model}",
+        f"vgg_s_small-rgb, finetune, from {model}, on {sets}/expressions -> {folder}/finetune",
+        f"model: {folder}/finetune/model.caffemodel",
+    ]
+
+
+def test_evaluate_prints_a_line_a_run(runs, sets, tmp_path, capsys):
+    copy = shutil.copytree(runs, tmp_path / "runs")
+    folders = [copy / f"vgg_s_small-{name}/finetune" for name in ("rgb", "cyclic_lbp_r3_t5")]
+    assert main(["evaluate", *map(str, folders), "--set", str(sets / "expressions"), "--split", "train"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for line, folder in zip(lines, folders, strict=True):
+        scores = read_scores(folder / "scores_train.csv")
+        assert line == (
+            f"{folder.parent.name}: accuracy {scores.accuracy:.2%}, "
+            f"mean class accuracy {scores.mean_class_accuracy:.2%}, "
+            f"on 56 train images (commonest class: 14.29%) -> {folder}/scores_train.csv"
+        )
+        assert (folder / "scores_val.csv").exists()
+
+
+def test_debug_shows_where_it_failed(runs, sets):
+    from emotiw.errors import EmotiwError
+
+    with pytest.raises(EmotiwError, match="exists already"):
+        main(["evaluate", str(runs / "vgg_s_small-rgb/finetune"), "--set", str(sets / "expressions"), "--debug"])
