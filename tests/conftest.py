@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from emotiw.data_prep.preparing import prepare
 from emotiw.data_prep.representing import Settings
 from emotiw.engine.caffe.locate import Caffe, find_caffe
 from emotiw.errors import EmotiwError
+
+# Pythons that tests start must import the installed emotiw, not the folder of that name in the checkout.
+os.environ["PYTHONSAFEPATH"] = "1"
 
 OWN = "cyclic_lbp_r3_t5"
 

@@ -63,9 +63,28 @@ def run_stage(
     """
     train_val, solver = experiment.train_val(stage), experiment.solver(stage)
     _check_fit(experiment, train_val, prepared, weights)
-    recipe = hashlib.sha256((format_text(train_val) + format_text(solver)).encode()).hexdigest()
-    solver.max_iter = iterations or solver.max_iter
-    facts = Facts(
+    facts = _facts(experiment, stage, prepared, caffe, weights, iterations, seed)
+    solver.max_iter = facts.iterations
+    with alone(run.folder, f"another emotiw trains in {run.folder} now: wait for it, or name another -o"):
+        if anew:
+            for path in run.folder.iterdir():
+                remove(path)
+        if not _is_done(run, facts):
+            _write_prototxt(run, train_val, solver, prepared, experiment.representation, seed)
+            _carry_out(run, facts, prepared, caffe, weights)
+
+
+def _facts(
+    experiment: Experiment,
+    stage: str,
+    prepared: PreparedSet,
+    caffe: Caffe,
+    weights: Path | None,
+    iterations: int | None,
+    seed: int,
+) -> Facts:
+    train_val, solver = experiment.train_val(stage), experiment.solver(stage)
+    return Facts(
         row=experiment.row,
         stage=stage,
         net=experiment.net,
@@ -75,20 +94,13 @@ def run_stage(
         set_folder=str(prepared.folder.resolve()),
         set_digest=prepared.digest,
         classes=prepared.classes,
-        recipe=recipe,
+        recipe=hashlib.sha256((format_text(train_val) + format_text(solver)).encode()).hexdigest(),
         seed=seed,
-        iterations=solver.max_iter,
+        iterations=iterations or solver.max_iter,
         weights=str(weights.resolve()) if weights else "",
         weights_sha256=_sha256(weights) if weights else "",
         emotiw=__version__,
     )
-    with alone(run.folder, f"another emotiw trains in {run.folder} now: wait for it, or name another -o"):
-        if anew:
-            for path in run.folder.iterdir():
-                remove(path)
-        if not _is_done(run, facts):
-            _write_prototxt(run, train_val, solver, prepared, experiment.representation, seed)
-            _carry_out(run, facts, prepared, caffe, weights)
 
 
 def _carry_out(run: Run, facts: Facts, prepared: PreparedSet, caffe: Caffe, weights: Path | None) -> None:

@@ -39,7 +39,7 @@ def test_a_confusion_matrix_by_hand(drawn, tmp_path):
 
 def test_a_confusion_matrix_of_many_people_has_no_names(drawn, tmp_path):
     confusion_picture(scores(40, 50), "vgg_s-rgb, val", tmp_path / "picture.png")
-    assert drawn[0].axes[0].texts == []
+    assert len(drawn[0].axes[0].texts) == 0
 
 
 def test_faces_as_the_lmdbs_hold_them(sets, drawn, tmp_path):
