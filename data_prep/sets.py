@@ -62,8 +62,9 @@ class PreparedSet:
 
     @property
     def digest(self) -> str:
-        """The sha256 of the manifest, in hexadecimal: two sets of one digest hold the same images and splits."""
-        return str(self.settings["manifest_sha256"])
+        """A sha256 in hexadecimal: two sets of one digest hold the same pictures, cut alike, on the same splits."""
+        facts = [self.settings[name] for name in ("manifest_sha256", "size", "detect")]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     @cached_property
     def manifest(self) -> list[dict[str, str]]:
