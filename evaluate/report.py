@@ -2,6 +2,7 @@
 
 import base64
 import tempfile
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -10,24 +11,27 @@ from emotiw.data_prep.sets import PreparedSet
 from emotiw.files import write_text
 
 from .pictures import confusion_picture, faces_picture
-from .results import Results, published
-from .table import best, columns, comparable, csv_text, grid, markdown
+from .publications import Publication
+from .results import Results
+from .table import best, columns, comparable, csv_text, grid, lines, markdown
 
 
-def write_table(results: Results, output: Path, prepared: PreparedSet | None) -> None:
+def write_table(results: Results, output: Path, prepared: PreparedSet | None, known: Sequence[Publication]) -> None:
     """Write table.md, table.csv and report.html into `output`.
 
     Parameters
     ----------
     prepared
         The set that was scored, for a picture of its faces; None where it is not at hand.
+    known
+        The published figures.
     """
-    write_text(output / "table.md", markdown(results))
-    write_text(output / "table.csv", csv_text(results))
-    write_text(output / "report.html", html(results, prepared))
+    write_text(output / "table.md", markdown(results, known))
+    write_text(output / "table.csv", csv_text(results, known))
+    write_text(output / "report.html", html(results, prepared, known))
 
 
-def html(results: Results, prepared: PreparedSet | None) -> str:
+def html(results: Results, prepared: PreparedSet | None, known: Sequence[Publication]) -> str:
     """Return the report: self-contained, its pictures inside it."""
     from jinja2 import Environment
 
@@ -48,7 +52,8 @@ def html(results: Results, prepared: PreparedSet | None) -> str:
             nets=grid(results),
             columns=columns(results),
             best={net: best(cells) for net, cells in grid(results).items()},
-            published=published() if comparable(results) else [],
+            published=known if comparable(results) else [],
+            lines=lines(results, known),
             engines=sorted({f"{p.engine} {p.engine_version}" for p in (cell.protocol for cell in results.cells)}),
             faces=faces,
             ensemble=ensemble,

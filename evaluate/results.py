@@ -1,10 +1,8 @@
 """The results of a folder of runs: a cell for each net and representation, and their ensemble."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from emotiw.errors import EmotiwError
 from emotiw.lbp_mapping.representation import PAPER
 from emotiw.train.runs import Run, find_runs
 
-from .ensemble import combine, cross_validated, fit_weights
+from .ensemble import METHODS, combine, cross_validated, gains
 from .scores import Scores, read_scores
 from .scoring import Protocol, read_protocol, scores_file
 
@@ -73,23 +71,26 @@ class Results:
         return self.cells[0].protocol
 
     @cached_property
-    def weights(self) -> NDArray[np.float64] | None:
-        """The ensemble's weights, one a cell, found on validation scores; None where there are none."""
-        return fit_weights(_stack(self.known), self.known[0].labels) if self.known else None
+    def weights(self) -> dict[str, NDArray[np.float64]]:
+        """The ensemble's weights by each method, one a cell, found on validation scores; none where there are none."""
+        if not self.known:
+            return {}
+        posteriors, labels = _stack(self.known), self.known[0].labels
+        return {name: find(posteriors, labels) for name, find in METHODS.items()}
 
     @cached_property
     def averages(self) -> list[Average]:
-        """The ensembles, the paper's kind first; none where there is but one run."""
+        """The ensembles by every method, honest figures beside in-sample ones; none where there is but one run."""
         posteriors, labels = _stack([cell.scores for cell in self.cells]), self.first.labels
         if len(self.cells) == 1:
             return []
+        in_sample = self.protocol.split == "val"
         found: list[tuple[str, NDArray[np.float64] | None]] = []
-        if self.weights is not None:
-            in_sample = self.protocol.split == "val"
-            name = "weights found on these very scores" if in_sample else "weights found on val, frozen"
-            found.append((name, combine(posteriors, self.weights)))
+        for name, weights in self.weights.items():
+            where = "on these very scores" if in_sample else "on val, frozen"
+            found.append((f"{name}, {where}", combine(posteriors, weights)))
             if in_sample:
-                found.append(("weights cross-validated", cross_validated(posteriors, labels)))
+                found.append((f"{name}, cross-validated", cross_validated(posteriors, labels, METHODS[name])))
         uniform = np.full(len(self.cells), 1 / len(self.cells))
         found.append(("uniform average", combine(posteriors, uniform)))
         return [
@@ -97,6 +98,12 @@ class Results:
             for name, array in found
             if array is not None
         ]
+
+    @cached_property
+    def gains(self) -> list[tuple[Cell, float]]:
+        """The nets in the order in which a uniform average of them grows best, and its accuracy with each."""
+        found = gains(_stack([cell.scores for cell in self.cells]), self.first.labels)
+        return [(self.cells[net], accuracy) for net, accuracy in found]
 
 
 def collect(folder: Path, stage: str = "finetune", split: str = "val") -> Results:
@@ -144,12 +151,6 @@ def _cells(runs: Sequence[Run], split: str) -> tuple[Cell, ...]:
         if cell.scores.paths != first.scores.paths:
             raise EmotiwError(f"{cell.row} and {first.row} have scores of other images: evaluate both with --force")
     return tuple(cells)
-
-
-def published() -> list[dict[str, str]]:
-    """Return the published numbers on SFEW 2.0, in percent, each with source and standing; the paper's first."""
-    table = resources.files(__package__).joinpath("published.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(table.splitlines()))
 
 
 def _stack(scores: Sequence[Scores]) -> NDArray[np.float64]:

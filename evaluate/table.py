@@ -2,16 +2,21 @@
 
 import csv
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from tabulate import tabulate
 
 from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.data_prep.sets import SPLITS
 
-from .results import Cell, Results, place, published
+from .publications import Publication, cell_of
+from .results import Cell, Results, place
+from .scores import Scores
+from .statistics import interval
 
 
-def markdown(results: Results) -> str:
+def markdown(results: Results, known: Sequence[Publication]) -> str:
     """Return the table and what must be said beside it, as Markdown.
 
     Rows are nets and columns representations, accuracies in percent with the engine that trained and scored; the
@@ -22,7 +27,7 @@ def markdown(results: Results) -> str:
         f"Accuracy in % on {n} {protocol.split} images, {protocol.crops} crop{'s' * (protocol.crops > 1)}; "
         f"always naming the commonest class: {results.first.majority:.2%}."
     )
-    return "\n\n".join(filter(None, [head, _nets(results), _ensembles(results), *_remarks(results)])) + "\n"
+    return "\n\n".join(filter(None, [head, _nets(results), _figures(results, known), *_remarks(results)])) + "\n"
 
 
 def columns(results: Results) -> list[str]:
@@ -62,25 +67,74 @@ def _cell(cell: Cell) -> str:
     return f"{cell.scores.accuracy * 100:.2f} ({cell.protocol.engine})"
 
 
-def _ensembles(results: Results) -> str:
-    paper, split = published()[0], results.protocol.split
-    rows = [
-        {"": f"ensemble of {len(results.cells)}: {average.name}", split: f"{average.scores.accuracy * 100:.2f}"}
+@dataclass(frozen=True)
+class Line:
+    """One figure of the table: ours, its interval, and the published one beside it.
+
+    Accuracies and the interval are shares in [0, 1]; `published` is None where nobody has published one.
+    """
+
+    name: str
+    scores: Scores
+    weight: float | None
+    published: float | None
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % bootstrap interval."""
+        return interval(self.scores.predictions == self.scores.labels)
+
+    @property
+    def within(self) -> bool | None:
+        """Whether the published figure lies in the interval; None where there is none."""
+        return None if self.published is None else self.interval[0] <= self.published <= self.interval[1]
+
+
+def lines(results: Results, known: Sequence[Publication]) -> list[Line]:
+    """Return every figure: a line a cell, then the ensembles."""
+
+    def figure(net: str, representation: str) -> float | None:
+        publication = cell_of(known, net, representation) if comparable(results) else None
+        return publication.on(results.protocol.split) if publication else None
+
+    weights = results.weights.get("likelihood", [None] * len(results.cells))
+    return [
+        Line(cell.row, cell.scores, weight, figure(cell.net, cell.representation))
+        for cell, weight in zip(results.cells, weights, strict=True)
+    ] + [
+        Line(f"ensemble of {len(results.cells)}: {average.name}", average.scores, None, figure("ensemble", ""))
         for average in results.averages
     ]
-    if comparable(results):
-        rows.append({"": f"published (SFEW 2.0): {paper['method']}", "val": paper["val"], "test": paper["test"]})
-    names = ["", *sorted({split, *rows[-1]} - {""}, key=SPLITS.index)] if rows else []
-    return tabulate([[row.get(name, "") for name in names] for row in rows], names, "github", disable_numparse=True)
+
+
+def _figures(results: Results, known: Sequence[Publication]) -> str:
+    rows = []
+    for line in lines(results, known):
+        row = [line.name, _percent(line.scores.accuracy), "{} - {}".format(*map(_percent, line.interval))]
+        if line.published is None:
+            row += ["not published", "", ""] * comparable(results)
+        else:
+            difference = f"{(line.scores.accuracy - line.published) * 100:+.2f}"
+            row += [_percent(line.published), difference, "yes" if line.within else "no"]
+        rows.append(row)
+    head = ["", results.protocol.split, "95 % interval", "published (SFEW 2.0)", "difference", "within"]
+    return tabulate(rows, head[: len(rows[0])], "github", disable_numparse=True)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.2f}"
 
 
 def _remarks(results: Results) -> list[str]:
     remarks = []
-    if results.weights is not None and results.averages:
-        shares = ", ".join(f"{c.row} {w:.2f}" for c, w in zip(results.cells, results.weights, strict=True))
-        remarks.append(f"Ensemble weights, found on {len(results.known[0].labels)} val images: {shares}.")
-        if results.protocol.split == "val":
+    if results.averages:
+        for name, weights in results.weights.items():
+            shares = ", ".join(f"{c.row} {w:.2f}" for c, w in zip(results.cells, weights, strict=True) if w >= 0.005)
+            remarks.append(f"Weights by {name}, found on {len(results.known[0].labels)} val images: {shares}.")
+        if results.weights and results.protocol.split == "val":
             remarks.append("Weights found and judged on the same images flatter; the other averages do not.")
+        grown = ", ".join(f"{cell.row} {_percent(accuracy)}" for cell, accuracy in results.gains)
+        remarks.append(f"The uniform average as it grows by the net that helps most: {grown}.")
     for net, cells in grid(results).items():
         if "rgb" in cells and len(cells) > 1:
             first = best(cells)
@@ -92,21 +146,25 @@ def _remarks(results: Results) -> list[str]:
     return remarks
 
 
-def csv_text(results: Results) -> str:
+def csv_text(results: Results, known: Sequence[Publication]) -> str:
     """Return the same in long form, one line a figure."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["name", "net", "representation", "engine", "split", "crops", "n", "accuracy", "mean_class_accuracy", "weight"]
-    )
+    figures = ["accuracy", "low", "high", "mean_class_accuracy", "weight", "published"]
+    writer.writerow(["name", "net", "representation", "engine", "split", "crops", "n", *figures])
+    names = {cell.row: (cell.net, cell.representation, cell.protocol.engine) for cell in results.cells}
     protocol = results.protocol
-    weights = [""] * len(results.cells) if results.weights is None else [f"{w:.6f}" for w in results.weights]
-    lines = [
-        ((cell.row, cell.net, cell.representation, cell.protocol.engine), cell.scores, weight)
-        for cell, weight in zip(results.cells, weights, strict=True)
-    ]
-    lines += [((f"ensemble: {average.name}", "", "", ""), average.scores, "") for average in results.averages]
-    for names, scores, weight in lines:
-        figures = [f"{scores.accuracy:.6f}", f"{scores.mean_class_accuracy:.6f}", weight]
-        writer.writerow([*names, protocol.split, protocol.crops, len(scores.labels), *figures])
+    for line in lines(results, known):
+        values = [line.scores.accuracy, *line.interval, line.scores.mean_class_accuracy, line.weight, line.published]
+        cells = ["" if figure is None else f"{figure:.6f}" for figure in values]
+        writer.writerow(
+            [
+                line.name,
+                *names.get(line.name, ("", "", "")),
+                protocol.split,
+                protocol.crops,
+                len(line.scores.labels),
+                *cells,
+            ]
+        )
     return text.getvalue()

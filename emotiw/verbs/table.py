@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", choices=("train", "val", "test"), default="val", help="scores of which split (default: val)"
     )
+    parser.add_argument(
+        "--published", type=Path, metavar="CSV", help="published figures of your own, in the columns of published.csv"
+    )
     parser.add_argument("--force", action="store_true", help="replace a table that exists")
 
 
@@ -25,12 +28,14 @@ def run(args: argparse.Namespace) -> None:
     """Print the table and write it."""
     from emotiw.data_prep.sets import open_set
     from emotiw.errors import EmotiwError
+    from emotiw.evaluate.publications import publications
     from emotiw.evaluate.report import write_table
     from emotiw.evaluate.results import collect
     from emotiw.evaluate.table import markdown
     from emotiw.files import refuse_overwrite
 
     refuse_overwrite(args.output / "report.html", args.force)
+    known = publications(args.published)
     results = collect(args.runs, args.stage, args.split)
     try:
         prepared = open_set(Path(results.cells[0].run.facts().set_folder))
@@ -38,6 +43,6 @@ def run(args: argparse.Namespace) -> None:
         prepared = None  # moved or gone since: the report goes without its faces
     if prepared and prepared.digest != results.protocol.set_digest:
         prepared = None
-    write_table(results, args.output, prepared)
-    print(markdown(results))
+    write_table(results, args.output, prepared, known)
+    print(markdown(results, known))
     print(f"report: {args.output / 'report.html'}")
