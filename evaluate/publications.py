@@ -70,10 +70,14 @@ def _read(lines: list[str], where: str) -> list[Publication]:
     reader = csv.DictReader(lines)
     if reader.fieldnames != names:
         raise EmotiwError(f"{where} has not the columns {','.join(names)}: give it exactly these")
-    try:
-        found = [Publication(**row) for row in reader]
-        for publication in found:
-            publication.on("val"), publication.on("test")
-    except (TypeError, ValueError, AttributeError):
-        raise EmotiwError(f"{where}, line {reader.line_num}: not a row of published figures in percent") from None
+    found = []
+    for row in reader:
+        try:
+            found.append(Publication(**row))
+            for split in ("val", "test"):
+                found[-1].on(split)
+            if None in row.values():  # a row too short
+                raise ValueError
+        except (TypeError, ValueError):
+            raise EmotiwError(f"{where}, line {reader.line_num}: not a row of published figures in percent") from None
     return found

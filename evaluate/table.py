@@ -27,7 +27,7 @@ def markdown(results: Results, known: Sequence[Publication]) -> str:
         f"Accuracy in % on {n} {protocol.split} images, {protocol.crops} crop{'s' * (protocol.crops > 1)}; "
         f"always naming the commonest class: {results.first.majority:.2%}."
     )
-    return "\n\n".join(filter(None, [head, _nets(results), _figures(results, known), *_remarks(results)])) + "\n"
+    return "\n\n".join([head, _nets(results), _figures(results, known), *_remarks(results, known)]) + "\n"
 
 
 def columns(results: Results) -> list[str]:
@@ -125,8 +125,11 @@ def _percent(share: float) -> str:
     return f"{share * 100:.2f}"
 
 
-def _remarks(results: Results) -> list[str]:
+def _remarks(results: Results, known: Sequence[Publication]) -> list[str]:
     remarks = []
+    if comparable(results):
+        paper = known[0]
+        remarks.append(f"Published (SFEW 2.0): {paper.method}: val {paper.val}, test {paper.test}.")
     if results.averages:
         for name, weights in results.weights.items():
             shares = ", ".join(f"{c.row} {w:.2f}" for c, w in zip(results.cells, weights, strict=True) if w >= 0.005)

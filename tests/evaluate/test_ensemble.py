@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from emotiw.evaluate.ensemble import combine, cross_validated, fit_weights
+from emotiw.evaluate.ensemble import combine, cross_validated, fit_weights, gains, select_greedily
 
 
 def likelihood(posteriors, labels, weights):
@@ -141,3 +141,30 @@ def test_judged_on_the_same_images_they_flatter():
         rows = np.arange(40)
         gains.append(np.log(in_sample[rows, labels]).mean() - np.log(honest[rows, labels]).mean())
     assert np.mean(gains) > 0.02
+
+
+def test_greedy_selection_by_hand():
+    """Net 0 names images 0 and 1 rightly, net 1 image 2 with more certainty: together all three."""
+    posteriors = np.array([[[0.9, 0.1], [0.9, 0.1], [0.6, 0.4]], [[0.45, 0.55], [0.45, 0.55], [0.1, 0.9]]])
+    np.testing.assert_allclose(select_greedily(posteriors, np.array([0, 0, 1])), [0.5, 0.5])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_greedy_selection_is_on_the_simplex_and_no_single_net_is_more_accurate(seed):
+    rng = np.random.default_rng(seed)
+    posteriors, labels = rng.dirichlet(np.ones(4), (5, 60)), rng.integers(0, 4, 60)
+    weights = select_greedily(posteriors, labels)
+    assert weights.min() >= 0
+    assert weights.sum() == pytest.approx(1)
+    best = (posteriors.argmax(axis=2) == labels).mean(axis=1).max()
+    assert (combine(posteriors, weights).argmax(axis=1) == labels).mean() >= best
+
+
+def test_gains_end_with_the_uniform_average_of_all():
+    rng = np.random.default_rng(3)
+    posteriors, labels = rng.dirichlet(np.ones(4), (5, 60)), rng.integers(0, 4, 60)
+    found = gains(posteriors, labels)
+    assert sorted(net for net, _ in found) == [0, 1, 2, 3, 4]
+    alone = (posteriors.argmax(axis=2) == labels).mean(axis=1)
+    assert found[0] == (int(alone.argmax()), alone.max())
+    assert found[-1][1] == (posteriors.mean(axis=0).argmax(axis=1) == labels).mean()

@@ -10,7 +10,8 @@ from scipy.optimize import minimize
 
 from emotiw.__main__ import main
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.results import collect, published
+from emotiw.evaluate.publications import publications
+from emotiw.evaluate.results import collect
 from emotiw.evaluate.table import markdown
 
 # Eight images; always naming the commonest class gives two of eight.
@@ -28,7 +29,7 @@ def three(make_run, answers, tmp_path):
 
 def test_markdown_to_the_letter(three):
     """A weight of 7 / 24 for rgb makes images 5 (right with rgb), 6 and 7 (right without) likeliest together."""
-    assert markdown(collect(three)) == (
+    assert markdown(collect(three), publications()) == (
         """\
 Accuracy in % on 8 val images, 1 crop; always naming the commonest class: 25.00%.
 
@@ -37,15 +38,24 @@ Accuracy in % on 8 val images, 1 crop; always naming the commonest class: 25.00%
 | vgg_m_2048 | 50.00 (torch) | not run       | rgb        |
 | vgg_s      | 75.00 (caffe) | 87.50 (caffe) | cyclic_lbp |
 
-|                                                                                | val   | test   |
-|--------------------------------------------------------------------------------|-------|--------|
-| ensemble of 3: weights found on these very scores                              | 87.50 |        |
-| ensemble of 3: uniform average                                                 | 87.50 |        |
-| published (SFEW 2.0): Levi & Hassner 2015, ensemble of VGG_S, VGG_M, GoogLeNet | 51.75 | 54.56  |
+|                                                       | val   | 95 % interval   | published (SFEW 2.0)   | difference   | within   |
+|-------------------------------------------------------|-------|-----------------|------------------------|--------------|----------|
+| vgg_m_2048-rgb                                        | 50.00 | 12.50 - 87.50   | not published          |              |          |
+| vgg_s-rgb                                             | 75.00 | 37.50 - 100.00  | not published          |              |          |
+| vgg_s-cyclic_lbp                                      | 87.50 | 62.50 - 100.00  | not published          |              |          |
+| ensemble of 3: likelihood, on these very scores       | 87.50 | 62.50 - 100.00  | 51.75                  | +35.75       | no       |
+| ensemble of 3: greedy selection, on these very scores | 87.50 | 62.50 - 100.00  | 51.75                  | +35.75       | no       |
+| ensemble of 3: uniform average                        | 87.50 | 62.50 - 100.00  | 51.75                  | +35.75       | no       |
 
-Ensemble weights, found on 8 val images: vgg_m_2048-rgb 0.00, vgg_s-rgb 0.29, vgg_s-cyclic_lbp 0.71.
+Published (SFEW 2.0): Levi & Hassner 2015, ensemble of VGG_S, VGG_M, GoogLeNet: val 51.75, test 54.56.
+
+Weights by likelihood, found on 8 val images: vgg_s-rgb 0.29, vgg_s-cyclic_lbp 0.71.
+
+Weights by greedy selection, found on 8 val images: vgg_s-cyclic_lbp 1.00.
 
 Weights found and judged on the same images flatter; the other averages do not.
+
+The uniform average as it grows by the net that helps most: vgg_s-cyclic_lbp 87.50, vgg_s-rgb 62.50, vgg_m_2048-rgb 87.50.
 
 Best representation of vgg_s: cyclic_lbp (as in the paper, not RGB).
 """
@@ -57,25 +67,29 @@ def test_columns_are_the_papers_five_in_its_order_then_ones_own(make_run, answer
     for name in reversed(names):
         make_run(f"vgg_s-{name}", answers(*LABELS), LABELS)
     results = collect(tmp_path / "runs")
-    assert markdown(results).splitlines()[2].replace("|", " ").split() == ["net", *names, "best"]
+    assert markdown(results, publications()).splitlines()[2].replace("|", " ").split() == ["net", *names, "best"]
     assert [cell.representation for cell in results.cells] == names
 
 
 def test_equal_representations_are_all_the_best(make_run, answers, tmp_path):
     make_run("vgg_s-lbp", answers(*LABELS), LABELS)
     make_run("vgg_s-rgb", answers(*LABELS), LABELS)
-    assert "Best representation of vgg_s: rgb, lbp (RGB is among equals)." in markdown(collect(tmp_path / "runs"))
+    assert "Best representation of vgg_s: rgb, lbp (RGB is among equals)." in markdown(
+        collect(tmp_path / "runs"), publications()
+    )
     make_run("vgg_s-lbp", answers(0, 0, 0, 0, 0, 0, 0, 0), LABELS)
-    assert "Best representation of vgg_s: rgb (unlike in the paper, RGB)." in markdown(collect(tmp_path / "runs"))
+    assert "Best representation of vgg_s: rgb (unlike in the paper, RGB)." in markdown(
+        collect(tmp_path / "runs"), publications()
+    )
 
 
 def test_one_run_has_no_ensemble(make_run, answers, tmp_path):
     make_run("vgg_s-rgb", answers(*LABELS), LABELS)
-    text = markdown(collect(tmp_path / "runs"))
+    text = markdown(collect(tmp_path / "runs"), publications())
     assert "100.00 (caffe)" in text
     assert "ensemble of 1" not in text
-    assert "Ensemble weights" not in text
-    assert "published (SFEW 2.0)" in text
+    assert "Weights by" not in text
+    assert "val 51.75, test 54.56" in text
 
 
 def noisy(seed, labels, classes=7):
@@ -126,10 +140,13 @@ def test_the_table_recomputed_from_the_score_files(make_run, tmp_path, split):
     truth = scores[0][0]
     weights = best_weights([read(folders[row], "val")[1] for row in ROWS], labels["val"])
     expected = dict(zip(ROWS, (posteriors for _, posteriors in scores), strict=True))
-    found = "found on these very scores" if split == "val" else "found on val, frozen"
-    expected[f"ensemble: weights {found}"] = np.tensordot(weights, list(expected.values()), 1)
-    expected["ensemble: uniform average"] = np.mean([posteriors for _, posteriors in scores], axis=0)
-    assert set(table) - set(expected) == ({"ensemble: weights cross-validated"} if split == "val" else set())
+    where = "on these very scores" if split == "val" else "on val, frozen"
+    expected[f"ensemble of 3: likelihood, {where}"] = np.tensordot(weights, list(expected.values()), 1)
+    expected["ensemble of 3: uniform average"] = np.mean([posteriors for _, posteriors in scores], axis=0)
+    others = {f"ensemble of 3: greedy selection, {where}"}
+    if split == "val":
+        others |= {f"ensemble of 3: {method}, cross-validated" for method in ("likelihood", "greedy selection")}
+    assert set(table) - set(expected) == others
     for name, posteriors in expected.items():
         assert float(table[name]["accuracy"]) == pytest.approx(np.mean(posteriors.argmax(axis=1) == truth), abs=1e-6)
         mean = mean_class_accuracy(truth, posteriors)
@@ -140,10 +157,11 @@ def test_the_table_recomputed_from_the_score_files(make_run, tmp_path, split):
     text = (tmp_path / "table/table.md").read_text()
     for name, line in table.items():
         assert f"{float(line['accuracy']) * 100:.2f}" in text, name
-    paper = next(line for line in text.splitlines() if "published" in line)
-    assert [cell.strip() for cell in paper.split("|")[2:-1]] == ["51.75", "54.56"]
+    published = {"val": "51.75", "test": "54.56"}[split]
     ensemble = next(line for line in text.splitlines() if "uniform average" in line)
-    assert [bool(cell.strip()) for cell in ensemble.split("|")[2:-1]] == [split == "val", split == "test"]
+    ours = float(table["ensemble of 3: uniform average"]["accuracy"]) * 100
+    assert [cell.strip() for cell in ensemble.split("|")[4:6]] == [published, f"{ours - float(published):+.2f}"]
+    assert all("not published" in line for line in text.splitlines() if line.startswith("| vgg_s-"))
 
 
 def test_without_val_scores_a_test_table_has_the_uniform_average_alone(make_run, answers, tmp_path):
@@ -210,7 +228,7 @@ def test_what_cannot_be_a_table_is_one_line(make_run, answers, tmp_path, capsys)
 def test_a_table_is_not_overwritten(three, tmp_path, capsys):
     command = ["table", str(three), "-o", str(tmp_path / "table")]
     assert main(command) == 0
-    assert capsys.readouterr().out.startswith(markdown(collect(three)))
+    assert capsys.readouterr().out.startswith(markdown(collect(three), publications()))
     assert main(command) == 1
     assert "report.html exists already: give --force" in capsys.readouterr().err
     assert main([*command, "--force"]) == 0
@@ -218,13 +236,33 @@ def test_a_table_is_not_overwritten(three, tmp_path, capsys):
 
 def test_published_figures():
     """Li & Deng's survey: the paper, and what came after it."""
-    rows = published()
-    assert (rows[0]["val"], rows[0]["test"], rows[0]["images"]) == ("51.75", "54.56", "891 / 431 / 372")
-    assert len(rows) == 10
-    assert all(row["source"] and row["standing"] for row in rows)
-    recalled = [row["method"] for row in rows if row["standing"] != "verified"]
+    found = publications()
+    assert (found[0].val, found[0].test, found[0].images) == ("51.75", "54.56", "891 / 431 / 372")
+    assert (found[0].net, found[0].on("val"), found[0].on("train")) == ("ensemble", 0.5175, None)
+    assert len(found) == 10
+    assert all(publication.source and publication.standing for publication in found)
+    recalled = [publication.method for publication in found if publication.standing != "verified"]
     assert recalled == ["Challenge baseline (PHOG + LPQ, SVM)"]
     assert int(0.5456 * 372 + 1) == 203  # 54.56 is 203 of the 372 test images, truncated
+
+
+def test_a_user_adds_published_figures(three, tmp_path, capsys):
+    head = "method,net,representation,images,val,val_mean_class,test,test_mean_class,source,standing\n"
+    own = tmp_path / "own.csv"
+    own.write_text(head + "the paper's table,vgg_s,rgb,,74.00,,,,the paper,read by me\n")
+    command = ["table", str(three), "-o", str(tmp_path / "table"), "--published", str(own), "--force"]
+    assert main(command) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| vgg_s-rgb "))
+    assert [cell.strip() for cell in line.split("|")[4:7]] == ["74.00", "+1.00", "yes"]
+    for text, words in (
+        ("a,b\n1,2\n", "has not the columns"),
+        (head + "x,,,,n/a,,,,,\n", "not a row"),
+        (head + "x\n", "not a row"),
+    ):
+        own.write_text(text)
+        assert main(command) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert words in line
 
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
