@@ -30,12 +30,12 @@ class Copy:
     misfits: Mapping[str, str]
 
     def lines(self) -> list[str]:
-        """Return the report, a line a layer that is not copied."""
+        """Return the report: how many layers are copied, and a line each for those that are not."""
         return [
-            f"{len(self.copied)} layers copied: {', '.join(self.copied) or 'none'}",
-            *(f"{layer}: not in the weights, begins with its filler" for layer in self.new),
-            *(f"{layer}: not in the net, left behind" for layer in self.left),
-            *(f"{layer}: {words}" for layer, words in self.misfits.items()),
+            f"weights: {len(self.copied)} of the net's {len(self.copied + self.new) + len(self.misfits)} layers copied",
+            *(f"  {layer}: not in the weights, begins with its filler" for layer in self.new),
+            *(f"  {layer}: not in the net, left behind" for layer in self.left),
+            *(f"  {layer}: {words}" for layer, words in self.misfits.items()),
         ]
 
 

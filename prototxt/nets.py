@@ -145,7 +145,7 @@ NETS: Mapping[str, Net] = {
         **_SMALL,
     ),
     "googlenet_small": Net(
-        GoogLeNet(divisor=4, pool3_stride=1, pool5_size=2, dropout=0.25, head_dropout=0.25),
+        GoogLeNet(divisor=8, pool3_stride=1, pool5_size=2, dropout=0.25, head_dropout=0.25),
         Fillers(
             std=dict.fromkeys(("conv1/7x7_s2", *CLASSIFIERS), 0.01),
             bias=_GOOGLENET_BIAS | {"conv1/7x7_s2": 0},
