@@ -94,8 +94,7 @@ _VGG_M_DROPOUT = {"pretrain": 0.5, "finetune": 0.7}  # Chatfield's; the released
 _SMALL_DROPOUT = {"pretrain": 0.25, "finetune": 0.25}
 _GOOGLENET_BIAS = dict.fromkeys(CLASSIFIERS, 0.0)
 _SMALL_NOTE = (
-    "Ours, for demos and tests: the topology of {}, narrow and for small crops. Filled by xavier but for its "
-    "ends, and dropping less: with {}'s own fillers and dropout it stays at the prior at this size."
+    "Ours, for demos and tests: the topology of {}, narrow and for small crops, filled and dropping as vgg_s_small."
 )
 
 # VGG_M and GoogLeNet: the authors' prototxts of them are not published. Ours are the published nets, with the released
@@ -129,19 +128,20 @@ NETS: Mapping[str, Net] = {
     "vgg_s_small": Net(
         vgg_s(_VGG_SMALL_FILTERS, (256, 256), _SMALL_DROPOUT),
         _VGG_SMALL_FILLERS,
-        note=_SMALL_NOTE.format("vgg_s", "vgg_s"),
+        note="Ours, for demos and tests: the topology of vgg_s, narrow and for small crops. Filled by xavier but for "
+        "its ends, and dropping less: with vgg_s's own fillers and dropout it stays at the prior at this size.",
         **_SMALL,
     ),
     "vgg_m_2048_small": Net(
         vgg_m(_VGG_SMALL_FILTERS, (256, 128), _SMALL_DROPOUT, conv2_stride=1),
         _VGG_SMALL_FILLERS,
-        note=_SMALL_NOTE.format("vgg_m_2048", "vgg_m_2048"),
+        note=_SMALL_NOTE.format("vgg_m_2048"),
         **_SMALL,
     ),
     "vgg_m_4096_small": Net(
         vgg_m(_VGG_SMALL_FILTERS, (256, 256), _SMALL_DROPOUT, conv2_stride=1),
         _VGG_SMALL_FILLERS,
-        note=_SMALL_NOTE.format("vgg_m_4096", "vgg_m_4096"),
+        note=_SMALL_NOTE.format("vgg_m_4096"),
         **_SMALL,
     ),
     "googlenet_small": Net(
@@ -151,7 +151,7 @@ NETS: Mapping[str, Net] = {
             bias=_GOOGLENET_BIAS | {"conv1/7x7_s2": 0},
             other_bias=0.1,
         ),
-        note=_SMALL_NOTE.format("googlenet", "googlenet"),
+        note=_SMALL_NOTE.format("googlenet"),
         **_SMALL,
     ),
 }
