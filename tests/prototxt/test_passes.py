@@ -1,4 +1,4 @@
-"""Every train_val forward and backward once in the real Caffe, on a tiny LMDB; every solver as Caffe itself reads it."""
+"""Every train_val forward and backward once in the real Caffe, on a tiny LMDB; every solver as Caffe reads it."""
 
 import json
 import math

@@ -138,7 +138,8 @@ def test_the_auxiliary_heads(net):
 
 POOL = """
 layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: 2 dim: {side} dim: {side} }} }} }}
-layer {{ name: "p" type: "Pooling" bottom: "data" top: "p" pooling_param {{ kernel_size: {k} stride: {s} pad: {pad} }} }}
+layer {{ name: "p" type: "Pooling" bottom: "data" top: "p"
+         pooling_param {{ kernel_size: {k} stride: {s} pad: {pad} }} }}
 """
 
 
