@@ -1,6 +1,6 @@
 """From a net's committed prototxt to what is executed: the set, the classes, the deploy form."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from typing import Any
 
@@ -39,18 +39,40 @@ def use_set(train_val: Any, sources: Mapping[str, str], mean_file: str) -> None:
             layer.transform_param.mean_file = mean_file
 
 
+def classifiers(train_val: Any) -> set[str]:
+    """Return the names of the fully connected layers that feed a loss: GoogLeNet has three."""
+    scored = {layer.bottom[0] for layer in _losses(train_val)}
+    return {layer.name for layer in train_val.layer if layer.type == "InnerProduct" and layer.top[0] in scored}
+
+
 def use_classes(train_val: Any, classes: int) -> None:
-    """Make every layer that feeds a loss `classes` wide."""
-    scored = {layer.bottom[0] for layer in train_val.layer if layer.type == "SoftmaxWithLoss"}
+    """Make every classifier `classes` wide."""
+    last = classifiers(train_val)
     for layer in train_val.layer:
-        if layer.type == "InnerProduct" and layer.top[0] in scored:
+        if layer.name in last:
             layer.inner_product_param.num_output = classes
+
+
+def name_anew(train_val: Any, layers: Collection[str]) -> None:
+    """Put `_new` behind the names of `layers`, so that Caffe's copy by name passes them over."""
+    for layer in train_val.layer:
+        if layer.name in layers:
+            layer.name += "_new"
+
+
+def loss_weight(train_val: Any) -> float:
+    """Return by how much the loss that Caffe displays exceeds one head's where all heads guess: 1, GoogLeNet's 1.6."""
+    return sum((layer.loss_weight[0] if layer.loss_weight else 1.0) for layer in _losses(train_val))
+
+
+def _losses(train_val: Any) -> list[Any]:
+    return [layer for layer in train_val.layer if layer.type == "SoftmaxWithLoss"]
 
 
 def deploy(train_val: Any) -> Any:
     """Return the deploy form of a train_val: input `data`, output `prob`, nothing that only training needs."""
     crop = crop_size(train_val)
-    loss = [layer for layer in train_val.layer if layer.type == "SoftmaxWithLoss"][-1]
+    loss = _losses(train_val)[-1]  # auxiliary heads come before it
     layers = [LayerParameter(name="prob", type="Softmax", bottom=[loss.bottom[0]], top=["prob"])]
     needed = {loss.bottom[0]}
     for layer in reversed(train_val.layer):

@@ -22,11 +22,15 @@ class Experiment:
         By name; the row is called `<net>-<representation>`.
     settings
         For each stage, what this row adds to its net's committed solver, as prototxt, such as ``base_lr: 0.003``.
+    standing
+        The README's deviations that its nets and solvers rest on: what the paper does not say. Empty for a row of one's
+        own.
     """
 
     net: str
     representation: str
     settings: dict[str, str]
+    standing: tuple[str, ...] = ()
 
     @property
     def row(self) -> str:
@@ -50,7 +54,12 @@ def experiments() -> dict[str, Experiment]:
     table = resources.files(__package__).joinpath("experiments.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(table.splitlines())
     return {
-        row["row"]: Experiment(row["net"], row["representation"], {s: row[s] for s in ("pretrain", "finetune")})
+        row["row"]: Experiment(
+            row["net"],
+            row["representation"],
+            {stage: row[stage] for stage in ("pretrain", "finetune")},
+            tuple(row["standing"].split()),
+        )
         for row in rows
     }
 

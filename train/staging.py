@@ -18,14 +18,14 @@ from emotiw.engine.caffe.training import train
 from emotiw.engine.events import DivergedError, Event
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, remove, whole, write_text
-from emotiw.prototxt.blobs import read_weights
-from emotiw.prototxt.execution import crop_size, deploy, set_size, use_classes, use_set
+from emotiw.prototxt.execution import crop_size, deploy, loss_weight, set_size, use_classes, use_set
 from emotiw.prototxt.messages import format_text
 
 from .experiments import Experiment
 from .progress import Progress, draw_curves
 from .runs import Facts, Run
 from .validation import validation_accuracy
+from .weights import fit
 
 _KEPT_SNAPSHOTS = 2
 
@@ -62,7 +62,9 @@ def run_stage(
         diverges.
     """
     train_val, solver = experiment.train_val(stage), experiment.solver(stage)
-    _check_fit(experiment, train_val, prepared, weights)
+    _check_set(experiment, train_val, prepared)
+    use_classes(train_val, len(prepared.classes))
+    copy = fit(train_val, weights) if weights else None
     facts = _facts(experiment, stage, prepared, caffe, weights, iterations, seed)
     solver.max_iter = facts.iterations
     with alone(run.folder, f"another emotiw trains in {run.folder} now: wait for it, or name another -o"):
@@ -70,8 +72,10 @@ def run_stage(
             for path in run.folder.iterdir():
                 remove(path)
         if not _is_done(run, facts):
+            if copy and not run.started:
+                print(*copy.lines(), sep="\n")
             _write_prototxt(run, train_val, solver, prepared, experiment.representation, seed)
-            _carry_out(run, facts, prepared, caffe, weights)
+            _carry_out(run, facts, _prior_loss(prepared) * loss_weight(train_val), prepared, caffe, weights)
 
 
 def _facts(
@@ -103,20 +107,22 @@ def _facts(
     )
 
 
-def _carry_out(run: Run, facts: Facts, prepared: PreparedSet, caffe: Caffe, weights: Path | None) -> None:
+def _carry_out(
+    run: Run, facts: Facts, prior_loss: float, prepared: PreparedSet, caffe: Caffe, weights: Path | None
+) -> None:
     """Train from the last good snapshot, or from the start, to the end."""
     good = run.purge_snapshots(facts.iterations)
     start, state = good[-1] if good else (0, None)
     run.reopen()
     run.write_facts(facts)
     validate = partial(validation_accuracy, run, prepared, caffe)
-    with Progress(run.folder, start, facts.iterations, _prior_loss(prepared), validate) as progress:
+    with Progress(run.folder, start, facts.iterations, prior_loss, validate) as progress:
         if start < facts.iterations:
             _train(run, caffe, progress, None if state else weights, state)
     _finish(run, facts, progress)
 
 
-def _check_fit(experiment: Experiment, train_val: Any, prepared: PreparedSet, weights: Path | None) -> None:
+def _check_set(experiment: Experiment, train_val: Any, prepared: PreparedSet) -> None:
     prepared.lmdb(experiment.representation, "train")
     if prepared.size != set_size(train_val):
         size = set_size(train_val)
@@ -124,9 +130,6 @@ def _check_fit(experiment: Experiment, train_val: Any, prepared: PreparedSet, we
             f"{prepared.folder} has {prepared.size}-pixel images and {experiment.net} crops {crop_size(train_val)} "
             f"of {size}: prepare the set with --size {size}"
         )
-    # Caffe copies by layer name and would take nothing at all in silence.
-    if weights and read_weights(weights).keys().isdisjoint(layer.name for layer in train_val.layer):
-        raise EmotiwError(f"{weights} has no layer of {experiment.net}: give the weights of a net like it")
 
 
 def _is_done(run: Run, facts: Facts) -> bool:
@@ -149,11 +152,10 @@ def _is_done(run: Run, facts: Facts) -> bool:
 def _write_prototxt(
     run: Run, train_val: Any, solver: Any, prepared: PreparedSet, representation: str, seed: int
 ) -> None:
-    """Write what is executed: this set's files, classes as many as it has, this seed."""
+    """Write what is executed: this set's files, this seed."""
     folder = prepared.folder.resolve()
     sources = {"TRAIN": str(folder / representation / "train_lmdb"), "TEST": str(folder / representation / "val_lmdb")}
     use_set(train_val, sources, "mean.binaryproto")
-    use_classes(train_val, len(prepared.classes))
     solver.net = "train_val.prototxt"
     solver.random_seed = seed
     solver.snapshot = min(solver.snapshot, solver.max_iter)

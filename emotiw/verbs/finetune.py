@@ -1,13 +1,14 @@
 """Fine-tune a row (net x representation) on a set of emotions, by the real `caffe train`.
 
 It starts from the row's own pre-trained model in RUNS, unless --from says otherwise; the last layer
-is new. Ctrl-C leaves a snapshot; interrupted or killed, the same command goes on.
+is new, and so is what the weights do not have: it says which. Ctrl-C leaves a snapshot; interrupted
+or killed, the same command goes on.
 """
 
 import argparse
 from pathlib import Path
 
-from emotiw.verbs.stages import add_stage_arguments, run_stage
+from emotiw.verbs.stages import add_stage_arguments, run_stage, weights_at
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,7 @@ def _weights(args: argparse.Namespace) -> Path | None:
     if args.start == "scratch":
         return None
     start = Path(args.start) if args.start else args.runs / experiment(args.row).row / "pretrain"
-    weights = start / "model.caffemodel" if start.is_dir() else start
+    weights = weights_at(start)
     if not weights.is_file():
         raise EmotiwError(
             f"no pre-trained model at {weights}: run emotiw pretrain {args.row} first, "

@@ -19,6 +19,11 @@ def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
     add_caffe(parser)
 
 
+def weights_at(start: Path) -> Path:
+    """Return the caffemodel that --from names: a file, or that of a run folder."""
+    return start / "model.caffemodel" if start.is_dir() else start
+
+
 def run_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> None:
     """Carry out one stage; say first what and where to, at the end where the model is."""
     from emotiw.data_prep.sets import open_set

@@ -4,13 +4,13 @@ import pytest
 
 from emotiw.engine.caffe.describe import describe
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.prototxt.execution import committed, deploy, use_classes, use_set
+from emotiw.prototxt.execution import classifiers, committed, deploy, name_anew, use_classes, use_set
 from emotiw.prototxt.messages import NetParameter, format_text, parse_text
 
 
 def test_a_net_there_is_not_is_a_usage_error_that_lists_those_there_are():
     for name in ("vgg", "../vgg_s", "", "messages.csv"):
-        with pytest.raises(UsageError, match=r"^no net .*: there are vgg_s, vgg_s_small$"):
+        with pytest.raises(UsageError, match=r"^no net .*: there are googlenet, googlenet_small, .*, vgg_s_small$"):
             committed(name, "solver_finetune.prototxt")
 
 
@@ -43,6 +43,25 @@ layer { name: "last" type: "InnerProduct" bottom: "fc" top: "last" inner_product
 layer { name: "accuracy" type: "Accuracy" bottom: "last" bottom: "label" top: "accuracy" }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "last" bottom: "label" top: "loss" }
 """
+
+
+def test_every_head_of_googlenet_is_as_wide_as_the_set_and_deploy_has_the_last_alone():
+    net = committed("googlenet_small", "train_val_finetune.prototxt")
+    heads = {f"loss{k}/classifier_cat" for k in (1, 2, 3)}
+    assert classifiers(net) == heads
+    use_classes(net, 40)
+    widths = {layer.name: layer.inner_product_param.num_output for layer in net.layer if layer.type == "InnerProduct"}
+    assert {name for name, width in widths.items() if width == 40} == heads
+    names = [layer.name for layer in deploy(net).layer]
+    assert names[-2:] == ["loss3/classifier_cat", "prob"]
+    assert not [name for name in names if name.startswith(("loss1", "loss2")) or "top-1" in name]
+
+
+def test_layers_named_anew():
+    net = committed("vgg_s_small", "train_val_pretrain.prototxt")
+    name_anew(net, {"fc8", "fc9"})
+    assert [layer.name for layer in net.layer if "_new" in layer.name] == ["fc8_new"]
+    assert deploy(net).layer[-1].bottom[0] == "fc8"  # the blob keeps its name
 
 
 def test_the_deploy_form_keeps_what_the_scores_need():

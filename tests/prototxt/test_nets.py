@@ -1,178 +1,158 @@
-import json
-import os
-import subprocess
+import re
 from importlib import resources
 
 import numpy as np
 import pytest
 
-from emotiw.data_prep.datum import encode
-from emotiw.data_prep.writing import LmdbWriter, key
-from emotiw.engine.caffe.describe import describe
-from emotiw.prototxt import nets
-from emotiw.prototxt.execution import committed, crop_size, set_size, use_set
-from emotiw.prototxt.messages import format_text
+from emotiw.prototxt.execution import committed, crop_size, loss_weight, set_size
+from emotiw.prototxt.generate import files
+from emotiw.prototxt.nets import NETS, STAGES
+from emotiw.prototxt.shapes import parameters, shapes
 
-# Net and stage, of every train_val and solver there is.
-STAGES = [(net, stage) for net in nets.NETS for stage in nets.STAGES]
-
-# The authors' deploy.prototxt as published in their Model Zoo gist; the shapes as a retraining's Caffe log shows them.
-VGG_S_SHAPES = {
-    "data": [1, 3, 224, 224],
-    "conv1": [1, 96, 109, 109],
-    "norm1": [1, 96, 109, 109],
-    "pool1": [1, 96, 37, 37],
-    "conv2": [1, 256, 37, 37],
-    "pool2": [1, 256, 19, 19],
-    "conv3": [1, 512, 19, 19],
-    "conv4": [1, 512, 19, 19],
-    "conv5": [1, 512, 19, 19],
-    "pool5": [1, 512, 7, 7],
-    "fc6": [1, 4048],
-    "fc7": [1, 4048],
-    "fc8": [1, 7],
-    "prob": [1, 7],
-}
-
-
-@pytest.mark.parametrize("net", nets.NETS)
-def test_what_is_committed_is_what_is_generated(net):
-    folder = resources.files("emotiw.prototxt") / net
-    found = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith("prototxt")}
-    assert found == nets.files(net)
-
-
-@pytest.mark.caffe
-def test_vgg_s_is_the_released_net_in_caffe(caffe):
-    with resources.as_file(resources.files("emotiw.prototxt") / "vgg_s/deploy.prototxt") as file:
-        told = describe(caffe, file)
-    assert told["blobs"] == VGG_S_SHAPES
-    assert told["parameters"] == 124_507_607  # x 4 = 498,030,428 bytes of their caffemodel's 498,032,193
-    assert told["params"]["fc6"] == [[4048, 25088], [4048]]
-    assert told["params"]["fc8_cat"] == [[7, 4048], [7]]
-    assert (told["inputs"], told["outputs"]) == (["data"], ["prob"])
+CONVOLUTIONS = [f"conv{k}" for k in range(1, 6)]
+VGG_M = ["vgg_m_2048", "vgg_m_4096"]
 
 
 def layer(net, name):
     return next(layer for layer in net.layer if layer.name == name)
 
 
-def test_the_fine_tuning_net_is_the_authors():
-    """What their published train_val says: rates, decay, fillers, biases, dropout, batches, mirror."""
-    net = committed("vgg_s", "train_val_finetune.prototxt")
-    convolutions = [f"conv{k}" for k in range(1, 6)]
-    rates = dict.fromkeys([*convolutions, "fc6"], (1, 2)) | {"fc7": (9, 18), "fc8_cat": (12, 24)}  # weight, bias
-    learned = {found.name: found for found in net.layer if found.param}
-    assert {name: tuple(param.lr_mult for param in found.param) for name, found in learned.items()} == rates
-    assert all([param.decay_mult for param in found.param] == [1, 0] for found in learned.values())
+def learned(net):
+    return {found.name: found for found in net.layer if found.param}
 
-    stds = dict.fromkeys([*convolutions, "fc8_cat"], 0.01) | {"fc6": 0.005, "fc7": 0.005}
+
+def rates(net):
+    """(weight, bias) multipliers by layer."""
+    return {name: tuple(param.lr_mult for param in found.param) for name, found in learned(net).items()}
+
+
+def fillers(found):
+    return found.convolution_param if found.type == "Convolution" else found.inner_product_param
+
+
+def test_the_papers_four_nets_and_a_small_one_of_each():
+    assert list(NETS) == [
+        *(four := ["vgg_s", "vgg_m_2048", "vgg_m_4096", "googlenet"]),
+        *(f"{net}_small" for net in four),
+    ]
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_what_is_committed_is_what_is_generated(net):
+    folder = resources.files("emotiw.prototxt") / net
+    assert {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()} == files(net)
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_input_and_set_sizes(net):
+    crop, size = (56, 64) if net.endswith("_small") else (224, 256)
+    for stage in STAGES:
+        train_val = committed(net, f"train_val_{stage}.prototxt")
+        assert (crop_size(train_val), set_size(train_val)) == (crop, size)
+
+
+@pytest.mark.parametrize("net", ["vgg_s", *VGG_M])
+def test_the_fine_tuning_net_is_the_authors(net):
+    """What their published train_val of VGG_S says: rates, decay, fillers, biases, dropout, batches, mirror."""
+    net = committed(net, "train_val_finetune.prototxt")
+    assert rates(net) == dict.fromkeys([*CONVOLUTIONS, "fc6"], (1, 2)) | {"fc7": (9, 18), "fc8_cat": (12, 24)}
+    assert all([param.decay_mult for param in found.param] == [1, 0] for found in learned(net).values())
+
+    stds = dict.fromkeys([*CONVOLUTIONS, "fc8_cat"], 0.01) | {"fc6": 0.005, "fc7": 0.005}
     ones = {"conv2", "conv4", "conv5", "fc6", "fc7"}
-    for name, found in learned.items():
-        parameters = found.convolution_param if name in convolutions else found.inner_product_param
-        assert parameters.weight_filler.type == "gaussian"
-        assert parameters.weight_filler.std == pytest.approx(stds[name], rel=1e-6)
-        assert (parameters.bias_filler.type, parameters.bias_filler.value) == ("constant", name in ones)
+    for name, found in learned(net).items():
+        assert fillers(found).weight_filler.type == "gaussian"
+        assert fillers(found).weight_filler.std == pytest.approx(stds[name], rel=1e-6)
+        assert (fillers(found).bias_filler.type, fillers(found).bias_filler.value) == ("constant", name in ones)
 
     assert [layer(net, name).dropout_param.dropout_ratio for name in ("drop6", "drop7")] == [np.float32(0.7)] * 2
     train, test = net.layer[:2]
     assert [data.data_param.batch_size for data in (train, test)] == [30, 20]
     assert [data.transform_param.mirror for data in (train, test)] == [True, False]
     assert [data.transform_param.crop_size for data in (train, test)] == [224, 224]
-    lrn = layer(net, "norm1").lrn_param
-    assert (lrn.local_size, lrn.alpha, lrn.beta, lrn.k) == (5, np.float32(0.0005), 0.75, 1)
+
+
+@pytest.mark.parametrize(
+    ("net", "norms"), [("vgg_s", {"norm1": 1}), ("vgg_m_2048", {"norm1": 2, "norm2": 2}), ("googlenet", {})]
+)
+def test_the_normalisations(net, norms):
+    """Chatfield's k is 2, the authors' VGG_S does not give it; GoogLeNet's alpha is 0.0001."""
+    norms = {name: (5, np.float32(0.0005), 0.75, k) for name, k in norms.items()} or dict.fromkeys(
+        ("pool1/norm1", "conv2/norm2"), (5, np.float32(0.0001), 0.75, 1)
+    )
+    found = {found.name: found.lrn_param for found in committed(net, "deploy.prototxt").layer if found.type == "LRN"}
+    assert {name: (lrn.local_size, lrn.alpha, lrn.beta, lrn.k) for name, lrn in found.items()} == norms
+
+
+@pytest.mark.parametrize("net", VGG_M)
+def test_chatfields_dropout_before_fine_tuning(net):
+    net = committed(net, "train_val_pretrain.prototxt")
+    assert [layer(net, name).dropout_param.dropout_ratio for name in ("drop6", "drop7")] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_googlenet_learns_as_bvlcs(stage):
+    net = committed("googlenet", f"train_val_{stage}.prototxt")
+    for name, found in learned(net).items():
+        assert fillers(found).weight_filler.type == "xavier"
+        assert fillers(found).bias_filler.value == (0 if "classifier" in name else np.float32(0.2)), name
+    dropouts = {found.name: found.dropout_param.dropout_ratio for found in net.layer if found.type == "Dropout"}
+    assert dropouts == {
+        "loss1/drop_fc": np.float32(0.7),
+        "loss2/drop_fc": np.float32(0.7),
+        "pool5/drop_7x7_s1": np.float32(0.4),
+    }
+    losses = {found.top[0]: list(found.loss_weight) for found in net.layer if found.type == "SoftmaxWithLoss"}
+    assert losses == {"loss1/loss1": [np.float32(0.3)], "loss2/loss1": [np.float32(0.3)], "loss3/loss3": []}
+    assert loss_weight(net) == pytest.approx(1.6)
+    assert loss_weight(committed("vgg_s", f"train_val_{stage}.prototxt")) == 1
+
+
+@pytest.mark.parametrize("net", ["googlenet", "googlenet_small"])
+def test_fine_tuning_speeds_every_head_of_googlenet_up(net):
+    found = rates(committed(net, "train_val_finetune.prototxt"))
+    assert {name: rate for name, rate in found.items() if rate != (1, 2)} == {
+        "loss1/fc": (9, 18),
+        "loss2/fc": (9, 18),
+        "loss1/classifier_cat": (12, 24),
+        "loss2/classifier_cat": (12, 24),
+        "loss3/classifier_cat": (12, 24),
+    }
+    assert set(rates(committed(net, "train_val_pretrain.prototxt")).values()) == {(1, 2)}
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_only_the_last_layers_are_named_anew_for_fine_tuning(net):
+    """Caffe copies weights by the layer's name: what has another name starts anew."""
+    first, second = (learned(committed(net, f"train_val_{stage}.prototxt")) for stage in STAGES)
+    last = {f"loss{k}/classifier" for k in (1, 2, 3)} if "googlenet" in net else {"fc8"}
+    assert first.keys() - second.keys() == last
+    assert second.keys() - first.keys() == {f"{name}_cat" for name in last}
 
 
 def test_the_solvers_are_the_same_authors_age_and_gender_solver():
-    solver = committed("vgg_s", "solver_finetune.prototxt")
-    found = [solver.base_lr, solver.gamma, solver.momentum, solver.weight_decay]
-    np.testing.assert_allclose(found, [0.001, 0.1, 0.9, 0.0005], rtol=1e-6)
-    assert (solver.lr_policy, solver.stepsize, solver.max_iter, solver.type) == ("step", 10000, 50000, "SGD")
+    for net in ("vgg_s", *VGG_M, "googlenet"):
+        solver = committed(net, "solver_finetune.prototxt")
+        found = [solver.base_lr, solver.gamma, solver.momentum, solver.weight_decay]
+        np.testing.assert_allclose(found, [0.001, 0.1, 0.9, 0.0005], rtol=1e-6)
+        assert (solver.lr_policy, solver.stepsize, solver.max_iter, solver.type) == ("step", 10000, 50000, "SGD")
 
 
-@pytest.mark.parametrize(("net", "crop", "size"), [("vgg_s", 224, 256), ("vgg_s_small", 56, 64)])
-def test_input_and_set_sizes(net, crop, size):
-    for stage in nets.STAGES:
-        train_val = committed(net, f"train_val_{stage}.prototxt")
-        assert (crop_size(train_val), set_size(train_val)) == (crop, size)
+def test_the_two_small_vgg_m_are_two_nets():
+    a, b = (shapes(committed(f"{net}_small", "deploy.prototxt"))[1] for net in VGG_M)
+    assert {name for name in a if a[name] != b[name]} == {"fc7", "fc8_cat"}
 
 
-def test_only_the_last_layer_is_named_anew_for_fine_tuning():
-    """Caffe copies weights by the layer's name: what has another name starts anew."""
-    first, second = (
-        {found.name: found for found in committed("vgg_s", f"train_val_{stage}.prototxt").layer if found.param}
-        for stage in nets.STAGES
-    )
-    assert first.keys() - second.keys() == {"fc8"}
-    assert second.keys() - first.keys() == {"fc8_cat"}
-
-
-# Every train_val in both phases, one forward of the small ones; every solver as Caffe's own messages read it.
-LOAD = """
-import json, sys, caffe
-from caffe.proto import caffe_pb2
-from google.protobuf import text_format
-told = {}
-for name in sys.argv[1:]:
-    for phase, number in (("TRAIN", caffe.TRAIN), ("TEST", caffe.TEST)):
-        net = caffe.Net(name + ".train_val", number)
-        if "small" in name:
-            net.forward()
-        told[name + " " + phase] = {
-            "blobs": {blob: list(net.blobs[blob].data.shape) for blob in net.blobs},
-            "loss": float(net.blobs["loss"].data),
-        }
-        del net
-    solver = text_format.Merge(open(name + ".solver").read(), caffe_pb2.SolverParameter())
-    told[name] = [solver.net, solver.max_iter, solver.lr_policy]
-open("told.json", "w").write(json.dumps(told))
-"""
-
-
-@pytest.fixture(scope="module")
-def loaded(caffe, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("nets")
-    for net, stage in STAGES:
-        train_val = committed(net, f"train_val_{stage}.prototxt")
-        lmdb, mean, size = folder / f"{net}_lmdb", folder / f"{net}.binaryproto", set_size(train_val)
-        if not mean.exists():
-            with LmdbWriter(lmdb) as writer:
-                for k in range(2):
-                    grey = np.full((size, size, 3), 90 * k, np.uint8)
-                    writer.put(key(k, f"{k}.png"), encode(grey, k, "raw"))
-                writer.commit()
-                writer.write_mean(mean)
-        use_set(train_val, {"TRAIN": str(lmdb), "TEST": str(lmdb)}, str(mean))
-        for found in train_val.layer:  # half a gigabyte of Gaussian numbers takes seconds, and is not looked at
-            if net == "vgg_s" and found.type == "InnerProduct":
-                found.inner_product_param.weight_filler.type = "constant"
-        (folder / f"{net}-{stage}.train_val").write_text(format_text(train_val))
-        (folder / f"{net}-{stage}.solver").write_text(format_text(committed(net, f"solver_{stage}.prototxt")))
-    env = {**os.environ, **caffe.environment, "GLOG_minloglevel": "2"}
-    names = [f"{net}-{stage}" for net, stage in STAGES]
-    done = subprocess.run([caffe.python, "-c", LOAD, *names], env=env, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads((folder / "told.json").read_text())
-
-
-@pytest.mark.caffe
-@pytest.mark.parametrize(("net", "stage"), STAGES)
-def test_every_train_val_and_solver_loads_in_caffe(loaded, net, stage):
-    solver = committed(net, f"solver_{stage}.prototxt")
-    assert loaded[f"{net}-{stage}"] == [f"train_val_{stage}.prototxt", solver.max_iter, "step"]
-    crop = {"vgg_s": 224, "vgg_s_small": 56}[net]
-    batch = {"vgg_s": {"pretrain": 50, "finetune": 30}, "vgg_s_small": {"pretrain": 30, "finetune": 30}}[net][stage]
-    train, test = (loaded[f"{net}-{stage} {phase}"]["blobs"] for phase in ("TRAIN", "TEST"))
-    assert train["data"] == [batch, 3, crop, crop]
-    assert test["data"] == [20, 3, crop, crop]
-    assert (train["fc8"], test["fc8"], test["loss"]) == ([batch, 7], [20, 7], [])
-    assert "accuracy" in test
-    assert "accuracy" not in train
-
-
-@pytest.mark.caffe
-def test_an_untrained_net_guesses(loaded):
-    """Its loss is that of equal shares, ln 7 = 1.95, give or take what random weights do."""
-    for stage in nets.STAGES:
-        for phase in ("TRAIN", "TEST"):
-            assert 1.5 < loaded[f"vgg_s_small-{stage} {phase}"]["loss"] < 3
+@pytest.mark.parametrize("net", NETS)
+def test_the_model_card(net):
+    folder = resources.files("emotiw.prototxt") / net
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    front = dict(line.split(": ", 1) for line in text.split("---\n")[1].splitlines())
+    assert {"name", "caffemodel", "url", "licence", "source"} <= front.keys()
+    assert "\nDifferences:\n\n- " in text
+    deploy = committed(net, "deploy.prototxt")
+    blobs, params = shapes(deploy)
+    assert f"{parameters(params):,} parameters" in text
+    table = re.findall(r"^\| (\S+) \| .* \| ([\d x]+) \|$", text, re.M)
+    making = {found.top[0]: found.name for found in reversed(deploy.layer)}
+    assert dict(table) == {making[blob]: " x ".join(map(str, shape[1:])) for blob, shape in blobs.items()}

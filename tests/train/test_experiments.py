@@ -5,14 +5,25 @@ from emotiw.lbp_mapping.representation import PAPER
 from emotiw.prototxt.execution import committed
 from emotiw.train.experiments import Experiment, experiment, experiments
 
+FOUR = ("vgg_s", "vgg_m_2048", "vgg_m_4096", "googlenet")
+
 
 def test_the_table_has_each_net_with_the_papers_five():
     names = [representation.name for representation in PAPER]
-    assert list(experiments()) == [f"{net}-{name}" for net in ("vgg_s", "vgg_s_small") for name in names]
+    assert list(experiments()) == [f"{net}{size}-{name}" for size in ("", "_small") for net in FOUR for name in names]
+    assert sum(not row.net.endswith("_small") for row in experiments().values()) == 20  # the paper's
     for row in experiments().values():
         for stage in ("pretrain", "finetune"):
             assert row.solver(stage).max_iter > 0
             assert row.train_val(stage).layer[0].type == "Data"
+
+
+def test_every_row_says_what_it_rests_on():
+    """D5: the solvers; D6: small; D9: how it is pre-trained; D12: a net whose prototxt the authors did not publish."""
+    for row in experiments().values():
+        small, theirs = row.net.endswith("_small"), row.net.startswith("vgg_s")
+        assert row.standing == ("D5", *(["D6"] if small else []), "D9", *([] if theirs else ["D12"])), row.row
+    assert experiment("vgg_s-hamming_lbp").standing == ()
 
 
 @pytest.mark.parametrize(
@@ -39,7 +50,7 @@ def test_rows_by_name(spelled, row):
         ("vgg_s-", "no row"),
         ("vgg_s-sift", "not a representation"),
         ("vgg_s-rgb:radius=2", "rgb is the image itself"),
-        ("alexnet-rgb", r"no net 'alexnet': there are vgg_s, vgg_s_small"),
+        ("alexnet-rgb", r"no net 'alexnet': there are googlenet, googlenet_small, .*, vgg_s_small"),
         ("../x-rgb", "no net"),
     ],
 )

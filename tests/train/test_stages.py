@@ -12,10 +12,10 @@ from emotiw.engine.caffe.log import events
 from emotiw.engine.events import Loss
 from emotiw.prototxt.blobs import read_mean, read_weights
 from emotiw.prototxt.execution import committed
-from emotiw.prototxt.messages import NetParameter, SolverParameter, read_text
+from emotiw.prototxt.messages import NetParameter, SolverParameter, read_binary, read_text, write_binary
 from emotiw.train.experiments import Experiment
 from emotiw.train.progress import read_progress
-from emotiw.train.runs import Run
+from emotiw.train.runs import STAGES, Run
 from emotiw.train.staging import run_stage
 
 pytestmark = pytest.mark.caffe
@@ -215,17 +215,56 @@ def test_what_does_not_fit_is_one_line(sets, tmp_path, capsys):
     assert not (tmp_path / "vgg_s_small-rgb").exists()
 
 
-def test_caffes_own_words_where_it_refuses_the_weights(runs, sets, tmp_path, capsys):
-    """The pretrained conv1 made of another shape: fatal in Caffe."""
-    from emotiw.prototxt.messages import read_binary, write_binary
-
+def test_weights_that_do_not_fit_are_told_layer_by_layer_before_anything_runs(runs, sets, tmp_path, capsys):
+    """The pretrained conv1 and fc6 made of other shapes: fatal in Caffe."""
     net = read_binary(runs / "vgg_s_small-rgb/pretrain/model.caffemodel", NetParameter)
-    next(layer for layer in net.layer if layer.name == "conv1").blobs[0].shape.dim[:] = [24, 3, 49, 1]
+    layers = {layer.name: layer for layer in net.layer}
+    layers["conv1"].blobs[0].shape.dim[:] = [24, 3, 49, 1]
+    layers["fc6"].blobs[0].shape.dim[:] = [512, 256]
     write_binary(tmp_path / "odd.caffemodel", net)
     command = ["finetune", "vgg_s_small-rgb", "--set", sets / "expressions", "-o", tmp_path]
     line = refused(capsys, *command, "--from", tmp_path / "odd.caffemodel")
-    assert "caffe train failed in" in line
-    assert "Cannot copy param 0 weights from layer 'conv1'; shape mismatch" in line
+    assert line == (
+        f"emotiw: {tmp_path}/odd.caffemodel does not fit vgg_s_small: "
+        "conv1 is 24x3x49x1 + 24 in the weights, 24x3x7x7 + 24 in the net; "
+        "fc6 is 512x256 + 256 in the weights, 256x512 + 256 in the net: give the weights of a net like it"
+    )
+    assert not (tmp_path / "vgg_s_small-rgb").exists()
+
+
+def test_weights_of_other_classes_are_a_start(runs, sets, tmp_path, capsys):
+    """As ImageNet's 1000: here the five people's net starts one of seven emotions under the same layer names."""
+    start = runs / "vgg_s_small-rgb/pretrain"
+    command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "expressions"), "-o", str(tmp_path)]
+    assert main([*command, "--from", str(start), "--iterations", "1"]) == 0
+    assert (
+        "weights: 7 of the net's 8 layers copied\n"
+        "  fc8_new: not in the weights, begins with its filler\n"
+        "  fc8: not in the net, left behind\n"
+    ) in capsys.readouterr().out
+    run = Run(tmp_path / "vgg_s_small-rgb/pretrain")
+    made = read_weights(run.model)
+    assert made["fc8_new"][0].shape[0] == 7
+    assert distance(read_weights(start / "model.caffemodel")["conv1"][0], made["conv1"][0]) < 0.7
+    assert refused(capsys, *command, "--from", tmp_path / "none").startswith(f"emotiw: no weights at {tmp_path}/none")
+
+
+@pytest.mark.parametrize("net", ["vgg_m_2048_small", "vgg_m_4096_small", "googlenet_small"])
+def test_the_other_small_nets_go_both_stages(net, sets, tmp_path, capsys):
+    row, last = f"{net}-rgb", "loss3/classifier" if net == "googlenet_small" else "fc8"
+    output = ["-o", str(tmp_path), "--iterations"]
+    assert main(["pretrain", row, "--set", str(sets / "people"), *output, "2"]) == 0
+    assert main(["finetune", row, "--set", str(sets / "expressions"), *output, "2"]) == 0
+    pretrained, finetuned = (read_weights(tmp_path / row / stage / "model.caffemodel") for stage in STAGES)
+    heads = {name for name in pretrained if name.endswith("/classifier")} or {"fc8"}
+    assert len(heads) == (3 if net == "googlenet_small" else 1)
+    assert pretrained.keys() - finetuned.keys() == heads
+    assert (pretrained[last][1].shape, finetuned[f"{last}_cat"][1].shape) == ((5,), (7,))
+    told = capsys.readouterr().out
+    for head in heads:
+        assert f"  {head}_cat: not in the weights, begins with its filler\n" in told
+    conv1 = next(iter(pretrained))
+    assert distance(pretrained[conv1][0], finetuned[conv1][0]) < 0.7
 
 
 def test_a_folder_in_use_is_refused(sets, tmp_path, capsys):

@@ -1,0 +1,78 @@
+"""What Caffe's copy of weights by layer name will do, told before it does it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .blobs import shape_of
+from .shapes import Shape
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The layers of a caffemodel beside those of a net, each in its own order.
+
+    Attributes
+    ----------
+    copied
+        Layers that take their weights from the caffemodel.
+    new
+        Layers of the net alone: they begin with their fillers.
+    left
+        Layers of the caffemodel alone: Caffe passes them over.
+    misfits
+        Layers of both whose blobs differ, with the difference in words: Caffe stops there.
+    """
+
+    copied: tuple[str, ...]
+    new: tuple[str, ...]
+    left: tuple[str, ...]
+    misfits: Mapping[str, str]
+
+    def lines(self) -> list[str]:
+        """Return the report: how many layers are copied, and a line each for those that are not."""
+        return [
+            f"weights: {len(self.copied)} of the net's {len(self.copied + self.new) + len(self.misfits)} layers copied",
+            *(f"  {layer}: not in the weights, begins with its filler" for layer in self.new),
+            *(f"  {layer}: not in the net, left behind" for layer in self.left),
+            *(f"  {layer}: {words}" for layer, words in self.misfits.items()),
+        ]
+
+
+def compare(weights: Any, params: Mapping[str, list[Shape]]) -> Copy:
+    """Return what becomes of each layer when Caffe copies `weights` into a net.
+
+    Parameters
+    ----------
+    weights : NetParameter
+        A caffemodel as read, of V1 layers (the authors') or of today's.
+    params
+        Shapes of the net's weights and biases by layer name, as `shapes.shapes` gives them.
+    """
+    found = {layer.name: layer.blobs for layer in (weights.layer or weights.layers) if layer.blobs}
+    both = [layer for layer in params if layer in found]
+    misfits = {layer: words for layer in both if (words := _misfit(found[layer], params[layer]))}
+    return Copy(
+        copied=tuple(layer for layer in both if layer not in misfits),
+        new=tuple(layer for layer in params if layer not in found),
+        left=tuple(layer for layer in found if layer not in params),
+        misfits=misfits,
+    )
+
+
+def _misfit(blobs: Any, wanted: list[Shape]) -> str:
+    """Return how a layer's blobs differ from the net's; empty where they fit."""
+    if len(blobs) == len(wanted) and all(map(_fits, blobs, wanted)):
+        return ""
+    return f"{_words([shape_of(blob) for blob in blobs])} in the weights, {_words(wanted)} in the net"
+
+
+def _fits(blob: Any, wanted: Shape) -> bool:
+    """Return whether a blob may be copied: Caffe's Blob::ShapeEquals; the four old fields stand for leading ones."""
+    if blob.HasField("shape"):
+        return shape_of(blob) == wanted
+    return (1,) * (4 - len(wanted)) + wanted == shape_of(blob)
+
+
+def _words(shapes: list[Shape]) -> str:
+    return " + ".join("x".join(map(str, shape)) for shape in shapes)

@@ -1,0 +1,92 @@
+"""Where each net was published, and in what ours differs: what its model card says beside its layers."""
+
+from collections.abc import Mapping
+
+from .cards import Origin
+
+_CHATFIELD = "Chatfield et al., Return of the Devil in the Details, BMVC 2014, https://gist.github.com/ksimonyan/"
+_VGG_URL = "http://www.robots.ox.ac.uk/~vgg/software/deep_eval/releases/bvlc/"
+_SOLVERS = "The solvers of both stages are ours (Deviation D5): neither was published."
+_RULES = (
+    "Fine-tuning is the released VGG_S's (Deviation D12): {} learns at 9 / 18 times the rate (weights / biases) and "
+    "the last layer, named anew, at 12 / 24 times."
+)
+_VGG_M = (
+    _RULES.format("fc7") + " fc6 and fc7 then drop 0.7.",
+    "Fillers as the released VGG_S's (Deviation D12); the weights of ImageNet copy by name (`emotiw pretrain --from`).",
+    _SOLVERS,
+    "7 classes, or as many as the set has, instead of 1000.",
+)
+_NONE = {"caffemodel": "none", "url": "none", "licence": "BSD-2-Clause", "source": "this project"}
+_NARROW = (
+    "{}; crops of 56 pixels from images of 64.",
+    "xavier fillers but for the first and the last layers' Gaussian of 0.01, biases 0.1, dropout 0.25, higher rates: "
+    "vgg_s_small learns nothing with the published ones at this size (Deviation D6).",
+    "For demos and tests; its figures are no statement about the net it follows.",
+)
+
+
+def _small(net: str, narrow: str) -> Origin:
+    return Origin({"name": f"{net}, small", **_NONE}, (_NARROW[0].format(narrow), *_NARROW[1:]))
+
+
+ORIGINS: Mapping[str, Origin] = {
+    "vgg_s": Origin(
+        {
+            "name": "VGG_S of Levi & Hassner (EmotiW_VGG_S)",
+            "caffemodel": "EmotiW_VGG_S.caffemodel",
+            "url": "https://gist.github.com/GilLevi/54aee1b8b0397721aa4b",
+            "licence": "Copyright 2015, Gil Levi and Tal Hassner, as is; no open licence",
+            "source": "the authors' gist in Caffe's Model Zoo",
+        },
+        (
+            "deploy is theirs, layer for layer, in today's format; so are the layers of train_val_finetune.",
+            "Theirs is not Chatfield's CNN_S: conv2 is padded by 2, k is 1, fc6 and fc7 have 4048 outputs.",
+            "train_val_pretrain is the same net with `fc8` last and all layers at one rate (Deviation D9).",
+            _SOLVERS,
+        ),
+    ),
+    "vgg_m_2048": Origin(
+        {
+            "name": "CNN_M-2048 (VGG_CNN_M_2048)",
+            "caffemodel": "VGG_CNN_M_2048.caffemodel",
+            "url": f"{_VGG_URL}VGG_CNN_M_2048.caffemodel",
+            "licence": "non-commercial use only",
+            "source": f"{_CHATFIELD}78047f3591446d1d7b91",
+        },
+        _VGG_M,
+    ),
+    "vgg_m_4096": Origin(
+        {
+            "name": "CNN_M (VGG_CNN_M)",
+            "caffemodel": "VGG_CNN_M.caffemodel",
+            "url": f"{_VGG_URL}VGG_CNN_M.caffemodel",
+            "licence": "non-commercial use only",
+            "source": f"{_CHATFIELD}f194575702fae63b2829",
+        },
+        _VGG_M,
+    ),
+    "googlenet": Origin(
+        {
+            "name": "BVLC GoogLeNet",
+            "caffemodel": "bvlc_googlenet.caffemodel",
+            "url": "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
+            "sha1": "405fc5acd08a3bb12de8ee5e23a96bec22f08204",
+            "licence": "unrestricted",
+            "source": "Caffe's models/bvlc_googlenet, after Szegedy et al., CVPR 2015",
+        },
+        (
+            _RULES.format("the hidden fully connected layer of each auxiliary head") + " All three last layers do so.",
+            f"{_SOLVERS} So batches are 50 and 30, not 32, and the weight decay is 0.0005, not 0.0002.",
+            "Of the accuracies only top-1 is told: top-5 of 7 classes says little.",
+            "deploy has no auxiliary head; in training their losses count 0.3 each.",
+            "7 classes, or as many as the set has, instead of 1000.",
+        ),
+    ),
+    "vgg_s_small": _small("vgg_s", "24, 64, 128, 128, 128 filters, fc6 and fc7 of 256"),
+    "vgg_m_2048_small": _small(
+        "vgg_m_2048", "24, 64, 128, 128, 128 filters, fc6 of 256, fc7 of 128, stride 1 in conv2"
+    ),
+    "vgg_m_4096_small": _small("vgg_m_4096", "24, 64, 128, 128, 128 filters, fc6 and fc7 of 256, stride 1 in conv2"),
+    "googlenet_small": _small("googlenet", "an eighth of every layer's outputs, stride 1 in pool3, pool5 of 2"),
+}

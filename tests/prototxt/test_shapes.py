@@ -1,0 +1,161 @@
+"""The shapes of every blob, in Caffe and by our own rules, against literals.
+
+They are what a retraining's Caffe log shows of the released net, what the papers' tables say, small ones by hand.
+"""
+
+from importlib import resources
+
+import pytest
+
+from emotiw.engine.caffe.describe import describe
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.execution import committed, deploy, use_classes
+from emotiw.prototxt.messages import NetParameter, parse_text
+from emotiw.prototxt.nets import NETS
+from emotiw.prototxt.shapes import parameters, shapes
+
+# Channels and side of each blob; fully connected ones have no side.
+VGG = {
+    "vgg_s": "data 3 224, conv1 96 109, norm1 96 109, pool1 96 37, conv2 256 37, pool2 256 19, conv3 512 19, "
+    "conv4 512 19, conv5 512 19, pool5 512 7, fc6 4048, fc7 4048, fc8 7, prob 7",
+    "vgg_m_2048": "data 3 224, conv1 96 109, norm1 96 109, pool1 96 54, conv2 256 26, norm2 256 26, pool2 256 13, "
+    "conv3 512 13, conv4 512 13, conv5 512 13, pool5 512 6, fc6 4096, fc7 2048, fc8 7, prob 7",
+    "vgg_m_4096": "data 3 224, conv1 96 109, norm1 96 109, pool1 96 54, conv2 256 26, norm2 256 26, pool2 256 13, "
+    "conv3 512 13, conv4 512 13, conv5 512 13, pool5 512 6, fc6 4096, fc7 4096, fc8 7, prob 7",
+    "vgg_s_small": "data 3 56, conv1 24 25, norm1 24 25, pool1 24 9, conv2 64 9, pool2 64 5, conv3 128 5, conv4 128 5, "
+    "conv5 128 5, pool5 128 2, fc6 256, fc7 256, fc8 7, prob 7",
+    "vgg_m_2048_small": "data 3 56, conv1 24 25, norm1 24 25, pool1 24 12, conv2 64 10, norm2 64 10, pool2 64 5, "
+    "conv3 128 5, conv4 128 5, conv5 128 5, pool5 128 2, fc6 256, fc7 128, fc8 7, prob 7",
+    "vgg_m_4096_small": "data 3 56, conv1 24 25, norm1 24 25, pool1 24 12, conv2 64 10, norm2 64 10, pool2 64 5, "
+    "conv3 128 5, conv4 128 5, conv5 128 5, pool5 128 2, fc6 256, fc7 256, fc8 7, prob 7",
+}
+# GoogLeNet's ends; of each inception: side, channels in, 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj, out.
+GOOGLENET = {
+    "googlenet": (
+        "data 3 224, conv1/7x7_s2 64 112, pool1/3x3_s2 64 56, pool1/norm1 64 56, conv2/3x3_reduce 64 56, "
+        "conv2/3x3 192 56, conv2/norm2 192 56, pool2/3x3_s2 192 28, pool3/3x3_s2 480 14, pool4/3x3_s2 832 7, "
+        "pool5/7x7_s1 1024 1, loss3/classifier 7, prob 7",
+        {
+            "3a": (28, 192, 64, 96, 128, 16, 32, 32, 256),
+            "3b": (28, 256, 128, 128, 192, 32, 96, 64, 480),
+            "4a": (14, 480, 192, 96, 208, 16, 48, 64, 512),
+            "4b": (14, 512, 160, 112, 224, 24, 64, 64, 512),
+            "4c": (14, 512, 128, 128, 256, 24, 64, 64, 512),
+            "4d": (14, 512, 112, 144, 288, 32, 64, 64, 528),
+            "4e": (14, 528, 256, 160, 320, 32, 128, 128, 832),
+            "5a": (7, 832, 256, 160, 320, 32, 128, 128, 832),
+            "5b": (7, 832, 384, 192, 384, 48, 128, 128, 1024),
+        },
+    ),
+    "googlenet_small": (
+        "data 3 56, conv1/7x7_s2 8 28, pool1/3x3_s2 8 14, pool1/norm1 8 14, conv2/3x3_reduce 8 14, conv2/3x3 24 14, "
+        "conv2/norm2 24 14, pool2/3x3_s2 24 7, pool3/3x3_s1 60 5, pool4/3x3_s2 104 2, pool5/2x2_s1 128 1, "
+        "loss3/classifier 7, prob 7",
+        {
+            "3a": (7, 24, 8, 12, 16, 2, 4, 4, 32),
+            "3b": (7, 32, 16, 16, 24, 4, 12, 8, 60),
+            "4a": (5, 60, 24, 12, 26, 2, 6, 8, 64),
+            "4b": (5, 64, 20, 14, 28, 3, 8, 8, 64),
+            "4c": (5, 64, 16, 16, 32, 3, 8, 8, 64),
+            "4d": (5, 64, 14, 18, 36, 4, 8, 8, 66),
+            "4e": (5, 66, 32, 20, 40, 4, 16, 16, 104),
+            "5a": (2, 104, 32, 20, 40, 4, 16, 16, 104),
+            "5b": (2, 104, 48, 24, 48, 6, 16, 16, 128),
+        },
+    ),
+}
+PARAMETERS = {
+    "vgg_s": 124_507_607,  # x 4 = 498,030,428 bytes of the authors' caffemodel's 498,032,193
+    "vgg_m_2048": 90_435_207,
+    "vgg_m_4096": 98_840_199,
+    "googlenet": 5_980_727,
+    "vgg_s_small": 609_959,
+    "vgg_m_2048_small": 576_167,
+    "vgg_m_4096_small": 609_959,
+    "googlenet_small": 96_065,
+}
+# The auxiliary heads of a batch of 50: pooled maps, convolution, fully connected, classifier.
+HEADS = {
+    "googlenet": {"loss1": (512, 4, 128, 1024), "loss2": (528, 4, 128, 1024)},
+    "googlenet_small": {"loss1": (64, 1, 16, 128), "loss2": (66, 1, 16, 128)},
+}
+
+
+def spelled(table):
+    """Shapes of one image from "name channels side, ..."."""
+    rows = (row.split() for row in table.split(", "))
+    return {name: (1, int(channels), *[int(side) for side in sides * 2]) for name, channels, *sides in rows}
+
+
+def expected(net):
+    """Every blob of the deploy form of a net."""
+    if net in VGG:
+        return spelled(VGG[net])
+    ends, inceptions = GOOGLENET[net]
+    table = spelled(ends)
+    parts = ("pool", "1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj", "output")
+    for name, (side, *channels) in inceptions.items():
+        for part, channel in zip(parts, channels, strict=True):
+            table[f"inception_{name}/{part}"] = (1, channel, side, side)
+    return table
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_our_shapes_are_the_literals(net):
+    blobs, params = shapes(committed(net, "deploy.prototxt"))
+    assert blobs == expected(net)
+    assert parameters(params) == PARAMETERS[net]
+
+
+@pytest.mark.caffe
+@pytest.mark.parametrize("net", NETS)
+def test_caffes_shapes_are_the_literals(caffe, net):
+    with resources.as_file(resources.files("emotiw.prototxt") / net / "deploy.prototxt") as file:
+        told = describe(caffe, file)
+    # What several layers read, Caffe splits.
+    blobs = {name: tuple(shape) for name, shape in told["blobs"].items() if "_split_" not in name}
+    assert blobs == expected(net)
+    assert told["parameters"] == PARAMETERS[net]
+    assert (told["inputs"], told["outputs"]) == (["data"], ["prob"])
+    params = shapes(committed(net, "deploy.prototxt"))[1]
+    assert {name: [tuple(shape) for shape in blobs] for name, blobs in told["params"].items()} == params
+
+
+@pytest.mark.parametrize("net", HEADS)
+def test_the_auxiliary_heads(net):
+    train_val = committed(net, "train_val_pretrain.prototxt")
+    use_classes(train_val, 40)
+    batch = train_val.layer[0].data_param.batch_size
+    blobs, params = shapes(train_val)
+    for head, (channels, side, conv, fc) in HEADS[net].items():
+        assert blobs[f"{head}/ave_pool"] == (batch, channels, side, side)
+        assert blobs[f"{head}/conv"] == (batch, conv, side, side)
+        assert (blobs[f"{head}/fc"], blobs[f"{head}/classifier"]) == ((batch, fc), (batch, 40))
+        assert (blobs[f"{head}/loss1"], params[f"{head}/fc"]) == ((), [(fc, conv * side * side), (fc,)])
+    assert blobs["loss3/classifier"] == (batch, 40)
+    assert not any(name.startswith(("loss1", "loss2")) for name in shapes(deploy(train_val))[0])
+
+
+POOL = """
+layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: 2 dim: {side} dim: {side} }} }} }}
+layer {{ name: "p" type: "Pooling" bottom: "data" top: "p"
+         pooling_param {{ kernel_size: {k} stride: {s} pad: {pad} }} }}
+"""
+
+
+@pytest.mark.caffe
+@pytest.mark.parametrize(
+    ("side", "k", "s", "pad", "out"),
+    [(7, 3, 2, 0, 3), (8, 3, 2, 0, 4), (5, 2, 2, 1, 3), (6, 2, 2, 1, 4), (3, 5, 3, 0, 1)],
+)
+def test_pooling_rounds_up_as_caffe_does(caffe, tmp_path, side, k, s, pad, out):
+    text = POOL.format(side=side, k=k, s=s, pad=pad)
+    assert shapes(parse_text(text, NetParameter, "here"))[0]["p"] == (1, 2, out, out)
+    (tmp_path / "net.prototxt").write_text(text)
+    assert describe(caffe, tmp_path / "net.prototxt")["blobs"]["p"] == [1, 2, out, out]
+
+
+def test_a_layer_that_no_net_here_has():
+    net = parse_text('layer { name: "b" type: "BatchNorm" bottom: "x" top: "x" }', NetParameter, "here")
+    with pytest.raises(EmotiwError, match=r"^layer b is of type BatchNorm: there are Data, Input"):
+        shapes(net)
