@@ -37,7 +37,7 @@ def prepare(
     settings: Settings,
     jobs: int = 1,
     strict: bool = False,
-    say: Callable[[str], object] = str,
+    say: Callable[[str], object] = lambda line: None,
 ) -> str:
     """Make the prepared set `output` from the images below `source`; return its report.
 

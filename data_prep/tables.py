@@ -6,7 +6,6 @@ Paths are relative to the table.
 
 import csv
 import io
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
@@ -27,7 +26,6 @@ _LABELS = {
 _REPACK, _REPACK_IMAGES = "sfew_2.0_labels.csv", "sfew2.0_images"
 _RAF_DB = "emolabel/list_patition_label.txt"
 _RAF_DB_CLASSES = ("Surprise", "Fear", "Disgust", "Happy", "Sad", "Angry", "Neutral")  # from 1 on
-_LISTED = re.compile(r"\S.*\.\w{3,4}\s+\S+$")
 
 Row = tuple[str, str, str]
 """An image's path beside the table, its label and its split, as the table writes them."""
@@ -48,7 +46,8 @@ def is_repack(found: Found) -> bool:
 
 def is_list(found: Found) -> bool:
     """Return whether the only list at the top begins with `path label`."""
-    return bool(_LISTED.match(found.head(found.only(".txt", ".lst", ".list", top=True))))
+    words = found.head(found.only(".txt", ".lst", ".list", top=True)).rsplit(maxsplit=1)
+    return len(words) == 2 and not unusable(words[0])
 
 
 def is_raf_db(found: Found) -> bool:
