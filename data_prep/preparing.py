@@ -57,13 +57,13 @@ def prepare(
     UsageError
         Where the split cannot be drawn, or `output` would replace what is no prepared set.
     """
-    output = output.resolve()
+    shown, output = output, output.resolve()
     _check_output(source, output)
     listing = list_images(source, settings.labels, settings.group, settings.layout, drop_lfw=settings.drop_lfw)
     listing = replace(listing, images=assign_splits(listing.images, settings.val, settings.seed))
     order = _order(listing.images, settings.seed)
     with unfinished(output) as folder:
-        say(f"{source} -> {output}: layout {listing.layout}, {_foretold(folder, len(order), settings)}")
+        say(f"{source} -> {shown}: layout {listing.layout}, {_foretold(folder, len(order), settings)}")
         entries = resume(folder, _asked(source, settings, listing, order))
         done = [Outcome(image, *entry) for (_, image), entry in zip(order, entries, strict=False)]
         _check_space(folder, len(order) - len(done), settings)

@@ -7,6 +7,9 @@ SET/report.txt                         counts, what was left out and why
 SET/<representation>/<split>_lmdb      Datums, key `<position>_<path>`
 SET/<representation>/mean.binaryproto  over the training LMDB
 ```
+
+An image without a label, as in SFEW's test split, has the label -1 and no name; so has its Datum, whose label is an
+int32 that Caffe's Data layer hands on as it is (`convert_imageset` writes the same for a list's `path -1`).
 """
 
 import csv
