@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -14,11 +14,13 @@ from emotiw.bars import bar
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import write_text
 
-from .folders import Image, Listing, list_images
+from .layouts import list_images
+from .listing import Image, Listing
 from .parallel import in_order
 from .report import report
 from .representing import Outcome, Settings, represent
 from .sets import FORMAT, SPLITS, manifest_text
+from .sources import Source
 from .splits import assign_splits, shuffled
 from .unfinished import add, finish, resume, unfinished
 from .writing import LmdbWriter, key
@@ -29,11 +31,23 @@ Order = list[tuple[int, Image]]
 Writers = dict[tuple[str, str], LmdbWriter]
 
 
-def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, strict: bool = False) -> str:
+def prepare(
+    source: Path,
+    output: Path,
+    settings: Settings,
+    jobs: int = 1,
+    strict: bool = False,
+    say: Callable[[str], object] = lambda line: None,
+) -> str:
     """Make the prepared set `output` from the images below `source`; return its report.
 
     What is being made lies in `.<output>.partial` beside it. The same call goes on with it after an interruption, and
     the name `output` appears only when everything is there; a set that was there is replaced.
+
+    Parameters
+    ----------
+    say
+        Is told, before any image is read, what was recognised and what room the set will need.
 
     Raises
     ------
@@ -43,16 +57,17 @@ def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, stric
     UsageError
         Where the split cannot be drawn, or `output` would replace what is no prepared set.
     """
-    output = output.resolve()
+    shown, output = output, output.resolve()
     _check_output(source, output)
-    listing = list_images(source, settings.labels, settings.group)
+    listing = list_images(source, settings.labels, settings.group, settings.layout, drop_lfw=settings.drop_lfw)
     listing = replace(listing, images=assign_splits(listing.images, settings.val, settings.seed))
     order = _order(listing.images, settings.seed)
     with unfinished(output) as folder:
-        entries = resume(folder, _asked(source, settings, order))
+        say(f"{source} -> {shown}: layout {listing.layout}, {_foretold(folder, len(order), settings)}")
+        entries = resume(folder, _asked(source, settings, listing, order))
         done = [Outcome(image, *entry) for (_, image), entry in zip(order, entries, strict=False)]
         _check_space(folder, len(order) - len(done), settings)
-        outcomes = _write(source, folder, settings, order, done, jobs)
+        outcomes = _write(source, listing.source, folder, settings, order, done, jobs)
         text = report(listing, outcomes)
         write_text(folder / "report.txt", text + "\n")
         if strict:
@@ -76,18 +91,28 @@ def _order(images: list[Image], seed: int) -> Order:
     return [(position, image) for side in sides.values() for position, image in enumerate(side)]
 
 
-def _asked(source: Path, settings: Settings, order: Order) -> object:
+def _asked(source: Path, settings: Settings, listing: Listing, order: Order) -> object:
     """Return all that decides what is written; a file that was mended or replaced since has another size or time."""
-    stamps = [(source / image.path).lstat() for _, image in order]
-    images = [
-        (asdict(image), stamp.st_size, stamp.st_mtime_ns) for (_, image), stamp in zip(order, stamps, strict=True)
-    ]
+    images = [(asdict(image), *listing.source.stamp(image.path)) for _, image in order]
     return [__version__, str(source.resolve()), asdict(settings), images]
+
+
+def _bytes(images: int, settings: Settings) -> int:
+    """Return what the pixels of so many images take, raw, in all representations."""
+    return images * settings.size**2 * 3 * len(settings.representations)
+
+
+def _foretold(folder: Path, images: int, settings: Settings) -> str:
+    """Return what is about to be made, and in what room."""
+    about = {"raw": "", "png": "at most "}[settings.store]  # mapped patterns shrink to half of it
+    need, free = _bytes(images, settings) / 1e9, shutil.disk_usage(folder).free / 1e9
+    what = f"{images} images; {', '.join(settings.representations)} at {settings.size} x {settings.size}"
+    return f"{what}, {settings.store}: {about}{need:.2f} GB, and {free:.2f} GB are free"
 
 
 def _check_space(folder: Path, images: int, settings: Settings) -> None:
     """Raise where raw Datums would not fit; PNGs are of no size that could be foretold."""
-    need = images * settings.size**2 * 3 * len(settings.representations)
+    need = _bytes(images, settings)
     free = shutil.disk_usage(folder).free
     if settings.store == "raw" and need > free:
         raise EmotiwError(
@@ -97,7 +122,7 @@ def _check_space(folder: Path, images: int, settings: Settings) -> None:
 
 
 def _write(
-    source: Path, folder: Path, settings: Settings, order: Order, done: list[Outcome], jobs: int
+    place: Path, source: Source, folder: Path, settings: Settings, order: Order, done: list[Outcome], jobs: int
 ) -> list[Outcome]:
     """Fill the LMDBs and write the means; return the outcome of every image, in the order of writing."""
     outcomes = list(done)
@@ -119,7 +144,7 @@ def _write(
                 # The journal speaks only of what is in the LMDBs; what it misses is written again, to the same end.
                 add(folder, [(outcome.sha256, outcome.reason) for outcome in outcomes[committed:]])
                 committed = len(outcomes)
-        _check_splits(source, outcomes)
+        _check_splits(place, outcomes)
         for name in settings.representations:
             writers[name, "train"].write_mean(folder / name / "mean.binaryproto")
     return outcomes
@@ -168,5 +193,6 @@ def _describe(folder: Path, settings: Settings, listing: Listing, outcomes: Sequ
         "manifest_sha256": hashlib.sha256(manifest.encode()).hexdigest(),
         "classes": listing.classes,
         **asdict(settings),
+        "layout": listing.layout,
     }
     write_text(folder / "set.json", json.dumps(facts, indent=1) + "\n")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tabulate import tabulate
 
-from .folders import Listing
+from .listing import Listing
 from .representing import Outcome
 from .sets import SPLITS
 
@@ -22,10 +22,12 @@ def report(listing: Listing, outcomes: Sequence[Outcome]) -> str:
 
 def _counts(listing: Listing, used: Sequence[Outcome]) -> str:
     counts = Counter((outcome.image.name, outcome.image.split) for outcome in used)
-    splits = [split for split in SPLITS if any(counts[name, split] for name in listing.classes)]
-    total = ["all", *(sum(counts[name, split] for name in listing.classes) for split in splits)]
-    shown = listing.classes if len(listing.classes) <= _MOST_CLASSES else ()
-    rows = [[name, *(counts[name, split] for split in splits)] for name in shown]
+    unlabelled = [""] if any(not outcome.image.name for outcome in used) else []
+    names = [*listing.classes, *unlabelled]
+    splits = [split for split in SPLITS if any(counts[name, split] for name in names)]
+    total = ["all", *(sum(counts[name, split] for name in names) for split in splits)]
+    shown = names if len(listing.classes) <= _MOST_CLASSES else unlabelled
+    rows = [[name or "(no label)", *(counts[name, split] for split in splits)] for name in shown]
     return tabulate([*rows, total], [f"{len(listing.classes)} classes", *splits])
 
 
@@ -39,6 +41,7 @@ def _left_out(listing: Listing, outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 
 def _warnings(listing: Listing, used: Sequence[Outcome]) -> Iterator[str]:
+    yield from listing.notes
     present = {outcome.image.name for outcome in used}
     for name in listing.classes:
         if name not in present:
@@ -61,7 +64,7 @@ def _duplicates(same_picture: Iterable[list[Outcome]]) -> Iterator[str]:
         paths = ", ".join(outcome.image.path for outcome in outcomes)
         if len({outcome.image.split for outcome in outcomes}) > 1:
             yield f"warning: the same picture on two sides of the split: {paths}"
-        if len({outcome.image.name for outcome in outcomes}) > 1:
+        if len({outcome.image.name for outcome in outcomes} - {""}) > 1:
             yield f"warning: the same picture under two labels: {paths}"
 
 

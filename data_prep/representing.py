@@ -1,15 +1,16 @@
 """One image of a source -> its Datum in every representation."""
 
+import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from emotiw.lbp_mapping.mapping import map_images
 from emotiw.lbp_mapping.representation import parse
 
 from .datum import encode, resize
 from .detection import crop_face
-from .folders import Image
-from .reading import UnreadableImageError, read_image
+from .listing import Image
+from .reading import UnreadableImageError, decode
+from .sources import Source
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Settings:
     group: str | None = None
     seed: int = 0
     store: str = "raw"
+    layout: str | None = None
+    drop_lfw: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Outcome:
     reason: str
 
 
-def represent(source: Path, settings: Settings, image: Image) -> tuple[Outcome, list[bytes]]:
+def represent(source: Source, settings: Settings, image: Image) -> tuple[Outcome, list[bytes]]:
     """Read one image and return its serialised Datum in each representation, none where it cannot be used.
 
     The order of operations: decode (uint8 RGB) - crop the face, where asked - map at native size (uint8 RGB) - resize
@@ -43,7 +46,9 @@ def represent(source: Path, settings: Settings, image: Image) -> tuple[Outcome, 
     """
     sha256 = ""
     try:
-        rgb, sha256 = read_image(source / image.path)
+        data = source.read(image.path)
+        sha256 = hashlib.sha256(data).hexdigest()
+        rgb = decode(data)
         if settings.detect:
             face = crop_face(rgb)
             if face is None:

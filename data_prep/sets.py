@@ -7,6 +7,9 @@ SET/report.txt                         counts, what was left out and why
 SET/<representation>/<split>_lmdb      Datums, key `<position>_<path>`
 SET/<representation>/mean.binaryproto  over the training LMDB
 ```
+
+An image without a label, as in SFEW's test split, has the label -1 and no name; so has its Datum, whose label is an
+int32 that Caffe's Data layer hands on as it is (`convert_imageset` writes the same for a list's `path -1`).
 """
 
 import csv
@@ -26,7 +29,7 @@ from numpy.typing import NDArray
 from emotiw.errors import EmotiwError
 
 from .datum import decode
-from .folders import Image
+from .listing import Image
 
 FORMAT = 1
 COLUMNS = ("path", "label", "name", "split", "group", "sha256")
@@ -96,13 +99,13 @@ class PreparedSet:
     def records(self, representation: str, split: str, most: int | None = None) -> Iterator[Record]:
         """Yield the images of a split in the order of their keys; at the most `most`, spread evenly."""
         path = self.lmdb(representation, split)
-        with _reading(path) as transaction:
+        with reading(path) as transaction:
             keys = list(transaction.cursor().iternext(keys=True, values=False))
         count = min(most or len(keys), len(keys))
         chosen = [keys[k * len(keys) // count] for k in range(count)]
         for start in range(0, count, _READ_AHEAD):
             # Closed before it yields: a process may have an LMDB open only once, and our caller may read it again.
-            with _reading(path) as transaction:
+            with reading(path) as transaction:
                 some = [(key, bytes(transaction.get(key))) for key in chosen[start : start + _READ_AHEAD]]
             for key, datum in some:
                 blob, label = decode(datum)
@@ -110,8 +113,8 @@ class PreparedSet:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[Any]:
-    """Yield a transaction that reads the LMDB `path`."""
+def reading(path: Path) -> Iterator[Any]:
+    """Yield a transaction that reads the LMDB `path`; a process may have it open only once."""
     import lmdb
 
     try:

@@ -7,7 +7,7 @@ import numpy as np
 
 from emotiw.errors import UsageError
 
-from .folders import Image
+from .listing import Image
 
 
 def assign_splits(images: list[Image], fraction: float | None, seed: int) -> list[Image]:

@@ -1,13 +1,18 @@
 """Make a prepared set (manifest, LMDBs, means) of a folder of face images.
 
-SOURCE holds <class>/<image>; folders around that are allowed, and ones named train, val or test say
-the split. Each image is decoded once, mapped at its native size, then resized. The training LMDB is
+SOURCE is recognised by looking, unless --layout names what it is: folders (<class>/<image>, with
+folders around that; ones named train, val or test say the split), sfew (SFEW 2.0, its zips left
+packed or not), sfew-csv, recordio (insightface's .rec and .idx), lmdb (Caffe's), csv (columns such as
+path,label), list (lines `path label`), fer2013, raf-db. A zip of folders or tables is read in place.
+
+Each image is decoded once, mapped at its native size, then resized. The training LMDB is
 written in a seeded shuffled order, since Caffe never shuffles. What cannot be used is listed with
 its reason. Interrupted, the same command goes on.
 """
 
 import argparse
 import os
+from functools import partial
 from pathlib import Path
 
 from emotiw.lbp_mapping.representation import PAPER
@@ -16,13 +21,19 @@ from emotiw.verbs.arguments import add_representations, representations
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `emotiw prepare` takes."""
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="the folder of images")
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="a folder, a zip, or a table")
     parser.add_argument("-o", "--output", type=Path, metavar="SET", required=True, help="the set to make")
     parser.add_argument(
         "--labels",
         choices=("emotions", "identities"),
         required=True,
         help="emotions: classes are the seven, matched by name; identities: each folder is a person",
+    )
+    parser.add_argument(
+        "--layout", metavar="NAME", help="take SOURCE as one of the layouts above, whatever it looks like"
+    )
+    parser.add_argument(
+        "--drop-lfw", action="store_true", help="leave out the three of CASIA-WebFace's people who are in LFW too"
     )
     add_representations(parser, PAPER)
     parser.add_argument("--size", type=int, default=256, metavar="N", help="side in pixels (default: 256)")
@@ -57,10 +68,17 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("--jobs must be at least 1 and --seed at least 0")
     refuse_overwrite(args.output, args.force)
     names = tuple(representation.name for representation in representations(args, PAPER))
-    settings = Settings(args.labels, names, args.size, args.detect, args.val, args.group, args.seed, args.store)
-    megabytes = args.size**2 * 3 * len(names) / 1e6
-    print(
-        f"{args.source} -> {args.output}: {', '.join(names)} at {args.size} x {args.size}, {megabytes:.2f} MB an image"
+    settings = Settings(
+        labels=args.labels,
+        representations=names,
+        size=args.size,
+        detect=args.detect,
+        val=args.val,
+        group=args.group,
+        seed=args.seed,
+        store=args.store,
+        layout=args.layout,
+        drop_lfw=args.drop_lfw,
     )
-    print(prepare(args.source, args.output, settings, jobs, args.strict))
+    print(prepare(args.source, args.output, settings, jobs, args.strict, partial(print, flush=True)))
     print(f"prepared set: {args.output}")

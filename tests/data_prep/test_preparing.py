@@ -17,7 +17,7 @@ import pytest
 from emotiw.data_prep import preparing, representing
 from emotiw.data_prep.parallel import in_order
 from emotiw.data_prep.preparing import prepare
-from emotiw.data_prep.reading import read_image
+from emotiw.data_prep.reading import decode, read_image
 from emotiw.data_prep.representing import Settings
 from emotiw.data_prep.sets import open_set
 from emotiw.errors import EmotiwError, UsageError
@@ -100,7 +100,7 @@ def test_images_are_mapped_at_native_size_and_then_resized(source, tmp_path):
 
 def test_each_image_is_decoded_once(source, tmp_path, monkeypatch):
     read = []
-    monkeypatch.setattr(representing, "read_image", lambda path: read.append(path) or read_image(path))
+    monkeypatch.setattr(representing, "decode", lambda data: read.append(data) or decode(data))
     prepare(source, tmp_path / "set", SETTINGS)
     assert len(read) == len(set(read)) == 24
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep.datum import decode, encode
-from emotiw.data_prep.folders import Image
+from emotiw.data_prep.listing import Image
 from emotiw.data_prep.preparing import prepare
 from emotiw.data_prep.representing import Settings
 from emotiw.data_prep.sets import manifest_text, open_set

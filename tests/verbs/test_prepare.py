@@ -40,7 +40,9 @@ def test_it_says_what_it_does_and_prints_the_report(drawn, tmp_path, capfd):
     assert prepare(drawn, tmp_path / "set", "-r", "rgb", "lbp", "-r", "rgb", "--val", "0.25") == 0
     out, err = capfd.readouterr()
     lines = out.splitlines()
-    assert lines[0] == f"{drawn} -> {tmp_path / 'set'}: rgb, lbp at 16 x 16, 0.00 MB an image"
+    told = f"{drawn} -> {tmp_path / 'set'}: layout folders, 28 images; rgb, lbp at 16 x 16, raw: 0.00 GB, and "
+    assert lines[0].startswith(told)
+    assert re.fullmatch(r"\d+\.\d\d GB are free", lines[0].removeprefix(told))
     assert lines[1].split() == ["7", "classes", "train", "val"]
     assert lines[3].split() == ["Angry", "3", "1"]
     assert lines[10].split() == ["all", "21", "7"]

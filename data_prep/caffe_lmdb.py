@@ -1,0 +1,120 @@
+"""Layout `lmdb`: LMDBs of Caffe's Datums, such as `convert_imageset` writes; labels are the Datums'."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.messages import Datum
+
+from .emotions import EMOTIONS
+from .listing import Image, Listing, split_of
+from .reading import UnreadableImageError
+from .sets import reading
+from .sources import Found
+
+_DATA = "data.mdb"
+_KEY = re.compile(r"^\d{8}_(.+)$", re.DOTALL)
+_MOST_SIDES = 1 << 14
+
+
+def is_lmdb(found: Found) -> bool:
+    """Return whether SOURCE is an LMDB, or a folder of some."""
+    return bool(_places(found))
+
+
+def list_lmdb(found: Found, labels: str) -> Listing:
+    """List the Datums; a folder named like train_lmdb says the split.
+
+    Labels are the authors' 0 to 6, or people by number; -1 in a test split is no label.
+    """
+    source = Lmdbs(found.path(""))
+    images = []
+    for folder in _places(found):
+        split = split_of((PurePosixPath(folder).name,))
+        for path, label in source.labels(folder):
+            if not (
+                0 <= label < (len(EMOTIONS) if labels == "emotions" else 1 << 31) or (split, label) == ("test", -1)
+            ):
+                raise EmotiwError(f"{source.root / folder}: {path} has the label {label}, which is none of the classes")
+            names = EMOTIONS[label] if labels == "emotions" else f"{label:05d}"
+            images.append(Image(path, names if label >= 0 else "", split=split))
+    if len({image.path for image in images}) < len(images):
+        raise EmotiwError(f"{found.place} holds two images of one path, apart from the number of their keys")
+    return Listing(sorted(images, key=lambda image: image.path), source)
+
+
+@dataclass(frozen=True)
+class Lmdbs:
+    """A folder that is an LMDB or holds some, as a source of images."""
+
+    root: Path
+
+    def labels(self, folder: str) -> Iterator[tuple[str, int]]:
+        """Yield path and label of every Datum of an LMDB."""
+        with reading(self.root / folder) as transaction:
+            for key, value in transaction.cursor():
+                yield _path(folder, bytes(key)), _datum(value, self.root / folder).label
+
+    def read(self, path: str) -> bytes:
+        """Return an image file; of a Datum of pixels, a PPM or PGM file of the same."""
+        folder, key = self._keys(path)
+        with reading(self.root / folder) as transaction:
+            datum = _datum(transaction.get(key), self.root / folder)
+        return bytes(datum.data) if datum.encoded else _picture(datum)
+
+    def stamp(self, path: str) -> tuple[int, int]:
+        """Return the size and time of the image's LMDB."""
+        first = self.root / path.split("/")[0] / _DATA
+        status = (first if first.is_file() else self.root / _DATA).stat()
+        return status.st_size, status.st_mtime_ns
+
+    def _keys(self, path: str) -> tuple[str, bytes]:
+        folder = "" if (self.root / _DATA).is_file() else path.split("/")[0]
+        return folder, _key_index(self.root, folder, self.stamp(path))[path]
+
+
+@lru_cache(maxsize=4)
+def _key_index(root: Path, folder: str, stamp: tuple[int, int]) -> dict[str, bytes]:
+    """Return the key of every path; read once a process."""
+    with reading(root / folder) as transaction:
+        return {_path(folder, bytes(key)): bytes(key) for key in transaction.cursor().iternext(values=False)}
+
+
+def _places(found: Found) -> list[str]:
+    """Return the folders of the LMDBs, the source itself or right below it."""
+    paths = [PurePosixPath(path) for path in found.files]
+    return [
+        str(path.parent) if len(path.parts) == 2 else "" for path in paths if path.name == _DATA and len(path.parts) < 3
+    ]
+
+
+def _path(folder: str, key: bytes) -> str:
+    """Return the path that a key holds: what `convert_imageset` wrote after its number, or all of it."""
+    text = key.decode(errors="backslashreplace")
+    match = _KEY.match(text)
+    return f"{folder}/{match[1] if match else text}".lstrip("/")
+
+
+def _datum(value: bytes, place: Path) -> Any:
+    try:
+        return Datum.FromString(bytes(value))
+    except DecodeError as error:
+        raise EmotiwError(f"{place} holds what is no Datum ({error}): it is no LMDB of Caffe's") from None
+
+
+def _picture(datum: Any) -> bytes:
+    sides = datum.height, datum.width
+    planes = np.frombuffer(datum.data, np.uint8)
+    whole = datum.channels in (1, 3) and all(0 < side <= _MOST_SIDES for side in sides)
+    if not whole or len(planes) != datum.channels * datum.height * datum.width:
+        raise UnreadableImageError("a Datum whose sides do not fit its bytes")
+    rows = planes.reshape(datum.channels, *sides)[::-1].transpose(1, 2, 0)  # B, G, R planes to R, G, B pixels
+    kind = {1: b"P5", 3: b"P6"}[datum.channels]
+    return b"%s %d %d 255\n" % (kind, datum.width, datum.height) + rows.tobytes()

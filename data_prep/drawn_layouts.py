@@ -1,0 +1,139 @@
+"""Drawn faces rearranged into the layouts in which SFEW 2.0 and CASIA-WebFace are handed out, to rehearse on."""
+
+import csv
+import io
+import struct
+import zipfile
+from collections.abc import Iterator
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from emotiw.files import whole
+
+from .emotions import EMOTIONS
+from .reading import decode
+from .recordio import FIRST, HEADER, LAST, LENGTH_BITS, MAGIC, MIDDLE, PART, WHOLE
+from .sets import SPLITS
+
+_MAGIC = struct.pack("<I", MAGIC)
+_INSIGHTFACE = 112  # side in pixels
+
+# Where each split lies, beside what its archive would be called.
+_SFEW = {
+    "train": ("Train/Train_Aligned_Faces.zip", "Train_Aligned_Faces"),
+    "val": ("Val/Val_Aligned_Faces_new.zip", "Val_Aligned_Faces_new/Val_Aligned_Faces"),
+    "test": ("Test/Test_Aligned_Faces.zip", ""),
+}
+
+Face = tuple[str, str, str, Path]
+"""A face's split, its class, its name in SFEW's manner, and its file."""
+
+
+def as_sfew(faces: Path, folder: Path) -> int:
+    """Write what `draw_expressions` drew as SFEW 2.0's folders; return the number of files.
+
+    A person becomes a movie; a quarter of the movies each becomes Val and Test, and Test is flat, without labels.
+    """
+    with whole(folder) as partial:
+        return sum(_write(partial / path, data) for _, path, data in _members(faces))
+
+
+def as_sfew_zips(faces: Path, folder: Path) -> int:
+    """Write the same as the zips that SFEW 2.0 comes in, one a split."""
+    with whole(folder) as partial:
+        count = 0
+        for archive, members in groupby(_members(faces), key=lambda member: member[0]):
+            (partial / archive).parent.mkdir(parents=True)
+            with zipfile.ZipFile(partial / archive, "w", zipfile.ZIP_DEFLATED) as file:
+                for _, path, data in members:
+                    file.writestr(path.split("/", 1)[1], data)
+                    count += 1
+        return count
+
+
+def as_sfew_csv(faces: Path, folder: Path) -> int:
+    """Write the same as the repack of numbered images with a table."""
+    text, count = io.StringIO(), 0
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("image_name", "label", "emotion", "original_split"))
+    with whole(folder) as partial:
+        for split, emotion, _, path in _faces(faces):
+            labels = ("-1", "") if split == "test" else (EMOTIONS.index(emotion), emotion)
+            table.writerow((f"image_{count:06d}.png", *labels, split.capitalize()))
+            count += _write(partial / f"sfew2.0_images/image_{count:06d}.png", path.read_bytes())
+        _write(partial / "sfew_2.0_labels.csv", text.getvalue().encode())
+    return count
+
+
+def as_recordio(people: Path, folder: Path) -> int:
+    """Write what `draw_identities` drew as insightface's train.rec, train.idx and property; return the images."""
+    folders = sorted(path for path in people.iterdir() if path.is_dir())
+    files = [(label, path) for label, person in enumerate(folders) for path in sorted(person.iterdir())]
+    samples = [(0, (float(label),), _crop(path)) for label, path in files]
+    ends = np.searchsorted([label for label, _ in files], range(len(folders) + 1)) + 1
+    ranges = [(2, (float(first), float(end)), b"") for first, end in pairwise(ends)]
+    last = len(samples) + 1
+    with whole(folder) as partial:
+        partial.mkdir()
+        write_records(partial / "train.rec", [(2, (last, last + len(folders)), b""), *samples, *ranges])
+        (partial / "property").write_text(f"{len(folders)},{_INSIGHTFACE},{_INSIGHTFACE}\n")
+    return len(samples)
+
+
+def write_records(path: Path, records: list[tuple[int, tuple[float, ...], bytes]]) -> None:
+    """Write records (flag, labels, image file) with the keys 0, 1, ... and the index beside them."""
+    index = []
+    with path.open("wb") as file:
+        for key, (flag, labels, data) in enumerate(records):
+            index.append(f"{key}\t{file.tell()}\n")
+            header = HEADER.pack(flag, 0.0 if flag else labels[0], key, 0)
+            file.write(packed(header + struct.pack(f"<{flag}f", *labels[:flag]) + data))
+    path.with_suffix(".idx").write_text("".join(index))
+
+
+def packed(record: bytes) -> bytes:
+    """Return a record in RecordIO's frame; where it holds the magic at a multiple of 4, it is split there."""
+    words = range(0, len(record) - 3, 4)
+    cuts = [0, *(place + 4 for place in words if record[place : place + 4] == _MAGIC)]
+    parts = [record[a:b] for a, b in zip(cuts, [cut - 4 for cut in cuts[1:]] + [len(record)], strict=True)]
+    kinds = [FIRST, *[MIDDLE] * (len(parts) - 2), LAST] if len(parts) > 1 else [WHOLE]
+    return b"".join(
+        PART.pack(MAGIC, kind << LENGTH_BITS | len(part)) + part + bytes(-len(part) % 4)
+        for kind, part in zip(kinds, parts, strict=True)
+    )
+
+
+def _faces(faces: Path) -> Iterator[Face]:
+    """Yield every face, by split and name."""
+    files = sorted(faces.glob("*/*.png"))
+    movies = sorted({path.name.split("_")[0] for path in files})
+    quarter = max(1, len(movies) // 4)
+    splits = ["train"] * (len(movies) - 2 * quarter) + ["val"] * quarter + ["test"] * quarter
+    side = dict(zip(movies, splits, strict=True))
+    for split in SPLITS:
+        for number, path in enumerate(files):
+            movie = path.name.split("_")[0]
+            if side[movie] == split:
+                yield split, path.parent.name, f"{movie.capitalize()}_{number:09d}_00000001.png", path
+
+
+def _members(faces: Path) -> Iterator[tuple[str, str, bytes]]:
+    """Yield archive, path and bytes of every face in SFEW's folders."""
+    for split, emotion, name, path in _faces(faces):
+        archive, inside = _SFEW[split]
+        inside = f"{archive.split('/')[0]}/{inside}/{emotion}" if inside else archive.removesuffix(".zip")
+        yield archive, f"{inside}/{name}", path.read_bytes()
+
+
+def _crop(path: Path) -> bytes:
+    picture = cv2.resize(decode(path.read_bytes())[..., ::-1], (_INSIGHTFACE, _INSIGHTFACE))
+    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
+
+def _write(path: Path, data: bytes) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return 1

@@ -1,0 +1,111 @@
+"""The layouts in which people hold their sets: a row each, recognised by looking."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from emotiw.errors import EmotiwError, UsageError
+
+from . import caffe_lmdb, fer2013, folders, recordio, sfew, tables
+from .emotions import EMOTIONS
+from .listing import Listing, complete
+from .sources import Found, look
+
+# CASIA-WebFace's people who are in LFW too, by their folders.
+IN_LFW = ("0166921", "1056413", "1193098")
+_BOTH = ("emotions", "identities")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way to hold a set.
+
+    Attributes
+    ----------
+    recognise
+        Whether what was found is in this layout, by looking at names and first lines.
+    list
+        Its images, for `--labels`; classes and groups are completed afterwards.
+    labels
+        What its classes can be.
+    """
+
+    name: str
+    recognise: Callable[[Found], bool]
+    list: Callable[[Found, str], Listing]
+    labels: tuple[str, ...]
+
+
+# The first to recognise a source has it, so what knows its set best comes first.
+LAYOUTS = (
+    Layout("sfew-1.0", sfew.is_sfew1, sfew.refuse_sfew1, _BOTH),
+    Layout("sfew", sfew.is_sfew, sfew.list_sfew, ("emotions",)),
+    Layout("sfew-csv", tables.is_repack, sfew.list_repack, ("emotions",)),
+    Layout("recordio", recordio.is_recordio, recordio.list_recordio, ("identities",)),
+    Layout("lmdb", caffe_lmdb.is_lmdb, caffe_lmdb.list_lmdb, _BOTH),
+    Layout("fer2013", fer2013.is_fer2013, fer2013.list_fer2013, ("emotions",)),
+    Layout("raf-db", tables.is_raf_db, tables.list_raf_db, ("emotions",)),
+    Layout("csv", tables.is_csv, tables.list_csv, _BOTH),
+    Layout("list", tables.is_list, tables.list_list, _BOTH),
+    Layout("folders", lambda found: True, folders.list_folders, _BOTH),
+)
+
+
+def list_images(
+    source: Path, labels: str, group: str | None = None, layout: str | None = None, *, drop_lfw: bool = False
+) -> Listing:
+    """List the images of a source.
+
+    Parameters
+    ----------
+    labels
+        "emotions": classes are the seven, matched by name. "identities": every person is a class.
+    group
+        See `complete`.
+    layout
+        The name of one of `LAYOUTS`; None: the first that recognises the source.
+    drop_lfw
+        Whether to drop `IN_LFW`.
+
+    Raises
+    ------
+    EmotiwError
+        Where the source holds no image, cannot be read, or a path does not match `group`.
+    UsageError
+        Where the layout holds no such labels.
+    """
+    names = [row.name for row in LAYOUTS]
+    if layout is not None and layout not in names:
+        raise UsageError(f"--layout {layout} is none of {', '.join(names)}")
+    found = look(source)
+    row = next(row for row in LAYOUTS if (row.name == layout if layout else row.recognise(found)))
+    if labels not in row.labels:
+        raise UsageError(f"{source} is in the layout {row.name}: give --labels {row.labels[0]}")
+    listing = replace(row.list(found, labels), layout=row.name)
+    if drop_lfw:
+        listing = _without_lfw(listing, labels)
+    if not listing.images:
+        raise EmotiwError(f"{source} holds no image {_where(row, labels, listing)}")
+    return complete(listing, labels, group)
+
+
+def _where(row: Layout, labels: str, listing: Listing) -> str:
+    if row.name == "folders":
+        return f"in a folder named like {_EXPECTED[labels]}"
+    first = next((f": {path}: {reason}" for path, reason in listing.left_out.items()), "")
+    return f"that can be used, as the layout {row.name}{first}"
+
+
+_EXPECTED = {"emotions": "an emotion: " + ", ".join(EMOTIONS), "identities": "a person"}
+
+
+def _without_lfw(listing: Listing, labels: str) -> Listing:
+    if labels != "identities":
+        raise UsageError("--drop-lfw is for CASIA-WebFace's people: give --labels identities")
+    people = {image.path: {image.name, *PurePosixPath(image.path).parts} & set(IN_LFW) for image in listing.images}
+    dropped = Counter(person for found in people.values() for person in found)
+    told = ", ".join(f"{person} ({count} images)" for person, count in sorted(dropped.items()))
+    note = f"dropped, in LFW too: {told or 'nobody: none of the three is here'}"
+    kept = [image for image in listing.images if not people[image.path]]
+    return replace(listing, images=kept, notes=(*listing.notes, note))

@@ -1,0 +1,146 @@
+"""Layout `sfew`: SFEW 2.0 as its makers hand it out, unpacked or not; `sfew-csv`, a repack; SFEW 1.0 is refused.
+
+`Train/`, `Val/` and `Test/`, or `Train_Aligned_Faces`, `Val_Aligned_Faces_new`, `Test_Aligned_Faces`, as folders or
+zips, under any wrapping, with a folder a class but for Test, whose labels were never public.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import NoReturn
+
+from emotiw.errors import EmotiwError
+
+from .emotions import EMOTIONS
+from .folders import class_of
+from .listing import Image, Listing, printable, split_of, unusable
+from .reading import UnreadableImageError, decode
+from .sets import SPLITS
+from .sources import Folder, FolderOfZips, Found, Tree
+from .tables import list_repack_rows
+from .zips import is_zip
+
+# <Movie>_<9 digits>_<8 digits>: the movie is the name up to the first underscore.
+_NAME = re.compile(r"^([^_]+)_(?:.*_)?\d{9}_\d{8}\.\w+$")
+# The faces that the paper counts, in label order; the challenge's test labels were never public.
+ALIGNED = {"train": (178, 52, 78, 184, 144, 161, 94), "val": (77, 23, 46, 72, 84, 73, 56), "test": (372,)}
+_FRAMES = {"train": 958, "val": 436, "test": 372}
+_FRAME_WIDTH = 720
+_SFEW1 = re.compile(r"sfew.*\.(xlsx?|mat)$|(phog|lpq)[^/]*\.(xlsx?|mat|csv|txt)$", re.IGNORECASE)
+_SFEW1_IMAGES = 700
+
+
+def is_sfew1(found: Found) -> bool:
+    """Return whether this is SFEW 1.0: frames of movies, no folder that says train, val or test, and its table."""
+    frames = [path for path in found.files if _movie(path)]
+    if not frames or any(split_of(_above(path)) for path in frames):
+        return False
+    return len(frames) == _SFEW1_IMAGES or any(_SFEW1.search(path) for path in found.files)
+
+
+def refuse_sfew1(found: Found, labels: str) -> NoReturn:
+    """Say what SFEW 1.0 is."""
+    raise EmotiwError(
+        f"{found.place} is SFEW 1.0 (700 images, a table with labels 1-7 and LPQ and PHOG features), another set than "
+        "the paper's SFEW 2.0 (folders Train, Val and Test): give that, or --layout folders to take it as it is"
+    )
+
+
+def is_sfew(found: Found) -> bool:
+    """Return whether frames named as SFEW's lie below folders or archives that name a split."""
+    files = list(found.files)
+    if not any(_movie(path) for path in files) and any(is_zip(path) and split_of(_parts(path)) for path in files):
+        files = _opened(found).files()
+    return any(_movie(path) and split_of(_above(path)) for path in files)
+
+
+def list_sfew(found: Found, labels: str) -> Listing:
+    """List SFEW 2.0: aligned faces where they are, else whole frames; Test without labels; a group a movie."""
+    tree = _opened(found)
+    images: list[Image] = []
+    left_out: dict[str, str] = {}
+    unknown: Counter[str] = Counter()
+    for path in tree.files():
+        split, kind = split_of(_above(path)), class_of(PurePosixPath(path), labels)
+        if reason := "an archive inside an archive: unpack it" if is_zip(path) else unusable(path):
+            left_out[printable(path)] = reason
+        elif not split:
+            left_out[path] = "in no folder or archive named train, val or test"
+        elif kind is None and split != "test":
+            unknown[PurePosixPath(path).parent.name] += 1
+        else:
+            images.append(Image(path, kind or "", split=split, group=_movie(path)))
+    images, notes = _aligned_first(_once(images, left_out))
+    frames = bool(images) and _is_frame(tree, images[0])
+    if frames:
+        notes.append("warning: these are whole frames, and the paper's faces were aligned: give --detect")
+    return Listing(images, tree, left_out, unknown, (*notes, *differences(images, frames)))
+
+
+def list_repack(found: Found, labels: str) -> Listing:
+    """List the repack `sfew_2.0_labels.csv` with `sfew2.0_images/`, whose names do not tell the movies."""
+    listing = list_repack_rows(found, labels)
+    frames = bool(listing.images) and _is_frame(found.tree, listing.images[0])
+    return replace(listing, notes=(*listing.notes, *differences(listing.images, frames)))
+
+
+def differences(images: list[Image], frames: bool = False) -> Iterator[str]:
+    """Yield a warning for each split whose numbers are not SFEW 2.0's, saying which."""
+    for split in SPLITS:
+        found = Counter(image.name for image in images if image.split == split)
+        expected = _FRAMES[split] if frames else sum(ALIGNED[split])
+        kinds = zip(EMOTIONS, ALIGNED[split], strict=False) if not frames and split != "test" else ()
+        off = [f"{name} {found[name]} (published: {count})" for name, count in kinds if found[name] != count]
+        if found.total() != expected or off:
+            told = f": {', '.join(off)}" if off else ""
+            yield f"warning: {split} has {found.total()} images where SFEW 2.0 has {expected}{told}"
+
+
+def _opened(found: Found) -> Tree:
+    return FolderOfZips(found.tree.root) if isinstance(found.tree, Folder) else found.tree
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return PurePosixPath(path).parts
+
+
+def _above(path: str) -> tuple[str, ...]:
+    return _parts(path)[:-1]
+
+
+def _movie(path: str) -> str:
+    match = _NAME.match(PurePosixPath(path).name)
+    return match[1] if match else ""
+
+
+def _once(images: list[Image], left_out: dict[str, str]) -> list[Image]:
+    """Leave out what is here twice, such as an archive beside what was unpacked from it; aligned or not is two."""
+    kept: dict[tuple[str, str, str, bool], Image] = {}
+    for image in images:
+        first = kept.setdefault((image.split, image.name, _parts(image.path)[-1], _is_aligned(image)), image)
+        if first is not image:
+            left_out[image.path] = f"here twice: {first.path}"
+    return list(kept.values())
+
+
+def _aligned_first(images: list[Image]) -> tuple[list[Image], list[str]]:
+    """Where a split has both aligned faces and frames, keep the faces and say so."""
+    counts: dict[str, Counter[bool]] = defaultdict(Counter)
+    for image in images:
+        counts[image.split][_is_aligned(image)] += 1
+    both = {split: count[False] for split, count in counts.items() if len(count) == 2}
+    kept = [image for image in images if image.split not in both or _is_aligned(image)]
+    return kept, [f"{split}: {count} whole frames beside the aligned faces not used" for split, count in both.items()]
+
+
+def _is_aligned(image: Image) -> bool:
+    return any("aligned" in folder.lower() for folder in _above(image.path))
+
+
+def _is_frame(tree: Tree, image: Image) -> bool:
+    try:
+        return bool(decode(tree.read(image.path)).shape[1] >= _FRAME_WIDTH)
+    except UnreadableImageError:
+        return False

@@ -1,0 +1,175 @@
+"""Where the bytes of an image come from: a folder, or archives that were left unpacked.
+
+A source is pickled with every image that goes to another process, so it holds its own place and nothing more; what
+must be looked up (an archive's directory, an index) is read once a process.
+"""
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from emotiw.errors import EmotiwError
+
+from .reading import UnreadableImageError
+from .zips import Zip, is_zip
+
+_LONGEST_LINE = 1 << 16
+
+
+class Source(Protocol):
+    """What hands out the files of images by their paths in it."""
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of an image file; raise `UnreadableImageError` with the reason where there are none."""
+
+    def stamp(self, path: str) -> tuple[int, int]:
+        """Return two numbers that change when the file changes, such as its size and time."""
+
+
+class Tree(Source, Protocol):
+    """A source whose files can be listed."""
+
+    def files(self) -> list[str]:
+        """Return the relative path of every visible file, with forward slashes, in one order on every machine."""
+
+    def head(self, path: str, size: int) -> bytes:
+        """Return at most the first `size` bytes of a file; none of one that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder on the disk."""
+
+    root: Path
+
+    def files(self) -> list[str]:
+        """Return every visible file; links are followed."""
+        found = []
+        for folder, folders, files in os.walk(self.root, followlinks=True):
+            here = Path(folder).resolve()
+            folders[:] = [
+                # A link to a folder that holds it would be followed for ever.
+                name
+                for name in folders
+                if not name.startswith(".") and not here.is_relative_to((here / name).resolve())
+            ]
+            relative = PurePosixPath(Path(folder).relative_to(self.root))
+            found += [str(relative / name) for name in files if not name.startswith(".")]
+        return sorted(found)
+
+    def read(self, path: str) -> bytes:
+        """Return a file's bytes."""
+        try:
+            return (self.root / path).read_bytes()
+        except OSError as error:
+            raise UnreadableImageError(error.strerror or "cannot be read") from None
+
+    def head(self, path: str, size: int) -> bytes:
+        """Return the first bytes of a file."""
+        try:
+            with (self.root / path).open("rb") as file:
+                return file.read(size)
+        except OSError:
+            return b""
+
+    def stamp(self, path: str) -> tuple[int, int]:
+        """Return a file's size and time; of one that is not there, -1."""
+        try:
+            status = (self.root / path).lstat()
+        except OSError:
+            return -1, -1
+        return status.st_size, status.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class FolderOfZips(Folder):
+    """A folder whose zip archives count as folders: `Train/Faces.zip/Happy/1.png`."""
+
+    def files(self) -> list[str]:
+        """Return every visible file, those inside the archives instead of the archives."""
+        found = []
+        for path in super().files():
+            inside = Zip(self.root / path).files() if is_zip(path) else None
+            found += [path] if inside is None else [f"{path}/{name}" for name in inside]
+        return sorted(found)
+
+    def read(self, path: str) -> bytes:
+        """Return a file's bytes, out of its archive where it lies in one."""
+        source, name = self._holder(path)
+        return source.read(name)
+
+    def stamp(self, path: str) -> tuple[int, int]:
+        """Return a file's stamp in what holds it."""
+        source, name = self._holder(path)
+        return source.stamp(name)
+
+    def _holder(self, path: str) -> tuple[Source, str]:
+        parts = PurePosixPath(path).parts
+        for depth in range(1, len(parts)):
+            archive = self.root.joinpath(*parts[:depth])
+            if is_zip(parts[depth - 1]) and archive.is_file():
+                return Zip(archive), "/".join(parts[depth:])
+        return Folder(self.root), path
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies at SOURCE: a layout is recognised by it, and lists its images.
+
+    Attributes
+    ----------
+    tree
+        The source of the bytes; of a SOURCE that is a single file, the folder it lies in.
+    files
+        The tree's files; of a SOURCE that is a single file, that one.
+    """
+
+    place: Path
+    tree: Tree
+    files: tuple[str, ...]
+
+    def only(self, *endings: str, top: bool = False) -> str | None:
+        """Return the only file (with `top`: outside all folders) whose name ends so, in any case; else None."""
+        names = [path for path in self.files if path.lower().endswith(endings) and not (top and "/" in path)]
+        return names[0] if len(names) == 1 else None
+
+    def head(self, name: str | None) -> str:
+        """Return the first line of a text, without a byte order mark; nothing where there is none."""
+        data = self.tree.head(name, _LONGEST_LINE) if name else b""
+        return data.decode("utf-8-sig", errors="replace").partition("\n")[0].strip()
+
+    def text(self, name: str) -> str:
+        """Return a text, such as a table or a list."""
+        try:
+            return self.tree.read(name).decode("utf-8-sig")
+        except UnreadableImageError as error:
+            raise EmotiwError(f"{self.place}: {name} cannot be read: {error}") from None
+        except UnicodeDecodeError:
+            raise EmotiwError(f"{self.place}: {name} is no UTF-8 text: save it as such") from None
+
+    def path(self, name: str) -> Path:
+        """Return the path of a large file that is read here and there, which an archive does not allow."""
+        if not isinstance(self.tree, Folder):
+            raise EmotiwError(f"{self.place} holds {name}, which cannot be read inside an archive: unpack it first")
+        return self.tree.root / name
+
+
+def look(place: Path) -> Found:
+    """Return what lies at SOURCE: a folder, a zip archive or a single file.
+
+    Raises
+    ------
+    EmotiwError
+        Where there is nothing, or an archive that is not whole or not safe.
+    """
+    if place.is_dir():
+        tree: Tree = Folder(place)
+        return Found(place, tree, tuple(tree.files()))
+    if not place.is_file():
+        raise EmotiwError(f"{place} is no folder: give the folder that holds <class>/<image>")
+    if is_zip(place.name) or zipfile.is_zipfile(place):
+        tree = Zip(place)
+        return Found(place, tree, tuple(tree.files()))
+    return Found(place, Folder(place.parent), (place.name,))
