@@ -42,10 +42,14 @@ def _left_out(listing: Listing, outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 def _warnings(listing: Listing, used: Sequence[Outcome]) -> Iterator[str]:
     yield from listing.notes
-    present = {outcome.image.name for outcome in used}
+    present: dict[str, set[str]] = defaultdict(set)
+    for outcome in used:
+        present[outcome.image.name].add(outcome.image.split)
     for name in listing.classes:
         if name not in present:
             yield f"warning: no image of class {name}"
+        elif "train" not in present[name]:
+            yield f"warning: no training image of class {name}"
     same_picture: dict[str, list[Outcome]] = defaultdict(list)
     groups: dict[str, set[str]] = defaultdict(set)
     for outcome in sorted(used, key=lambda outcome: outcome.image.path):

@@ -38,6 +38,8 @@ def assign_splits(images: list[Image], fraction: float | None, seed: int) -> lis
         chosen = _draw(free, fraction, np.random.default_rng(seed))
         if not chosen:
             raise UsageError(f"--val {fraction} of so few images or groups is none: give a larger share")
+        if len(chosen) == len(free):
+            raise UsageError(f"--val {fraction} of so few images or groups is all of them: give a smaller share")
     return [replace(image, split="val" if image.path in chosen else image.split or "train") for image in images]
 
 

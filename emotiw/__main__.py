@@ -70,6 +70,12 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"emotiw: {_line(error)}", file=sys.stderr)
         return error.status if isinstance(error, EmotiwError) else 1
+    except Exception as error:
+        if args.debug:
+            raise
+        what = f"{type(error).__name__}: {_line(error)}"
+        print(f"emotiw: a fault of our own, {what}; please report what --debug shows", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -88,6 +94,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def _line(error: Exception) -> str:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename}: a file is where a folder should be: name another output"
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())

@@ -12,8 +12,10 @@ from emotiw.files import write_text
 
 from .pictures import confusion_picture, faces_picture
 from .publications import Publication
-from .results import Results
+from .results import Results, title
 from .table import best, columns, comparable, csv_text, grid, lines, markdown
+
+TABLE_FILES = ("table.md", "table.csv", "report.html")
 
 
 def write_table(results: Results, output: Path, prepared: PreparedSet | None, known: Sequence[Publication]) -> None:
@@ -26,9 +28,9 @@ def write_table(results: Results, output: Path, prepared: PreparedSet | None, kn
     known
         The published figures.
     """
-    write_text(output / "table.md", markdown(results, known))
-    write_text(output / "table.csv", csv_text(results, known))
-    write_text(output / "report.html", html(results, prepared, known))
+    texts = (markdown(results, known), csv_text(results, known), html(results, prepared, known))
+    for name, text in zip(TABLE_FILES, texts, strict=True):
+        write_text(output / name, text)
 
 
 def html(results: Results, prepared: PreparedSet | None, known: Sequence[Publication]) -> str:
@@ -38,6 +40,7 @@ def html(results: Results, prepared: PreparedSet | None, known: Sequence[Publica
     template = resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = lambda share: f"{share * 100:.2f}"
+    environment.filters["title"] = title
     environment.filters["picture"] = _inline
     with tempfile.TemporaryDirectory() as folder:
         faces, ensemble = Path(folder) / "faces.png", Path(folder) / "ensemble.png"

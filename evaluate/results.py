@@ -132,6 +132,11 @@ def place(representation: str) -> tuple[int, str]:
     return _PAPER.index(representation) if representation in _PAPER else len(_PAPER), representation
 
 
+def title(representation: str) -> str:
+    """Return a representation's name for a table's head: what the paper did not use is called ours."""
+    return representation if representation in _PAPER else f"{representation} (ours)"
+
+
 def _cells(runs: Sequence[Run], split: str) -> tuple[Cell, ...]:
     """Read the runs' scores of a split; raise where they cannot stand beside each other."""
     cells = []

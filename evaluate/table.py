@@ -11,7 +11,7 @@ from tabulate import tabulate
 from emotiw.data_prep.emotions import EMOTIONS
 
 from .publications import Publication, cell_of
-from .results import Cell, Results, place
+from .results import Cell, Results, place, title
 from .scores import Scores
 from .statistics import interval
 
@@ -60,7 +60,7 @@ def _nets(results: Results) -> str:
         [net, *(_cell(cells[name]) if name in cells else "not run" for name in names), ", ".join(best(cells))]
         for net, cells in grid(results).items()
     ]
-    return tabulate(rows, ["net", *names, "best"], tablefmt="github", disable_numparse=True)
+    return tabulate(rows, ["net", *map(title, names), "best"], tablefmt="github", disable_numparse=True)
 
 
 def _cell(cell: Cell) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from .cards import Origin
 
 _CHATFIELD = "Chatfield et al., Return of the Devil in the Details, BMVC 2014, https://gist.github.com/ksimonyan/"
-_VGG_URL = "http://www.robots.ox.ac.uk/~vgg/software/deep_eval/releases/bvlc/"
 _SOLVERS = "The solvers of both stages are ours (Deviation D5): neither was published."
 _RULES = (
     "Fine-tuning is the released VGG_S's (Deviation D12): {} learns at 9 / 18 times the rate (weights / biases) and "
@@ -50,8 +49,8 @@ ORIGINS: Mapping[str, Origin] = {
         {
             "name": "CNN_M-2048 (VGG_CNN_M_2048)",
             "caffemodel": "VGG_CNN_M_2048.caffemodel",
-            "url": f"{_VGG_URL}VGG_CNN_M_2048.caffemodel",
-            "licence": "non-commercial use only",
+            "url": "http://www.robots.ox.ac.uk/~vgg/software/deep_eval/releases/bvlc/VGG_CNN_M_2048.caffemodel",
+            "licence": "see the source: not open, as far as we know",
             "source": f"{_CHATFIELD}78047f3591446d1d7b91",
         },
         _VGG_M,
@@ -60,8 +59,8 @@ ORIGINS: Mapping[str, Origin] = {
         {
             "name": "CNN_M (VGG_CNN_M)",
             "caffemodel": "VGG_CNN_M.caffemodel",
-            "url": f"{_VGG_URL}VGG_CNN_M.caffemodel",
-            "licence": "non-commercial use only",
+            "url": "see the source",
+            "licence": "see the source: not open, as far as we know",
             "source": f"{_CHATFIELD}f194575702fae63b2829",
         },
         _VGG_M,
@@ -72,7 +71,7 @@ ORIGINS: Mapping[str, Origin] = {
             "caffemodel": "bvlc_googlenet.caffemodel",
             "url": "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
             "sha1": "405fc5acd08a3bb12de8ee5e23a96bec22f08204",
-            "licence": "unrestricted",
+            "licence": "see the source",
             "source": "Caffe's models/bvlc_googlenet, after Szegedy et al., CVPR 2015",
         },
         (

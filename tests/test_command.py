@@ -4,6 +4,8 @@ import subprocess
 import sys
 from importlib.metadata import version
 
+import cv2
+import numpy as np
 import pytest
 
 from emotiw.__main__ import main, parse
@@ -67,3 +69,24 @@ def test_debug_shows_the_traceback(tmp_path):
     assert main(argv) == 1
     with pytest.raises(Exception, match="holds no finetune run"):
         main([*argv, "--debug"])
+
+
+def test_a_fault_of_our_own_is_one_line_too(tmp_path, capsys, monkeypatch):
+    def fault(*_args, **_kwargs):
+        raise KeyError("a fault")
+
+    monkeypatch.setattr("emotiw.evaluate.results.collect", fault)
+    argv = ["table", str(tmp_path), "-o", str(tmp_path / "out")]
+    assert main(argv) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "a fault of our own" in line
+    with pytest.raises(KeyError):
+        main([*argv, "--debug"])
+
+
+def test_a_file_where_a_folder_should_be(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    picture = np.zeros((8, 8, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "face.png"), picture)
+    assert main(["map", str(tmp_path / "face.png"), "-r", "lbp", "-o", str(tmp_path / "file")]) == 1
+    assert "a file is where a folder should be" in capsys.readouterr().err

@@ -113,8 +113,8 @@ def _carry_out(
     """Train from the last good snapshot, or from the start, to the end."""
     good = run.purge_snapshots(facts.iterations)
     start, state = good[-1] if good else (0, None)
-    run.reopen()
-    run.write_facts(facts)
+    if not run.finished:  # one that goes on keeps its model, and says so, until there is a new one
+        run.write_facts(facts)
     validate = partial(validation_accuracy, run, prepared, caffe)
     with Progress(run.folder, start, facts.iterations, prior_loss, validate) as progress:
         if start < facts.iterations:
@@ -199,6 +199,8 @@ def _finish(run: Run, facts: Facts, progress: Progress) -> None:
     if not good or good[-1][0] != facts.iterations:
         why = f"Caffe ended without a good snapshot of iteration {facts.iterations}: see log.txt"
         raise _stopped(run, why, facts.iterations)
+    run.reopen()
+    run.write_facts(facts)
     draw_curves(progress.points, f"{facts.row}, {facts.stage}", run.folder / "curves.png")
     with whole(run.model) as temporary:
         last = good[-1][1].with_suffix(".caffemodel")

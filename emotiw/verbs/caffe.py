@@ -7,6 +7,9 @@ own, $EMOTIW_CAFFE_PYTHON names the Python that can import it, where that is not
 
 import argparse
 import os
+from pathlib import Path
+
+from emotiw.errors import EmotiwError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     python = actions.add_parser("python", help="run a pycaffe script in the Python of Caffe")
     for action in (info, python):
         action.add_argument("--caffe", metavar="PATH", help="a caffe program, or the folder of a build")
+    for action in (install, info, python):
+        action.add_argument("--debug", action="store_true", help="show a traceback when something fails")
     python.add_argument("script", metavar="SCRIPT", help="a Python script")
     python.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="what the script gets")
 
@@ -57,6 +62,8 @@ def _python(args: argparse.Namespace) -> None:
     """Become the script: streams, signals and exit status are its own."""
     from emotiw.engine.caffe.locate import find_caffe
 
+    if not Path(args.script).is_file():
+        raise EmotiwError(f"{args.script}: no such script")
     caffe = find_caffe(args.caffe)
     command = [str(caffe.python), args.script, *args.args]
     os.execve(caffe.python, command, {**os.environ, **caffe.environment})  # noqa: S606

@@ -36,20 +36,42 @@ def run(args: argparse.Namespace) -> None:
     """Draw, prepare, train, evaluate; print the table and where the report is."""
     from emotiw.engine.caffe.locate import find_caffe
     from emotiw.errors import UsageError
-    from emotiw.files import remove
 
     jobs = args.jobs if args.jobs is not None else len(os.sched_getaffinity(0))
     if jobs < 1 or (args.iterations is not None and args.iterations < 1):
         raise UsageError("--jobs and --iterations must be at least 1")
     find_caffe()
-    if args.force:
-        remove(args.output)
+    _claim(args.output, args.iterations, args.force)
     start = time.monotonic()
     _prepare(args.output)
     options = ("--iterations", str(args.iterations)) if args.iterations else ()
     _train(args.output, options, jobs, start)
     _step(["table", str(args.output / "runs"), "-o", str(args.output / "table"), "--force"])
     print(f"done in {time.monotonic() - start:.0f} s; the faces are drawn: this proves the machinery, not the paper")
+
+
+def _claim(output: Path, iterations: int | None, force: bool) -> None:
+    """Mark the folder as this demo's; only a demo's folder is ever replaced, and only a like one gone on with."""
+    from emotiw import __version__
+    from emotiw.errors import UsageError
+    from emotiw.files import remove, write_text
+    from emotiw.train.experiments import experiment
+    from emotiw.train.runs import STAGES
+
+    row = experiment(f"{_NET}-rgb")
+    marker = output / "demo.txt"
+    asked = f"emotiw {__version__}, iterations: {iterations or 'as the net needs'}\n" + "".join(
+        str(row.solver(stage)) + str(row.train_val(stage)) for stage in STAGES
+    )
+    if output.exists() and not marker.is_file():
+        raise UsageError(f"{output} is there and no demo's folder: name another -o")
+    if marker.is_file() and force:
+        remove(output)
+    if marker.is_file() and marker.read_text(encoding="utf-8") != asked:
+        raise UsageError(
+            f"{output} holds a demo of other settings or another version: name another -o, or give --force"
+        )
+    write_text(marker, asked)
 
 
 def _prepare(output: Path) -> None:

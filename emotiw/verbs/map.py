@@ -52,8 +52,9 @@ def run(args: argparse.Namespace) -> None:
     chosen = representations(args, MAPPED, args.threshold)
     suffixes = [f"{representation}.png" for representation in chosen] + ["figure.png"] * args.figure
     outputs = _outputs(args.images, suffixes, args.output, args.figure)
+    codes = args.output / CODES_FIGURE
     for path in outputs:
-        refuse_overwrite(path, args.force)
+        refuse_overwrite(path, args.force or path == codes)  # it is the same for every image
     if args.derive:
         _derive()
     for image in args.images:
@@ -61,7 +62,8 @@ def run(args: argparse.Namespace) -> None:
     if args.images and args.figure:
         from emotiw.lbp_mapping.figures import codes_figure
 
-        _write_figure(args.output / CODES_FIGURE, codes_figure())
+        if args.force or not codes.exists():
+            _write_figure(codes, codes_figure())
 
 
 def _outputs(images: list[Path], suffixes: list[str], folder: Path, figure: bool) -> list[Path]:

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--group",
         metavar="PATTERN",
         help=r"regular expression that finds an image's group (a person, a movie) in its path, such as '(subject\d+)'; "
-        "no group is on both sides of the split",
+        "no group is on both sides of the split that --val draws",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and of the order (default: 0)")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")

@@ -1,6 +1,7 @@
 """What `emotiw pretrain` and `emotiw finetune` share."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from emotiw.verbs.arguments import add_caffe
@@ -16,6 +17,9 @@ def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--iterations", type=int, metavar="N", help="instead of the solver's max_iter")
     parser.add_argument("--seed", type=int, metavar="N", default=1, help="of fillers, crops, dropout (default: 1)")
     parser.add_argument("--force", action="store_true", help="start anew where the run exists")
+    parser.add_argument(
+        "--gpu", metavar="IDS", default="", help="train on GPUs: 0, or 0,1, or all; needs a Caffe built for them"
+    )
     add_caffe(parser)
 
 
@@ -46,7 +50,7 @@ def run_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> Non
             stage,
             open_set(args.set),
             run,
-            find_caffe(args.caffe),
+            replace(find_caffe(args.caffe), gpu=args.gpu),
             weights,
             args.iterations,
             args.seed,

@@ -29,12 +29,13 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.data_prep.sets import open_set
     from emotiw.errors import EmotiwError
     from emotiw.evaluate.publications import publications
-    from emotiw.evaluate.report import write_table
+    from emotiw.evaluate.report import TABLE_FILES, write_table
     from emotiw.evaluate.results import collect
     from emotiw.evaluate.table import markdown
     from emotiw.files import refuse_overwrite
 
-    refuse_overwrite(args.output / "report.html", args.force)
+    for name in TABLE_FILES:
+        refuse_overwrite(args.output / name, args.force)
     known = publications(args.published)
     results = collect(args.runs, args.stage, args.split)
     try:

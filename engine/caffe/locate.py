@@ -30,12 +30,15 @@ class Caffe:
         Where it was found, in words.
     environment : dict of str to str
         What both need in their environment besides ours.
+    gpu : str
+        Which GPUs train, as `caffe train --gpu` takes them ("0", "0,1", "all"); empty: the CPU does.
     """
 
     program: Path
     python: Path
     source: str
     environment: dict[str, str] = field(default_factory=dict)
+    gpu: str = ""
 
     def tool(self, name: str) -> Path:
         """Return the program `name` (`convert_imageset`, `compute_image_mean`, ...) beside `caffe`.

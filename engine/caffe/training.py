@@ -18,7 +18,11 @@ from .process import last_words, start
 
 
 def train(
-    caffe: Caffe, solver: Path, on_progress: OnProgress, weights: Path | None = None, resume: Path | None = None
+    caffe: Caffe,
+    solver: Path,
+    on_progress: OnProgress,
+    weights: Path | None = None,
+    resume: Path | None = None,
 ) -> None:
     """Run `caffe train` in the solver's folder; append what it says to `log.txt` there.
 
@@ -45,6 +49,7 @@ def train(
     arguments = ["train", f"--solver={solver.name}"]
     arguments += [f"--weights={weights.absolute()}"] if weights else []
     arguments += [f"--snapshot={resume.name}"] if resume else []
+    arguments += [f"--gpu={caffe.gpu}"] if caffe.gpu else []
     folder = solver.parent
     with (
         (folder / "log.txt").open("ab+") as log,

@@ -69,3 +69,8 @@ def test_shuffling_is_seeded_and_loses_nothing():
     assert order != shuffled(images(), 1)
     assert order != images()
     assert sorted(order, key=lambda image: image.path) == images()
+
+
+def test_a_share_that_leaves_nothing_to_train_on_is_refused():
+    with pytest.raises(UsageError, match="all of them: give a smaller share"):
+        assign_splits(images(groups=2), 0.8, 0)

@@ -18,6 +18,15 @@ def test_the_table_has_each_net_with_the_papers_five():
             assert row.train_val(stage).layer[0].type == "Data"
 
 
+def test_the_table_shows_what_the_committed_solvers_say():
+    for row in experiments().values():
+        for stage in ("pretrain", "finetune"):
+            committed_solver = committed(row.net, f"solver_{stage}.prototxt")
+            named = [setting.split(":")[0] for setting in row.settings[stage].replace(": ", ":").split()]
+            assert named == ["base_lr", "stepsize", "max_iter"]
+            assert row.solver(stage) == committed_solver
+
+
 def test_every_row_says_what_it_rests_on():
     """D5: the solvers; D6: small; D9: how it is pre-trained; D12: a net whose prototxt the authors did not publish."""
     for row in experiments().values():

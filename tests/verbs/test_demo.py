@@ -51,6 +51,18 @@ def test_a_short_demo_goes_the_whole_way_and_is_done_once(tmp_path, capsys):
     )
 
 
+def test_a_demo_replaces_and_goes_on_with_nothing_but_a_like_demo(tmp_path, capsys):
+    precious = tmp_path / "thesis.txt"
+    precious.write_text("mine")
+    assert main(["demo", "-o", str(tmp_path), "--force"]) == 2
+    assert precious.read_text() == "mine"
+    assert "no demo's folder" in capsys.readouterr().err
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo/demo.txt").write_text("another version")
+    assert main(["demo", "-o", str(tmp_path / "demo"), "--iterations", "2"]) == 2
+    assert "holds a demo of other settings" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_every_net_of_the_demo_beats_the_commonest_class(tmp_path, capsys):
     assert main(["demo", "-o", str(tmp_path / "demo")]) == 0

@@ -44,3 +44,13 @@ def test_debug_shows_where_it_failed(runs, sets):
 
     with pytest.raises(EmotiwError, match="exists already"):
         main(["evaluate", str(runs / "vgg_s_small-rgb/finetune"), "--set", str(sets / "expressions"), "--debug"])
+
+
+@pytest.mark.caffe
+def test_gpu_reaches_caffe(sets, tmp_path, capsys):
+    """The Caffe of the tests has none, and says so in its own words."""
+    command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path), "--gpu", "all"]
+    assert main([*command, "--iterations", "2"]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+    assert "caffe train failed" in line
+    assert "CPU-only" in line or "GPU" in line
