@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
 
-from emotiw.engine.caffe.leash import die_with
+from emotiw.engine.leash import die_with
 from emotiw.errors import EmotiwError
 
 Item = TypeVar("Item")

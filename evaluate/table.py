@@ -129,7 +129,10 @@ def _remarks(results: Results, known: Sequence[Publication]) -> list[str]:
     remarks = []
     if comparable(results):
         paper = known[0]
-        remarks.append(f"Published (SFEW 2.0): {paper.method}: val {paper.val}, test {paper.test}.")
+        remarks.append(
+            f"Published (SFEW 2.0): {paper.method}: val {paper.val}, test {paper.test}. "
+            "On other faces than SFEW's the comparison says nothing."
+        )
     if results.averages:
         for name, weights in results.weights.items():
             shares = ", ".join(f"{c.row} {w:.2f}" for c, w in zip(results.cells, weights, strict=True) if w >= 0.005)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emotiw.__main__ import parse
-from emotiw.evaluate.results import published
+from emotiw.evaluate.publications import publications
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,9 +40,9 @@ def test_the_register_and_the_code_name_the_same_deviations():
 
 
 def test_the_published_figures_are_those_of_the_table():
-    paper = published()[0]
-    assert f"ensemble | {paper['val']} |" in README
-    assert f"ensemble | {paper['test']} |" in README
+    paper = publications()[0]
+    assert f"ensemble | {paper.val} |" in README
+    assert f"ensemble | {paper.test} |" in README
 
 
 def test_every_package_and_folder_named_is_there():

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotiw.engine.caffe.leash import leashed, running
+from emotiw.engine.leash import leashed, running
 from emotiw.errors import EmotiwError
 
 _POLL = 0.2  # seconds

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from emotiw.engine.leash import leashed, running
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import remove
 
-from .leash import leashed, running
 from .lock import Package
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

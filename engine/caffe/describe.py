@@ -6,9 +6,9 @@ from pathlib import Path
 from subprocess import PIPE, STDOUT
 from typing import Any
 
+from emotiw.engine.leash import running
 from emotiw.errors import EmotiwError
 
-from .leash import running
 from .locate import Caffe
 from .process import last_words, start
 from .scores import WORKER

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import SIGKILL
 
-from .leash import Stream, leashed
+from emotiw.engine.leash import Stream, leashed
+
 from .locate import Caffe
 
 # glog's prefix, `F1123 14:43:19.358763  8394 common.cpp:66] `, and libprotobuf's.

@@ -10,9 +10,9 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.engine.leash import running
 from emotiw.errors import EmotiwError
 
-from .leash import running
 from .locate import Caffe
 from .process import last_words, start
 

@@ -9,9 +9,9 @@ from threading import Event, current_thread, main_thread
 from typing import IO
 
 from emotiw.engine.events import Loss, OnProgress, check_finite
+from emotiw.engine.leash import running
 from emotiw.errors import EmotiwError
 
-from .leash import running
 from .locate import Caffe
 from .log import events
 from .process import last_words, start

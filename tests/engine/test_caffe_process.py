@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from emotiw.engine.caffe.leash import leashed, running
 from emotiw.engine.caffe.process import last_words, start
+from emotiw.engine.leash import leashed, running
 
 FATAL = """\
 I1123 14:43:19.358548  8394 net.cpp:51] Initializing net from parameters:

@@ -5,9 +5,9 @@ import pytest
 
 from emotiw.engine.caffe import scores as scores_module
 from emotiw.engine.caffe.describe import about, describe
-from emotiw.engine.caffe.leash import running
 from emotiw.engine.caffe.process import start
 from emotiw.engine.caffe.scores import Scorer, scores
+from emotiw.engine.leash import running
 from emotiw.errors import EmotiwError
 
 pytestmark = pytest.mark.caffe

@@ -12,8 +12,8 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.data_prep.sets import open_set
-from emotiw.engine.caffe.leash import running
 from emotiw.engine.caffe.process import start
+from emotiw.engine.leash import running
 from emotiw.evaluate.scores import read_scores
 from emotiw.prototxt.blobs import read_mean
 from emotiw.prototxt.messages import NetParameter, read_binary, write_binary

@@ -47,7 +47,7 @@ Accuracy in % on 8 val images, 1 crop; always naming the commonest class: 25.00%
 | ensemble of 3: greedy selection, on these very scores | 87.50 | 62.50 - 100.00  | 51.75                  | +35.75       | no       |
 | ensemble of 3: uniform average                        | 87.50 | 62.50 - 100.00  | 51.75                  | +35.75       | no       |
 
-Published (SFEW 2.0): Levi & Hassner 2015, ensemble of VGG_S, VGG_M, GoogLeNet: val 51.75, test 54.56.
+Published (SFEW 2.0): Levi & Hassner 2015, ensemble of VGG_S, VGG_M, GoogLeNet: val 51.75, test 54.56. On other faces than SFEW's the comparison says nothing.
 
 Weights by likelihood, found on 8 val images: vgg_s-rgb 0.29, vgg_s-cyclic_lbp 0.71.
 
@@ -236,7 +236,7 @@ def test_a_table_is_not_overwritten(three, tmp_path, capsys):
     assert main(command) == 0
     assert capsys.readouterr().out.startswith(markdown(collect(three), publications()))
     assert main(command) == 1
-    assert "report.html exists already: give --force" in capsys.readouterr().err
+    assert "table.md exists already: give --force" in capsys.readouterr().err
     assert main([*command, "--force"]) == 0
 
 

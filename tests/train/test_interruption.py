@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep.sets import open_set
-from emotiw.engine.caffe.leash import running
 from emotiw.engine.caffe.locate import Caffe
+from emotiw.engine.leash import running
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.blobs import read_weights
 from emotiw.train.experiments import Experiment
