@@ -99,6 +99,11 @@ class Results:
             if array is not None
         ]
 
+    @property
+    def answer(self) -> Average:
+        """What would be handed in: the ensemble by the first method, or the only run."""
+        return self.averages[0] if self.averages else Average(self.cells[0].row, self.first)
+
     @cached_property
     def gains(self) -> list[tuple[Cell, float]]:
         """The nets in the order in which a uniform average of them grows best, and its accuracy with each."""

@@ -23,7 +23,7 @@ class Scores:
     paths
         The images, N of them.
     labels : (N,) int
-        Their true classes.
+        Their true classes; -1, all of them, where nobody knows.
     classes
         The names of the C classes, in label order.
     posteriors : (N, C) float64
@@ -34,6 +34,11 @@ class Scores:
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     posteriors: NDArray[np.float64]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the true classes are known; where they are not, every label is -1 and no figure can be given."""
+        return bool((self.labels >= 0).all())
 
     @property
     def predictions(self) -> NDArray[np.int64]:
@@ -106,7 +111,8 @@ def _are_posteriors(scores: Scores) -> bool:
     return bool(
         posteriors.shape == (len(labels), count)
         and count >= 2
-        and ((labels >= 0) & (labels < count)).all()
+        and ((labels >= 0).all() or (labels == -1).all())
+        and (labels < count).all()
         and (posteriors >= 0).all()
         and (np.abs(posteriors.sum(axis=1) - 1) < _ROUNDING).all()
     )

@@ -24,6 +24,7 @@ from emotiw.prototxt.execution import crop_size
 from emotiw.train.runs import Run
 
 from .pictures import confusion_picture
+from .predictions import predictions_text, read_truth, with_truth
 from .scores import Scores, write_scores
 
 
@@ -80,14 +81,26 @@ def score(run: Run, prepared: PreparedSet, caffe: Caffe, split: str, crops: int)
     return Scores(tuple(paths), np.array(labels, np.int64), tuple(facts.classes), np.array(rows))
 
 
-def evaluate(run: Run, prepared: PreparedSet, caffe: Caffe, split: str, crops: int) -> Scores:
-    """Score a split and write, into the run folder, scores, confusion matrix (numbers and picture) and protocol."""
+def evaluate(
+    run: Run, prepared: PreparedSet, caffe: Caffe, split: str, crops: int, truth: Path | None = None
+) -> Scores:
+    """Score a split and write, into the run folder, scores, predictions, confusion matrix and protocol.
+
+    Parameters
+    ----------
+    truth
+        A file of lines `<name> <label>` for a split whose images the set holds without labels.
+    """
     scores = score(run, prepared, caffe, split, crops)
+    if truth:
+        scores = with_truth(scores, read_truth(truth, scores.classes), truth)
     facts = run.facts()
     scores_file(run, split).unlink(missing_ok=True)
     protocol = Protocol("caffe", version(caffe), split, crops, prepared.digest)
-    write_text(run.folder / f"confusion_{split}.csv", _confusion_text(scores))
-    confusion_picture(scores, f"{facts.row}, {split}", run.folder / f"confusion_{split}.png")
+    if scores.labelled:
+        write_text(run.folder / f"confusion_{split}.csv", _confusion_text(scores))
+        confusion_picture(scores, f"{facts.row}, {split}", run.folder / f"confusion_{split}.png")
+    write_text(run.folder / f"predictions_{split}.txt", predictions_text(scores))
     write_text(run.folder / f"scores_{split}.json", json.dumps(asdict(protocol), indent=1) + "\n")
     write_scores(scores_file(run, split), scores)
     return scores

@@ -8,7 +8,7 @@ RUNS/<row>/<stage>/run.json                what was run, on what
                    progress.csv            iteration, loss, validation accuracy
                    curves.png
                    model.caffemodel        when it is finished
-                   scores_<split>.csv      when it is evaluated
+                   scores_<split>.csv, .json, predictions_<split>.txt, confusion_<split>.*    when it is evaluated
 ```
 """
 
@@ -141,7 +141,7 @@ class Run:
 
     def reopen(self) -> None:
         """Remove the model and what was made of it: the run goes on, and both will be others."""
-        for pattern in ("scores_*", "confusion_*", "curves.png", self.model.name):
+        for pattern in ("scores_*", "predictions_*", "confusion_*", "curves.png", self.model.name):
             for path in self.folder.glob(pattern):
                 path.unlink()
 

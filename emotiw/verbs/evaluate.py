@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="the centre, or centre and corners, each mirrored too (default: 1)",
     )
+    parser.add_argument(
+        "--truth", type=Path, metavar="FILE", help="lines `<name> <label>` for images that the set has no labels of"
+    )
     parser.add_argument("--force", action="store_true", help="replace scores that exist")
     add_caffe(parser)
 
@@ -44,7 +47,11 @@ def run(args: argparse.Namespace) -> None:
     for one in runs:
         refuse_overwrite(scores_file(one, args.split), args.force)
     for one in runs:
-        scores = evaluate(one, prepared, caffe, args.split, args.crops)
+        scores = evaluate(one, prepared, caffe, args.split, args.crops, args.truth)
+        if not scores.labelled:
+            where = one.folder / f"predictions_{args.split}.txt"
+            print(f"{one.facts().row}: {len(scores.labels)} {args.split} images without labels -> {where}")
+            continue
         print(
             f"{one.facts().row}: accuracy {scores.accuracy:.2%}, mean class accuracy {scores.mean_class_accuracy:.2%}, "
             f"on {len(scores.labels)} {args.split} images (commonest class: {scores.majority:.2%}) "

@@ -1,7 +1,8 @@
 """Put all evaluated runs into one table, with their ensemble and the published figures.
 
 RUNS is the folder given to pretrain and finetune as -o. Writes table.md, table.csv and report.html,
-which holds its pictures. Ensemble weights (not negative, summing to 1) are found on validation scores.
+which holds its pictures, and the ensemble's predictions, one line `<name> <label>` an image. Ensemble
+weights (not negative, summing to 1) are found on validation scores, and frozen before test is touched.
 """
 
 import argparse
@@ -28,16 +29,25 @@ def run(args: argparse.Namespace) -> None:
     """Print the table and write it."""
     from emotiw.data_prep.sets import open_set
     from emotiw.errors import EmotiwError
+    from emotiw.evaluate.predictions import predictions_text
     from emotiw.evaluate.publications import publications
     from emotiw.evaluate.report import TABLE_FILES, write_table
     from emotiw.evaluate.results import collect
     from emotiw.evaluate.table import markdown
-    from emotiw.files import refuse_overwrite
+    from emotiw.files import refuse_overwrite, write_text
 
     for name in TABLE_FILES:
         refuse_overwrite(args.output / name, args.force)
     known = publications(args.published)
     results = collect(args.runs, args.stage, args.split)
+    predictions = args.output / f"predictions_{args.split}.txt"
+    refuse_overwrite(predictions, args.force)
+    write_text(predictions, predictions_text(results.answer.scores))
+    handed_in = f"predictions ({results.answer.name}): {predictions}"
+    if not results.first.labelled:
+        print(f"the {args.split} images have no labels, so there is no table: give some to emotiw evaluate --truth")
+        print(handed_in)
+        return
     try:
         prepared = open_set(Path(results.cells[0].run.facts().set_folder))
     except EmotiwError:
@@ -47,3 +57,4 @@ def run(args: argparse.Namespace) -> None:
     write_table(results, args.output, prepared, known)
     print(markdown(results, known))
     print(f"report: {args.output / 'report.html'}")
+    print(handed_in)
