@@ -38,11 +38,14 @@ def refused(capsys, *command, status=1):
     return lines[0]
 
 
+SCORED = [("scores", "csv"), ("scores", "json"), ("predictions", "txt"), ("confusion", "csv"), ("confusion", "png")]
+
+
 @pytest.mark.parametrize("stage", ["pretrain", "finetune"])
 def test_a_run_folder_holds_everything(runs, sets, stage):
     folder = runs / "vgg_s_small-rgb" / stage
     iterations = {"pretrain": 6, "finetune": 3}[stage]
-    scored = {"scores_val.csv", "scores_val.json", "confusion_val.csv", "confusion_val.png"}
+    scored = {f"{name}_val.{kind}" for name, kind in SCORED}
     assert {path.name for path in folder.iterdir()} - scored == {
         "run.json", "train_val.prototxt", "solver.prototxt", "deploy.prototxt", "mean.binaryproto", "log.txt",
         f"snapshot_iter_{iterations}.caffemodel", f"snapshot_iter_{iterations}.solverstate",
