@@ -23,7 +23,7 @@ protobufs: caffe
 	  folder=$$(mktemp -d); \
 	  $(BIN)/pip install --quiet --disable-pip-version-check --target $$folder "protobuf==$$release.*"; \
 	  PYTHONPATH=$$folder $(BIN)/python -P -c "import google.protobuf as p; print('protobuf', p.__version__)"; \
-	  PYTHONPATH=$$folder $(BIN)/pytest -q tests/prototxt; \
+	  PYTHONPATH=$$folder $(BIN)/pytest -q -m "not slow" tests/prototxt; \
 	  rm -rf $$folder; \
 	done
 

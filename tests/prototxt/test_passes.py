@@ -25,6 +25,7 @@ for stage in sys.argv[1:]:
     solver = text_format.Merge(open(stage + ".solver").read(), caffe_pb2.SolverParameter())
     told[stage] = {"solver": [solver.net, solver.max_iter, solver.lr_policy]}
     for phase, number in (("TRAIN", caffe.TRAIN), ("TEST", caffe.TEST)):
+        caffe.set_random_seed(2015)  # of fillers, dropout and crops
         net = caffe.Net(stage + ".train_val", number)
         told[stage][phase] = {name: float(value) for name, value in net.forward().items()}
         if phase == "TRAIN":
