@@ -19,7 +19,7 @@ from .statistics import interval
 def markdown(results: Results, known: Sequence[Publication]) -> str:
     """Return the table and what must be said beside it, as Markdown.
 
-    Rows are nets and columns representations, accuracies in percent with the engine that trained and scored; the
+    Rows are nets and columns representations, accuracies in percent with the engine that scored; the
     ensembles and the published figures below.
     """
     n, protocol = len(results.first.labels), results.protocol
