@@ -16,6 +16,8 @@ FOLDERS = {
     "emotiw.evaluate": "evaluate",
 }
 
+REPRODUCE = ["snakemake>=9.5,<10"]  # `emotiw reproduce`
+
 setup(
     name="emotiw",
     version="0.1.0",
@@ -48,7 +50,9 @@ setup(
         "tqdm>=4.66,<5",
     ],
     extras_require={
+        "reproduce": REPRODUCE,
         "test": [
+            *REPRODUCE,
             "mypy>=1.10",
             "pytest>=8",
             "ruff>=0.6",
