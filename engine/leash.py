@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, current_thread, main_thread
 from typing import IO
 
 Stream = int | IO[bytes] | None
@@ -68,6 +69,34 @@ def running(child: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]
             with suppress(BrokenPipeError):
                 if stream is not None:
                     stream.close()
+
+
+@contextmanager
+def ctrl_c_passed_on(child: subprocess.Popen[bytes]) -> Iterator[Event]:
+    """Pass a first Ctrl-C on to `child` and its group, which may end in order; a second one does not wait for that.
+
+    Yields
+    ------
+    threading.Event
+        Set once there was a first Ctrl-C.
+    """
+    interrupted = Event()
+
+    def handle(signum: int, frame: object) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGINT)
+
+    if current_thread() is not main_thread():  # Ctrl-C is the main thread's
+        yield interrupted
+        return
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def die_with(parent: int) -> None:

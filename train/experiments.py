@@ -1,6 +1,7 @@
 """The experiments as a table: one row = one net on one representation, both stages."""
 
 import csv
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -9,7 +10,7 @@ from typing import Any
 from emotiw.errors import UsageError
 from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.execution import committed
-from emotiw.prototxt.messages import SolverParameter, parse_text
+from emotiw.prototxt.messages import SolverParameter, format_text, parse_text
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class Experiment:
     def train_val(self, stage: str) -> Any:
         """Return the NetParameter of a stage's train_val."""
         return committed(self.net, f"train_val_{stage}.prototxt")
+
+    def recipe(self, stage: str) -> str:
+        """Return a sha256 in hexadecimal of all that a stage of this row is: its net and its solver."""
+        text = format_text(self.train_val(stage)) + format_text(self.solver(stage))
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache

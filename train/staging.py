@@ -6,7 +6,7 @@ import shutil
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from .weights import fit
 
 _KEPT_SNAPSHOTS = 2
 
+Existing = Literal["continue", "renew", "replace"]
+
 
 def run_stage(
     experiment: Experiment,
@@ -39,8 +41,7 @@ def run_stage(
     weights: Path | None = None,
     iterations: int | None = None,
     seed: int = 1,
-    *,
-    anew: bool = False,
+    existing: Existing = "continue",
 ) -> None:
     """Carry out a stage in `run.folder`, or go on with it, until `run.model` is there.
 
@@ -52,8 +53,9 @@ def run_stage(
         Instead of the solver's `max_iter`.
     seed
         Of fillers, dropout, crops and mirrors.
-    anew
-        Whether to remove what the folder holds first.
+    existing
+        What becomes of a run that the folder holds. "continue": it goes on; another run than this is an error. "renew":
+        this run goes on, another is removed. "replace": it is removed.
 
     Raises
     ------
@@ -68,10 +70,13 @@ def run_stage(
     facts = _facts(experiment, stage, prepared, caffe, weights, iterations, seed)
     solver.max_iter = facts.iterations
     with alone(run.folder, f"another emotiw trains in {run.folder} now: wait for it, or name another -o"):
-        if anew:
+        other = None if existing == "replace" else _other_run(run, facts)
+        if existing == "replace" or (existing == "renew" and other):
             for path in run.folder.iterdir():
                 remove(path)
-        if not _is_done(run, facts):
+        elif other:
+            raise other
+        if not (run.finished and run.facts().iterations == facts.iterations):
             if copy and not run.started:
                 print(*copy.lines(), sep="\n")
             _write_prototxt(run, train_val, solver, prepared, experiment.representation, seed)
@@ -87,7 +92,6 @@ def _facts(
     iterations: int | None,
     seed: int,
 ) -> Facts:
-    train_val, solver = experiment.train_val(stage), experiment.solver(stage)
     return Facts(
         row=experiment.row,
         stage=stage,
@@ -98,9 +102,9 @@ def _facts(
         set_folder=str(prepared.folder.resolve()),
         set_digest=prepared.digest,
         classes=prepared.classes,
-        recipe=hashlib.sha256((format_text(train_val) + format_text(solver)).encode()).hexdigest(),
+        recipe=experiment.recipe(stage),
         seed=seed,
-        iterations=iterations or solver.max_iter,
+        iterations=iterations or experiment.solver(stage).max_iter,
         weights=str(weights.resolve()) if weights else "",
         weights_sha256=_sha256(weights) if weights else "",
         emotiw=__version__,
@@ -132,21 +136,21 @@ def _check_set(experiment: Experiment, train_val: Any, prepared: PreparedSet) ->
         )
 
 
-def _is_done(run: Run, facts: Facts) -> bool:
-    """Return whether the run is finished as it is; raise where the folder holds one that cannot become it."""
+def _other_run(run: Run, facts: Facts) -> EmotiwError | None:
+    """Return what to say where the folder holds a run that cannot become this one."""
     if not run.started:
-        return False
-    known, other = run.facts(), "name another -o, or give --force to start anew"
+        return None
+    known, mend = run.facts(), "name another -o, or give --force to start anew"
     if differences := known.differences(facts):
-        raise EmotiwError(f"{run.folder} holds another run ({'; '.join(differences)}): {other}")
+        return EmotiwError(f"{run.folder} holds another run ({'; '.join(differences)}): {mend}")
     if run.finished and known.iterations == facts.iterations:
-        return True
+        return None
     reached = max((iteration for iteration, _ in run.snapshots()), default=0)
     if reached > facts.iterations:
-        raise UsageError(f"{run.folder} has gone {reached} iterations already, not {facts.iterations}: {other}")
+        return UsageError(f"{run.folder} has gone {reached} iterations already, not {facts.iterations}: {mend}")
     if run.finished and reached < known.iterations:
-        raise EmotiwError(f"{run.folder} has lost its snapshot of iteration {known.iterations}: {other}")
-    return False
+        return EmotiwError(f"{run.folder} has lost its snapshot of iteration {known.iterations}: {mend}")
+    return None
 
 
 def _write_prototxt(

@@ -16,7 +16,14 @@ def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--iterations", type=int, metavar="N", help="instead of the solver's max_iter")
     parser.add_argument("--seed", type=int, metavar="N", default=1, help="of fillers, crops, dropout (default: 1)")
-    parser.add_argument("--force", action="store_true", help="start anew where the run exists")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument(
+        "--renew", dest="existing", action="store_const", const="renew", help="start anew where another run is there"
+    )
+    existing.add_argument(
+        "--force", dest="existing", action="store_const", const="replace", help="start anew where any run is there"
+    )
+    parser.set_defaults(existing="continue")
     parser.add_argument(
         "--gpu", metavar="IDS", default="", help="train on GPUs: 0, or 0,1, or all; needs a Caffe built for them"
     )
@@ -54,7 +61,7 @@ def run_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> Non
             weights,
             args.iterations,
             args.seed,
-            anew=args.force,
+            existing=args.existing,
         )
     except KeyboardInterrupt:
         where = f"the last snapshot in {run.folder}"

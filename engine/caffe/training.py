@@ -1,15 +1,12 @@
 """Training by the real `caffe train`."""
 
-import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, current_thread, main_thread
 from typing import IO
 
 from emotiw.engine.events import Loss, OnProgress, check_finite
-from emotiw.engine.leash import running
+from emotiw.engine.leash import ctrl_c_passed_on, running
 from emotiw.errors import EmotiwError
 
 from .locate import Caffe
@@ -54,7 +51,7 @@ def train(
     with (
         (folder / "log.txt").open("ab+") as log,
         running(start(caffe, arguments, folder, subprocess.DEVNULL, subprocess.PIPE)) as process,
-        _ctrl_c_snapshots(process) as interrupted,
+        ctrl_c_passed_on(process) as interrupted,
     ):
         begin = log.tell()
         for event in events(_copied(process, log), folder):
@@ -68,27 +65,6 @@ def train(
             log.seek(begin)  # what an earlier attempt complained of is past
             words = last_words(log.read().decode(errors="replace"), status)
             raise EmotiwError(f"caffe train failed in {folder}: {words}")
-
-
-@contextmanager
-def _ctrl_c_snapshots(process: subprocess.Popen[bytes]) -> Iterator[Event]:
-    """Pass a first Ctrl-C on to Caffe, which then snapshots and stops; a second one does not wait for that."""
-    interrupted = Event()
-
-    def handle(signum: int, frame: object) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
-        process.send_signal(signal.SIGINT)
-
-    if current_thread() is not main_thread():  # Ctrl-C is the main thread's
-        yield interrupted
-        return
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _copied(process: subprocess.Popen[bytes], log: IO[bytes]) -> Iterator[str]:

@@ -296,3 +296,18 @@ def test_a_loss_at_the_prior_is_warned_of(sets, caffe, tmp_path, capsys):
     row = Experiment("vgg_s_small", "rgb", {"pretrain": "base_lr: 1e-9", "finetune": ""})
     run_stage(row, "pretrain", open_set(sets / "people"), Run(tmp_path / "run"), caffe, iterations=6)
     assert "warning: the loss is still that of guessing (1.609)" in capsys.readouterr().out  # ln 5
+
+
+def test_renew_goes_on_with_this_run_and_starts_anew_instead_of_another(copy, sets, capsys):
+    run = Run(copy / "vgg_s_small-rgb/pretrain")
+    again = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(copy), "--renew"]
+    log = (run.folder / "log.txt").read_bytes()
+    run.model.unlink()  # as a workflow does before it runs a step again
+    assert main([*again, "--iterations", "6", "--seed", "7"]) == 0
+    assert run.finished
+    assert (run.folder / "log.txt").read_bytes() == log, "nothing was trained again"
+    assert main([*again, "--iterations", "2", "--seed", "7"]) == 0  # further than that already
+    assert (run.facts().iterations, run.facts().seed) == (2, 7)
+    assert main([*again, "--iterations", "2", "--seed", "8"]) == 0
+    assert run.facts().seed == 8
+    assert [iteration for iteration, _ in run.snapshots()] == [2]
