@@ -31,8 +31,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# Not from here: the folder emotiw would be all that is checked of the package of that name.
 types: $(VENV)/installed
-	$(BIN)/mypy
+	cd $(VENV) && bin/mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache
 
 caffe: $(VENV)/installed
 	$(BIN)/emotiw caffe install
