@@ -33,7 +33,7 @@ setup(
         "emotiw.lbp_mapping": ["*.csv"],
         "emotiw.prototxt": ["*.csv", "*/*.prototxt", "*/*.md"],
         "emotiw.engine.caffe": ["*.lock", "run"],
-        "emotiw.train": ["*.csv"],
+        "emotiw.train": ["*.csv", "Snakefile"],
         "emotiw.evaluate": ["*.csv", "*.html"],
     },
     install_requires=[

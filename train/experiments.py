@@ -70,6 +70,11 @@ def experiments() -> dict[str, Experiment]:
     }
 
 
+def paper_rows(*, small: bool = False) -> list[Experiment]:
+    """Return the paper's 20 rows, or the same with the small nets."""
+    return [row for row in experiments().values() if row.net.endswith("_small") == small]
+
+
 def experiment(row: str) -> Experiment:
     """Return the row of that name, or one of the user's own: `<net>-<representation>` with any representation.
 

@@ -113,6 +113,10 @@ class Run:
         states = sorted(self.folder.glob("snapshot_iter_*.solverstate"), key=_iteration)
         return [(_iteration(state), state) for state in states if self._is_good(state)]
 
+    def newest_snapshot(self) -> int:
+        """Return the iteration of the newest snapshot, whole or not; 0 where there is none."""
+        return max(map(_iteration, self.folder.glob("snapshot_iter_*.solverstate")), default=0)
+
     def _is_good(self, state: Path) -> bool:
         try:
             blobs = [blob for layer in read_weights(state.with_suffix(".caffemodel")).values() for blob in layer]

@@ -17,17 +17,17 @@ from emotiw.engine.caffe.locate import Caffe
 from emotiw.engine.caffe.training import train
 from emotiw.engine.events import DivergedError, Event
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.files import alone, remove, whole, write_text
-from emotiw.prototxt.execution import crop_size, deploy, loss_weight, set_size, use_classes, use_set
-from emotiw.prototxt.messages import format_text
+from emotiw.files import alone, remove, whole
+from emotiw.prototxt.execution import crop_size, loss_weight, set_size, use_classes
 
+from .executed import write_executed
 from .experiments import Experiment
 from .progress import Progress, draw_curves
 from .runs import Facts, Run
 from .validation import validation_accuracy
 from .weights import fit
 
-_KEPT_SNAPSHOTS = 2
+KEPT_SNAPSHOTS = 2
 
 Existing = Literal["continue", "renew", "replace"]
 
@@ -79,7 +79,7 @@ def run_stage(
         if not (run.finished and run.facts().iterations == facts.iterations):
             if copy and not run.started:
                 print(*copy.lines(), sep="\n")
-            _write_prototxt(run, train_val, solver, prepared, experiment.representation, seed)
+            write_executed(run, train_val, solver, prepared, experiment.representation, seed)
             _carry_out(run, facts, _prior_loss(prepared) * loss_weight(train_val), prepared, caffe, weights)
 
 
@@ -153,28 +153,10 @@ def _other_run(run: Run, facts: Facts) -> EmotiwError | None:
     return None
 
 
-def _write_prototxt(
-    run: Run, train_val: Any, solver: Any, prepared: PreparedSet, representation: str, seed: int
-) -> None:
-    """Write what is executed: this set's files, this seed."""
-    folder = prepared.folder.resolve()
-    sources = {"TRAIN": str(folder / representation / "train_lmdb"), "TEST": str(folder / representation / "val_lmdb")}
-    use_set(train_val, sources, "mean.binaryproto")
-    solver.net = "train_val.prototxt"
-    solver.random_seed = seed
-    solver.snapshot = min(solver.snapshot, solver.max_iter)
-    # A diverging loss must show before the last good snapshot is pruned.
-    solver.display = min(solver.display, solver.snapshot, max(1, solver.max_iter // 20))
-    for name, message in (("train_val", train_val), ("deploy", deploy(train_val)), ("solver", solver)):
-        write_text(run.folder / f"{name}.prototxt", format_text(message))
-    with whole(run.folder / "mean.binaryproto") as temporary:
-        temporary.write_bytes(prepared.mean_file(representation).read_bytes())
-
-
 def _train(run: Run, caffe: Caffe, progress: Progress, weights: Path | None, state: Path | None) -> None:
     def on_progress(event: Event) -> None:
         progress(event)
-        run.prune_snapshots(event.iteration, _KEPT_SNAPSHOTS)
+        run.prune_snapshots(event.iteration, KEPT_SNAPSHOTS)
 
     try:
         train(caffe, run.folder / "solver.prototxt", on_progress, weights, state)

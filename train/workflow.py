@@ -1,67 +1,177 @@
-"""Chains of our own commands, several side by side, each step done once."""
+"""The whole experiment as a workflow: what Snakemake is told, what is to do, and starting it.
 
-import os
+```
+REPRODUCTION/reproduction.json     what was asked for
+             sets/                 links to the prepared sets
+             runs/<row>/<stage>/   the run folders
+             table_<split>/        the results
+             logs/, snakemake.log  what the steps and Snakemake said
+```
+"""
+
+import csv
+import json
+import shlex
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from emotiw.engine.leash import leashed, running
+from emotiw.data_prep.sets import PreparedSet
+from emotiw.engine import leash
+from emotiw.engine.leash import Stream, leashed, running
 from emotiw.errors import EmotiwError
+from emotiw.files import write_text
 
-_POLL = 0.2  # seconds
+from .experiments import Experiment
+from .runs import STAGES
+
+SNAKEFILE = Path(__file__).with_name("Snakefile")
+_ASKED = "reproduction.json"
+_SNAKEMAKE_LOG = "snakemake.log"
+
+# We hold the folder and Snakemake is on our leash, so its own lock, which a kill would leave behind, is not needed, and
+# what a kill left half done is made again. Another version of the Snakefile is no reason to train for days again.
+_ALWAYS = ("--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime", "params", "input")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is the same for all rows; the verb's help says what each is."""
+
+    iterations: int | None = None
+    seed: int = 1
+    crops: int = 1
+    truth: Path | None = None
+    gpu: str = ""
+    caffe: Path | None = None
+    jobs: int = 1
+    threads: int = 1
 
 
 @dataclass(frozen=True)
 class Step:
-    """A command line `emotiw ARGUMENTS`, and the file or folder that is there when it is done."""
+    """A file that the workflow makes.
 
-    arguments: tuple[str, ...]
+    Attributes
+    ----------
+    output, log
+        Relative to the reproduction's folder; the log may not be there.
+    rule
+        Of the Snakefile.
+    why
+        Why it is to be made, such as "missing"; empty where it is there.
+    """
+
     output: Path
+    rule: str
+    log: Path
+    why: str
+
+    def __str__(self) -> str:
+        row = [self.output.parts[1]] if self.output.parts[0] == "runs" else []
+        split = [self.output.stem.rpartition("_")[2]] if self.rule not in STAGES else []
+        return " ".join([self.rule, *row, *split])
 
 
-def run_chains(
-    chains: Mapping[str, Sequence[Step]], jobs: int, logs: Path, on_done: Callable[[str, Step], None]
-) -> None:
-    """Run every chain's steps in order, `jobs` chains at a time; what a step prints goes to `logs`/<chain>.log.
-
-    A step whose output is there is passed over, so the same call goes on after an interruption. All steps end with
-    this process, however it ends.
+def lay_out(folder: Path, rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options) -> None:
+    """Write what the workflow needs into `folder`; `sets` is the prepared set of each stage.
 
     Raises
     ------
     EmotiwError
-        Where a step fails: with its own last line.
+        Where the emotions' set has no validation split: the ensemble's weights are found on it.
     """
-    logs.mkdir(parents=True, exist_ok=True)
-    waiting = {name: [step for step in steps if not step.output.exists()] for name, steps in chains.items()}
-    active: dict[str, tuple[Step, subprocess.Popen[bytes]]] = {}
-    with ExitStack() as stack:
-        while active or any(waiting.values()):
-            for name in [name for name, steps in waiting.items() if steps and name not in active][: jobs - len(active)]:
-                step = waiting[name].pop(0)
-                active[name] = step, stack.enter_context(running(_start(step, logs / f"{name}.log", jobs)))
-            time.sleep(_POLL)
-            for name, (step, process) in list(active.items()):
-                if process.poll() is None:
-                    continue
-                if process.returncode != 0:
-                    raise EmotiwError(f"emotiw {' '.join(step.arguments)} failed: {_last_line(logs / f'{name}.log')}")
-                del active[name]
-                on_done(name, step)
+    emotions = sets["finetune"]
+    emotions.lmdb(emotions.settings["representations"][0], "val")
+    links = {stage: one.folder for stage, one in sets.items()} | ({"truth": options.truth} if options.truth else {})
+    (folder / "sets").mkdir(parents=True, exist_ok=True)
+    for name, target in links.items():
+        link = folder / "sets" / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(target.resolve())
+    write_text(folder / _ASKED, json.dumps(_configuration(rows, emotions, options), indent=1) + "\n")
 
 
-def _start(step: Step, log: Path, jobs: int) -> subprocess.Popen[bytes]:
-    """Start a step with its share of the cores; -P keeps a folder named emotiw in the current one from being it."""
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
-    with log.open("ab") as file:
-        command = [sys.executable, "-P", "-m", "emotiw", *step.arguments]
-        return leashed(command, stdout=file, stderr=file, env={"OPENBLAS_NUM_THREADS": str(threads)})
+def _configuration(rows: Iterable[Experiment], emotions: PreparedSet, options: Options) -> dict[str, object]:
+    """Return what the Snakefile calls `config`; the command lines in it are quoted for the shell."""
+    splits = ["val"] + ["test"] * bool(emotions.count("test"))
+    truth = {"test": "sets/truth"} if options.truth else {}
+    settings = f"{options.iterations} {options.seed}"
+    return {
+        "rows": {row.row: {stage: f"{row.recipe(stage)} {settings}" for stage in STAGES} for row in rows},
+        "splits": splits,
+        "truth": truth,
+        "threads": options.threads,
+        "leash": _quoted([sys.executable, "-I", "-S", leash.__file__]),
+        "emotiw": _quoted([sys.executable, "-P", "-m", "emotiw"]),  # -P: not a folder emotiw that lies here
+        "caffe": _flags({"--caffe": options.caffe and options.caffe.resolve()}),
+        "training": _flags({"--iterations": options.iterations, "--seed": options.seed, "--gpu": options.gpu}),
+        "scoring": {split: _flags({"--crops": options.crops, "--truth": truth.get(split)}) for split in splits},
+    }
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "it said nothing").removeprefix("emotiw: ")
+def _flags(values: Mapping[str, object]) -> str:
+    """Return those that are given, for the shell."""
+    return _quoted([word for flag, value in values.items() if value for word in (flag, str(value))])
+
+
+def _quoted(words: Sequence[str]) -> str:
+    """Return a command line for the shell, by way of Snakemake's formatting."""
+    return shlex.join(words).replace("{", "{{").replace("}", "}}")
+
+
+def steps(folder: Path) -> list[Step]:
+    """Return all steps of the workflow that was laid out in `folder`, in no order.
+
+    Raises
+    ------
+    EmotiwError
+        Where Snakemake is not installed, or refuses.
+    """
+    with running(_snakemake(folder, ["--summary"], subprocess.PIPE, subprocess.PIPE)) as process:
+        table, complaints = (stream.decode(errors="replace") for stream in process.communicate())
+    if process.returncode:
+        raise EmotiwError(f"Snakemake refuses: {last_words(complaints)}")
+    return [
+        Step(
+            Path(row["output_file"]),
+            row["rule"],
+            Path(row["log-file(s)"]),
+            row["status"] if row["plan"] == "update pending" else "",
+        )
+        for row in csv.DictReader(table.splitlines(), delimiter="\t")
+    ]
+
+
+def start(folder: Path, options: Options, more: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start the workflow, `options.jobs` steps at a time; `more` arguments are handed to Snakemake."""
+    cores = str(options.jobs * options.threads)
+    with (folder / _SNAKEMAKE_LOG).open("wb") as log:
+        return _snakemake(folder, ["--cores", cores, "--keep-going", *more], log, log)
+
+
+def _snakemake(folder: Path, arguments: Sequence[str], stdout: Stream, stderr: Stream) -> subprocess.Popen[bytes]:
+    if find_spec("snakemake") is None:
+        raise EmotiwError("Snakemake is not installed: pip install 'emotiw[reproduce]'")
+    what = ["--snakefile", str(SNAKEFILE), "--configfile", _ASKED]
+    return leashed([sys.executable, "-P", "-m", "snakemake", *what, *_ALWAYS, *arguments], folder, stdout, stderr)
+
+
+def complaints(folder: Path, left: Iterable[Step], since: float) -> list[str]:
+    """Return what each of the steps that are `left` said last, if it ran since a time; else what Snakemake said."""
+    logs = {str(step): folder / step.log for step in left}
+    said = [
+        f"{name}: {last_words(log.read_text(encoding='utf-8', errors='replace'))}"
+        for name, log in logs.items()
+        if log.is_file() and log.stat().st_mtime >= since
+    ]
+    return said or [last_words((folder / _SNAKEMAKE_LOG).read_text(encoding="utf-8", errors="replace"))]
+
+
+def last_words(text: str) -> str:
+    """Return the last line that says something, without what our own command puts before it."""
+    lines = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
+    return lines[-1].removeprefix("emotiw: ") if lines else "it said nothing"

@@ -22,7 +22,7 @@ def scores_of(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def check_table(output: Path, printed: str) -> list[float]:
     """Check the printed table against the score files; return the nets' accuracies."""
-    scores = [scores_of(output / "runs" / f"vgg_s_small-{representation}") for representation in PAPER]
+    scores = [scores_of(output / "reproduction/runs" / f"vgg_s_small-{representation}") for representation in PAPER]
     accuracies = [float((posteriors.argmax(1) == labels).mean()) for labels, posteriors in scores]
     cells = [f"{accuracy * 100:.2f} (caffe)" for accuracy in accuracies]
     row = next(line for line in printed.split("\n") if line.startswith("| vgg_s_small"))
@@ -41,11 +41,11 @@ def test_a_short_demo_goes_the_whole_way_and_is_done_once(tmp_path, capsys):
     printed = capsys.readouterr().out
     check_table(output, printed)
     assert "51.75" in printed
-    report = (output / "table/report.html").read_text(encoding="utf-8")
+    report = (output / "reproduction/table_val/report.html").read_text(encoding="utf-8")
     assert report.count("data:image/png") >= 11  # curves and confusions of five runs, the ensemble's, the faces
     assert main(["demo", "-o", str(output), "--iterations", "3"]) == 0
     again = capsys.readouterr().out
-    assert "pretrain" not in again, "what is done is not done again"
+    assert "0 of 16 steps to do" in again, "what is done is not done again"
     assert (
         again[again.index("Accuracy") :].split("\ndone")[0] == printed[printed.index("Accuracy") :].split("\ndone")[0]
     )
@@ -60,7 +60,7 @@ def test_a_demo_replaces_and_goes_on_with_nothing_but_a_like_demo(tmp_path, caps
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo/demo.txt").write_text("another version")
     assert main(["demo", "-o", str(tmp_path / "demo"), "--iterations", "2"]) == 2
-    assert "holds a demo of other settings" in capsys.readouterr().err
+    assert "holds a demo of another version" in capsys.readouterr().err
 
 
 @pytest.mark.slow

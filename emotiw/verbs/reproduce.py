@@ -1,0 +1,102 @@
+"""Carry out the paper's whole experiment: every row pre-trained, fine-tuned, scored; ensemble and table.
+
+From two prepared sets, by Snakemake (pip install 'emotiw[reproduce]'), into a folder of its own: runs/, table_val/ and,
+where the emotions' set has a test split, table_test/. --dry-run says what is to do, in which hours and on how much
+disk, from iterations timed on this machine.
+
+Killed or interrupted, the same command goes on; Ctrl-C leaves a snapshot of every training. With another setting it
+makes again what depends on that, and nothing else. What follows -- goes to Snakemake, such as
+`-- --executor slurm --jobs 20`.
+"""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotiw.verbs.arguments import add_caffe
+
+if TYPE_CHECKING:
+    from emotiw.train.workflow import Options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `emotiw reproduce` takes."""
+    for stage, what in (("pretrain", "identities, such as CASIA-WebFace"), ("finetune", "emotions, such as SFEW 2.0")):
+        parser.add_argument(f"--{stage}", type=Path, metavar="SET", required=True, help=f"the prepared set of {what}")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("reproduction"),
+        metavar="DIR",
+        help="where everything goes (default: reproduction)",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--rows", nargs="+", metavar="ROW", help="<net>-<representation> (default: the paper's 20)")
+    which.add_argument("--small", action="store_true", help="the same 20 rows with the small nets, as a rehearsal")
+    parser.add_argument("--dry-run", action="store_true", help="say what is to do and what it costs, and do nothing")
+    parser.add_argument("--iterations", type=int, metavar="N", help="of every training, instead of its solver's")
+    parser.add_argument("--seed", type=int, metavar="N", default=1, help="of every training (default: 1)")
+    # Deviation D10
+    parser.add_argument("--crops", type=int, choices=(1, 10), default=1, help="as of emotiw evaluate (default: 1)")
+    parser.add_argument("--truth", type=Path, metavar="FILE", help="labels of the test split, as of emotiw evaluate")
+    parser.add_argument("--gpu", metavar="IDS", default="", help="as of emotiw pretrain: 0, or 0,1, or all")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="trainings at a time (default: one a core; with --gpu one)"
+    )
+    add_caffe(parser)
+    parser.add_argument("snakemake", nargs="*", metavar="-- ARGS", help="what Snakemake gets besides")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Say what is to do, do it, print the tables."""
+    from functools import partial
+
+    from emotiw.data_prep.sets import open_set
+    from emotiw.engine.caffe.locate import find_caffe
+    from emotiw.train.experiments import experiment, paper_rows
+    from emotiw.train.reproducing import reproduce
+    from emotiw.train.runs import STAGES
+
+    rows = list(map(experiment, args.rows)) if args.rows else paper_rows(small=args.small)
+    sets = {stage: open_set(getattr(args, stage)) for stage in STAGES}
+    options = _options(args)
+    try:
+        reproduce(
+            args.output,
+            rows,
+            sets,
+            options,
+            find_caffe(args.caffe),
+            args.snakemake,
+            dry_run=args.dry_run,
+            say=partial(print, flush=True),
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted: the same command goes on from the last snapshots") from None
+    if not args.dry_run:
+        _show(args.output)
+
+
+def _options(args: argparse.Namespace) -> "Options":
+    from emotiw.errors import EmotiwError, UsageError
+    from emotiw.train.workflow import Options
+
+    cores = len(os.sched_getaffinity(0))
+    jobs = args.jobs if args.jobs is not None else 1 if args.gpu else cores
+    if jobs < 1 or args.seed < 1 or (args.iterations is not None and args.iterations < 1):
+        raise UsageError("--jobs, --iterations and --seed must be at least 1")
+    if args.truth and not args.truth.is_file():
+        raise EmotiwError(f"{args.truth}: no such file")
+    threads = max(1, cores // jobs)
+    return Options(args.iterations, args.seed, args.crops, args.truth, args.gpu, args.caffe, jobs, threads)
+
+
+def _show(folder: Path) -> None:
+    """Print every table, and where the rest is."""
+    for predictions in sorted(folder.glob("table_*/predictions_*.txt"), reverse=True):
+        table = predictions.with_name("table.md")
+        if table.is_file():
+            print(f"\n{table.read_text(encoding='utf-8')}\nreport: {table.with_name('report.html')}")
+        print(f"predictions: {predictions}")

@@ -1,0 +1,150 @@
+"""The whole experiment in one call: say what is to do, and do it."""
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tabulate import tabulate
+
+from emotiw.data_prep.sets import PreparedSet
+from emotiw.engine.caffe.locate import Caffe
+from emotiw.engine.leash import ctrl_c_passed_on, running
+from emotiw.errors import EmotiwError
+from emotiw.files import alone
+
+from .estimate import Cost, Task, costs
+from .experiments import Experiment
+from .runs import STAGES
+from .watching import watch
+from .workflow import Options, Step, complaints, lay_out, start, steps
+
+Say = Callable[[str], object]
+_MOST_TOLD = 3
+
+
+def reproduce(
+    folder: Path,
+    rows: Sequence[Experiment],
+    sets: Mapping[str, PreparedSet],
+    options: Options,
+    caffe: Caffe,
+    more: Sequence[str],
+    *,
+    dry_run: bool,
+    say: Say,
+) -> None:
+    """Carry out, or go on with, the whole experiment in `folder`.
+
+    Parameters
+    ----------
+    sets
+        The prepared set of each stage.
+    more
+        Arguments that Snakemake gets besides.
+    dry_run
+        Say what is to do and what it costs, by iterations really timed, and do nothing.
+    say
+        Is told what is to do, and what is done.
+
+    Raises
+    ------
+    EmotiwError
+        Where a set is not as needed, the disk is too small, somebody else works in the folder, or steps failed.
+    KeyboardInterrupt
+        After Ctrl-C, once every training has its snapshot; a second Ctrl-C does not wait.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / "reproduction.json").is_file():
+        raise EmotiwError(f"{folder} is there and no reproduction's folder: name another -o")
+    with alone(folder, f"another emotiw reproduce works in {folder} now: wait for it, or name another -o"):
+        lay_out(folder, rows, sets, options)
+        every = steps(folder)
+        todo = [step for step in every if step.why]
+        say(f"{_what(rows, sets)} -> {folder}; {options.jobs} at a time")
+        say(f"{len(todo)} of {len(every)} steps to do{_by_rule(todo)}")
+        tasks = _tasks(todo, rows, sets, options)
+        if dry_run:
+            say(_estimate(costs(tasks.values(), folder / "runs", _share(caffe, options)), folder, options))
+        elif todo:
+            _require_room(folder, costs(tasks.values(), folder / "runs", None))
+            _carry_out(folder, todo, tasks, options, more, say)
+
+
+def _what(rows: Sequence[Experiment], sets: Mapping[str, PreparedSet]) -> str:
+    nets = ", ".join(dict.fromkeys(row.net for row in rows))
+    return f"{len(rows)} rows of {nets}, " + ", ".join(f"{stage} on {one.folder}" for stage, one in sets.items())
+
+
+def _by_rule(todo: Sequence[Step]) -> str:
+    counts = Counter(step.rule for step in reversed(todo))  # what is made first, first
+    return ": " + ", ".join(f"{count} {rule}" for rule, count in counts.items()) if counts else ""
+
+
+def _tasks(
+    todo: Sequence[Step], rows: Sequence[Experiment], sets: Mapping[str, PreparedSet], options: Options
+) -> dict[Path, Task]:
+    """Return the trainings among the steps, by their outputs; in the rows' order."""
+    outputs = {step.output for step in todo}
+    return {
+        output: Task(row, stage, sets[stage], options.iterations or row.solver(stage).max_iter)
+        for row in rows
+        for stage in STAGES
+        if (output := Path("runs", row.row, stage, "model.caffemodel")) in outputs
+    }
+
+
+def _share(caffe: Caffe, options: Options) -> Caffe:
+    """Return the Caffe as a step has it: with its share of the cores, on its GPUs."""
+    threads = {"OPENBLAS_NUM_THREADS": str(options.threads)}
+    return replace(caffe, environment={**caffe.environment, **threads}, gpu=options.gpu)
+
+
+def _estimate(found: Sequence[Cost], folder: Path, options: Options) -> str:
+    """Return the table of costs, with their sums."""
+    rows = [
+        [c.net, c.stage, c.runs, f"{c.iterations:,}", f"{c.seconds:.3f}", f"{c.hours:,.1f}", f"{c.bytes / 1e9:,.1f}"]
+        for c in found
+    ]
+    hours, size = sum(c.hours for c in found) / options.jobs, sum(c.bytes for c in found)
+    head = ["net", "stage", "runs", "iterations", "s / iteration", "hours", "GB"]
+    free = shutil.disk_usage(folder).free
+    return (
+        f"{tabulate(rows, head, 'github', disable_numparse=True)}\n\n"
+        f"{hours:,.1f} hours of training, {options.jobs} at a time, scoring apart; {size / 1e9:,.1f} GB, and "
+        f"{free / 1e9:,.1f} GB are free"
+    )
+
+
+def _require_room(folder: Path, found: Sequence[Cost]) -> None:
+    size, free = sum(cost.bytes for cost in found), shutil.disk_usage(folder).free
+    if size > free:
+        raise EmotiwError(
+            f"the snapshots need {size / 1e9:.1f} GB and {folder} has {free / 1e9:.1f} GB free: free some, "
+            "name another -o, or fewer --rows"
+        )
+
+
+def _carry_out(
+    folder: Path,
+    todo: Sequence[Step],
+    tasks: Mapping[Path, Task],
+    options: Options,
+    more: Sequence[str],
+    say: Say,
+) -> None:
+    began, clock = time.time(), time.monotonic()
+    iterations = {output: task.iterations for output, task in tasks.items()}
+    with running(start(folder, options, more)) as process, ctrl_c_passed_on(process) as interrupted:
+        watch(process, folder, todo, iterations, lambda step: say(f"[{time.monotonic() - clock:6.0f} s] {step}"))
+        process.wait()
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+    if left := [step for step in steps(folder) if step.why]:
+        told = complaints(folder, left, began)
+        rest = f"; and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
+        raise EmotiwError(
+            f"{len(left)} of {len(todo)} steps are not done: {'; '.join(told[:_MOST_TOLD])}{rest} "
+            f"(see {folder / 'logs'}; the same command goes on)"
+        )
