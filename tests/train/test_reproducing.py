@@ -1,0 +1,280 @@
+"""The whole experiment as a workflow, for real: one row, a few iterations, then what a change makes to do."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from emotiw.__main__ import main
+from emotiw.data_prep.drawn import draw_expressions
+from emotiw.data_prep.drawn_layouts import as_sfew
+from emotiw.data_prep.sets import open_set
+from emotiw.engine.leash import running
+from emotiw.train.estimate import Task, costs
+from emotiw.train.experiments import experiment, paper_rows
+from emotiw.train.progress import read_progress
+from emotiw.train.runs import STAGES, Run
+from emotiw.train.workflow import Options, lay_out, steps
+
+pytestmark = pytest.mark.caffe
+
+ROW, OTHER = "vgg_s_small-rgb", "vgg_s_small-cyclic_lbp"
+SHORT = Options(iterations=3)
+
+
+@pytest.fixture(scope="module")
+def sfew(tmp_path_factory):
+    """A prepared set with a test split that has no labels, under a name that a shell and Snakemake would trip over."""
+    folder = tmp_path_factory.mktemp("faces")
+    draw_expressions(folder / "drawn", 8, 1, seed=3)
+    as_sfew(folder / "drawn", folder / "SFEW")
+    output = folder / "a {row} of 'faces' $HOME"
+    names = ["-r", "rgb", "cyclic_lbp"]
+    assert (
+        main(["prepare", str(folder / "SFEW"), "-o", str(output), "--labels", "emotions", "--size", "64", *names]) == 0
+    )
+    return output
+
+
+def asked(sets, sfew, folder, *more, rows=(ROW,)):
+    both = ["--pretrain", str(sets / "people"), "--finetune", str(sfew)]
+    return ["reproduce", *both, "-o", str(folder), "--rows", *rows, *more]
+
+
+@pytest.fixture(scope="module")
+def done(sets, sfew, caffe, tmp_path_factory):
+    """A finished reproduction; copy it before you change it."""
+    folder = tmp_path_factory.mktemp("a reproduction") / "it's {done}"
+    assert main(asked(sets, sfew, folder, "--iterations", "3")) == 0
+    return folder
+
+
+@pytest.fixture
+def copy(done, tmp_path):
+    return shutil.copytree(done, tmp_path / "copy", symlinks=True)
+
+
+def todo(folder, sets, sfew, options=SHORT, rows=(ROW,), **settings):
+    """Return the steps that a change makes to do; `settings` are those of the first row's stages."""
+    chosen = [experiment(row) for row in rows]
+    chosen[0] = replace(chosen[0], settings={**chosen[0].settings, **settings})
+    lay_out(folder, chosen, {"pretrain": open_set(sets / "people"), "finetune": open_set(sfew)}, options)
+    return sorted(str(step) for step in steps(folder) if step.why)
+
+
+SCORED = [f"evaluate {ROW} test", f"evaluate {ROW} val", "table test", "table val"]
+
+
+def test_it_is_all_there_and_done_once(done, sets, sfew, capsys):
+    for stage in STAGES:
+        assert Run(done / "runs" / ROW / stage).facts().iterations == 3
+    assert (done / "table_val/report.html").is_file()
+    assert len((done / "table_test/predictions_test.txt").read_text().splitlines()) == open_set(sfew).count("test")
+    log = (done / "runs" / ROW / "finetune/log.txt").read_bytes()
+    assert main(asked(sets, sfew, done, "--iterations", "3")) == 0
+    told = capsys.readouterr().out
+    assert "0 of 6 steps to do\n" in told
+    assert "Accuracy in %" in told
+    assert (done / "runs" / ROW / "finetune/log.txt").read_bytes() == log
+
+
+def test_a_changed_setting_makes_to_do_what_depends_on_it_and_nothing_else(copy, sets, sfew):
+    tuned = [*SCORED[:2], f"finetune {ROW}", *SCORED[2:]]
+    every = [*SCORED[:2], f"finetune {ROW}", f"pretrain {ROW}", *SCORED[2:]]
+    assert todo(copy, sets, sfew) == []
+    assert todo(copy, sets, sfew, replace(SHORT, gpu="all", jobs=2, threads=7, caffe=Path("/elsewhere"))) == []
+    assert todo(copy, sets, sfew, replace(SHORT, crops=10)) == SCORED
+    assert todo(copy, sets, sfew, finetune="base_lr: 0.002") == tuned
+    assert todo(copy, sets, sfew, pretrain="base_lr: 0.002") == every
+    assert todo(copy, sets, sfew, replace(SHORT, iterations=4)) == every
+    assert todo(copy, sets, sfew, replace(SHORT, seed=2)) == every
+    more = todo(copy, sets, sfew, rows=(ROW, OTHER))
+    assert more == sorted([*(step.replace(ROW, OTHER) for step in every[:4]), *SCORED[2:]])
+    manifest = open_set(sfew).folder / "set.json"
+    manifest.touch()
+    assert todo(copy, sets, sfew) == [], "a set that was only touched is the same set"
+
+
+def test_truth_scores_the_test_split_alone(copy, sets, sfew, tmp_path):
+    names = [row["path"].rpartition("/")[2] for row in open_set(sfew).manifest if row["split"] == "test"]
+    truth = tmp_path / "truth of 'test'.txt"
+    truth.write_text("".join(f"{name} Happy\n" for name in names))
+    with_truth = replace(SHORT, truth=truth)
+    assert todo(copy, sets, sfew, with_truth) == [f"evaluate {ROW} test", "table test"]
+    assert main(asked(sets, sfew, copy, "--iterations", "3", "--truth", str(truth))) == 0
+    assert f"on {len(names)} test images" in (copy / "table_test/table.md").read_text()
+    assert todo(copy, sets, sfew, with_truth) == []
+
+
+def test_with_other_settings_it_starts_anew_where_it_must_and_goes_on_where_it_can(copy, sets, sfew):
+    pretrain, finetune = (Run(copy / "runs" / ROW / stage) for stage in STAGES)
+    assert main(asked(sets, sfew, copy, "--iterations", "5")) == 0
+    assert "Resuming from snapshot_iter_3.solverstate" in (pretrain.folder / "log.txt").read_text()
+    assert pretrain.facts().iterations == finetune.facts().iterations == 5
+    assert finetune.facts().weights_sha256 != Run(copy / "x").folder  # other weights: it began anew
+    assert "Resuming" not in (finetune.folder / "log.txt").read_text()
+    assert main(asked(sets, sfew, copy, "--iterations", "2")) == 0
+    assert pretrain.facts().iterations == 2
+
+
+def test_a_dry_run_says_what_it_costs_and_makes_no_run(sets, sfew, tmp_path, capsys):
+    assert main(asked(sets, sfew, tmp_path / "new", "--dry-run", rows=(ROW, OTHER))) == 0
+    told = capsys.readouterr().out
+    assert "11 of 11 steps to do" not in told
+    assert "10 of 10 steps to do: 2 pretrain, 2 finetune, 4 evaluate, 2 table" in told.replace("\n", "\n")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told.splitlines() if line.startswith("| vgg")]
+    assert [row[:4] for row in rows] == [
+        ["vgg_s_small", "pretrain", "2", "800"],
+        ["vgg_s_small", "finetune", "2", "600"],
+    ]
+    assert all(float(row[4]) > 0 for row in rows)
+    assert not (tmp_path / "new/runs").exists()
+
+
+def test_costs_are_those_of_the_files_and_of_what_is_left(done, sets):
+    prepared = open_set(sets / "people")
+    (cost,) = costs([Task(experiment(ROW), "pretrain", prepared, 10)], done / "runs", None)
+    snapshot = sum(path.stat().st_size for path in (done / "runs" / ROW / "pretrain").glob("snapshot_iter_3.*"))
+    assert cost.bytes == pytest.approx(2 * snapshot, rel=0.01)
+    assert (cost.runs, cost.iterations) == (1, 7)
+    assert replace(cost, seconds=3600).hours == 7
+
+
+def test_the_papers_rows_cost_what_their_parameters_do():
+    """124,507,607 parameters of vgg_s with 7 classes, each 4 bytes, twice in a snapshot, two of which are kept."""
+
+    class Seven:
+        classes = tuple("abcdefg")
+
+    tasks = [Task(row, "finetune", Seven, 100) for row in paper_rows()]
+    found = {cost.net: cost for cost in costs(tasks, Path("nowhere"), None)}
+    assert [cost.runs for cost in found.values()] == [5, 5, 5, 5]
+    assert found["vgg_s"].bytes == 5 * 2 * 2 * 4 * 124_507_607
+
+
+def in_folder(folder):
+    """Return the processes, and their commands, that work in a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink().is_relative_to(folder.resolve()):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(condition):
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def begin(sets, sfew, folder):
+    """Start a long one, and wait until Caffe trains."""
+    command = [sys.executable, "-P", "-m", "emotiw", *asked(sets, sfew, folder, "--iterations", "4000")]
+    process = subprocess.Popen(command, process_group=0, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    progress = folder / "runs" / ROW / "pretrain/progress.csv"
+    wait_for(lambda: process.poll() is not None or any(p.loss is not None for p in read_progress(progress)))
+    return process
+
+
+def complaint(process):
+    lines = process.communicate(timeout=120)[1].decode().replace("\r", "\n").splitlines()
+    return [line for line in lines if line.startswith("emotiw")]
+
+
+@pytest.mark.parametrize("victim", ["emotiw reproduce", "snakemake"])
+def test_killed_it_leaves_no_process_and_the_same_command_goes_on(sets, sfew, caffe, tmp_path, victim):
+    folder = tmp_path / "reproduction"
+    with running(begin(sets, sfew, folder)) as process:
+        assert any("caffe train" in command for command in in_folder(folder)), in_folder(folder)
+        if victim == "snakemake":
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            for child in children:
+                os.kill(int(child), signal.SIGKILL)
+            assert "steps are not done" in complaint(process)[0]
+        else:
+            process.kill()
+            process.wait()
+    wait_for(lambda: not in_folder(folder))
+    assert main(asked(sets, sfew, folder, "--iterations", "2")) == 0
+
+
+def test_ctrl_c_leaves_a_snapshot_of_every_training(sets, sfew, caffe, tmp_path):
+    folder = tmp_path / "reproduction"
+    run = Run(folder / "runs" / ROW / "pretrain")
+    with running(begin(sets, sfew, folder)) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        assert complaint(process) == ["emotiw: interrupted: the same command goes on from the last snapshots"]
+    assert process.returncode == 130
+    assert not in_folder(folder)
+    reached = run.snapshots()[-1][0]
+    assert main(asked(sets, sfew, folder, "--iterations", str(reached + 1))) == 0
+    assert f"Resuming from snapshot_iter_{reached}.solverstate" in (run.folder / "log.txt").read_text()
+
+
+def test_what_failed_is_said_and_the_rest_is_done(sets, sfew, caffe, tmp_path, capsys):
+    broken = shutil.copytree(sfew, tmp_path / "broken")
+    (broken / "cyclic_lbp/mean.binaryproto").write_bytes(b"no mean")
+    folder = tmp_path / "reproduction"
+    people = shutil.copytree(sets / "people", tmp_path / "people")
+    shutil.copytree(people / "rgb", people / "cyclic_lbp")
+    facts = json.loads((people / "set.json").read_text())
+    (people / "set.json").write_text(json.dumps(facts | {"representations": ["rgb", "cyclic_lbp"]}))
+    command = [
+        "reproduce",
+        "--pretrain",
+        str(people),
+        "--finetune",
+        str(broken),
+        "-o",
+        str(folder),
+        "--iterations",
+        "2",
+    ]
+    assert main([*command, "--rows", ROW, OTHER]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("emotiw: ")]
+    assert f"finetune {OTHER}: " in line
+    assert line.endswith("the same command goes on)")
+    assert (folder / "runs" / ROW / "finetune/scores_val.csv").is_file()
+    assert not (folder / "table_val").exists()
+
+
+def refused(capsys, *command, status=1):
+    capsys.readouterr()
+    assert main(list(map(str, command))) == status
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_what_cannot_be_is_one_line(sets, sfew, caffe, tmp_path, capsys):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/mine.txt").write_text("precious")
+    assert "no reproduction's folder" in refused(capsys, *asked(sets, sfew, tmp_path / "thesis"))
+    line = refused(capsys, *asked(sets, sets / "people", tmp_path / "new"))
+    assert "holds no val split" in line
+    assert "no net 'vgg_x'" in refused(capsys, *asked(sets, sfew, tmp_path / "new", rows=("vgg_x-rgb",)), status=2)
+    assert "--jobs" in refused(capsys, *asked(sets, sfew, tmp_path / "new", "--jobs", "0"), status=2)
+    assert "no such file" in refused(capsys, *asked(sets, sfew, tmp_path / "new", "--truth", tmp_path / "none"))
+    told = refused(capsys, *asked(sets, sfew, tmp_path / "other"), "--", "--executor", "nonsense")
+    assert "nonsense" in told
+
+
+def test_without_snakemake_it_says_how_to_get_it(sets, sfew, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("emotiw.train.workflow.find_spec", lambda name: None)
+    assert "pip install 'emotiw[reproduce]'" in refused(capsys, *asked(sets, sfew, tmp_path / "new"))
+
+
+def test_a_full_disk_is_foreseen(sets, sfew, tmp_path, monkeypatch, capsys):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("emotiw.train.reproducing.shutil.disk_usage", lambda path: usage._replace(free=10**6))
+    assert "GB free: free some" in refused(capsys, *asked(sets, sfew, tmp_path / "new"))
