@@ -1,1 +1,1 @@
-"""Scores, ensemble weights, the results table beside the published one, plots."""
+"""Scores, ensemble weights, a classical baseline, the results table beside the published one, plots."""

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from .folds import folds
+
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
@@ -85,44 +87,82 @@ def select_greedily(posteriors: Array, labels: Labels, rounds: int = 50) -> Arra
     return np.asarray(weights / weights.sum(), np.float64)
 
 
+def uniform(posteriors: Array, labels: Labels) -> Array:
+    """Return (M,) equal weights, whatever the labels are."""
+    return np.full(len(posteriors), 1 / len(posteriors))
+
+
 # Which of these the authors used, if any, is not known: all are printed.
 METHODS: Mapping[str, Callable[[Array, Labels], Array]] = {
     "likelihood": fit_weights,
     "greedy selection": select_greedily,
 }
+_CHOICES = {**METHODS, "uniform average": uniform}
 
 
 def cross_validated(
     posteriors: Array,
     labels: Labels,
     find: Callable[[Array, Labels], Array] = fit_weights,
-    folds: int = 5,
+    most: int = 5,
     seed: int = 0,
 ) -> Array | None:
     """Return (N, C) posteriors in which no image took part in finding the weights that scored it.
 
-    The honest figure: weights found and judged on the same images flatter. None where a class has fewer than two
-    images, so that no folds can be made.
+    The honest figure of one method: weights found and judged on the same images flatter. None where a class has fewer
+    than two images, so that no folds can be made.
     """
-    from sklearn.model_selection import StratifiedKFold
-
-    counts = np.bincount(labels)
-    folds = min(folds, int(counts[counts > 0].min()))
-    if folds < 2:
-        return None
-    combined = np.empty(posteriors.shape[1:])
-    for known, held_out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels):
+    combined, drawn = np.empty(posteriors.shape[1:]), folds(labels, most=most, seed=seed)
+    for known, held_out in drawn:
         weights = find(posteriors[:, known], labels[known])
         combined[held_out] = combine(posteriors[:, held_out], weights)
-    return combined
+    return combined if drawn else None
 
 
-def gains(posteriors: Array, labels: Labels) -> list[tuple[int, float]]:
-    """Return (net, accuracy so far) as the uniform average grows, each time by the net that helps most."""
-    left, total, found = list(range(len(posteriors))), np.zeros(posteriors.shape[1:]), []
+def nested(posteriors: Array, labels: Labels, most: int = 5, seed: int = 0) -> tuple[Array, list[str]] | None:
+    """Return (N, C) posteriors in which no image took part in choosing the method that scored it, nor in its weights.
+
+    The honest figure of the whole procedure: the better of several cross-validated methods flatters again. In each
+    outer fold the method (one of METHODS, or the uniform average) is chosen by cross-validation within the known
+    images, by accuracy, of equals the likelier; then it finds its weights on all of them, for the images held out.
+
+    Returns
+    -------
+    ((N, C) float64, list of str) or None
+        The posteriors, and the method chosen in each outer fold. None where folds cannot be made.
+    """
+    combined, chosen = np.empty(posteriors.shape[1:]), []
+    for known, held_out in folds(labels, most=most, seed=seed):
+        inside, truth = posteriors[:, known], labels[known]
+        worth = {}
+        for name, find in _CHOICES.items():
+            tried = cross_validated(inside, truth, find, most, seed)
+            if tried is None:
+                return None
+            worth[name] = _worth(tried, truth)
+        best = max(worth, key=lambda name: worth[name])
+        combined[held_out] = combine(posteriors[:, held_out], _CHOICES[best](inside, truth))
+        chosen.append(best)
+    return (combined, chosen) if chosen else None
+
+
+def _worth(posteriors: Array, labels: Labels) -> tuple[float, float]:
+    """Return accuracy and mean log-likelihood of (N, C) posteriors."""
+    given = np.maximum(posteriors[np.arange(len(labels)), labels], _TINY)
+    return float((posteriors.argmax(axis=1) == labels).mean()), float(np.log(given).mean())
+
+
+def growth_order(posteriors: Array, labels: Labels) -> list[int]:
+    """Return the nets in the order in which their uniform average grows best: each time the one that helps most."""
+    left, total, order = list(range(len(posteriors))), np.zeros(posteriors.shape[1:]), []
     while left:
-        accuracies = [float(((total + posteriors[net]).argmax(axis=1) == labels).mean()) for net in left]
-        net = left.pop(int(np.argmax(accuracies)))
-        total = total + posteriors[net]
-        found.append((net, max(accuracies)))
-    return found
+        accuracies = [((total + posteriors[net]).argmax(axis=1) == labels).mean() for net in left]
+        order.append(left.pop(int(np.argmax(accuracies))))
+        total = total + posteriors[order[-1]]
+    return order
+
+
+def growth(posteriors: Array, labels: Labels, order: list[int]) -> list[float]:
+    """Return the accuracy of the uniform average of the first 1, 2, ... nets of `order`."""
+    totals = np.cumsum(posteriors[order], axis=0)
+    return [float(accuracy) for accuracy in (totals.argmax(axis=2) == labels).mean(axis=1)]

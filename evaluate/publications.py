@@ -16,7 +16,8 @@ class Publication:
     Attributes
     ----------
     net, representation
-        Which cell of the table it is: `ensemble` and nothing for the paper's ensemble; both empty for other methods.
+        Which cell of the table it is: `ensemble` and nothing for the paper's ensemble, `baseline` and nothing for the
+        challenge's; both empty for other methods.
     images
         Train / val / test.
     val, val_mean_class, test, test_mean_class
@@ -40,6 +41,11 @@ class Publication:
         """Return the accuracy on a split, in [0, 1], or None."""
         percent = {"val": self.val, "test": self.test}.get(split)
         return float(percent) / 100 if percent else None
+
+    def count(self, split: str) -> int | None:
+        """Return on how many images of a split it was measured, or None where it is not known."""
+        counts = dict(zip(("train", "val", "test"), self.images.split(" / "), strict=False))
+        return int(counts[split]) if counts.get(split, "").isdecimal() else None
 
 
 def publications(more: Path | None = None) -> list[Publication]:

@@ -10,10 +10,13 @@ from emotiw import __version__
 from emotiw.data_prep.sets import PreparedSet
 from emotiw.files import write_text
 
+from .grid import best, columns, comparable, grid
+from .lines import lines
 from .pictures import confusion_picture, faces_picture
 from .publications import Publication
+from .remarks import arithmetic, baseline, growth, honesty
 from .results import Results, title
-from .table import best, columns, comparable, csv_text, grid, lines, markdown
+from .table import csv_text, markdown
 
 TABLE_FILES = ("table.md", "table.csv", "report.html")
 
@@ -57,6 +60,10 @@ def html(results: Results, prepared: PreparedSet | None, known: Sequence[Publica
             best={net: best(cells) for net, cells in grid(results).items()},
             published=known if comparable(results) else [],
             lines=lines(results, known),
+            arithmetic=arithmetic(results, known),
+            honesty=honesty(results),
+            growth=growth(results) if results.averages else "",
+            baseline=baseline(results, known),
             engines=sorted({f"{p.engine} {p.engine_version}" for p in (cell.protocol for cell in results.cells)}),
             faces=faces,
             ensemble=ensemble,

@@ -1,7 +1,7 @@
 """The results of a folder of runs: a cell for each net and representation, and their ensemble."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,8 @@ from emotiw.errors import EmotiwError
 from emotiw.lbp_mapping.representation import PAPER
 from emotiw.train.runs import Run, find_runs
 
-from .ensemble import METHODS, combine, cross_validated, gains
+from .baseline import Baseline, find
+from .ensemble import METHODS, combine, cross_validated, growth, growth_order, nested, uniform
 from .scores import Scores, read_scores
 from .scoring import Protocol, read_protocol, scores_file
 
@@ -54,11 +55,14 @@ class Results:
         By net, then representation in the order of `place`.
     known
         The validation scores that the ensemble's weights are found on, one for each cell; the cells' own where the
-        split is val; empty where a run was never scored on val.
+        split is val; empty where a run was never scored on val, or nobody knows val's labels.
+    baseline
+        The classical baseline of the same set, where one was made; it takes no part in the ensemble.
     """
 
     cells: tuple[Cell, ...]
     known: tuple[Scores, ...]
+    baseline: Baseline | None = None
 
     @property
     def first(self) -> Scores:
@@ -91,13 +95,21 @@ class Results:
             found.append((f"{name}, {where}", combine(posteriors, weights)))
             if in_sample:
                 found.append((f"{name}, cross-validated", cross_validated(posteriors, labels, METHODS[name])))
-        uniform = np.full(len(self.cells), 1 / len(self.cells))
-        found.append(("uniform average", combine(posteriors, uniform)))
+        if self.nested:
+            found.append(("chosen by nested cross-validation", self.nested[0]))
+        found.append(("uniform average", combine(posteriors, uniform(posteriors, labels))))
         return [
             Average(name, Scores(self.first.paths, labels, self.first.classes, array))
             for name, array in found
             if array is not None
         ]
+
+    @cached_property
+    def nested(self) -> tuple[NDArray[np.float64], list[str]] | None:
+        """Posteriors and methods of nested cross-validation on val; None on other splits, or without folds."""
+        if len(self.cells) == 1 or self.protocol.split != "val" or not self.known:
+            return None
+        return nested(_stack(self.known), self.known[0].labels)
 
     @property
     def answer(self) -> Average:
@@ -106,9 +118,15 @@ class Results:
 
     @cached_property
     def gains(self) -> list[tuple[Cell, float]]:
-        """The nets in the order in which a uniform average of them grows best, and its accuracy with each."""
-        found = gains(_stack([cell.scores for cell in self.cells]), self.first.labels)
-        return [(self.cells[net], accuracy) for net, accuracy in found]
+        """The nets, and the accuracy here of the uniform average with each added.
+
+        Their order is the one in which that average grows best on validation scores: like weights, it must not be
+        found on test. Where there are no validation scores it is found here.
+        """
+        known = self.known or [cell.scores for cell in self.cells]
+        order = growth_order(_stack(known), known[0].labels)
+        grown = growth(_stack([cell.scores for cell in self.cells]), self.first.labels, order)
+        return [(self.cells[net], accuracy) for net, accuracy in zip(order, grown, strict=True)]
 
 
 def collect(folder: Path, stage: str = "finetune", split: str = "val") -> Results:
@@ -119,7 +137,7 @@ def collect(folder: Path, stage: str = "finetune", split: str = "val") -> Result
     EmotiwError
         Where no run is scored, or runs were scored on different images or in different ways.
     """
-    runs = [run for run in find_runs(folder, stage) if scores_file(run, split).is_file()]
+    runs = [run for run in find_runs(folder, stage) if scores_file(run.folder, split).is_file()]
     if not runs:
         raise EmotiwError(
             f"{folder} holds no {stage} run with {split} scores: make them with emotiw evaluate RUN --set SET"
@@ -128,8 +146,9 @@ def collect(folder: Path, stage: str = "finetune", split: str = "val") -> Result
     if split == "val":
         known = cells
     else:
-        known = _cells(runs, "val") if all(scores_file(run, "val").is_file() for run in runs) else ()
-    return Results(cells, tuple(cell.scores for cell in known))
+        known = _cells(runs, "val") if all(scores_file(run.folder, "val").is_file() for run in runs) else ()
+    known_scores = tuple(cell.scores for cell in known if cell.scores.labelled)
+    return Results(cells, known_scores, _baseline(folder, split, cells[0]))
 
 
 def place(representation: str) -> tuple[int, str]:
@@ -146,7 +165,7 @@ def _cells(runs: Sequence[Run], split: str) -> tuple[Cell, ...]:
     """Read the runs' scores of a split; raise where they cannot stand beside each other."""
     cells = []
     for run in runs:
-        facts, scores = run.facts(), read_scores(scores_file(run, split))
+        facts, scores = run.facts(), read_scores(scores_file(run.folder, split))
         cells.append(Cell(run, facts.net, facts.representation, read_protocol(run, split), scores))
     cells.sort(key=lambda cell: (cell.net, *place(cell.representation)))
     first = cells[0]
@@ -161,6 +180,16 @@ def _cells(runs: Sequence[Run], split: str) -> tuple[Cell, ...]:
         if cell.scores.paths != first.scores.paths:
             raise EmotiwError(f"{cell.row} and {first.row} have scores of other images: evaluate both with --force")
     return tuple(cells)
+
+
+def _baseline(folder: Path, split: str, cell: Cell) -> Baseline | None:
+    """Return the baseline on the images of a cell, judged by the cell's labels; None where none was made."""
+    baseline = find(folder, split, cell.protocol.set_digest)
+    if baseline is None:
+        return None
+    if (baseline.scores.paths, baseline.scores.classes) != (cell.scores.paths, cell.scores.classes):
+        raise EmotiwError(f"the baseline and {cell.row} have scores of other images: make both anew, with --force")
+    return replace(baseline, scores=replace(baseline.scores, labels=cell.scores.labels))
 
 
 def _stack(scores: Sequence[Scores]) -> NDArray[np.float64]:

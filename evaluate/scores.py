@@ -69,6 +69,13 @@ class Scores:
         """The accuracy of always naming the commonest class."""
         return float(np.bincount(self.labels).max() / len(self.labels))
 
+    def summary(self, split: str) -> str:
+        """Return what a command prints of labelled scores, in a line."""
+        return (
+            f"accuracy {self.accuracy:.2%}, mean class accuracy {self.mean_class_accuracy:.2%}, "
+            f"on {len(self.labels)} {split} images (commonest class: {self.majority:.2%})"
+        )
+
 
 def write_scores(path: Path, scores: Scores) -> None:
     """Write a CSV: path, label, and one column a class."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,21 +95,25 @@ def evaluate(
     scores = score(run, prepared, caffe, split, crops)
     if truth:
         scores = with_truth(scores, read_truth(truth, scores.classes), truth)
-    facts = run.facts()
-    scores_file(run, split).unlink(missing_ok=True)
     protocol = Protocol("caffe", version(caffe), split, crops, prepared.digest)
-    if scores.labelled:
-        write_text(run.folder / f"confusion_{split}.csv", _confusion_text(scores))
-        confusion_picture(scores, f"{facts.row}, {split}", run.folder / f"confusion_{split}.png")
-    write_text(run.folder / f"predictions_{split}.txt", predictions_text(scores))
-    write_text(run.folder / f"scores_{split}.json", json.dumps(asdict(protocol), indent=1) + "\n")
-    write_scores(scores_file(run, split), scores)
+    write_evaluation(run.folder, run.facts().row, split, scores, asdict(protocol))
     return scores
 
 
-def scores_file(run: Run, split: str) -> Path:
-    """Return the path of a split's scores: there only when the evaluation is whole."""
-    return run.folder / f"scores_{split}.csv"
+def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protocol: dict[str, Any]) -> None:
+    """Write scores, predictions, confusion matrix and protocol into `folder`; the scores last, for `scores_file`."""
+    scores_file(folder, split).unlink(missing_ok=True)
+    if scores.labelled:
+        write_text(folder / f"confusion_{split}.csv", _confusion_text(scores))
+        confusion_picture(scores, f"{name}, {split}", folder / f"confusion_{split}.png")
+    write_text(folder / f"predictions_{split}.txt", predictions_text(scores))
+    write_text(folder / f"scores_{split}.json", json.dumps(protocol, indent=1) + "\n")
+    write_scores(scores_file(folder, split), scores)
+
+
+def scores_file(folder: Path, split: str) -> Path:
+    """Return the path of a split's scores in a run's folder: there only when the evaluation is whole."""
+    return folder / f"scores_{split}.csv"
 
 
 def read_protocol(run: Run, split: str) -> Protocol:

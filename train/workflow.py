@@ -104,6 +104,7 @@ def _configuration(rows: Iterable[Experiment], emotions: PreparedSet, options: O
         "rows": {row.row: {stage: f"{row.recipe(stage)} {settings}" for stage in STAGES} for row in rows},
         "splits": splits,
         "truth": truth,
+        "baseline": f"runs/baseline/{emotions.digest[:12]}" * ("rgb" in emotions.settings["representations"]),
         "threads": options.threads,
         "leash": _quoted([sys.executable, "-I", "-S", leash.__file__]),
         "emotiw": _quoted([sys.executable, "-P", "-m", "emotiw"]),  # -P: not a folder emotiw that lies here

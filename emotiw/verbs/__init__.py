@@ -3,4 +3,4 @@
 Their first docstring line is their help. They import what is heavy only inside `run`.
 """
 
-VERBS = ("map", "caffe", "prepare", "pretrain", "finetune", "evaluate", "table", "reproduce", "demo")
+VERBS = ("map", "caffe", "prepare", "pretrain", "finetune", "evaluate", "baseline", "table", "reproduce", "demo")

@@ -45,15 +45,12 @@ def run(args: argparse.Namespace) -> None:
     caffe, prepared = find_caffe(args.caffe), open_set(args.set)
     runs = [Run(folder) for folder in args.runs]
     for one in runs:
-        refuse_overwrite(scores_file(one, args.split), args.force)
+        refuse_overwrite(scores_file(one.folder, args.split), args.force)
     for one in runs:
+        row = one.facts().row
         scores = evaluate(one, prepared, caffe, args.split, args.crops, args.truth)
-        if not scores.labelled:
+        if scores.labelled:
+            print(f"{row}: {scores.summary(args.split)} -> {scores_file(one.folder, args.split)}")
+        else:
             where = one.folder / f"predictions_{args.split}.txt"
-            print(f"{one.facts().row}: {len(scores.labels)} {args.split} images without labels -> {where}")
-            continue
-        print(
-            f"{one.facts().row}: accuracy {scores.accuracy:.2%}, mean class accuracy {scores.mean_class_accuracy:.2%}, "
-            f"on {len(scores.labels)} {args.split} images (commonest class: {scores.majority:.2%}) "
-            f"-> {scores_file(one, args.split)}"
-        )
+            print(f"{row}: {len(scores.labels)} {args.split} images without labels -> {where}")

@@ -4,8 +4,19 @@ import itertools
 
 import numpy as np
 import pytest
+from sklearn.model_selection import StratifiedKFold
 
-from emotiw.evaluate.ensemble import combine, cross_validated, fit_weights, gains, select_greedily
+from emotiw.evaluate.ensemble import (
+    METHODS,
+    combine,
+    cross_validated,
+    fit_weights,
+    growth,
+    growth_order,
+    nested,
+    select_greedily,
+    uniform,
+)
 
 
 def likelihood(posteriors, labels, weights):
@@ -108,7 +119,7 @@ def test_cross_validated_posteriors_use_no_image_of_their_own():
 def test_cross_validation_by_its_definition():
     """Each image's weights are those found on all images of other folds: few values, each fitted anew here."""
     posteriors, labels = draw(np.random.default_rng(3), nets=2, images=50, classes=3)
-    combined = cross_validated(posteriors, labels, folds=5)
+    combined = cross_validated(posteriors, labels, most=5)
     weights = (combined[:, 0] - posteriors[1, :, 0]) / (posteriors[0, :, 0] - posteriors[1, :, 0])
     folds = np.unique(weights.round(5))
     assert len(folds) == 5
@@ -116,7 +127,7 @@ def test_cross_validation_by_its_definition():
         known = np.abs(weights - fold) > 1e-4
         assert 38 <= known.sum() <= 42
         assert fit_weights(posteriors[:, known], labels[known])[0] == pytest.approx(fold, abs=1e-4)
-    assert np.array_equal(combined, cross_validated(posteriors, labels, folds=5))  # the same folds every time
+    assert np.array_equal(combined, cross_validated(posteriors, labels, most=5))  # the same folds every time
 
 
 def test_too_few_images_of_a_class_cannot_be_cross_validated():
@@ -149,22 +160,98 @@ def test_greedy_selection_by_hand():
     np.testing.assert_allclose(select_greedily(posteriors, np.array([0, 0, 1])), [0.5, 0.5])
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_greedy_selection_is_on_the_simplex_and_no_single_net_is_more_accurate(seed):
-    rng = np.random.default_rng(seed)
-    posteriors, labels = rng.dirichlet(np.ones(4), (5, 60)), rng.integers(0, 4, 60)
-    weights = select_greedily(posteriors, labels)
-    assert weights.min() >= 0
-    assert weights.sum() == pytest.approx(1)
-    best = (posteriors.argmax(axis=2) == labels).mean(axis=1).max()
-    assert (combine(posteriors, weights).argmax(axis=1) == labels).mean() >= best
+def test_greedy_selection_is_on_the_simplex_and_no_single_net_is_more_accurate():
+    for seed in range(40):
+        posteriors, labels = draw(np.random.default_rng(seed))
+        weights = select_greedily(posteriors, labels)
+        assert weights.shape == (len(posteriors),)
+        assert weights.min() >= 0
+        assert weights.sum() == pytest.approx(1)
+        best = (posteriors.argmax(axis=2) == labels).mean(axis=1).max()
+        assert (combine(posteriors, weights).argmax(axis=1) == labels).mean() >= best
 
 
-def test_gains_end_with_the_uniform_average_of_all():
-    rng = np.random.default_rng(3)
-    posteriors, labels = rng.dirichlet(np.ones(4), (5, 60)), rng.integers(0, 4, 60)
-    found = gains(posteriors, labels)
-    assert sorted(net for net, _ in found) == [0, 1, 2, 3, 4]
-    alone = (posteriors.argmax(axis=2) == labels).mean(axis=1)
-    assert found[0] == (int(alone.argmax()), alone.max())
-    assert found[-1][1] == (posteriors.mean(axis=0).argmax(axis=1) == labels).mean()
+@pytest.mark.parametrize("find", METHODS.values(), ids=METHODS)
+def test_the_order_of_nets_and_of_images_does_not_matter(find):
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        posteriors, labels = draw(rng, images=60)
+        nets, images = rng.permutation(len(posteriors)), rng.permutation(60)
+        weights = find(posteriors, labels)
+        again = find(posteriors[nets][:, images], labels[images])
+        ours, theirs = (likelihood(posteriors[nets], labels, w) for w in (weights[nets], again))
+        assert theirs == pytest.approx(ours, abs=1e-6)
+
+
+def test_nested_cross_validation_by_its_definition():
+    """Written down once more: folds by scikit-learn, within each the more accurate method by folds of its own."""
+    methods, chosen_anywhere = {**METHODS, "uniform average": uniform}, set()
+    for seed in range(8):
+        posteriors, labels = draw(np.random.default_rng(seed), nets=4, images=70, classes=3)
+        combined, chosen = nested(posteriors, labels)
+        folds = list(StratifiedKFold(5, shuffle=True, random_state=0).split(labels, labels))
+        assert len(chosen) == len(folds)
+        for (known, held_out), name in zip(folds, chosen, strict=True):
+            right = {}
+            for method, find in methods.items():
+                inner = np.empty((len(known), 3))
+                for some, rest in StratifiedKFold(5, shuffle=True, random_state=0).split(known, labels[known]):
+                    weights = find(posteriors[:, known[some]], labels[known[some]])
+                    inner[rest] = combine(posteriors[:, known[rest]], weights)
+                right[method] = (inner.argmax(axis=1) == labels[known]).sum()
+            assert right[name] == max(right.values())
+            weights = methods[name](posteriors[:, known], labels[known])
+            np.testing.assert_array_equal(combined[held_out], combine(posteriors[:, held_out], weights))
+        chosen_anywhere |= set(chosen)
+    assert len(chosen_anywhere) > 1
+
+
+def test_images_held_out_choose_neither_method_nor_weights():
+    posteriors, labels = draw(np.random.default_rng(5), nets=3, images=60, classes=3)
+    before, chosen = nested(posteriors, labels)
+    for fold, (_, held_out) in enumerate(StratifiedKFold(5, shuffle=True, random_state=0).split(labels, labels)):
+        lie = posteriors.copy()
+        lie[:, held_out] = np.eye(3)[(labels[held_out] + np.arange(3)[:, None]) % 3]  # the first net always right
+        after, chosen_then = nested(lie, labels)
+        assert chosen_then[fold] == chosen[fold]
+        for image in held_out:  # the weights that combined the image, from either
+            weights, *_ = np.linalg.lstsq(posteriors[:, image].T, before[image], rcond=None)
+            np.testing.assert_allclose(after[image], weights @ lie[:, image], atol=1e-6)
+
+
+def test_nested_cross_validation_does_not_flatter_where_the_best_of_several_figures_does():
+    """On nets that know nothing, 3 classes: a third is right, but the best method's figure is above it."""
+    honest, best = [], []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        posteriors, labels = rng.dirichlet(np.ones(3), (4, 45)), np.arange(45) % 3
+        honest.append((nested(posteriors, labels)[0].argmax(axis=1) == labels).mean())
+        tried = [cross_validated(posteriors, labels, find) for find in (*METHODS.values(), uniform)]
+        best.append(max((one.argmax(axis=1) == labels).mean() for one in tried))
+    assert np.mean(best) > 1 / 3 + 0.01
+    assert np.mean(honest) < np.mean(best) - 0.01
+
+
+def test_nested_cross_validation_needs_folds_within_folds():
+    posteriors, labels = draw(np.random.default_rng(6), nets=2, images=20, classes=2)
+    labels[:] = 0
+    labels[:2] = 1
+    assert cross_validated(posteriors, labels) is not None
+    assert nested(posteriors, labels) is None  # one image of class 1 is left to choose on
+    labels[:4] = 1
+    assert nested(posteriors, labels) is not None
+    labels[:4] = [1, 0, 0, 0]
+    assert nested(posteriors, labels) is None
+
+
+def test_growth_ends_with_the_uniform_average_of_all():
+    for seed in range(20):
+        posteriors, labels = draw(np.random.default_rng(seed))
+        order = growth_order(posteriors, labels)
+        assert sorted(order) == list(range(len(posteriors)))
+        found = growth(posteriors, labels, order)
+        alone = (posteriors.argmax(axis=2) == labels).mean(axis=1)
+        assert (order[0], found[0]) == (alone.argmax(), alone.max())
+        two = [(posteriors[order[0]] + posteriors[net]).argmax(axis=1) == labels for net in order[1:]]
+        assert found[1] == max(right.mean() for right in two)
+        assert found[-1] == (posteriors[order].sum(axis=0).argmax(axis=1) == labels).mean()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.optimize import minimize
 
 from emotiw.__main__ import main
 from emotiw.errors import EmotiwError
+from emotiw.evaluate.ensemble import nested
 from emotiw.evaluate.publications import publications
 from emotiw.evaluate.results import collect
 from emotiw.evaluate.table import markdown
@@ -152,6 +154,7 @@ def test_the_table_recomputed_from_the_score_files(make_run, tmp_path, split):
     others = {f"ensemble of 3: greedy selection, {where}"}
     if split == "val":
         others |= {f"ensemble of 3: {method}, cross-validated" for method in ("likelihood", "greedy selection")}
+        others.add("ensemble of 3: chosen by nested cross-validation")
     assert set(table) - set(expected) == others
     for name, posteriors in expected.items():
         assert float(table[name]["accuracy"]) == pytest.approx(np.mean(posteriors.argmax(axis=1) == truth), abs=1e-6)
@@ -170,11 +173,96 @@ def test_the_table_recomputed_from_the_score_files(make_run, tmp_path, split):
     assert all("not published" in line for line in text.splitlines() if line.startswith("| vgg_s-"))
 
 
+def said_of(main_text, beginning):
+    return [line for line in main_text.splitlines() if line.startswith(beginning)]
+
+
+@pytest.mark.parametrize("change", ["labels", "posteriors"])
+def test_weights_are_frozen_whatever_is_on_test(make_run, tmp_path, change):
+    """Other labels or other posteriors on test: the same weights, the same order of adding nets, to the last digit."""
+    rng = np.random.default_rng(7)
+    val = np.arange(70) % 7
+    truth = {"before": np.arange(49) * 3 % 7, "after": np.arange(49) * 3 % 7}
+    answers = {when: [noisy(20 + net, truth["before"]) for net in range(3)] for when in truth}
+    if change == "labels":
+        truth["after"] = rng.permutation(truth["before"])
+    else:
+        answers["after"] = [noisy(50 + net, truth["before"]) for net in range(3)]
+    texts, weights, predicted = {}, {}, {}
+    for when in truth:
+        for net, row in enumerate(ROWS):
+            make_run(row, noisy(net, val), val)
+            make_run(row, answers[when][net], truth[when], split="test")
+        out = tmp_path / when
+        assert main(["table", str(tmp_path / "runs"), "-o", str(out), "--split", "test"]) == 0
+        texts[when] = (out / "table.md").read_text()
+        with (out / "table.csv").open() as file:
+            weights[when] = [line["weight"] for line in csv.DictReader(file)]
+        labels = (line.split(" ")[1] for line in (out / "predictions_test.txt").read_text().splitlines())
+        predicted[when] = list(labels)
+        report = (out / "report.html").read_text()
+        for text in (texts[when], report):
+            assert "Frozen: weights are found on the 70 val images alone, before test is touched;" in text
+            assert "flatter" not in text
+            assert "on these very scores" not in text
+            assert "nested" not in text
+            assert "by the net that helps most on val: " in text
+    assert weights["before"] == weights["after"]
+    assert said_of(texts["before"], "Weights by") == said_of(texts["after"], "Weights by") != []
+    order = {when: re.findall(r"vgg_s-\w+", said_of(texts[when], "The uniform")[0]) for when in texts}
+    assert order["before"] == order["after"]
+    assert (predicted["before"] == predicted["after"]) == (change == "labels")
+    assert said_of(texts["before"], "| vgg_s-rgb ") != said_of(texts["after"], "| vgg_s-rgb ")  # the figures do change
+
+
+def test_labels_that_nobody_knows_find_no_weights(make_run, answers, tmp_path):
+    """-1 is no class; the last one, which that place would be in an array, is not taken for it."""
+    for row, named in ((ROWS[0], 6), (ROWS[1], 2)):
+        make_run(row, answers(named, named), [-1, -1])
+        make_run(row, answers(*LABELS), LABELS, split="test")
+    val = collect(tmp_path / "runs")
+    assert (val.weights, val.nested, [average.name for average in val.averages]) == ({}, None, ["uniform average"])
+    assert collect(tmp_path / "runs", split="test").weights == {}
+
+
+def test_nested_cross_validation_has_a_row_and_says_what_it_chose(make_run, tmp_path):
+    labels = np.arange(70) % 7
+    for seed, row in enumerate(ROWS):
+        make_run(row, noisy(seed, labels), labels)
+    results = collect(tmp_path / "runs")
+    posteriors = np.array([noisy(seed, labels) for seed in range(3)])
+    combined, chosen = nested(posteriors, labels)
+    accuracy = f"{np.mean(combined.argmax(axis=1) == labels) * 100:.2f}"
+    text = markdown(results, publications())
+    (line,) = said_of(text, "| ensemble of 3: chosen by nested cross-validation ")
+    assert line.split("|")[2].strip() == accuracy
+    counts = re.findall(r"in each of 5 folds: (.+)\.", text)[0].split(", ")
+    assert sorted(counts) == sorted(f"{name} {chosen.count(name)}" for name in set(chosen))
+
+
+def test_the_arithmetic_is_told_on_as_many_images_as_sfew_has(make_run, answers, tmp_path):
+    told = "51.75 % is no k/431, neither rounded nor truncated"
+    for n in (431, 427):
+        labels = np.arange(n) % 7
+        make_run("vgg_s-rgb", answers(*labels), labels)
+        assert main(["table", str(tmp_path / "runs"), "-o", str(tmp_path / "table"), "--force"]) == 0
+        for file in ("table.md", "report.html"):
+            text = (tmp_path / "table" / file).read_text()
+            assert (told in text) == (n == 431)
+            assert ("207/400, 221/427, 222/429 only; the authors probably scored 427" in text) == (n == 431)
+    labels = np.arange(372) % 7
+    make_run("vgg_s-rgb", answers(*labels), labels, split="test")
+    assert " is no k/" not in markdown(collect(tmp_path / "runs", split="test"), publications())
+
+
 def test_without_val_scores_a_test_table_has_the_uniform_average_alone(make_run, answers, tmp_path):
     for row in ROWS[:2]:
         make_run(row, answers(*LABELS), LABELS, split="test")
     make_run(ROWS[0], answers(*LABELS), LABELS)
     assert [average.name for average in collect(tmp_path / "runs", split="test").averages] == ["uniform average"]
+    text = markdown(collect(tmp_path / "runs", split="test"), publications())
+    assert "by the net that helps most on test itself: " in text
+    assert "Frozen" not in text
 
 
 def test_classes_that_are_not_the_emotions_stand_beside_no_published_figure(make_run, answers, tmp_path):

@@ -45,7 +45,7 @@ def test_a_short_demo_goes_the_whole_way_and_is_done_once(tmp_path, capsys):
     assert report.count("data:image/png") >= 11  # curves and confusions of five runs, the ensemble's, the faces
     assert main(["demo", "-o", str(output), "--iterations", "3"]) == 0
     again = capsys.readouterr().out
-    assert "0 of 16 steps to do" in again, "what is done is not done again"
+    assert "0 of 17 steps to do" in again, "what is done is not done again"
     assert (
         again[again.index("Accuracy") :].split("\ndone")[0] == printed[printed.index("Accuracy") :].split("\ndone")[0]
     )

@@ -1,0 +1,43 @@
+"""Score a classical baseline on a prepared set: region histograms of LBP codes, and an SVM.
+
+It learns from the set's train split and chooses kernel and C there, by cross-validation that keeps
+groups together; it needs no Caffe. RUNS/baseline/<digest> gets what `emotiw evaluate` writes for a run,
+and `emotiw table` prints it below the ensembles, of which it is no part.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `emotiw baseline` takes."""
+    parser.add_argument("--set", type=Path, metavar="SET", required=True, help="the prepared set, with rgb in it")
+    parser.add_argument(
+        "-o", "--runs", type=Path, metavar="RUNS", default=Path("runs"), help="where runs lie (default: runs)"
+    )
+    parser.add_argument("--split", choices=("val", "test"), default="val", help="scores of which split (default: val)")
+    parser.add_argument("--force", action="store_true", help="replace scores that exist")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Choose, fit and score; print how it was chosen and what it is worth."""
+    from emotiw.data_prep.sets import open_set
+    from emotiw.evaluate.baseline import folder_of, make, write
+    from emotiw.evaluate.scoring import scores_file
+    from emotiw.files import refuse_overwrite
+
+    prepared = open_set(args.set)
+    folder = folder_of(args.runs, prepared.digest)
+    refuse_overwrite(scores_file(folder, args.split), args.force)
+    baseline = make(prepared, args.split)
+    write(baseline, folder)
+    svm, scores = baseline.protocol.svm, baseline.scores
+    print(
+        f"SVM: {svm.kernel}, C = {svm.C:g}, by {svm.folds}-fold cross-validation on "
+        f"{baseline.protocol.train_images} train images ({svm.accuracy:.2%})"
+    )
+    if scores.labelled:
+        print(f"baseline: {scores.summary(args.split)} -> {scores_file(folder, args.split)}")
+    else:
+        where = folder / f"predictions_{args.split}.txt"
+        print(f"baseline: {len(scores.labels)} {args.split} images without labels -> {where}")

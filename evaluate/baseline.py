@@ -1,0 +1,140 @@
+"""The classical baseline of a prepared set, no net at all: region histograms of LBP codes and a linear or RBF SVM.
+
+The method's text leaves open which grid, kernel and C.  # Deviation D14
+The grid is that of Ahonen et al. 2006 (faces), the kernels are those of Shan et al. 2009 (expressions), C is chosen on
+the training images. The codes are those of the set's `rgb` images: resized first, unlike the nets' inputs.
+
+```
+RUNS/baseline/<digest>/scores_<split>.json    how it was made
+                       scores_<split>.csv, predictions_<split>.txt, confusion_<split>.*    as of an evaluated run
+```
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emotiw.bars import bar
+from emotiw.data_prep.sets import PreparedSet
+from emotiw.errors import EmotiwError
+
+from .histograms import face_histograms
+from .scores import Scores, read_scores
+from .scoring import scores_file, write_evaluation
+from .svm import Choice, Features, Labels, choose, posteriors
+
+GRID, RADIUS = 7, 1
+MOST_IMAGES = 10_000  # the kernel's matrix is quadratic
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a baseline's scores were made."""
+
+    engine: str
+    engine_version: str
+    split: str
+    set_folder: str
+    set_digest: str
+    train_images: int
+    grid: int
+    radius: int
+    svm: Choice
+    posteriors: str = "softmax of the decision values, not calibrated"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline's scores on a split, and how they were made."""
+
+    protocol: Protocol
+    scores: Scores
+
+
+def folder_of(runs: Path, set_digest: str) -> Path:
+    """Return where the baseline of the set of a digest lies below RUNS."""
+    return runs / "baseline" / set_digest[:12]
+
+
+def make(prepared: PreparedSet, split: str, seed: int = 0) -> Baseline:
+    """Return the baseline's scores: chosen and fitted on the train split, for every image of another split.
+
+    Raises
+    ------
+    EmotiwError
+        Where the set has no such split or no `rgb`, or its training images are too many, too few or too small.
+    """
+    import sklearn
+
+    prepared.lmdb("rgb", split)  # raises where there is none
+    count = prepared.count("train")
+    if count > MOST_IMAGES:
+        raise EmotiwError(
+            f"{prepared.folder} has {count} training images: a kernel machine takes up to {MOST_IMAGES}, so the "
+            "baseline is for sets of emotions, not for CASIA-WebFace"
+        )
+    if prepared.size < GRID + 2 * RADIUS:
+        raise EmotiwError(f"{prepared.folder} has {prepared.size}-pixel images: prepare it with a larger --size")
+    train, paths, labels = _features(prepared, "train")
+    groups = {row["path"]: row["group"] for row in prepared.manifest}
+    choice = choose(train, labels, [groups[path] for path in paths], seed)
+    if choice is None:
+        raise EmotiwError(
+            f"{prepared.folder} has too few training images to choose C on: each class needs two, in two groups, "
+            "and there must be two classes"
+        )
+    others, paths, truth = _features(prepared, split)
+    answers = posteriors(choice, train, labels, others, len(prepared.classes))
+    protocol = Protocol(
+        engine="scikit-learn",
+        engine_version=sklearn.__version__,
+        split=split,
+        set_folder=str(prepared.folder),
+        set_digest=prepared.digest,
+        train_images=len(labels),
+        grid=GRID,
+        radius=RADIUS,
+        svm=choice,
+    )
+    return Baseline(protocol, Scores(paths, truth, tuple(prepared.classes), answers))
+
+
+def write(baseline: Baseline, folder: Path) -> None:
+    """Write the scores and what belongs to them into `folder`."""
+    write_evaluation(folder, "baseline", baseline.protocol.split, baseline.scores, asdict(baseline.protocol))
+
+
+def find(runs: Path, split: str, set_digest: str) -> Baseline | None:
+    """Return the baseline below RUNS of the set of this digest, or None where none was made.
+
+    Raises
+    ------
+    EmotiwError
+        Where its files are damaged.
+    """
+    folder = folder_of(runs, set_digest)
+    if not scores_file(folder, split).is_file():
+        return None
+    try:
+        facts = json.loads((folder / f"scores_{split}.json").read_text(encoding="utf-8"))
+        protocol = Protocol(**{**facts, "svm": Choice(**facts["svm"])})
+        return Baseline(protocol, read_scores(scores_file(folder, split)))
+    except (EmotiwError, OSError, KeyError, TypeError, ValueError):
+        raise EmotiwError(
+            f"{folder} holds damaged scores of {split}: make them anew with emotiw baseline --set SET --force"
+        ) from None
+
+
+def _features(prepared: PreparedSet, split: str) -> tuple[Features, tuple[str, ...], Labels]:
+    """Return the (N, D) histograms of a split, the images' paths and (N,) labels; the images themselves pass by."""
+    features: list[Features] = []
+    paths: list[str] = []
+    labels: list[int] = []
+    records = prepared.records("rgb", split)
+    for record in bar(records, f"histograms, {split}", prepared.count(split), "image", leave=False):
+        features.append(face_histograms(record.blob, GRID, RADIUS))
+        paths.append(record.path)
+        labels.append(record.label)
+    return np.array(features), tuple(paths), np.array(labels, np.int64)

@@ -1,0 +1,102 @@
+"""A support vector machine whose kernel and C are chosen on what it learns from."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .folds import folds
+
+Features = NDArray[np.float32]
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+
+def _linear(some: Features, others: Features, _gamma: float) -> Array:
+    from sklearn.metrics.pairwise import linear_kernel
+
+    return np.asarray(linear_kernel(some, others), np.float64)
+
+
+def _rbf(some: Features, others: Features, gamma: float) -> Array:
+    from sklearn.metrics.pairwise import rbf_kernel
+
+    return np.asarray(rbf_kernel(some, others, gamma), np.float64)
+
+
+KERNELS: dict[str, Callable[[Features, Features, float], Array]] = {"linear": _linear, "rbf": _rbf}
+COSTS = (0.1, 1.0, 10.0, 100.0, 1000.0)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A kernel, its C and gamma, and the accuracy in [0, 1] of `folds` cross-validation on the training images."""
+
+    kernel: str
+    C: float
+    gamma: float
+    folds: int
+    accuracy: float
+
+
+def choose(train: Features, labels: Labels, groups: Sequence[str], seed: int = 0) -> Choice | None:
+    """Return the kernel and C that are most accurate in cross-validation; of equals the first and smallest.
+
+    Parameters
+    ----------
+    train : (N, D) float32
+    labels : (N,) int
+    groups
+        The group of each image; none is on both sides of a fold.
+
+    Returns
+    -------
+    Choice or None
+        None where no folds can be made. Gamma is scikit-learn's `scale`: 1 / (D times the variance of all features).
+    """
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.svm import SVC
+
+    drawn = folds(labels, groups, seed=seed)
+    if not drawn:
+        return None
+    spread = float(train.shape[1] * train.var(dtype=np.float64))
+    gamma = 1 / spread if spread else 1.0
+    found = []
+    for name, kernel in KERNELS.items():
+        # Each kernel's matrix once, not once a fold and C.
+        search = GridSearchCV(SVC(kernel="precomputed", break_ties=True), {"C": COSTS}, cv=drawn, error_score="raise")
+        search.fit(kernel(train, train, gamma), labels)
+        found.append(Choice(name, search.best_params_["C"], gamma, len(drawn), float(search.best_score_)))
+    return max(found, key=lambda choice: choice.accuracy)
+
+
+def posteriors(choice: Choice, train: Features, labels: Labels, others: Features, classes: int) -> Array:
+    """Return what a machine fitted on all of `train` answers for other images.
+
+    Parameters
+    ----------
+    train, others : (N, D), (M, D) float32
+    labels : (N,) int
+    classes : int
+        How many there are, C; some may have no training image.
+
+    Returns
+    -------
+    (M, C) float64
+        The softmax of the decision values, one against the rest; 0 for a class without training images. Its largest
+        is what the machine itself answers. As probabilities they are not calibrated: scikit-learn's own calibration
+        changes the answers.
+    """
+    from scipy.special import softmax
+    from sklearn.svm import SVC
+
+    kernel = KERNELS[choice.kernel]
+    machine = SVC(C=choice.C, kernel="precomputed", break_ties=True).fit(kernel(train, train, choice.gamma), labels)
+    values = machine.decision_function(kernel(others, train, choice.gamma))
+    if values.ndim == 1:  # two classes: how far on the second one's side
+        values = np.column_stack([-values, values])
+    spread = np.zeros((len(others), classes))
+    spread[:, machine.classes_] = softmax(values, axis=1)
+    return spread
