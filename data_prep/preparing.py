@@ -80,6 +80,8 @@ def prepare(
 def _check_output(source: Path, output: Path) -> None:
     if source.resolve().is_relative_to(output):
         raise UsageError(f"-o {output} would replace the source {source}: name another output")
+    if output.is_relative_to(source.resolve()):
+        raise UsageError(f"-o {output} lies in the source {source} and would be read as a part of it: name another")
     if output.exists() and not (output / "set.json").is_file():
         raise UsageError(f"{output} is no prepared set, so it is not replaced: remove it, or name another output")
 

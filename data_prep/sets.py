@@ -16,7 +16,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +35,8 @@ FORMAT = 1
 COLUMNS = ("path", "label", "name", "split", "group", "sha256")
 SPLITS = ("train", "val", "test")
 _READ_AHEAD = 64
+# What a set.json must hold, and as what; a set of another version may hold anything.
+_FACTS = {"manifest_sha256": str, "classes": list, "representations": list, "size": int, "detect": bool}
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,23 @@ class PreparedSet:
         """Return the path of a representation's mean."""
         return self.lmdb(representation, "train").with_name("mean.binaryproto")
 
-    def records(self, representation: str, split: str, most: int | None = None) -> Iterator[Record]:
-        """Yield the images of a split in the order of their keys; at the most `most`, spread evenly."""
+    def records(
+        self, representation: str, split: str, most: int | None = None, only: Collection[str] | None = None
+    ) -> Iterator[Record]:
+        """Yield the images of a split in the order of their keys.
+
+        Parameters
+        ----------
+        most
+            At the most so many, spread evenly.
+        only
+            Those of these paths; the others are not decoded.
+        """
         path = self.lmdb(representation, split)
         with reading(path) as transaction:
             keys = list(transaction.cursor().iternext(keys=True, values=False))
+        if only is not None:
+            keys = [key for key in keys if key.decode().partition("_")[2] in only]
         count = min(most or len(keys), len(keys))
         chosen = [keys[k * len(keys) // count] for k in range(count)]
         for start in range(0, count, _READ_AHEAD):
@@ -139,9 +153,11 @@ def open_set(folder: Path) -> PreparedSet:
         raise EmotiwError(f"{folder} is no prepared set: make one with emotiw prepare SOURCE -o {folder}") from None
     except ValueError:
         raise EmotiwError(f"{folder / 'set.json'} is damaged: prepare the set anew") from None
-    if settings.get("format") != FORMAT:
+    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         raise EmotiwError(f"{folder} was prepared by another version of emotiw: prepare it anew")
-    if hashlib.sha256(manifest).hexdigest() != settings.get("manifest_sha256"):
+    if not all(isinstance(settings.get(name), kind) for name, kind in _FACTS.items()):
+        raise EmotiwError(f"{folder / 'set.json'} is damaged: prepare the set anew")
+    if hashlib.sha256(manifest).hexdigest() != settings["manifest_sha256"]:
         raise EmotiwError(f"{folder / 'manifest.csv'} was changed after the set was prepared: prepare the set anew")
     return PreparedSet(folder, settings)
 

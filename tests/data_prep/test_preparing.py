@@ -229,6 +229,10 @@ def test_nothing_but_a_set_is_replaced(source, tmp_path):
         assert "would replace the source" in refusal(
             lambda output=output: prepare(source, output, SETTINGS), UsageError
         )
+    for output in (source / "set", source / "Sad/set"):
+        assert refusal(lambda output=output: prepare(source, output, SETTINGS), UsageError) == (
+            f"-o {output} lies in the source {source} and would be read as a part of it: name another"
+        )
     (tmp_path / "thesis").mkdir()
     (tmp_path / "notes").write_text("precious")
     for output in (tmp_path / "thesis", tmp_path / "notes"):
