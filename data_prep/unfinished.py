@@ -28,9 +28,12 @@ def unfinished(output: Path) -> Iterator[Path]:
         yield folder
 
 
-def resume(folder: Path, asked: object) -> list[Entry]:
+def resume(folder: Path, asked: Iterable[object]) -> list[Entry]:
     """Return what an interrupted call that was `asked` for the same had done; where it was not, empty the folder."""
-    digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+    hashed = hashlib.sha256()
+    for part in asked:
+        hashed.update(json.dumps(part).encode() + b"\n")
+    digest = hashed.hexdigest()
     if not ((folder / _ASKED).is_file() and (folder / _ASKED).read_text() == digest):
         for path in folder.iterdir():
             remove(path)
