@@ -128,6 +128,6 @@ def test_a_hundred_thousand_images_keep_memory_flat(tmp_path):
         assert sum(1 for _ in prepared.records("rgb", "val")) == 0.1 * count
     growth = (peaks[100_000] - peaks[10_000]) / 90_000
     print(f"peak {peaks[10_000] >> 20} MB, then {peaks[100_000] >> 20} MB: {growth:.0f} bytes an image")
-    # A path, a class, a group, a sha256 and their objects are some 0.8 kB; Datums would be 3 kB an image more, at 256
-    # x 256 197 kB. CASIA-WebFace's 494,414 images come to 0.5 GB in all.
+    # A path, a class, a group, a sha256 and their objects are about 1 kB: half a GB for CASIA-WebFace. Their Datums
+    # would be 3 kB more here, and 197 kB at 256 x 256.
     assert growth < 1500
