@@ -92,11 +92,18 @@ class PreparedSet:
         if not path.is_dir():
             way = "--val FRACTION, or " if split == "val" else ""
             raise EmotiwError(f"{self.folder} holds no {split} split: prepare it with {way}a folder named {split}")
+        with _environment(path) as environment:
+            held = environment.stat()["entries"]
+        if held != self.count(split):
+            raise EmotiwError(f"{path} holds {held} images, its manifest {self.count(split)}: prepare the set anew")
         return path
 
     def mean_file(self, representation: str) -> Path:
         """Return the path of a representation's mean."""
-        return self.lmdb(representation, "train").with_name("mean.binaryproto")
+        path = self.lmdb(representation, "train").with_name("mean.binaryproto")
+        if not path.is_file():
+            raise EmotiwError(f"{path} is missing: prepare the set anew")
+        return path
 
     def records(
         self, representation: str, split: str, most: int | None = None, only: Collection[str] | None = None
@@ -111,8 +118,7 @@ class PreparedSet:
             Those of these paths; the others are not decoded.
         """
         path = self.lmdb(representation, split)
-        with reading(path) as transaction:
-            keys = list(transaction.cursor().iternext(keys=True, values=False))
+        keys = keys_of(path)
         if only is not None:
             keys = [key for key in keys if key.decode().partition("_")[2] in only]
         count = min(most or len(keys), len(keys))
@@ -129,13 +135,28 @@ class PreparedSet:
 @contextmanager
 def reading(path: Path) -> Iterator[Any]:
     """Yield a transaction that reads the LMDB `path`; a process may have it open only once."""
+    with _environment(path) as environment, environment.begin() as transaction:
+        yield transaction
+
+
+def keys_of(path: Path) -> list[bytes]:
+    """Return the keys of the LMDB `path`, in order; what they name is not read from the disk."""
+    with _environment(path, readahead=False) as environment, environment.begin() as transaction:
+        return list(transaction.cursor().iternext(keys=True, values=False))
+
+
+@contextmanager
+def _environment(path: Path, readahead: bool = True) -> Iterator[Any]:
     import lmdb
 
     try:
-        with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as transaction:
-            yield transaction
+        with lmdb.open(str(path), readonly=True, lock=False, readahead=readahead) as environment:
+            whole = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+            if (path / "data.mdb").stat().st_size < whole:  # to read behind its end is to die of SIGBUS
+                raise EmotiwError(f"{path} is cut off: copy it again, or prepare it anew")
+            yield environment
     except lmdb.Error as error:
-        raise EmotiwError(f"{path} is no whole LMDB ({error}): prepare the set anew") from None
+        raise EmotiwError(f"{path} is no whole LMDB ({error}): copy it again, or prepare it anew") from None
 
 
 def open_set(folder: Path) -> PreparedSet:

@@ -374,3 +374,7 @@ def test_an_lmdb_that_is_off_is_one_line(tmp_path):
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn/data.mdb").write_bytes(b"x" * 9000)
     assert "torn is no whole LMDB" in refusal(lambda: list_images(tmp_path / "torn", "emotions"))
+    (tmp_path / "torn/data.mdb").write_bytes((bent / "data.mdb").read_bytes()[:-4096])
+    assert refusal(lambda: list_images(tmp_path / "torn", "emotions")) == (
+        f"{tmp_path / 'torn'} is cut off: copy it again, or prepare it anew"
+    )

@@ -74,6 +74,24 @@ def test_png_says_that_it_will_be_less(source, tmp_path):
     assert re.search(r", png: at most 0\.00 GB \(by experience half\), and \d+\.\d\d GB are free$", said[0])
 
 
+def test_the_keys_of_an_lmdb_are_read_without_what_they_name(source, tmp_path):
+    """Of what the kernel read from the disk for this process; where /proc does not count it, nothing is shown."""
+    prepare(source, tmp_path / "set", Settings("emotions", ("rgb",), size=512))
+    data = tmp_path / "set/rgb/train_lmdb/data.mdb"
+    with data.open("rb+") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    code = (
+        "import sys; from pathlib import Path; from emotiw.data_prep.sets import keys_of, reading; import lmdb\n"
+        "read = lambda: int(Path('/proc/self/io').read_text().split('read_bytes: ')[1].split()[0])\n"
+        "before = read(); keys = keys_of(Path(sys.argv[1])); print(len(keys), read() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, data.parent], capture_output=True, text=True, check=True)
+    count, taken = map(int, done.stdout.split())
+    assert count == 24
+    assert taken < data.stat().st_size / 10
+
+
 # Memory
 
 

@@ -128,6 +128,26 @@ def test_another_version_and_a_damaged_set_are_refused(folder):
     assert "train_lmdb is no whole LMDB" in refusal(lambda: list(open_set(folder).records("rgb", "train")))
 
 
+def test_a_set_of_which_something_is_gone_is_told(folder):
+    """A file cut off is refused, where LMDB itself would end the process."""
+    data = folder / "rgb/train_lmdb/data.mdb"
+    whole = data.read_bytes()
+    for size in (len(whole) - 1, len(whole) // 2, 9000):
+        data.write_bytes(whole[:size])
+        assert refusal(lambda: open_set(folder).lmdb("rgb", "train")) == (
+            f"{data.parent} is cut off: copy it again, or prepare it anew"
+        )
+    shutil.copy(folder / "rgb/val_lmdb/data.mdb", data)
+    assert refusal(lambda: list(open_set(folder).records("rgb", "train"))) == (
+        f"{data.parent} holds 6 images, its manifest 18: prepare the set anew"
+    )
+    data.write_bytes(whole)
+    (folder / "rgb/mean.binaryproto").unlink()
+    assert refusal(lambda: open_set(folder).mean_file("rgb")) == (
+        f"{folder / 'rgb/mean.binaryproto'} is missing: prepare the set anew"
+    )
+
+
 def test_the_manifest_is_by_path_and_quotes_what_needs_it():
     images = [(Image("b/2.png", "b", 1, "val", "x,y"), "22"), (Image("a/1.png", "a", 0, "train", "z"), "11")]
     assert manifest_text(images) == (
