@@ -16,7 +16,7 @@ from emotiw.prototxt.messages import Datum
 from .emotions import EMOTIONS
 from .listing import Image, Listing, split_of
 from .reading import UnreadableImageError
-from .sets import reading
+from .sets import keys_of, reading
 from .sources import Found
 
 _DATA = "data.mdb"
@@ -83,8 +83,7 @@ class Lmdbs:
 @lru_cache(maxsize=4)
 def _key_index(root: Path, folder: str, stamp: tuple[int, int]) -> dict[str, bytes]:
     """Return the key of every path; read once a process."""
-    with reading(root / folder) as transaction:
-        return {_path(folder, bytes(key)): bytes(key) for key in transaction.cursor().iternext(values=False)}
+    return {_path(folder, key): key for key in keys_of(root / folder)}
 
 
 def _places(found: Found) -> list[str]:

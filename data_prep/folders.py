@@ -1,6 +1,7 @@
 """Layout `folders`: `<class>/<image>`, whatever lies around; CASIA-WebFace's `<7-digit id>/<nnn>.jpg` is one."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from .emotions import emotion_named
@@ -31,7 +32,15 @@ def list_folders(found: Found, labels: str) -> Listing:
         else:
             above = path.parts[: -2 if labels == "identities" else -1]  # somebody may be called Test
             images.append(Image(name, kind, split=split_of(above)))
-    return Listing(images, found.tree, left_out, unknown)
+    return Listing(images, found.tree, left_out, unknown, tuple(_notes(images)))
+
+
+def _notes(images: list[Image]) -> Iterator[str]:
+    """Yield a warning where some folders say their split and others do not: a misspelled one would train."""
+    loose = [image.path for image in images if not image.split]
+    if 0 < len(loose) < len(images):
+        told = f"{len(loose)} images, such as {loose[0]}, lie in no folder named train, val or test"
+        yield f"warning: {told}: they train, or are drawn from by --val"
 
 
 def class_of(path: PurePosixPath, labels: str) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from emotiw.errors import EmotiwError, UsageError
 
-from . import caffe_lmdb, fer2013, folders, recordio, sfew, tables
+from . import caffe_lmdb, fer2013, folders, recordio, refused, sfew, tables
 from .emotions import EMOTIONS
 from .listing import Listing, complete
 from .sources import Found, look
@@ -39,6 +39,7 @@ class Layout:
 
 # The first to recognise a source has it, so what knows its set best comes first.
 LAYOUTS = (
+    Layout("prepared", refused.is_prepared, refused.refuse_prepared, _BOTH),
     Layout("sfew-1.0", sfew.is_sfew1, sfew.refuse_sfew1, _BOTH),
     Layout("sfew", sfew.is_sfew, sfew.list_sfew, ("emotions",)),
     Layout("sfew-csv", tables.is_repack, sfew.list_repack, ("emotions",)),
@@ -48,6 +49,7 @@ LAYOUTS = (
     Layout("raf-db", tables.is_raf_db, tables.list_raf_db, ("emotions",)),
     Layout("csv", tables.is_csv, tables.list_csv, _BOTH),
     Layout("list", tables.is_list, tables.list_list, _BOTH),
+    Layout("parquet", refused.is_parquet, refused.refuse_parquet, _BOTH),
     Layout("folders", lambda found: True, folders.list_folders, _BOTH),
 )
 
@@ -86,7 +88,7 @@ def list_images(
     if drop_lfw:
         listing = _without_lfw(listing, labels)
     if not listing.images:
-        raise EmotiwError(f"{source} holds no image {_where(row, labels, listing)}")
+        raise EmotiwError(f"{source} holds no image {_where(row, labels, listing)}{refused.hint(found)}")
     return complete(listing, labels, group)
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
@@ -19,6 +18,7 @@ from .listing import Image, Listing
 from .parallel import in_order
 from .report import report
 from .representing import Outcome, Settings, represent
+from .room import check_room, foretold
 from .sets import FORMAT, SPLITS, manifest_text
 from .sources import Source
 from .splits import assign_splits, shuffled
@@ -63,10 +63,11 @@ def prepare(
     listing = replace(listing, images=assign_splits(listing.images, settings.val, settings.seed))
     order = _order(listing.images, settings.seed)
     with unfinished(output) as folder:
-        say(f"{source} -> {shown}: layout {listing.layout}, {_foretold(folder, len(order), settings)}")
         entries = resume(folder, _asked(source, settings, listing, order))
         done = [Outcome(image, *entry) for (_, image), entry in zip(order, entries, strict=False)]
-        _check_space(folder, len(order) - len(done), settings)
+        told = foretold(folder, len(order), len(done), settings)
+        say(f"{source} -> {shown}: layout {listing.layout}, {told}")
+        check_room(folder, len(order) - len(done), settings)
         outcomes = _write(source, listing.source, folder, settings, order, done, jobs)
         text = report(listing, outcomes)
         write_text(folder / "report.txt", text + "\n")
@@ -80,6 +81,8 @@ def prepare(
 def _check_output(source: Path, output: Path) -> None:
     if source.resolve().is_relative_to(output):
         raise UsageError(f"-o {output} would replace the source {source}: name another output")
+    if output.is_relative_to(source.resolve()):
+        raise UsageError(f"-o {output} lies in the source {source} and would be read as a part of it: name another")
     if output.exists() and not (output / "set.json").is_file():
         raise UsageError(f"{output} is no prepared set, so it is not replaced: remove it, or name another output")
 
@@ -91,34 +94,11 @@ def _order(images: list[Image], seed: int) -> Order:
     return [(position, image) for side in sides.values() for position, image in enumerate(side)]
 
 
-def _asked(source: Path, settings: Settings, listing: Listing, order: Order) -> object:
-    """Return all that decides what is written; a file that was mended or replaced since has another size or time."""
-    images = [(asdict(image), *listing.source.stamp(image.path)) for _, image in order]
-    return [__version__, str(source.resolve()), asdict(settings), images]
-
-
-def _bytes(images: int, settings: Settings) -> int:
-    """Return what the pixels of so many images take, raw, in all representations."""
-    return images * settings.size**2 * 3 * len(settings.representations)
-
-
-def _foretold(folder: Path, images: int, settings: Settings) -> str:
-    """Return what is about to be made, and in what room."""
-    about = {"raw": "", "png": "at most "}[settings.store]  # mapped patterns shrink to half of it
-    need, free = _bytes(images, settings) / 1e9, shutil.disk_usage(folder).free / 1e9
-    what = f"{images} images; {', '.join(settings.representations)} at {settings.size} x {settings.size}"
-    return f"{what}, {settings.store}: {about}{need:.2f} GB, and {free:.2f} GB are free"
-
-
-def _check_space(folder: Path, images: int, settings: Settings) -> None:
-    """Raise where raw Datums would not fit; PNGs are of no size that could be foretold."""
-    need = _bytes(images, settings)
-    free = shutil.disk_usage(folder).free
-    if settings.store == "raw" and need > free:
-        raise EmotiwError(
-            f"the set needs {need / 1e9:.1f} GB and {folder.parent} has {free / 1e9:.1f} GB free: free some, "
-            "or use --store png, or prepare one representation at a time"
-        )
+def _asked(source: Path, settings: Settings, listing: Listing, order: Order) -> Iterator[object]:
+    """Yield all that decides what is written; a file that was mended or replaced since has another size or time."""
+    yield from (__version__, str(source.resolve()), asdict(settings))
+    for _, image in order:
+        yield asdict(image), *listing.source.stamp(image.path)
 
 
 def _write(
@@ -137,7 +117,7 @@ def _write(
         for (position, image), (outcome, datums) in zip(todo, shown, strict=True):
             for name, datum in zip(settings.representations, datums, strict=False):
                 writers[name, image.split].put(key(position, image.path), datum)
-            outcomes.append(outcome)
+            outcomes.append(replace(outcome, image=image))  # not the copy that came back from another process
             if len(outcomes) - committed == _COMMIT_EVERY or len(outcomes) == len(order):
                 for writer in writers.values():
                     writer.commit()

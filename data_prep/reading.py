@@ -1,12 +1,18 @@
 """One image file -> an RGB array, or the reason why not."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 Rgb = NDArray[np.uint8]
+
+# A PNG of 1 MB can hold a thousand million pixels of one colour, and mapping takes 100 bytes a pixel. OpenCV reads its
+# limit once, when it is imported; whoever has larger pictures can set it.
+_MOST_PIXELS = "OPENCV_IO_MAX_IMAGE_PIXELS"
+os.environ.setdefault(_MOST_PIXELS, str(1 << 25))
 
 # A JPEG's or PNG's last marker: OpenCVs before 4.11 fill the rest of a cut-off file with grey and say nothing.
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
@@ -50,6 +56,8 @@ def decode(data: bytes) -> Rgb:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the reason is reported, once
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
+        if "MAX_IMAGE_PIXELS" in (error.err or ""):
+            raise UnreadableImageError(f"more than {os.environ[_MOST_PIXELS]} pixels (${_MOST_PIXELS})") from None
         raise UnreadableImageError(f"OpenCV: {error.err or 'refused'}") from None
     if bgr is None:
         raise UnreadableImageError("not an image that OpenCV reads")

@@ -139,7 +139,7 @@ def _read_index(path: Path, stamp: tuple[int, int]) -> Index:
         raise EmotiwError(f"{path} is no index of lines `key offset`: copy it again")
     index = index[np.argsort(index[:, 0], kind="stable")]
     if index.min() < 0 or index[:, 1].max() >= stamp[0] or (index[:, 1] % 4).any() or (np.diff(index[:, 0]) == 0).any():
-        raise EmotiwError(f"{path} points outside its .rec, or twice to one record: copy both again")
+        raise EmotiwError(f"{path} points outside its .rec (cut off?), or twice to one record: copy both again")
     return index
 
 

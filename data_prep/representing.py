@@ -29,7 +29,7 @@ class Settings:
     drop_lfw: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one image: `reason` says why it could not be used, and is empty where it was."""
 

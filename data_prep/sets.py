@@ -16,7 +16,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +35,8 @@ FORMAT = 1
 COLUMNS = ("path", "label", "name", "split", "group", "sha256")
 SPLITS = ("train", "val", "test")
 _READ_AHEAD = 64
+# What a set.json must hold, and as what; a set of another version may hold anything.
+_FACTS = {"manifest_sha256": str, "classes": list, "representations": list, "size": int, "detect": bool}
 
 
 @dataclass(frozen=True)
@@ -90,17 +92,35 @@ class PreparedSet:
         if not path.is_dir():
             way = "--val FRACTION, or " if split == "val" else ""
             raise EmotiwError(f"{self.folder} holds no {split} split: prepare it with {way}a folder named {split}")
+        with _environment(path) as environment:
+            held = environment.stat()["entries"]
+        if held != self.count(split):
+            raise EmotiwError(f"{path} holds {held} images, its manifest {self.count(split)}: prepare the set anew")
         return path
 
     def mean_file(self, representation: str) -> Path:
         """Return the path of a representation's mean."""
-        return self.lmdb(representation, "train").with_name("mean.binaryproto")
+        path = self.lmdb(representation, "train").with_name("mean.binaryproto")
+        if not path.is_file():
+            raise EmotiwError(f"{path} is missing: prepare the set anew")
+        return path
 
-    def records(self, representation: str, split: str, most: int | None = None) -> Iterator[Record]:
-        """Yield the images of a split in the order of their keys; at the most `most`, spread evenly."""
+    def records(
+        self, representation: str, split: str, most: int | None = None, only: Collection[str] | None = None
+    ) -> Iterator[Record]:
+        """Yield the images of a split in the order of their keys.
+
+        Parameters
+        ----------
+        most
+            At the most so many, spread evenly.
+        only
+            Those of these paths; the others are not decoded.
+        """
         path = self.lmdb(representation, split)
-        with reading(path) as transaction:
-            keys = list(transaction.cursor().iternext(keys=True, values=False))
+        keys = keys_of(path)
+        if only is not None:
+            keys = [key for key in keys if key.decode().partition("_")[2] in only]
         count = min(most or len(keys), len(keys))
         chosen = [keys[k * len(keys) // count] for k in range(count)]
         for start in range(0, count, _READ_AHEAD):
@@ -115,13 +135,28 @@ class PreparedSet:
 @contextmanager
 def reading(path: Path) -> Iterator[Any]:
     """Yield a transaction that reads the LMDB `path`; a process may have it open only once."""
+    with _environment(path) as environment, environment.begin() as transaction:
+        yield transaction
+
+
+def keys_of(path: Path) -> list[bytes]:
+    """Return the keys of the LMDB `path`, in order; what they name is not read from the disk."""
+    with _environment(path, readahead=False) as environment, environment.begin() as transaction:
+        return list(transaction.cursor().iternext(keys=True, values=False))
+
+
+@contextmanager
+def _environment(path: Path, readahead: bool = True) -> Iterator[Any]:
     import lmdb
 
     try:
-        with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as transaction:
-            yield transaction
+        with lmdb.open(str(path), readonly=True, lock=False, readahead=readahead) as environment:
+            whole = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+            if (path / "data.mdb").stat().st_size < whole:  # to read behind its end is to die of SIGBUS
+                raise EmotiwError(f"{path} is cut off: copy it again, or prepare it anew")
+            yield environment
     except lmdb.Error as error:
-        raise EmotiwError(f"{path} is no whole LMDB ({error}): prepare the set anew") from None
+        raise EmotiwError(f"{path} is no whole LMDB ({error}): copy it again, or prepare it anew") from None
 
 
 def open_set(folder: Path) -> PreparedSet:
@@ -139,9 +174,11 @@ def open_set(folder: Path) -> PreparedSet:
         raise EmotiwError(f"{folder} is no prepared set: make one with emotiw prepare SOURCE -o {folder}") from None
     except ValueError:
         raise EmotiwError(f"{folder / 'set.json'} is damaged: prepare the set anew") from None
-    if settings.get("format") != FORMAT:
+    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         raise EmotiwError(f"{folder} was prepared by another version of emotiw: prepare it anew")
-    if hashlib.sha256(manifest).hexdigest() != settings.get("manifest_sha256"):
+    if not all(isinstance(settings.get(name), kind) for name, kind in _FACTS.items()):
+        raise EmotiwError(f"{folder / 'set.json'} is damaged: prepare the set anew")
+    if hashlib.sha256(manifest).hexdigest() != settings["manifest_sha256"]:
         raise EmotiwError(f"{folder / 'manifest.csv'} was changed after the set was prepared: prepare the set anew")
     return PreparedSet(folder, settings)
 

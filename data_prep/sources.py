@@ -7,6 +7,7 @@ must be looked up (an archive's directory, an index) is read once a process.
 import os
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -130,10 +131,21 @@ class Found:
     tree: Tree
     files: tuple[str, ...]
 
+    @cached_property
+    def top(self) -> PurePosixPath:
+        """The folder in which all files lie: an archive often wraps what it holds."""
+        folders = {str(PurePosixPath(path).parent) for path in self.files}
+        return PurePosixPath(os.path.commonpath(folders) if folders else "")
+
     def only(self, *endings: str, top: bool = False) -> str | None:
-        """Return the only file (with `top`: outside all folders) whose name ends so, in any case; else None."""
-        names = [path for path in self.files if path.lower().endswith(endings) and not (top and "/" in path)]
+        """Return the only file (with `top`: right in the folder of all) whose name ends so, in any case; else None."""
+        names = [path for path in self.files if path.lower().endswith(endings)]
+        names = [path for path in names if not top or PurePosixPath(path).parent == self.top]
         return names[0] if len(names) == 1 else None
+
+    def where(self, name: str) -> str:
+        """Return how a complaint names a file of this source."""
+        return str(self.place) if self.place.name == name else f"{self.place}: {name}"
 
     def head(self, name: str | None) -> str:
         """Return the first line of a text, without a byte order mark; nothing where there is none."""
@@ -145,14 +157,15 @@ class Found:
         try:
             return self.tree.read(name).decode("utf-8-sig")
         except UnreadableImageError as error:
-            raise EmotiwError(f"{self.place}: {name} cannot be read: {error}") from None
+            raise EmotiwError(f"{self.where(name)} cannot be read: {error}") from None
         except UnicodeDecodeError:
-            raise EmotiwError(f"{self.place}: {name} is no UTF-8 text: save it as such") from None
+            raise EmotiwError(f"{self.where(name)} is no UTF-8 text: save it as such") from None
 
     def path(self, name: str) -> Path:
         """Return the path of a large file that is read here and there, which an archive does not allow."""
         if not isinstance(self.tree, Folder):
-            raise EmotiwError(f"{self.place} holds {name}, which cannot be read inside an archive: unpack it first")
+            what = name or "LMDBs"
+            raise EmotiwError(f"{self.place} holds {what}, read here and there: unpack the archive and give the folder")
         return self.tree.root / name
 
 

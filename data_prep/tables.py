@@ -102,15 +102,15 @@ def _csv_rows(found: Found, table: str, labels: str) -> Iterator[Row]:
     columns = _columns(found.head(table))
     path, label, split = (_first(names, columns) for names in (_PATHS, _LABELS[labels], _SPLIT_COLUMNS))
     if path is None or label is None:
-        raise EmotiwError(f"{found.place}: {table} has the columns {', '.join(columns)[:200]}: it needs path and label")
+        raise EmotiwError(f"{found.where(table)} has the columns {', '.join(columns)[:200]}: it needs path and label")
     try:
         for row in list(csv.reader(io.StringIO(found.text(table))))[1:]:
             if len(row) == len(columns):
                 yield row[path], row[label].strip(), row[split].strip() if split is not None else ""
             elif row:
-                raise EmotiwError(f"{found.place}: {table} has a row of {len(row)} columns, not {len(columns)}")
+                raise EmotiwError(f"{found.where(table)} has a row of {len(row)} columns, not {len(columns)}")
     except csv.Error as error:
-        raise EmotiwError(f"{found.place}: {table} is no whole CSV: {error}") from None
+        raise EmotiwError(f"{found.where(table)} is no whole CSV: {error}") from None
 
 
 def _first(names: Iterable[str], columns: list[str]) -> int | None:
@@ -121,7 +121,7 @@ def _lines(found: Found, table: str) -> Iterator[Row]:
     for number, line in enumerate(found.text(table).splitlines(), 1):
         words = line.rsplit(maxsplit=1)
         if len(words) == 1:
-            raise EmotiwError(f"{found.place}: {table}, line {number} is no `path label`: {line[:80]!r}")
+            raise EmotiwError(f"{found.where(table)}, line {number} is no `path label`: {line[:80]!r}")
         if words:
             yield words[0], words[1], ""
 
@@ -134,9 +134,9 @@ def _list(found: Found, table: str, rows: Iterable[Row], labels: str) -> Listing
     for written, label, word in rows:
         path = _beside(found, table, written)
         split, is_number = split_of((_USAGE.get(word.lower(), word),)), label.isascii() and label.isdigit()
-        name = _class(label, labels, f"{found.place}: {table}: {written}")
+        name = _class(label, labels, f"{found.where(table)}: {written}")
         if word and not split:
-            raise EmotiwError(f"{found.place}: {table}: {written}: split {word[:40]!r} is none of train, val, test")
+            raise EmotiwError(f"{found.where(table)}: {written}: split {word[:40]!r} is none of train, val, test")
         if reason := "lies outside the source" if path is None else unusable(path):
             left_out[printable(path or written)] = reason
         elif path in images:

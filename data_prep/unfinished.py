@@ -28,17 +28,25 @@ def unfinished(output: Path) -> Iterator[Path]:
         yield folder
 
 
-def resume(folder: Path, asked: object) -> list[Entry]:
-    """Return what an interrupted call that was `asked` for the same had done; where it was not, empty the folder."""
-    digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-    if not ((folder / _ASKED).is_file() and (folder / _ASKED).read_text() == digest):
+def resume(folder: Path, asked: Iterable[object]) -> list[Entry]:
+    """Return what an interrupted call that was `asked` for the same had done; where there is none, empty the folder."""
+    hashed = hashlib.sha256()
+    for part in asked:
+        hashed.update(json.dumps(part).encode() + b"\n")
+    digest = hashed.hexdigest()
+    try:
+        asked_before = (folder / _ASKED).read_text()
+        lines = (folder / _JOURNAL).read_text(encoding="utf-8").split("\n")[:-1]
+        entries = [(str(sha256), str(reason)) for sha256, reason in map(json.loads, lines)]
+    except (FileNotFoundError, ValueError, TypeError):
+        asked_before = "nothing that can be gone on with"
+    if asked_before != digest:
         for path in folder.iterdir():
             remove(path)
         write_text(folder / _ASKED, digest)
-        write_text(folder / _JOURNAL, "")
-    lines = (folder / _JOURNAL).read_text(encoding="utf-8").split("\n")[:-1]
+        lines, entries = [], []
     write_text(folder / _JOURNAL, "".join(f"{line}\n" for line in lines))  # without a last line that was cut off
-    return [(sha256, reason) for sha256, reason in map(json.loads, lines)]
+    return entries
 
 
 def add(folder: Path, entries: Iterable[Entry]) -> None:

@@ -44,7 +44,7 @@ def faces_picture(prepared: PreparedSet, split: str, path: Path) -> None:
     figure = Figure(figsize=(1.3 * len(first) + 1, 1.4 * len(names)), layout="constrained")
     grid = figure.subplots(len(names), len(first), squeeze=False)
     for axes_row, name in zip(grid, names, strict=True):
-        faces = {r.path: r.blob for r in prepared.records(name, split) if r.path in first.values()}
+        faces = {r.path: r.blob for r in prepared.records(name, split, only=first.values())}
         for axes, (_, face) in zip(axes_row, sorted(first.items()), strict=True):
             axes.imshow(faces[face][::-1].transpose(1, 2, 0))
             axes.set(xticks=[], yticks=[])

@@ -13,7 +13,7 @@ from emotiw.evaluate.publications import publications
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CODE = [path for folder in ("lbp_mapping", "prototxt", "data_prep", "engine", "train", "evaluate", "emotiw")
-        for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".csv"}]  # fmt: skip
+        for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".csv", ".prototxt"}]  # fmt: skip
 
 COMMANDS = [
     line.strip().removeprefix("$ ").partition(" #")[0]
@@ -37,6 +37,8 @@ def test_the_register_and_the_code_name_the_same_deviations():
     tagged = {tag for path in CODE for tag in re.findall(r"Deviation (D\d+)", path.read_text(encoding="utf-8"))}
     assert register == [f"D{number}" for number in range(1, len(register) + 1)]
     assert tagged == set(register)
+    with (ROOT / "train/experiments.csv").open(encoding="utf-8", newline="") as file:
+        assert {tag for row in csv.DictReader(file) for tag in row["standing"].split()} <= set(register)
 
 
 def test_the_published_figures_are_those_of_the_table():

@@ -45,8 +45,10 @@ def run(args: argparse.Namespace) -> None:
 def _install(args: argparse.Namespace) -> None:
     from emotiw.engine.caffe.debian import install, installed
 
-    done = "already installed" if installed() and not args.force else "installed"
-    print(f"{done}: {install(args.mirror, args.force)}")
+    already = installed() and not args.force
+    program = install(args.mirror, args.force)
+    unused = "; --mirror was not looked at: give --force to install anew from it" if already and args.mirror else ""
+    print(f"{'already installed' if already else 'installed'}: {program}{unused}")
 
 
 def _info(args: argparse.Namespace) -> None:

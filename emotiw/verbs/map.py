@@ -50,6 +50,8 @@ def run(args: argparse.Namespace) -> None:
     if not args.images and not args.derive:
         raise UsageError("no image: name at least one, before -r, or give --derive")
     chosen = representations(args, MAPPED, args.threshold)
+    if args.threshold and chosen == representations(args, MAPPED):
+        raise UsageError(f"--threshold {args.threshold:g} is for none of {', '.join(map(str, chosen))}: leave it out")
     suffixes = [f"{representation}.png" for representation in chosen] + ["figure.png"] * args.figure
     outputs = _outputs(args.images, suffixes, args.output, args.figure)
     codes = args.output / CODES_FIGURE

@@ -103,7 +103,11 @@ def test_a_file_that_is_neither_archive_nor_table(tmp_path):
 def test_what_needs_unpacking_says_so(tmp_path):
     made = archive(tmp_path / "a.zip", {"faces/train.rec": b"x", "faces/train.idx": b"0\t0\n"})
     assert refusal(lambda: list_images(made, "identities")) == (
-        f"{made} holds faces/train.rec, which cannot be read inside an archive: unpack it first"
+        f"{made} holds faces/train.rec, read here and there: unpack the archive and give the folder"
+    )
+    made = archive(tmp_path / "b.zip", {"train_lmdb/data.mdb": b"x", "val_lmdb/data.mdb": b"x"})
+    assert refusal(lambda: list_images(made, "identities")) == (
+        f"{made} holds LMDBs, read here and there: unpack the archive and give the folder"
     )
 
 
@@ -181,10 +185,10 @@ def test_a_recordio_that_is_cut_off(tmp_path):
         ("1\t2\t3\n", "is no index of lines"),
         ("1\t0\n2\n", "is no index of lines"),
         ("0\t99999999999999999999\n", "is no index of lines"),
-        ("0\t999999\n", "points outside its .rec, or twice to one record"),
+        ("0\t999999\n", "points outside its .rec (cut off?), or twice to one record"),
         ("0\t-4\n", "points outside its .rec"),
         ("0\t2\n", "points outside its .rec"),
-        ("0\t0\n0\t48\n", "points outside its .rec, or twice"),
+        ("0\t0\n0\t48\n", "points outside its .rec (cut off?), or twice"),
         ("0\t4\n", "record 0 at byte 4 is no record: copy the file and its .idx again"),
     ],
 )

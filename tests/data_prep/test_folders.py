@@ -137,3 +137,16 @@ def test_errors_say_what_mends_them(tmp_path):
         list_images(tmp_path / "contempt", "emotions")
     with pytest.raises(EmotiwError, match=r"none is no folder: give the folder that holds <class>/<image>"):
         list_images(tmp_path / "none", "emotions")
+
+
+def test_a_split_that_is_misspelled_is_told(tmp_path):
+    for path in ("train/Sad/1.png", "vla/Sad/2.png", "vla/Happy/3.png"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    assert list_images(tmp_path, "emotions").notes == (
+        "warning: 2 images, such as vla/Happy/3.png, lie in no folder named train, val or test: they train, or are "
+        "drawn from by --val",
+    )
+    (tmp_path / "vla").rename(tmp_path / "val")
+    assert list_images(tmp_path, "emotions").notes == ()
+    assert list_images(tmp_path / "train", "emotions").notes == ()

@@ -90,9 +90,16 @@ PEOPLES = {
     "list": as_list,
     "list in a zip": lambda people, place: zip_of(as_list(people, place).parent, place / "list.zip"),
     "csv": as_csv,
+    "csv wrapped in a zip": lambda people, place: zipped(as_csv(people, place / "any"), place / "csv.zip"),
+    "list wrapped in a zip": lambda people, place: zipped(as_list(people, place / "any").parent, place / "list.zip"),
     "recordio": as_records,
     "lmdb": as_lmdb,
 }
+
+
+def held(place: Path) -> Path:
+    (place / "held").mkdir()
+    return place / "held"
 
 
 def zip_of(folder: Path, archive: Path) -> Path:
@@ -106,7 +113,7 @@ def zip_of(folder: Path, archive: Path) -> Path:
 
 @pytest.mark.parametrize("kind", PEOPLES)
 def test_casia_in_every_layout_is_recognised_and_each_person_validates_alike(people, tmp_path, kind):
-    source = PEOPLES[kind](people, tmp_path)
+    source = PEOPLES[kind](people, held(tmp_path))
     said = []
     report = prepare(source, tmp_path / "set", PEOPLE, 2, say=said.append)
     assert f": layout {kind.split()[0]}, 24 images; rgb at 16 x 16, raw: 0.00 GB" in said[0]
@@ -120,9 +127,9 @@ def test_casia_in_every_layout_is_recognised_and_each_person_validates_alike(peo
     assert (again / "manifest.csv").read_bytes() == (tmp_path / "set/manifest.csv").read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["folders in a zip", "list", "list in a zip", "csv"])
+@pytest.mark.parametrize("kind", ["folders in a zip", "list", "list in a zip", "csv", "csv wrapped in a zip"])
 def test_the_pictures_are_the_folders_own(people, tmp_path, kind):
-    for name, source in (("plain", people), ("packed", PEOPLES[kind](people, tmp_path))):
+    for name, source in (("plain", people), ("packed", PEOPLES[kind](people, held(tmp_path)))):
         prepare(source, tmp_path / name, PEOPLE)
     plain, packed = (
         sorted((Path(row["path"]).name, row["name"], row["sha256"]) for row in open_set(tmp_path / name).manifest)
@@ -214,7 +221,7 @@ def test_fer2013s_numbers_are_its_own(tmp_path):
             np.testing.assert_array_equal(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), picture)
     bad = rows[0].replace(" ", " 999 ", 1)
     (tmp_path / "fer2013.csv").write_text(f"emotion,pixels,Usage\n{rows[1]}{bad}")
-    assert "1 files" in prepare(tmp_path, tmp_path / "set", Settings("emotions", ("rgb",), 16))
+    assert "1 files" in prepare(tmp_path / "fer2013.csv", tmp_path / "set", Settings("emotions", ("rgb",), 16))
     (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n7,1 2 3 4,Training\n")
     assert "row 0: emotion '7' and Usage 'Training' are not FER2013's" in refusal(
         lambda: list_images(tmp_path / "fer2013.csv", "emotions")
@@ -310,6 +317,45 @@ def test_a_layout_can_be_forced_and_must_be_one(faces, people, tmp_path):
     assert "give --labels identities" in refusal(lambda: list_images(faces, "emotions", drop_lfw=True), UsageError)
 
 
+def test_what_is_refused_by_name_says_what_to_do(people, tmp_path):
+    (tmp_path / "mirror/data").mkdir(parents=True)
+    (tmp_path / "mirror/data/train-00000-of-00010.parquet").write_bytes(b"PAR1")
+    (tmp_path / "mirror/README.md").write_text("words")
+    for source in (tmp_path / "mirror", tmp_path / "mirror/data/train-00000-of-00010.parquet"):
+        assert refusal(lambda source=source: list_images(source, "identities")) == (
+            f"{source} holds parquet files, which are not read: write each row's image.bytes to a file "
+            "<label>/<row>.jpg, and give the folder of these"
+        )
+    prepare(people, tmp_path / "set", PEOPLE)
+    assert refusal(lambda: list_images(tmp_path / "set", "identities")) == (
+        f"{tmp_path / 'set'} is a prepared set already: give the faces that it was made of, or the LMDBs of one of its "
+        f"representations, such as {tmp_path / 'set/rgb'}"
+    )
+    assert len(list_images(tmp_path / "set/rgb", "identities").images) == 24
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (
+            "CASIA-WebFace.zip",
+            "; CASIA-WebFace.zip is an archive that lies in SOURCE: give that file itself, or unpack",
+        ),
+        ("casia.tar.gz", "; casia.tar.gz is an archive that is not read in place: unpack it and give the folder"),
+        ("a/casia.RAR", "; a/casia.RAR is an archive that is not read in place: unpack it and give the folder"),
+        (
+            "train.idx",
+            "; train.idx is the index of a RecordIO file: give the .rec that lies beside it, or their folder",
+        ),
+        ("thesis.doc", " holds no image in a folder named like a person"),
+    ],
+)
+def test_where_no_image_is_what_is_there_says_what_to_do(tmp_path, file, said):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_bytes(b"x")
+    assert said in refusal(lambda: list_images(tmp_path, "identities"))
+
+
 def test_an_lmdb_that_is_off_is_one_line(tmp_path):
     def fill(name, value):
         with lmdb.open(str(tmp_path / name), map_size=1 << 20) as env, env.begin(write=True) as transaction:
@@ -328,3 +374,7 @@ def test_an_lmdb_that_is_off_is_one_line(tmp_path):
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn/data.mdb").write_bytes(b"x" * 9000)
     assert "torn is no whole LMDB" in refusal(lambda: list_images(tmp_path / "torn", "emotions"))
+    (tmp_path / "torn/data.mdb").write_bytes((bent / "data.mdb").read_bytes()[:-4096])
+    assert refusal(lambda: list_images(tmp_path / "torn", "emotions")) == (
+        f"{tmp_path / 'torn'} is cut off: copy it again, or prepare it anew"
+    )

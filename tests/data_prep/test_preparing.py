@@ -195,6 +195,18 @@ def test_other_arguments_start_anew(source, tmp_path, change):
     assert contents(tmp_path / "set") == contents(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("journal", [b"no journal\n", b"[1]\n", b'["a", "b", "c"]\n', b"7\n", b"\xff\n", None])
+def test_a_journal_that_cannot_be_read_starts_anew(source, tmp_path, journal):
+    prepare(source, tmp_path / "whole", SETTINGS)
+    interrupt(source, tmp_path / "set", SETTINGS)
+    if journal is None:
+        (tmp_path / ".set.partial/journal.jsonl").unlink()
+    else:
+        (tmp_path / ".set.partial/journal.jsonl").write_bytes(journal)
+    prepare(source, tmp_path / "set", SETTINGS)
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
 def test_a_file_that_was_mended_meanwhile_is_read_anew(source, tmp_path, draw):
     (source / "Sad/23.jpg").write_bytes(b"")
     interrupt(source, tmp_path / "set", SETTINGS)
@@ -228,6 +240,10 @@ def test_nothing_but_a_set_is_replaced(source, tmp_path):
     for output in (source, tmp_path, source / "../faces"):
         assert "would replace the source" in refusal(
             lambda output=output: prepare(source, output, SETTINGS), UsageError
+        )
+    for output in (source / "set", source / "Sad/set"):
+        assert refusal(lambda output=output: prepare(source, output, SETTINGS), UsageError) == (
+            f"-o {output} lies in the source {source} and would be read as a part of it: name another"
         )
     (tmp_path / "thesis").mkdir()
     (tmp_path / "notes").write_text("precious")

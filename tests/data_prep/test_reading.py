@@ -1,5 +1,10 @@
 import hashlib
 import io
+import os
+import struct
+import subprocess
+import sys
+import zlib
 
 import cv2
 import numpy as np
@@ -29,6 +34,27 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 @pytest.mark.parametrize("ending", [".png", ".bmp", ".ppm", ".tiff"])
 def test_red_comes_first(ending):
     np.testing.assert_array_equal(decode(encoded(ending, ramp())), ramp())
+
+
+def test_a_picture_of_absurdly_many_pixels_is_not_decoded(tmp_path):
+    """A PNG of 4 kB that would be 100 MB; OpenCV reads its limit when it is imported, so in a process of its own."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header, rows = struct.pack(">IIBBBBB", 5793, 5793, 1, 0, 0, 0, 0), zlib.compress(bytes(5793 * (1 + 725)), 9)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    assert 5793**2 > 1 << 25 > 5792**2
+    assert len(png) < 5000
+    (tmp_path / "a.png").write_bytes(png)
+    code = "import sys; from pathlib import Path; from emotiw.data_prep.reading import read_image\n"
+    code += "read_image(Path(sys.argv[1]))"
+    told = [
+        subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], env=env, capture_output=True, text=True).stderr
+        for env in (None, {**os.environ, "OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 26)})
+    ]
+    assert told[0].splitlines()[-1].endswith(": more than 33554432 pixels ($OPENCV_IO_MAX_IMAGE_PIXELS)")
+    assert told[1] == ""
 
 
 def test_the_sha256_is_the_files(tmp_path):

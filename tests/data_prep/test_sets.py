@@ -66,6 +66,17 @@ def test_some_records_are_spread_evenly(folder):
         assert len(steps) == 0 or 18 - paths.index(some[-1]) <= steps.max() + 1
 
 
+def test_records_by_their_paths_decode_no_others(folder, monkeypatch):
+    records = {record.path: record.blob for record in open_set(folder).records("lbp", "train")}
+    wanted, decoded = sorted(records)[4:7], []
+    monkeypatch.setattr("emotiw.data_prep.sets.decode", lambda datum: decoded.append(datum) or decode(datum))
+    found = list(open_set(folder).records("lbp", "train", only=wanted))
+    assert sorted(record.path for record in found) == wanted
+    assert all(np.array_equal(record.blob, records[record.path]) for record in found)
+    assert len(decoded) == 3
+    assert list(open_set(folder).records("lbp", "train", only=[])) == []
+
+
 def test_an_lmdb_can_be_read_twice_at_once(folder, monkeypatch):
     monkeypatch.setattr("emotiw.data_prep.sets._READ_AHEAD", 4)
     prepared = open_set(folder)
@@ -107,11 +118,34 @@ def test_another_version_and_a_damaged_set_are_refused(folder):
     facts = json.loads((folder / "set.json").read_text())
     (folder / "set.json").write_text(json.dumps(facts | {"format": 99}))
     assert "was prepared by another version of emotiw" in refusal(lambda: open_set(folder))
-    (folder / "set.json").write_text(json.dumps(facts)[:40])
-    assert "set.json is damaged" in refusal(lambda: open_set(folder))
+    (folder / "set.json").write_text(json.dumps([facts]))
+    assert "was prepared by another version of emotiw" in refusal(lambda: open_set(folder))
+    for text in (json.dumps(facts)[:40], json.dumps(facts | {"classes": 7}), '{"format": 1}'):
+        (folder / "set.json").write_text(text)
+        assert refusal(lambda: open_set(folder)) == f"{folder / 'set.json'} is damaged: prepare the set anew"
     (folder / "set.json").write_text(json.dumps(facts))
     (folder / "rgb/train_lmdb/data.mdb").write_bytes(b"x" * 9000)
     assert "train_lmdb is no whole LMDB" in refusal(lambda: list(open_set(folder).records("rgb", "train")))
+
+
+def test_a_set_of_which_something_is_gone_is_told(folder):
+    """A file cut off is refused, where LMDB itself would end the process."""
+    data = folder / "rgb/train_lmdb/data.mdb"
+    whole = data.read_bytes()
+    for size in (len(whole) - 1, len(whole) // 2, 9000):
+        data.write_bytes(whole[:size])
+        assert refusal(lambda: open_set(folder).lmdb("rgb", "train")) == (
+            f"{data.parent} is cut off: copy it again, or prepare it anew"
+        )
+    shutil.copy(folder / "rgb/val_lmdb/data.mdb", data)
+    assert refusal(lambda: list(open_set(folder).records("rgb", "train"))) == (
+        f"{data.parent} holds 6 images, its manifest 18: prepare the set anew"
+    )
+    data.write_bytes(whole)
+    (folder / "rgb/mean.binaryproto").unlink()
+    assert refusal(lambda: open_set(folder).mean_file("rgb")) == (
+        f"{folder / 'rgb/mean.binaryproto'} is missing: prepare the set anew"
+    )
 
 
 def test_the_manifest_is_by_path_and_quotes_what_needs_it():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from emotiw.data_prep import sets as data_prep_sets
 from emotiw.data_prep.sets import open_set
 from emotiw.evaluate.pictures import confusion_picture, faces_picture
 from emotiw.evaluate.scores import Scores
@@ -40,6 +41,14 @@ def test_a_confusion_matrix_by_hand(drawn, tmp_path):
 def test_a_confusion_matrix_of_many_people_has_no_names(drawn, tmp_path):
     confusion_picture(scores(40, 50), "vgg_s-rgb, val", tmp_path / "picture.png")
     assert len(drawn[0].axes[0].texts) == 0
+
+
+def test_only_the_faces_that_are_shown_are_decoded(sets, tmp_path, monkeypatch):
+    decode, decoded = data_prep_sets.decode, []
+    monkeypatch.setattr(data_prep_sets, "decode", lambda datum: decoded.append(datum) or decode(datum))
+    prepared = open_set(sets / "expressions")
+    faces_picture(prepared, "train", tmp_path / "faces.png")
+    assert len(decoded) == 7 * 3 < prepared.count("train") * 3
 
 
 def test_faces_as_the_lmdbs_hold_them(sets, drawn, tmp_path):

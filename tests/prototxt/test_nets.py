@@ -9,6 +9,14 @@ from emotiw.prototxt.generate import files
 from emotiw.prototxt.nets import NETS, STAGES
 from emotiw.prototxt.shapes import parameters, shapes
 
+# What the paper and the authors' files do not say, by file: the nets of the others are D12, the small ones D6.
+TAGS = {
+    "solver_pretrain.prototxt": ["D5"],
+    "solver_finetune.prototxt": ["D5"],
+    "train_val_pretrain.prototxt": ["D5", "D9"],
+    "train_val_finetune.prototxt": [],
+    "deploy.prototxt": [],
+}
 CONVOLUTIONS = [f"conv{k}" for k in range(1, 6)]
 VGG_M = ["vgg_m_2048", "vgg_m_4096"]
 
@@ -141,6 +149,16 @@ def test_the_solvers_are_the_same_authors_age_and_gender_solver():
 def test_the_two_small_vgg_m_are_two_nets():
     a, b = (shapes(committed(f"{net}_small", "deploy.prototxt"))[1] for net in VGG_M)
     assert {name for name in a if a[name] != b[name]} == {"fc7", "fc8_cat"}
+
+
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("file", TAGS)
+def test_a_file_says_which_guesses_it_rests_on(net, file):
+    text = (resources.files("emotiw.prototxt") / net / file).read_text(encoding="utf-8")
+    not_theirs = not net.startswith("vgg_s") and not file.startswith("solver")
+    expected = {*TAGS[file], *(["D12"] if not_theirs else []), *(["D6"] if net.endswith("_small") else [])}
+    tags = re.findall(r"^# Deviation (D\d+): .+\.$", text, re.M)
+    assert (set(tags), len(tags)) == (expected, len(expected))
 
 
 @pytest.mark.parametrize("net", NETS)

@@ -13,6 +13,7 @@ from emotiw.data_prep.writing import LmdbWriter, key
 from emotiw.prototxt.execution import committed, loss_weight, set_size, use_set
 from emotiw.prototxt.messages import format_text
 from emotiw.prototxt.nets import NETS, STAGES
+from emotiw.prototxt.shapes import shapes
 
 pytestmark = pytest.mark.caffe
 
@@ -23,12 +24,13 @@ from google.protobuf import text_format
 told = {}
 for stage in sys.argv[1:]:
     solver = text_format.Merge(open(stage + ".solver").read(), caffe_pb2.SolverParameter())
-    told[stage] = {"solver": [solver.net, solver.max_iter, solver.lr_policy]}
+    told[stage] = {"solver": [solver.net, solver.max_iter, solver.lr_policy], "shapes": {}}
     for phase, number in (("TRAIN", caffe.TRAIN), ("TEST", caffe.TEST)):
         caffe.set_random_seed(2015)  # of fillers, dropout and crops
         net = caffe.Net(stage + ".train_val", number)
         told[stage][phase] = {name: float(value) for name, value in net.forward().items()}
         if phase == "TRAIN":
+            told[stage]["shapes"] = {name: list(blob.data.shape) for name, blob in net.blobs.items()}
             net.backward()
             told[stage]["gradients"] = {
                 name: [float(numpy.abs(blob.diff).max()) for blob in blobs] for name, blobs in net.params.items()
@@ -69,6 +71,11 @@ def test_every_net_forward_and_backward(caffe, tmp_path, net):
         # Small nets begin by guessing: ln 7 = 1.95 a head, give or take what random weights do.
         if "small" in net:
             assert all(1.5 < told[stage][phase][head] < 3 for head in heads for phase in ("TRAIN", "TEST"))
+        # Every blob of the training net, auxiliary heads too; what several layers read, Caffe splits.
+        found = {blob: tuple(shape) for blob, shape in told[stage]["shapes"].items() if "_split_" not in blob}
+        train_val = committed(net, f"train_val_{stage}.prototxt")
+        train_val.layer[0].data_param.batch_size = 2
+        assert found == shapes(train_val)[0]
         gradients = told[stage]["gradients"]
         learned = {layer.name for layer in committed(net, f"train_val_{stage}.prototxt").layer if layer.param}
         assert gradients.keys() == learned

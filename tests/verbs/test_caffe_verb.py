@@ -56,6 +56,10 @@ def test_install_says_where_it_is_and_whether_it_was_there(monkeypatch, capsys):
     assert main(["caffe", "install"]) == 0
     assert main(["caffe", "install", "--force"]) == 0
     assert capsys.readouterr().out == "already installed: /there/bin/caffe\ninstalled: /there/bin/caffe\n"
+    assert main(["caffe", "install", "--mirror", "http://127.0.0.1:1/"]) == 0
+    assert capsys.readouterr().out == (
+        "already installed: /there/bin/caffe; --mirror was not looked at: give --force to install anew from it\n"
+    )
 
 
 @pytest.mark.parametrize("args", [["info"], ["python", "x.py"]])

@@ -114,6 +114,14 @@ def test_bad_spellings_are_usage_errors(tmp_path, capsys, arguments):
     assert (status, arguments[1] in said) == (2, True)
 
 
+@pytest.mark.parametrize("names", [["rgb"], ["lbp:threshold=3"], ["rgb", "lbp:threshold=3"]])
+def test_a_threshold_for_nothing_is_a_usage_error(tmp_path, capsys, names):
+    image = write(tmp_path / "f.png", face())
+    status, said = complaint(capsys, image, "-o", tmp_path, "-r", *names, "--threshold", "5")
+    assert (status, "--threshold 5 is for none of " in said) == (2, True)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_no_image_is_a_usage_error(capsys):
     assert complaint(capsys)[0] == 2
 
