@@ -15,7 +15,7 @@ from emotiw.prototxt.messages import SolverParameter, format_text, parse_text
 
 @dataclass(frozen=True)
 class Experiment:
-    """One row of `experiments.csv`.
+    """One row of `experiments.csv`, which also says of each stage's settings how well they are known.
 
     Attributes
     ----------

@@ -1,3 +1,7 @@
+import csv
+import re
+from importlib import resources
+
 import pytest
 
 from emotiw.errors import UsageError
@@ -75,3 +79,15 @@ def test_a_rows_settings_are_merged_into_the_committed_solver():
     assert (solver.base_lr, list(solver.stepvalue)) == (0.125, [7])
     assert solver.momentum == before.momentum
     assert row.solver("finetune") == committed("vgg_s_small", "solver_finetune.prototxt")
+
+
+def test_every_value_has_its_standing():
+    """The three of a stage share it; the authors' age/gender solver is known, theirs for this paper is not."""
+    table = resources.files("emotiw.train").joinpath("experiments.csv").read_text(encoding="utf-8")
+    for row in csv.DictReader(table.splitlines()):
+        for stage in ("pretrain", "finetune"):
+            known = "base_lr: 0.001 " in row[stage]  # theirs: 0.001, step 10000, 50000 iterations
+            assert known == ("stepsize: 10000 max_iter: 50000" in row[stage])
+            standing = row[f"{stage}_standing"]
+            assert standing.startswith("verified for the authors' age/gender solver" if known else "ours (D")
+            assert set(re.findall(r"D\d+", standing)) <= set(row["standing"].split())
