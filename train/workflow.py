@@ -11,6 +11,7 @@ REPRODUCTION/reproduction.json     what was asked for
 
 import csv
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -71,7 +72,7 @@ class Step:
     why: str
 
     def __str__(self) -> str:
-        row = [self.output.parts[1]] if self.output.parts[0] == "runs" else []
+        row = [self.output.parts[1]] if self.rule in {*STAGES, "evaluate"} else []
         split = [self.output.stem.rpartition("_")[2]] if self.rule not in STAGES else []
         return " ".join([self.rule, *row, *split])
 
@@ -165,11 +166,17 @@ def complaints(folder: Path, left: Iterable[Step], since: float) -> list[str]:
     """Return what each of the steps that are `left` said last, if it ran since a time; else what Snakemake said."""
     logs = {str(step): folder / step.log for step in left}
     said = [
-        f"{name}: {last_words(log.read_text(encoding='utf-8', errors='replace'))}"
+        f"{name}: {last_words(_read(log))}"
         for name, log in logs.items()
-        if log.is_file() and log.stat().st_mtime >= since
+        if log.is_file() and log.stat().st_mtime >= since and log.stat().st_size
     ]
-    return said or [last_words((folder / _SNAKEMAKE_LOG).read_text(encoding="utf-8", errors="replace"))]
+    snakemakes = _read(folder / _SNAKEMAKE_LOG)
+    messages = re.findall(r"^ +message: (.+)", snakemakes, re.MULTILINE)  # of an executor, such as a cluster's
+    return said or [f"Snakemake: {messages[-1] if messages else last_words(snakemakes)}"]
+
+
+def _read(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")
 
 
 def last_words(text: str) -> str:
