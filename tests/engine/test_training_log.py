@@ -58,8 +58,8 @@ def test_a_whole_log():
         ("I0306 10:27:54.2 13326 solver.cpp:347] Iteration 50 (2.25 iter/s, 21.3s/48 iter), loss = 3.2223", 50, 3.2223),
         # ... and with epochs, where its reader has been through the images once: as its solver.cpp puts them together.
         ("I1123 9:12:01.5 7 solver.cpp:356] Iteration 2 (0.2 s), 0.1/64.5ep, loss = 1.9", 2, 1.9),
-        ("I1123 9:12:07.5 7 solver.cpp:350] Iteration 120 (12.5 iter/s, 1.6s/20 iter), 3.2/64ep, loss = 0.25", 120, 0.25),
-        ("I1123 9:12:09.5 7 solver.cpp:350] Iteration 140 (12.5 iter/s, 1.6s/20 iter), 3.7/64ep, loss = nan", 140, None),
+        ("I1123 9:12:07 7 solver.cpp:350] Iteration 120 (12.5 iter/s, 1.6s/20 iter), 3.2/64ep, loss = 0.25", 120, 0.25),
+        ("I1123 9:12:09 7 solver.cpp:350] Iteration 140 (12.5 iter/s, 1.6s/20 iter), 3.7/64ep, loss = nan", 140, None),
         ("I1123 15:06:43.4 1 solver.cpp:239] Iteration 3 (7.5 iter/s, 0.1s/1 iters), loss = 1.2e-05", 3, 1.2e-05),
         ("I1123 15:06:43.4 1 solver.cpp:239] Iteration 7 (7.5 iter/s, 0.1s/1 iters), loss = inf", 7, math.inf),
     ],
