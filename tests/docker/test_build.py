@@ -130,11 +130,11 @@ def trained(builder, work):
 
 
 def test_an_image_holds_the_package_and_no_leftovers(builder, work):
-    assert (
-        builder("inspect", "--type", "image", "--format", "{{.OCIv1.Config.Entrypoint}}", "emotiw:caffe") == "[emotiw]"
-    )
+    entrypoint = ["--format", "{{.OCIv1.Config.Entrypoint}}"]
+    assert builder("inspect", "--type", "image", *entrypoint, "emotiw:caffe") == "[emotiw]"
     folders = ["/src", "/run/secrets", "/tmp", "/var/lib/apt/lists", "/var/cache/apt", "/etc/pip.conf", "/root/.cache"]
-    left = builder.run("caffe", work, "sh", "-c", 'for f; do [ ! -e "$f" ] || find "$f" -xdev -type f; done', "sh", *folders)
+    files = 'for f; do [ ! -e "$f" ] || find "$f" -xdev -type f; done'
+    left = builder.run("caffe", work, "sh", "-c", files, "sh", *folders)
     assert left == ""
     assert builder.run("caffe", work, "sh", "-c", "find / -xdev -name 'test_codes*' -o -xdev -name '*.deb'") == ""
 

@@ -76,10 +76,18 @@ def test_sets_and_runs_elsewhere_are_mounted_under_their_own_names(docker, tmp_p
         (tmp_path / name).mkdir()
     (docker.work / "sets").symlink_to(tmp_path / "the sets")
     (docker.work / "runs").symlink_to("../the runs")
-    said = docker("table", "runs", EMOTIW_FOLDERS=f"{tmp_path}/more:{docker.work}")
+    said = docker("table", "runs", EMOTIW_FOLDERS=f"{tmp_path}/more:{docker.work}:{tmp_path}/the sets")
     volumes = [said[at + 1] for at, word in enumerate(said) if word == "--volume"]
-    folders = [docker.work, tmp_path / "the sets", tmp_path / "the runs", tmp_path / "more", docker.work]
-    assert sorted(volumes) == sorted(f"{folder}:{folder}" for folder in folders)
+    folders = [docker.work, tmp_path / "the sets", tmp_path / "the runs", tmp_path / "more"]
+    assert sorted(volumes) == sorted(f"{folder}:{folder}" for folder in folders)  # each once, or docker refuses
+
+
+def test_a_colon_in_a_folders_name_is_told(docker, tmp_path):
+    (tmp_path / "a:b").mkdir()
+    (docker.work / "runs").symlink_to(tmp_path / "a:b")
+    assert docker("table", "runs") is None
+    assert docker.done.stderr.startswith(f"docker/run: {tmp_path}/a:b: a colon")
+    assert docker.done.returncode == 2
 
 
 def test_podman_where_there_is_no_docker(docker):
