@@ -58,8 +58,10 @@ def test_every_package_and_folder_named_is_there():
             assert re.search(
                 rf"(import|from) {modules.get(name, name)}\b", (ROOT / file).read_text(encoding="utf-8")
             ), file
-    for folder in re.findall(r"^\| `(\w+)/` \|", README, re.M):
-        assert (ROOT / folder / "__init__.py").is_file()
+    *parts, images = re.findall(r"^\| `(\w+)/` \|", README, re.M)
+    assert all((ROOT / folder / "__init__.py").is_file() for folder in parts)
+    assert images == "docker"
+    assert (ROOT / images / "Dockerfile").is_file()
 
 
 def test_pictures_are_there():

@@ -95,7 +95,7 @@ def install(mirror: str | None = None, force: bool = False, lock: Path = LOCK) -
         with whole(target(lock)) as folder:
             _unpack(archives, folder / "root")
             _link_programs(folder / "bin")
-            _prove(folder / "bin")
+            prove(folder / "bin")
         remove(downloads)
     return target(lock) / "bin" / "caffe"
 
@@ -154,7 +154,7 @@ def _link_programs(folder: Path) -> None:
         (folder / name).symlink_to(RUN.name)
 
 
-def _prove(folder: Path) -> None:
+def prove(folder: Path) -> None:
     """Run what was unpacked, before it counts as installed."""
     _run([folder / "caffe", "--version"], "the unpacked Caffe does not start")
     _run([folder / "python", "-c", "import caffe; caffe.Net"], "the unpacked pycaffe cannot be imported")

@@ -53,14 +53,59 @@ def test_a_whole_log():
     [
         # Caffe before 1.0: no bracket.
         ("I0610 13:39:09.535507 15012 solver.cpp:204] Iteration 100, loss = 1.79176", 100, 1.79176),
-        # NVCaffe 0.17: epochs and the share of the images.
-        ("I1 9:12 7 solver.cpp:356] Iteration 1200 (12.5 iter/s, 1.6s/20 iter), 3.2/64.0ep, loss = 0.25", 1200, 0.25),
+        # NVIDIA's 0.16 and 0.17, as a user's log shows them (NVIDIA/caffe, issue 482) ...
+        ("I0306 10:27:32.942297 13326 solver.cpp:353] Iteration 2 (3.8928 s), loss = 5.08295", 2, 5.08295),
+        ("I0306 10:27:54.2 13326 solver.cpp:347] Iteration 50 (2.25 iter/s, 21.3s/48 iter), loss = 3.2223", 50, 3.2223),
+        # ... and with epochs, where its reader has been through the images once: as its solver.cpp puts them together.
+        ("I1123 9:12:01.5 7 solver.cpp:356] Iteration 2 (0.2 s), 0.1/64.5ep, loss = 1.9", 2, 1.9),
+        ("I1123 9:12:07 7 solver.cpp:350] Iteration 120 (12.5 iter/s, 1.6s/20 iter), 3.2/64ep, loss = 0.25", 120, 0.25),
+        ("I1123 9:12:09 7 solver.cpp:350] Iteration 140 (12.5 iter/s, 1.6s/20 iter), 3.7/64ep, loss = nan", 140, None),
         ("I1123 15:06:43.4 1 solver.cpp:239] Iteration 3 (7.5 iter/s, 0.1s/1 iters), loss = 1.2e-05", 3, 1.2e-05),
         ("I1123 15:06:43.4 1 solver.cpp:239] Iteration 7 (7.5 iter/s, 0.1s/1 iters), loss = inf", 7, math.inf),
     ],
 )  # fmt: skip
 def test_losses_of_other_builds(line, iteration, loss):
-    assert found(line) == [Loss(iteration, loss)]
+    (event,) = found(line)
+    assert event.iteration == iteration
+    assert math.isnan(event.loss) if loss is None else event.loss == loss
+
+
+# Put together from the messages in NVIDIA's solver.cpp, sgd_solver.cpp and parallel.cpp (0.17); not a log of a run.
+NVIDIA = """\
+I1123 15:06:43.3 100 parallel.cpp:61] P2PManager::Init @ gpu-machine
+I1123 15:06:43.3 100 solver.cpp:44] Solver data type: FLOAT
+I1123 15:06:44.1 100 solver.cpp:490] Iteration 0, Testing net (#0)
+I1123 15:06:44.2 100 solver.cpp:576]     Test net output #0: loss = 1.95 (* 1 = 1.95 loss)
+I1123 15:06:44.2 100 solver.cpp:298] [MultiGPU] Initial Test completed in 0.1s
+I1123 15:06:44.5 100 solver.cpp:357] Iteration 0 (0.31 s), 0/31ep, loss = 1.94591
+I1123 15:06:44.5 100 solver.cpp:375]     Train net output #0: loss = 1.94591 (* 1 = 1.94591 loss)
+I1123 15:06:44.5 100 sgd_solver.cpp:180] Iteration 0, lr = 0.001, m = 0.9, lrm = 0.01, wd = 0.0005, gs = 1
+I1123 15:06:45.1 100 solver.cpp:351] Iteration 20 (34 iter/s, 0.59s/18 iter), 0.5/31ep, loss = 1.5
+I1123 15:06:46.1 100 solver.cpp:684] Snapshotting to binary proto file snapshot_iter_40.caffemodel
+I1123 15:06:46.2 100 sgd_solver.cpp:424] Snapshotting solver state to binary proto file snapshot_iter_40.solverstate
+I1123 15:06:46.2 107 data_reader.cpp:320] Restarting data pre-fetching
+I1123 15:06:46.2 109 blocking_queue.cpp:40] Waiting for data
+I1123 15:06:46.3 100 solver.cpp:351] Iteration 40 (33 iter/s, 0.6s/20 iter), 1/31ep, loss = 1.25
+I1123 15:06:47.1 100 solver.cpp:447] Iteration 41, loss = 1.125
+I1123 15:06:47.1 100 caffe.cpp:260] Optimization Done in 4s
+"""
+
+
+def test_nvidias_log():
+    assert found(NVIDIA) == [
+        Loss(0, 1.94591),
+        Loss(20, 1.5),
+        Snapshot(40, FOLDER / "snapshot_iter_40.caffemodel"),
+        Loss(40, 1.25),
+        Loss(41, 1.125),
+    ]
+
+
+def test_another_gpus_thread_does_not_make_a_snapshot_whole():
+    lines = NVIDIA.splitlines(keepends=True)
+    state = next(number for number, line in enumerate(lines) if "solver state" in line)
+    assert found("".join(lines[: state + 3])) == [Loss(0, 1.94591), Loss(20, 1.5)]
+    assert len(found("".join(lines[: state + 4]))) == 4
 
 
 @pytest.mark.parametrize("word", ["nan", "-nan", "inf", "-inf"])

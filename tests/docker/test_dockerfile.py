@@ -1,0 +1,81 @@
+"""What the Dockerfile, .dockerignore and the README say agrees with the rest; real builds are in test_build.py."""
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from emotiw.__main__ import parse
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "docker/Dockerfile").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Docker\n")[1].split("\n## ")[0]
+
+
+def folders():
+    """Return the folders of the package, as setup.py lists them."""
+    tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
+    (found,) = (n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "FOLDERS")
+    return {folder.partition("/")[0] for folder in ast.literal_eval(found).values()}
+
+
+def test_an_image_is_built_from_the_package_and_its_tests_alone():
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in lines
+    allowed = {line[1:] for line in lines if line.startswith("!")}
+    files = {"docker/wrap.py", "pyproject.toml", "README.md", "requirements.lock", "setup.py"}
+    assert allowed == folders() | files | {"tests"}
+
+
+def test_the_tests_of_an_image_are_there():
+    named = re.findall(r"(?<= )tests/[\w/.]+", DOCKERFILE)
+    assert len(named) > 3
+    assert all((ROOT / path).exists() for path in named)
+
+
+def test_images_are_named_once():
+    assert re.findall(r"^ARG (\w+)=(.+)$", DOCKERFILE, re.M) == [
+        ("DEBIAN", "debian:trixie-slim"),
+        ("CUDA_CAFFE", "nvcr.io/nvidia/caffe:20.03-py3"),
+    ]
+    stages = re.findall(r"^FROM (\S+) AS (\S+)$", DOCKERFILE, re.M)
+    earlier = {"${DEBIAN}", "${CUDA_CAFFE}"}
+    for base, name in stages:
+        assert base in earlier
+        earlier.add(name)
+    assert {"caffe", "caffe-cuda"} <= earlier
+    # Docker builds the last stage that is asked for and what it needs: the CUDA image is not fetched for `caffe`.
+    assert [name for _, name in stages].index("caffe") < [name for _, name in stages].index("source")
+
+
+def test_what_a_target_ships_is_what_was_tested():
+    caffe = DOCKERFILE.split(" AS caffe\n")[1].split("\nFROM ")[0]
+    copied = re.findall(r"^COPY (.+)$", caffe, re.M)
+    assert copied == ["--from=tested /opt/caffe /opt/caffe", "--from=tested /opt/emotiw /opt/emotiw"]
+    assert "--require-hashes -r /src/requirements.lock" in DOCKERFILE
+
+
+COMMANDS = [
+    line.partition("docker/run ")[2].partition(" #")[0]
+    for line in README.splitlines()
+    if re.match(r"\$ (?:\w+=\S+ )*docker/run ", line)
+]
+
+
+def test_the_readme_shows_both_kinds_of_command():
+    assert any(command.startswith("python ") for command in COMMANDS)
+    assert any(not command.startswith("python ") for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_readme_parses(command):
+    words = shlex.split(command)
+    parse(["caffe", *words] if words[0] == "python" else words)
+
+
+def test_the_readme_says_which_target_serves_which_gpu():
+    for target in ("`caffe`", "`caffe-cuda`", "CUDA_CAFFE=bvlc/caffe:gpu`"):
+        assert target in README
+    assert "has not been run on a GPU" in README
