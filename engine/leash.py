@@ -108,6 +108,8 @@ def die_with(parent: int) -> None:
 
 def _become(parent: str, program: str, *args: str) -> None:
     die_with(int(parent))
+    # A shell's `&` in a script makes all it starts deaf to Ctrl-C, which is ours to pass on.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         os.execvp(program, [program, *args])  # noqa: S606
     except OSError as error:

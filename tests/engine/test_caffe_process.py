@@ -67,6 +67,17 @@ def test_running_ends_the_whole_group():
     wait_until_gone(grandchild)
 
 
+def test_leashed_hears_a_ctrl_c_that_is_passed_on_though_we_were_started_deaf_to_it():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with running(leashed(["sh", "-c", "echo here; exec sleep 600"], stdout=subprocess.PIPE)) as child:
+            child.stdout.readline()
+            os.killpg(child.pid, signal.SIGINT)
+            assert child.wait(timeout=20) == -signal.SIGINT
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_leash_whose_parent_is_gone_already_starts_nothing():
     leash = Path(sys.modules[leashed.__module__].__file__)
     said = subprocess.run([sys.executable, leash, "1", "echo", "started"], capture_output=True)
