@@ -20,6 +20,7 @@ from emotiw.bars import bar
 from emotiw.data_prep.sets import PreparedSet
 from emotiw.errors import EmotiwError
 
+from .folds import folds
 from .histograms import face_histograms
 from .scores import Scores, read_scores
 from .scoring import scores_file, write_evaluation
@@ -27,6 +28,9 @@ from .svm import Choice, Features, Labels, choose, posteriors
 
 GRID, RADIUS = 7, 1
 MOST_IMAGES = 10_000  # the kernel's matrix is quadratic
+_TOO_FEW = (
+    "has too few training images to choose C on: each class needs two, in two groups, and there must be two classes"
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,22 @@ def folder_of(runs: Path, set_digest: str) -> Path:
     return runs / "baseline" / set_digest[:12]
 
 
+def require(prepared: PreparedSet) -> None:
+    """Raise `EmotiwError` where a set can have no baseline, before any image is read."""
+    prepared.lmdb("rgb", "train")
+    count = prepared.count("train")
+    if count > MOST_IMAGES:
+        raise EmotiwError(
+            f"{prepared.folder} has {count} training images: a kernel machine takes up to {MOST_IMAGES}, so the "
+            "baseline is for smaller sets of emotions"
+        )
+    if prepared.size < GRID + 2 * RADIUS:
+        raise EmotiwError(f"{prepared.folder} has {prepared.size}-pixel images: prepare it with a larger --size")
+    train = [row for row in prepared.manifest if row["split"] == "train"]
+    if not folds(np.array([row["label"] for row in train], np.int64), [row["group"] for row in train]):
+        raise EmotiwError(f"{prepared.folder} {_TOO_FEW}")
+
+
 def make(prepared: PreparedSet, split: str, seed: int = 0) -> Baseline:
     """Return the baseline's scores: chosen and fitted on the train split, for every image of another split.
 
@@ -69,29 +89,19 @@ def make(prepared: PreparedSet, split: str, seed: int = 0) -> Baseline:
     import sklearn
 
     prepared.lmdb("rgb", split)  # raises where there is none
-    count = prepared.count("train")
-    if count > MOST_IMAGES:
-        raise EmotiwError(
-            f"{prepared.folder} has {count} training images: a kernel machine takes up to {MOST_IMAGES}, so the "
-            "baseline is for sets of emotions, not for CASIA-WebFace"
-        )
-    if prepared.size < GRID + 2 * RADIUS:
-        raise EmotiwError(f"{prepared.folder} has {prepared.size}-pixel images: prepare it with a larger --size")
+    require(prepared)
     train, paths, labels = _features(prepared, "train")
     groups = {row["path"]: row["group"] for row in prepared.manifest}
     choice = choose(train, labels, [groups[path] for path in paths], seed)
     if choice is None:
-        raise EmotiwError(
-            f"{prepared.folder} has too few training images to choose C on: each class needs two, in two groups, "
-            "and there must be two classes"
-        )
+        raise EmotiwError(f"{prepared.folder} {_TOO_FEW}")
     others, paths, truth = _features(prepared, split)
     answers = posteriors(choice, train, labels, others, len(prepared.classes))
     protocol = Protocol(
         engine="scikit-learn",
         engine_version=sklearn.__version__,
         split=split,
-        set_folder=str(prepared.folder),
+        set_folder=str(prepared.folder.resolve()),
         set_digest=prepared.digest,
         train_images=len(labels),
         grid=GRID,

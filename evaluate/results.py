@@ -129,8 +129,8 @@ class Results:
         return [(self.cells[net], accuracy) for net, accuracy in zip(order, grown, strict=True)]
 
 
-def collect(folder: Path, stage: str = "finetune", split: str = "val") -> Results:
-    """Return the results of all scored runs of a stage below `folder`.
+def collect(folder: Path, stage: str = "finetune", split: str = "val", rows: Sequence[str] | None = None) -> Results:
+    """Return the results of all scored runs of a stage below `folder`, or of these `rows` alone.
 
     Raises
     ------
@@ -138,6 +138,12 @@ def collect(folder: Path, stage: str = "finetune", split: str = "val") -> Result
         Where no run is scored, or runs were scored on different images or in different ways.
     """
     runs = [run for run in find_runs(folder, stage) if scores_file(run.folder, split).is_file()]
+    if rows is not None:
+        runs = [run for run in runs if run.folder.parent.name in rows]
+    if missing := set(rows or ()) - {run.folder.parent.name for run in runs}:
+        raise EmotiwError(
+            f"{folder} holds no {stage} run of {min(missing)} with {split} scores: make it, or leave it out"
+        )
     if not runs:
         raise EmotiwError(
             f"{folder} holds no {stage} run with {split} scores: make them with emotiw evaluate RUN --set SET"

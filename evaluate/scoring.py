@@ -103,6 +103,8 @@ def evaluate(
 def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protocol: dict[str, Any]) -> None:
     """Write scores, predictions, confusion matrix and protocol into `folder`; the scores last, for `scores_file`."""
     scores_file(folder, split).unlink(missing_ok=True)
+    for path in folder.glob(f"confusion_{split}.*"):  # of an earlier one, which may have had labels
+        path.unlink()
     if scores.labelled:
         write_text(folder / f"confusion_{split}.csv", _confusion_text(scores))
         confusion_picture(scores, f"{name}, {split}", folder / f"confusion_{split}.png")

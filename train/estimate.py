@@ -2,7 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from emotiw.data_prep.sets import PreparedSet
 from emotiw.engine.caffe.locate import Caffe
 from emotiw.engine.caffe.training import train
 from emotiw.engine.events import Event, Loss
+from emotiw.errors import EmotiwError
 from emotiw.prototxt.execution import use_classes
 from emotiw.prototxt.shapes import parameters, shapes
 
@@ -26,12 +28,24 @@ _FLOAT = 4  # bytes
 
 @dataclass(frozen=True)
 class Task:
-    """A stage of a row that is to be carried out on a set, to so many iterations."""
+    """A stage of a row that is to be carried out on a set, to so many iterations.
+
+    Attributes
+    ----------
+    anew
+        Whether it cannot go on, since the weights that it begins with will be others.
+    """
 
     experiment: Experiment
     stage: str
     prepared: PreparedSet
     iterations: int
+    seed: int
+    anew: bool = False
+
+    def run(self, runs: Path) -> Run:
+        """Its run folder below RUNS."""
+        return Run(runs / self.experiment.row / self.stage)
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,10 @@ class Cost:
     ----------
     runs, iterations
         How many are to do, those iterations left out that snapshots hold.
+    longest
+        The iterations of the run that has most left.
+    taken
+        What the runs' snapshots take already, in bytes.
     parameters
         Of the net, auxiliary heads included.
     seconds
@@ -52,18 +70,38 @@ class Cost:
     stage: str
     runs: int
     iterations: int
+    longest: int
+    taken: int
     parameters: int
     seconds: float | None = None
 
     @property
+    def snapshot(self) -> int:
+        """The bytes of a snapshot: weights and the solver's history."""
+        return 2 * _FLOAT * self.parameters
+
+    @property
     def bytes(self) -> int:
-        """What the runs keep on the disk: snapshots, each of weights and the solver's history; the model is a link."""
-        return self.runs * KEPT_SNAPSHOTS * 2 * _FLOAT * self.parameters
+        """What the runs keep on the disk: some snapshots each; the model is a link to the last."""
+        return self.runs * KEPT_SNAPSHOTS * self.snapshot
 
     @property
     def hours(self) -> float:
         """What one training after the other takes."""
         return self.iterations * (self.seconds or 0) / 3600
+
+
+def hours(found: Sequence[Cost], jobs: int) -> float:
+    """Return how long all of it takes at the least: `jobs` at a time, and a row's stages one after the other."""
+    rows: dict[str, float] = defaultdict(float)
+    for cost in found:
+        rows[cost.net] += cost.longest * (cost.seconds or 0) / 3600
+    return max([sum(cost.hours for cost in found) / jobs, *rows.values()])
+
+
+def room(found: Sequence[Cost], jobs: int) -> int:
+    """Return how many bytes more the disk needs: each training writes a snapshot before it removes the oldest."""
+    return sum(cost.bytes - cost.taken for cost in found) + jobs * max((cost.snapshot for cost in found), default=0)
 
 
 def costs(tasks: Iterable[Task], runs: Path, caffe: Caffe | None) -> list[Cost]:
@@ -77,24 +115,33 @@ def costs(tasks: Iterable[Task], runs: Path, caffe: Caffe | None) -> list[Cost]:
     alike: dict[tuple[str, str], list[Task]] = {}
     for task in tasks:
         alike.setdefault((task.experiment.net, task.stage), []).append(task)
-    return [
-        Cost(
-            *key,
-            len(group),
-            sum(task.iterations - _reached(task, runs) for task in group),
-            _parameters(group[0]),
-            seconds_an_iteration(group[0], caffe) if caffe else None,
-        )
-        for key, group in alike.items()
-    ]
+    return [_cost(group, runs, caffe) for group in alike.values()]
 
 
-def _reached(task: Task, runs: Path) -> int:
-    """Return the iteration at which the task will go on."""
-    run = Run(runs / task.experiment.row / task.stage)
-    if not run.started or run.facts().recipe != task.experiment.recipe(task.stage):
+def _cost(group: Sequence[Task], runs: Path, caffe: Caffe | None) -> Cost:
+    left = [task.iterations - reached(task, runs) for task in group]
+    return Cost(
+        net=group[0].experiment.net,
+        stage=group[0].stage,
+        runs=len(group),
+        iterations=sum(left),
+        longest=max(left),
+        taken=sum(path.stat().st_size for task in group for path in task.run(runs).folder.glob("snapshot_iter_*")),
+        parameters=_parameters(group[0]),
+        seconds=seconds_an_iteration(group[0], caffe) if caffe else None,
+    )
+
+
+def reached(task: Task, runs: Path) -> int:
+    """Return the iteration at which the task will go on: 0 where its run is another, or begins from other weights."""
+    run = task.run(runs)
+    try:
+        facts = run.facts()
+    except EmotiwError:  # none, or damaged
         return 0
-    return min(task.iterations, run.newest_snapshot())
+    asked = (task.experiment.recipe(task.stage), task.prepared.digest, task.seed)
+    same = (facts.recipe, facts.set_digest, facts.seed) == asked and not task.anew
+    return newest if same and (newest := run.newest_snapshot()) <= task.iterations else 0
 
 
 def _parameters(task: Task) -> int:

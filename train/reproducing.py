@@ -15,11 +15,12 @@ from emotiw.engine.leash import ctrl_c_passed_on, running
 from emotiw.errors import EmotiwError
 from emotiw.files import alone
 
-from .estimate import Cost, Task, costs
+from .estimate import Cost, Task, costs, hours, reached, room
 from .experiments import Experiment
 from .runs import STAGES
+from .staging import check_set
 from .watching import watch
-from .workflow import Options, Step, complaints, lay_out, start, steps
+from .workflow import ASKED, RULES, Options, Step, complaints, lay_out, start, steps
 
 Say = Callable[[str], object]
 _MOST_TOLD = 3
@@ -31,10 +32,11 @@ def reproduce(
     sets: Mapping[str, PreparedSet],
     options: Options,
     caffe: Caffe,
-    more: Sequence[str],
     *,
-    dry_run: bool,
-    say: Say,
+    baseline: str = "",
+    more: Sequence[str] = (),
+    dry_run: bool = False,
+    say: Say = print,
 ) -> None:
     """Carry out, or go on with, the whole experiment in `folder`.
 
@@ -42,10 +44,12 @@ def reproduce(
     ----------
     sets
         The prepared set of each stage.
+    baseline
+        Where the baseline goes, relative to `folder`; empty where there is to be none.
     more
         Arguments that Snakemake gets besides.
     dry_run
-        Say what is to do and what it costs, by iterations really timed, and do nothing.
+        Say what is to do and what it costs, by iterations really timed, and train nothing.
     say
         Is told what is to do, and what is done.
 
@@ -56,10 +60,13 @@ def reproduce(
     KeyboardInterrupt
         After Ctrl-C, once every training has its snapshot; a second Ctrl-C does not wait.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / "reproduction.json").is_file():
+    for row in rows:
+        for stage in STAGES:
+            check_set(row, stage, sets[stage])
+    if folder.exists() and any(folder.iterdir()) and not (folder / ASKED).is_file():
         raise EmotiwError(f"{folder} is there and no reproduction's folder: name another -o")
     with alone(folder, f"another emotiw reproduce works in {folder} now: wait for it, or name another -o"):
-        lay_out(folder, rows, sets, options)
+        lay_out(folder, rows, sets, options, caffe.program, baseline)
         every = steps(folder)
         todo = [step for step in every if step.why]
         say(f"{_what(rows, sets)} -> {folder}; {options.jobs} at a time")
@@ -68,18 +75,20 @@ def reproduce(
         if dry_run:
             say(_estimate(costs(tasks.values(), folder / "runs", _share(caffe, options)), folder, options))
         elif todo:
-            _require_room(folder, costs(tasks.values(), folder / "runs", None))
+            _require_room(folder, room(costs(tasks.values(), folder / "runs", None), options.jobs))
             _carry_out(folder, todo, tasks, options, more, say)
 
 
 def _what(rows: Sequence[Experiment], sets: Mapping[str, PreparedSet]) -> str:
     nets = ", ".join(dict.fromkeys(row.net for row in rows))
-    return f"{len(rows)} rows of {nets}, " + ", ".join(f"{stage} on {one.folder}" for stage, one in sets.items())
+    return f"{len(rows)} row{'s' * (len(rows) > 1)} of {nets}, " + ", ".join(
+        f"{stage} on {one.folder}" for stage, one in sets.items()
+    )
 
 
 def _by_rule(todo: Sequence[Step]) -> str:
-    counts = Counter(step.rule for step in reversed(todo))  # what is made first, first
-    return ": " + ", ".join(f"{count} {rule}" for rule, count in counts.items()) if counts else ""
+    counts = Counter(step.rule for step in todo)
+    return ": " * bool(todo) + ", ".join(f"{counts[rule]} {rule}" for rule in RULES if counts[rule])
 
 
 def _tasks(
@@ -87,12 +96,14 @@ def _tasks(
 ) -> dict[Path, Task]:
     """Return the trainings among the steps, by their outputs; in the rows' order."""
     outputs = {step.output for step in todo}
-    return {
-        output: Task(row, stage, sets[stage], options.iterations or row.solver(stage).max_iter)
-        for row in rows
-        for stage in STAGES
-        if (output := Path("runs", row.row, stage, "model.caffemodel")) in outputs
-    }
+    tasks: dict[Path, Task] = {}
+    for row in rows:
+        models = {stage: Path("runs", row.row, stage, "model.caffemodel") for stage in STAGES}
+        for stage in [stage for stage in STAGES if models[stage] in outputs]:
+            iterations = options.iterations or row.solver(stage).max_iter
+            anew = stage == "finetune" and models["pretrain"] in tasks
+            tasks[models[stage]] = Task(row, stage, sets[stage], iterations, options.seed, anew)
+    return tasks
 
 
 def _share(caffe: Caffe, options: Options) -> Caffe:
@@ -107,18 +118,17 @@ def _estimate(found: Sequence[Cost], folder: Path, options: Options) -> str:
         [c.net, c.stage, c.runs, f"{c.iterations:,}", f"{c.seconds:.3f}", f"{c.hours:,.1f}", f"{c.bytes / 1e9:,.1f}"]
         for c in found
     ]
-    hours, size = sum(c.hours for c in found) / options.jobs, sum(c.bytes for c in found)
     head = ["net", "stage", "runs", "iterations", "s / iteration", "hours", "GB"]
     free = shutil.disk_usage(folder).free
     return (
         f"{tabulate(rows, head, 'github', disable_numparse=True)}\n\n"
-        f"{hours:,.1f} hours of training, {options.jobs} at a time, scoring apart; {size / 1e9:,.1f} GB, and "
-        f"{free / 1e9:,.1f} GB are free"
+        f"at least {hours(found, options.jobs):,.1f} hours of training, {options.jobs} at a time, scoring apart; "
+        f"{room(found, options.jobs) / 1e9:,.1f} GB more, and {free / 1e9:,.1f} GB are free"
     )
 
 
-def _require_room(folder: Path, found: Sequence[Cost]) -> None:
-    size, free = sum(cost.bytes for cost in found), shutil.disk_usage(folder).free
+def _require_room(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
     if size > free:
         raise EmotiwError(
             f"the snapshots need {size / 1e9:.1f} GB and {folder} has {free / 1e9:.1f} GB free: free some, "
@@ -136,13 +146,18 @@ def _carry_out(
 ) -> None:
     began, clock = time.time(), time.monotonic()
     iterations = {output: task.iterations for output, task in tasks.items()}
+    begun = {output: reached(task, folder / "runs") for output, task in tasks.items()}
+
+    def tell(step: Step) -> None:
+        say(f"[{time.monotonic() - clock:6.0f} s] {step}")
+
     with running(start(folder, options, more)) as process, ctrl_c_passed_on(process) as interrupted:
-        watch(process, folder, todo, iterations, lambda step: say(f"[{time.monotonic() - clock:6.0f} s] {step}"))
-        process.wait()
+        watch(process, folder, todo, iterations, begun, tell)
+        status = process.wait()
         if interrupted.is_set():
             raise KeyboardInterrupt
     if left := [step for step in steps(folder) if step.why]:
-        told = complaints(folder, left, began)
+        told = ["Snakemake was killed"] if status < 0 else complaints(folder, left, began)
         rest = f"; and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
         raise EmotiwError(
             f"{len(left)} of {len(todo)} steps are not done: {'; '.join(told[:_MOST_TOLD])}{rest} "

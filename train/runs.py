@@ -99,7 +99,9 @@ class Run:
         except (FileNotFoundError, NotADirectoryError):
             raise EmotiwError(f"{self.folder} is no run: make one with emotiw pretrain or emotiw finetune") from None
         except (ValueError, TypeError):
-            raise EmotiwError(f"{self.folder / 'run.json'} is damaged or of another version of emotiw") from None
+            raise EmotiwError(
+                f"{self.folder / 'run.json'} is damaged or of another version of emotiw: start it anew with --force"
+            ) from None
 
     def write_facts(self, facts: Facts) -> None:
         """Write `run.json`."""

@@ -6,7 +6,7 @@ import shutil
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def run_stage(
         diverges.
     """
     train_val, solver = experiment.train_val(stage), experiment.solver(stage)
-    _check_set(experiment, train_val, prepared)
+    check_set(experiment, stage, prepared)
     use_classes(train_val, len(prepared.classes))
     copy = fit(train_val, weights) if weights else None
     facts = _facts(experiment, stage, prepared, caffe, weights, iterations, seed)
@@ -126,7 +126,9 @@ def _carry_out(
     _finish(run, facts, progress)
 
 
-def _check_set(experiment: Experiment, train_val: Any, prepared: PreparedSet) -> None:
+def check_set(experiment: Experiment, stage: str, prepared: PreparedSet) -> None:
+    """Raise where a set has not the representation or the size that a row needs."""
+    train_val = experiment.train_val(stage)
     prepared.lmdb(experiment.representation, "train")
     if prepared.size != set_size(train_val):
         size = set_size(train_val)

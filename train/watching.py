@@ -18,6 +18,7 @@ def watch(
     folder: Path,
     pending: Iterable[Step],
     iterations: Mapping[Path, int],
+    reached: Mapping[Path, int],
     say: Callable[[Step], object],
 ) -> None:
     """Follow a workflow until its process has ended.
@@ -26,16 +27,16 @@ def watch(
     ----------
     pending
         The steps to do.
-    iterations
-        How many a training's output takes; other steps count nothing.
+    iterations, reached
+        How many a training's output takes, and how many are done already; other steps count nothing.
     say
         Is told every step that is done.
     """
     # By change, not by the clock: on a cluster other machines write these files.
     before = {step: (_stamp(folder / step.output), _stamp(_progress(folder, step))) for step in pending}
-    done = dict.fromkeys(iterations, 0)
+    done = dict(reached)
     nothing: tuple[int, ...] = ()
-    with bar(nothing, "reproduce", sum(iterations.values()), "it") as shown:
+    with bar(nothing, "reproduce", sum(iterations.values()), "it", sum(done.values())) as shown:
         while before:
             ended = process.poll() is not None
             for step, (output, progress) in list(before.items()):
@@ -45,7 +46,8 @@ def watch(
                     shown.clear()
                     say(step)
                 elif step.output in done and _stamp(_progress(folder, step)) not in (None, progress):
-                    done[step.output] = max((p.iteration for p in read_progress(_progress(folder, step))), default=0)
+                    points = read_progress(_progress(folder, step))
+                    done[step.output] = max((point.iteration for point in points), default=0)
             shown.update(sum(done.values()) - shown.n)
             if ended:
                 return

@@ -30,8 +30,9 @@ from .experiments import Experiment
 from .runs import STAGES
 
 SNAKEFILE = Path(__file__).with_name("Snakefile")
-_ASKED = "reproduction.json"
+ASKED = "reproduction.json"
 _SNAKEMAKE_LOG = "snakemake.log"
+RULES = (*STAGES, "evaluate", "baseline", "table")  # of the Snakefile, in the order of their work
 
 # We hold the folder and Snakemake is on our leash, so its own lock, which a kill would leave behind, is not needed, and
 # what a kill left half done is made again. Another version of the Snakefile is no reason to train for days again.
@@ -47,7 +48,6 @@ class Options:
     crops: int = 1
     truth: Path | None = None
     gpu: str = ""
-    caffe: Path | None = None
     jobs: int = 1
     threads: int = 1
 
@@ -61,7 +61,7 @@ class Step:
     output, log
         Relative to the reproduction's folder; the log may not be there.
     rule
-        Of the Snakefile.
+        One of RULES.
     why
         Why it is to be made, such as "missing"; empty where it is there.
     """
@@ -77,39 +77,70 @@ class Step:
         return " ".join([self.rule, *row, *split])
 
 
-def lay_out(folder: Path, rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options) -> None:
-    """Write what the workflow needs into `folder`; `sets` is the prepared set of each stage.
+def splits_of(emotions: PreparedSet) -> list[str]:
+    """Return the splits that are scored: val, and test where the set has it."""
+    return ["val", *["test"] * bool(emotions.count("test"))]
+
+
+def lay_out(
+    folder: Path,
+    rows: Iterable[Experiment],
+    sets: Mapping[str, PreparedSet],
+    options: Options,
+    caffe: Path,
+    baseline: str,
+) -> None:
+    """Write what the workflow needs into `folder`.
+
+    Parameters
+    ----------
+    sets
+        The prepared set of each stage.
+    caffe
+        The program that the steps are to use.
+    baseline
+        Where the baseline of the emotions' set goes, relative to `folder`; empty where it can have none.
 
     Raises
     ------
     EmotiwError
-        Where the emotions' set has no validation split: the ensemble's weights are found on it.
+        Where the emotions' set has no validation split: the ensemble's weights are found on it; or where there is
+        truth, and no test split.
     """
     emotions = sets["finetune"]
     emotions.lmdb(emotions.settings["representations"][0], "val")
+    if options.truth:
+        emotions.lmdb(emotions.settings["representations"][0], "test")
+    configuration = _configuration(rows, sets, options) | {
+        "caffe": _flags({"--caffe": caffe.absolute()}),
+        "baseline": baseline,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / ASKED, json.dumps(configuration, indent=1) + "\n")
     links = {stage: one.folder for stage, one in sets.items()} | ({"truth": options.truth} if options.truth else {})
     (folder / "sets").mkdir(parents=True, exist_ok=True)
     for name, target in links.items():
         link = folder / "sets" / name
         link.unlink(missing_ok=True)
         link.symlink_to(target.resolve())
-    write_text(folder / _ASKED, json.dumps(_configuration(rows, emotions, options), indent=1) + "\n")
 
 
-def _configuration(rows: Iterable[Experiment], emotions: PreparedSet, options: Options) -> dict[str, object]:
+def _configuration(rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options) -> dict[str, object]:
     """Return what the Snakefile calls `config`; the command lines in it are quoted for the shell."""
-    splits = ["val"] + ["test"] * bool(emotions.count("test"))
     truth = {"test": "sets/truth"} if options.truth else {}
-    settings = f"{options.iterations} {options.seed}"
+
+    def fingerprint(row: Experiment, stage: str) -> str:
+        iterations = options.iterations or row.solver(stage).max_iter
+        return f"{row.recipe(stage)} {sets[stage].digest} {iterations} {options.seed}"
+
     return {
-        "rows": {row.row: {stage: f"{row.recipe(stage)} {settings}" for stage in STAGES} for row in rows},
-        "splits": splits,
+        "rows": {row.row: {stage: fingerprint(row, stage) for stage in STAGES} for row in rows},
+        "splits": (splits := splits_of(sets["finetune"])),
+        "scored": sets["finetune"].digest,
         "truth": truth,
-        "baseline": f"runs/baseline/{emotions.digest[:12]}" * ("rgb" in emotions.settings["representations"]),
         "threads": options.threads,
         "leash": _quoted([sys.executable, "-I", "-S", leash.__file__]),
         "emotiw": _quoted([sys.executable, "-P", "-m", "emotiw"]),  # -P: not a folder emotiw that lies here
-        "caffe": _flags({"--caffe": options.caffe and options.caffe.resolve()}),
         "training": _flags({"--iterations": options.iterations, "--seed": options.seed, "--gpu": options.gpu}),
         "scoring": {split: _flags({"--crops": options.crops, "--truth": truth.get(split)}) for split in splits},
     }
@@ -117,7 +148,8 @@ def _configuration(rows: Iterable[Experiment], emotions: PreparedSet, options: O
 
 def _flags(values: Mapping[str, object]) -> str:
     """Return those that are given, for the shell."""
-    return _quoted([word for flag, value in values.items() if value for word in (flag, str(value))])
+    given = {flag: str(value) for flag, value in values.items() if value is not None and value != ""}
+    return _quoted([word for pair in given.items() for word in pair])
 
 
 def _quoted(words: Sequence[str]) -> str:
@@ -155,10 +187,15 @@ def start(folder: Path, options: Options, more: Sequence[str] = ()) -> subproces
         return _snakemake(folder, ["--cores", cores, "--keep-going", *more], log, log)
 
 
-def _snakemake(folder: Path, arguments: Sequence[str], stdout: Stream, stderr: Stream) -> subprocess.Popen[bytes]:
+def require_snakemake() -> None:
+    """Raise `EmotiwError` where Snakemake, an extra of ours, is not installed."""
     if find_spec("snakemake") is None:
         raise EmotiwError("Snakemake is not installed: pip install 'emotiw[reproduce]'")
-    what = ["--snakefile", str(SNAKEFILE), "--configfile", _ASKED]
+
+
+def _snakemake(folder: Path, arguments: Sequence[str], stdout: Stream, stderr: Stream) -> subprocess.Popen[bytes]:
+    require_snakemake()
+    what = ["--snakefile", str(SNAKEFILE), "--configfile", ASKED]
     return leashed([sys.executable, "-P", "-m", "snakemake", *what, *_ALWAYS, *arguments], folder, stdout, stderr)
 
 
@@ -180,6 +217,6 @@ def _read(log: Path) -> str:
 
 
 def last_words(text: str) -> str:
-    """Return the last line that says something, without what our own command puts before it."""
-    lines = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
+    """Return the last line that says something and is no progress bar, without what our own command puts before it."""
+    lines = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip() and "%|" not in line]
     return lines[-1].removeprefix("emotiw: ") if lines else "it said nothing"

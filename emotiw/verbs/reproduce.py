@@ -6,7 +6,7 @@ disk, from iterations timed on this machine.
 
 Killed or interrupted, the same command goes on; Ctrl-C leaves a snapshot of every training. With another setting it
 makes again what depends on that, and nothing else. What follows -- goes to Snakemake, such as
-`-- --executor slurm --jobs 20`.
+`-- --executor slurm --jobs 20`; a cluster's jobs live on when this command is killed: cancel them before you go on.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from emotiw.verbs.arguments import add_caffe
 
 if TYPE_CHECKING:
+    from emotiw.data_prep.sets import PreparedSet
     from emotiw.train.workflow import Options
 
 
@@ -33,9 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where everything goes (default: reproduction)",
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--rows", nargs="+", metavar="ROW", help="<net>-<representation> (default: the paper's 20)")
+    which.add_argument(
+        "--rows", nargs="+", action="extend", metavar="ROW", help="<net>-<representation> (default: the paper's 20)"
+    )
     which.add_argument("--small", action="store_true", help="the same 20 rows with the small nets, as a rehearsal")
-    parser.add_argument("--dry-run", action="store_true", help="say what is to do and what it costs, and do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="say what is to do and what it costs, and train nothing")
     parser.add_argument("--iterations", type=int, metavar="N", help="of every training, instead of its solver's")
     parser.add_argument("--seed", type=int, metavar="N", default=1, help="of every training (default: 1)")
     # Deviation D10
@@ -58,45 +61,62 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.train.experiments import experiment, paper_rows
     from emotiw.train.reproducing import reproduce
     from emotiw.train.runs import STAGES
+    from emotiw.train.workflow import splits_of
 
-    rows = list(map(experiment, args.rows)) if args.rows else paper_rows(small=args.small)
+    rows = list(map(experiment, dict.fromkeys(args.rows))) if args.rows else paper_rows(small=args.small)
     sets = {stage: open_set(getattr(args, stage)) for stage in STAGES}
-    options = _options(args)
     try:
         reproduce(
             args.output,
             rows,
             sets,
-            options,
+            _options(args),
             find_caffe(args.caffe),
-            args.snakemake,
+            baseline=_baseline(sets["finetune"]),
+            more=args.snakemake,
             dry_run=args.dry_run,
             say=partial(print, flush=True),
         )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted: the same command goes on from the last snapshots") from None
+        where = "" if args.dry_run else ": the same command goes on from the last snapshots"
+        raise KeyboardInterrupt(f"interrupted{where}") from None
     if not args.dry_run:
-        _show(args.output)
+        _show(args.output, splits_of(sets["finetune"]))
+
+
+def _baseline(emotions: "PreparedSet") -> str:
+    """Return where the classical baseline goes; where the set can have none, say why."""
+    from emotiw.errors import EmotiwError
+    from emotiw.evaluate.baseline import folder_of, require
+
+    try:
+        require(emotions)
+    except EmotiwError as error:
+        print(f"no baseline: {error}")
+        return ""
+    return str(folder_of(Path("runs"), emotions.digest))
 
 
 def _options(args: argparse.Namespace) -> "Options":
     from emotiw.errors import EmotiwError, UsageError
     from emotiw.train.workflow import Options
+    from emotiw.verbs.stages import check_ranges
 
     cores = len(os.sched_getaffinity(0))
     jobs = args.jobs if args.jobs is not None else 1 if args.gpu else cores
-    if jobs < 1 or args.seed < 1 or (args.iterations is not None and args.iterations < 1):
-        raise UsageError("--jobs, --iterations and --seed must be at least 1")
+    check_ranges(args)
+    if jobs < 1:
+        raise UsageError("--jobs must be at least 1")
     if args.truth and not args.truth.is_file():
         raise EmotiwError(f"{args.truth}: no such file")
     threads = max(1, cores // jobs)
-    return Options(args.iterations, args.seed, args.crops, args.truth, args.gpu, args.caffe, jobs, threads)
+    return Options(args.iterations, args.seed, args.crops, args.truth, args.gpu, jobs, threads)
 
 
-def _show(folder: Path) -> None:
+def _show(folder: Path, splits: list[str]) -> None:
     """Print every table, and where the rest is."""
-    for predictions in sorted(folder.glob("table_*/predictions_*.txt"), reverse=True):
-        table = predictions.with_name("table.md")
+    for split in splits:
+        table = folder / f"table_{split}" / "table.md"
         if table.is_file():
             print(f"\n{table.read_text(encoding='utf-8')}\nreport: {table.with_name('report.html')}")
-        print(f"predictions: {predictions}")
+        print(f"predictions: {table.with_name(f'predictions_{split}.txt')}")

@@ -35,18 +35,23 @@ def weights_at(start: Path) -> Path:
     return start / "model.caffemodel" if start.is_dir() else start
 
 
+def check_ranges(args: argparse.Namespace) -> None:
+    """Raise where --iterations or --seed is beyond Caffe's own fields."""
+    from emotiw.errors import UsageError
+
+    if not (0 <= args.seed < 2**31 and (args.iterations is None or 1 <= args.iterations < 2**31)):
+        raise UsageError("--iterations must be at least 1 and --seed at least 0, and both below 2147483648")
+
+
 def run_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> None:
     """Carry out one stage; say first what and where to, at the end where the model is."""
     from emotiw.data_prep.sets import open_set
     from emotiw.engine.caffe.locate import find_caffe
-    from emotiw.errors import UsageError
     from emotiw.train.experiments import experiment
     from emotiw.train.runs import Run
     from emotiw.train.staging import run_stage
 
-    # The ranges of Caffe's own fields.
-    if not (0 <= args.seed < 2**31 and (args.iterations is None or 1 <= args.iterations < 2**31)):
-        raise UsageError("--iterations must be at least 1 and --seed at least 0, and both below 2147483648")
+    check_ranges(args)
     row = experiment(args.row)
     run = Run(args.runs / row.row / stage)
     start = f"from {weights}" if weights else "from scratch"

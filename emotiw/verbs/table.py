@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--published", type=Path, metavar="CSV", help="published figures of your own, in the columns of published.csv"
     )
+    parser.add_argument("--rows", nargs="+", action="extend", metavar="ROW", help="these runs alone (default: all)")
     parser.add_argument("--force", action="store_true", help="replace a table that exists")
 
 
@@ -34,16 +35,18 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.evaluate.report import TABLE_FILES, write_table
     from emotiw.evaluate.results import collect
     from emotiw.evaluate.table import markdown
-    from emotiw.files import refuse_overwrite, write_text
+    from emotiw.files import refuse_overwrite, remove, write_text
 
     for name in TABLE_FILES:
         refuse_overwrite(args.output / name, args.force)
     known = publications(args.published)
-    results = collect(args.runs, args.stage, args.split)
+    results = collect(args.runs, args.stage, args.split, args.rows)
     predictions = args.output / f"predictions_{args.split}.txt"
     refuse_overwrite(predictions, args.force)
     write_text(predictions, predictions_text(results.answer.scores))
     handed_in = f"predictions ({results.answer.name}): {predictions}"
+    for name in TABLE_FILES:
+        remove(args.output / name)  # of an earlier table, which may have had labels
     if not results.first.labelled:
         print(f"the {args.split} images have no labels, so there is no table: give some to emotiw evaluate --truth")
         print(handed_in)

@@ -17,7 +17,8 @@ from emotiw.data_prep.drawn import draw_expressions
 from emotiw.data_prep.drawn_layouts import as_sfew
 from emotiw.data_prep.sets import open_set
 from emotiw.engine.leash import running
-from emotiw.train.estimate import Task, costs
+from emotiw.evaluate.baseline import folder_of
+from emotiw.train.estimate import Cost, Task, costs, hours, room
 from emotiw.train.experiments import experiment, paper_rows
 from emotiw.train.progress import read_progress
 from emotiw.train.runs import STAGES, Run
@@ -65,7 +66,9 @@ def todo(folder, sets, sfew, options=SHORT, rows=(ROW,), **settings):
     """Return the steps that a change makes to do; `settings` are those of the first row's stages."""
     chosen = [experiment(row) for row in rows]
     chosen[0] = replace(chosen[0], settings={**chosen[0].settings, **settings})
-    lay_out(folder, chosen, {"pretrain": open_set(sets / "people"), "finetune": open_set(sfew)}, options)
+    both = {"pretrain": open_set(sets / "people"), "finetune": open_set(sfew)}
+    baseline = str(folder_of(Path("runs"), both["finetune"].digest))
+    lay_out(folder, chosen, both, options, Path("/elsewhere/caffe"), baseline)
     return sorted(str(step) for step in steps(folder) if step.why)
 
 
@@ -90,7 +93,7 @@ def test_a_changed_setting_makes_to_do_what_depends_on_it_and_nothing_else(copy,
     tuned = [*SCORED[:2], f"finetune {ROW}", *SCORED[2:]]
     every = [*SCORED[:2], f"finetune {ROW}", f"pretrain {ROW}", *SCORED[2:]]
     assert todo(copy, sets, sfew) == []
-    assert todo(copy, sets, sfew, replace(SHORT, gpu="all", jobs=2, threads=7, caffe=Path("/elsewhere"))) == []
+    assert todo(copy, sets, sfew, replace(SHORT, gpu="all", jobs=2, threads=7)) == []
     assert todo(copy, sets, sfew, replace(SHORT, crops=10)) == SCORED
     assert todo(copy, sets, sfew, finetune="base_lr: 0.002") == tuned
     assert todo(copy, sets, sfew, pretrain="base_lr: 0.002") == every
@@ -98,9 +101,45 @@ def test_a_changed_setting_makes_to_do_what_depends_on_it_and_nothing_else(copy,
     assert todo(copy, sets, sfew, replace(SHORT, seed=2)) == every
     more = todo(copy, sets, sfew, rows=(ROW, OTHER))
     assert more == sorted([*(step.replace(ROW, OTHER) for step in every[:4]), *SCORED[2:]])
-    manifest = open_set(sfew).folder / "set.json"
-    manifest.touch()
+    (sfew / "set.json").touch()
     assert todo(copy, sets, sfew) == [], "a set that was only touched is the same set"
+
+
+def test_another_set_is_another_experiment_however_old_it_is(copy, sets, sfew, tmp_path):
+    other = tmp_path / "other"
+    source = ["prepare", str(sets / "faces/expressions"), "-o", str(other), "--labels", "emotions", "--size", "64"]
+    assert main([*source, "--val", "0.34", "--group", r"actor\d+", "-r", "rgb"]) == 0
+    os.utime(other / "set.json", (1, 1))
+    expected = ["baseline val", f"evaluate {ROW} val", f"finetune {ROW}", "table val"]
+    assert todo(copy, sets, other) == expected
+    more = shutil.copytree(other, tmp_path / "more")  # as after `prepare` of one representation more
+    facts = json.loads((other / "set.json").read_text())
+    (more / "set.json").write_text(json.dumps(facts | {"representations": ["rgb", "lbp"]}))
+    assert main(asked(sets, other, copy, "--iterations", "3")) == 0
+    assert todo(copy, sets, more) == []
+
+
+def test_the_table_is_of_the_rows_asked_for(copy, sets, sfew):
+    """Others lie in runs/ from an earlier call, and these were even scored otherwise."""
+    other = copy / "runs/vgg_s_small-lbp"
+    shutil.copytree(copy / "runs" / ROW, other)
+    for name in ("finetune/run.json", "pretrain/run.json"):
+        (other / name).write_text((other / name).read_text().replace(ROW, "vgg_s_small-lbp"))
+    assert main(asked(sets, sfew, copy, "--iterations", "3", "--crops", "10")) == 0
+    table = (copy / "table_val/table.csv").read_text()
+    assert "vgg_s_small-lbp" not in table
+    assert ",10," in table
+
+
+def test_caffe_and_gpu_reach_every_training(sets, sfew, caffe, tmp_path, capsys):
+    """The Caffe here has no GPU, and says so in the words of its own."""
+    folder = tmp_path / "reproduction"
+    options = ["--iterations", "2", "--gpu", "all", "--caffe", str(caffe.program)]
+    assert main(asked(sets, sfew, folder, *options)) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"pretrain {ROW}: caffe train failed in runs/{ROW}/pretrain: " in line
+    assert "CPU-only" in line
+    assert main(asked(sets, sfew, folder, "--iterations", "2", "--caffe", str(caffe.program))) == 0
 
 
 def test_truth_scores_the_test_split_alone(copy, sets, sfew, tmp_path):
@@ -112,6 +151,9 @@ def test_truth_scores_the_test_split_alone(copy, sets, sfew, tmp_path):
     assert main(asked(sets, sfew, copy, "--iterations", "3", "--truth", str(truth))) == 0
     assert f"on {len(names)} test images" in (copy / "table_test/table.md").read_text()
     assert todo(copy, sets, sfew, with_truth) == []
+    assert main(asked(sets, sfew, copy, "--iterations", "3")) == 0, "and without it again"
+    assert sorted(path.name for path in (copy / "table_test").iterdir()) == ["predictions_test.txt"]
+    assert not list((copy / "runs" / ROW / "finetune").glob("confusion_test.*"))
 
 
 def test_with_other_settings_it_starts_anew_where_it_must_and_goes_on_where_it_can(copy, sets, sfew):
@@ -128,10 +170,8 @@ def test_with_other_settings_it_starts_anew_where_it_must_and_goes_on_where_it_c
 def test_a_dry_run_says_what_it_costs_and_makes_no_run(sets, sfew, tmp_path, capsys):
     assert main(asked(sets, sfew, tmp_path / "new", "--dry-run", rows=(ROW, OTHER))) == 0
     told = capsys.readouterr().out
-    assert told.splitlines()[1].startswith("12 of 12 steps to do: ")
-    assert sorted(told.splitlines()[1].partition(": ")[2].split(", ")) == [
-        "2 baseline", "2 finetune", "2 pretrain", "2 table", "4 evaluate"
-    ]  # fmt: skip
+    steps_line = "12 of 12 steps to do: 2 pretrain, 2 finetune, 4 evaluate, 2 baseline, 2 table"
+    assert told.splitlines()[1] == steps_line
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told.splitlines() if line.startswith("| vgg")]
     assert [row[:4] for row in rows] == [
         ["vgg_s_small", "pretrain", "2", "800"],
@@ -143,11 +183,25 @@ def test_a_dry_run_says_what_it_costs_and_makes_no_run(sets, sfew, tmp_path, cap
 
 def test_costs_are_those_of_the_files_and_of_what_is_left(done, sets):
     prepared = open_set(sets / "people")
-    (cost,) = costs([Task(experiment(ROW), "pretrain", prepared, 10)], done / "runs", None)
+    task = Task(experiment(ROW), "pretrain", prepared, 10, 1)
+    (cost,) = costs([task], done / "runs", None)
     snapshot = sum(path.stat().st_size for path in (done / "runs" / ROW / "pretrain").glob("snapshot_iter_3.*"))
     assert cost.bytes == pytest.approx(2 * snapshot, rel=0.01)
     assert (cost.runs, cost.iterations) == (1, 7)
     assert replace(cost, seconds=3600).hours == 7
+    assert cost.taken == snapshot
+    assert room([cost], 1) == pytest.approx(
+        2 * snapshot, rel=0.01
+    )  # one more is kept, and one more while it is written
+    for other in (replace(task, seed=2), replace(task, anew=True), replace(task, iterations=2)):
+        assert costs([other], done / "runs", None)[0].iterations == other.iterations
+
+
+def test_a_rows_stages_follow_each_other_however_many_jobs_there_are():
+    one = Cost("vgg_s", "pretrain", 5, 500, 100, 0, 1, seconds=36)
+    two = replace(one, stage="finetune", iterations=50, longest=10)
+    assert hours([one, two], 1) == pytest.approx(5.5)
+    assert hours([one, two], 100) == pytest.approx(1.1)
 
 
 def test_the_papers_rows_cost_what_their_parameters_do():
@@ -156,7 +210,7 @@ def test_the_papers_rows_cost_what_their_parameters_do():
     class Seven:
         classes = tuple("abcdefg")
 
-    tasks = [Task(row, "finetune", Seven, 100) for row in paper_rows()]
+    tasks = [Task(row, "finetune", Seven, 100, 1) for row in paper_rows()]
     found = {cost.net: cost for cost in costs(tasks, Path("nowhere"), None)}
     assert [cost.runs for cost in found.values()] == [5, 5, 5, 5]
     assert found["vgg_s"].bytes == 5 * 2 * 2 * 4 * 124_507_607
@@ -181,13 +235,20 @@ def wait_for(condition):
         time.sleep(0.05)
 
 
-def begin(sets, sfew, folder):
-    """Start a long one, and wait until Caffe trains."""
+def begin(sets, sfew, folder, until):
+    """Start a long one, and wait until Caffe has trained so far."""
     command = [sys.executable, "-P", "-m", "emotiw", *asked(sets, sfew, folder, "--iterations", "4000")]
     process = subprocess.Popen(command, process_group=0, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    progress = folder / "runs" / ROW / "pretrain/progress.csv"
-    wait_for(lambda: process.poll() is not None or any(p.loss is not None for p in read_progress(progress)))
+    wait_for(lambda: process.poll() is not None or until(folder / "runs" / ROW / "pretrain"))
     return process
+
+
+def trains(run):
+    return any(point.loss is not None for point in read_progress(run / "progress.csv"))
+
+
+def resumes(run):
+    return "Resuming from snapshot_iter_" in (run / "log.txt").read_text()
 
 
 def complaint(process):
@@ -198,24 +259,27 @@ def complaint(process):
 @pytest.mark.parametrize("victim", ["emotiw reproduce", "snakemake"])
 def test_killed_it_leaves_no_process_and_the_same_command_goes_on(sets, sfew, caffe, tmp_path, victim):
     folder = tmp_path / "reproduction"
-    with running(begin(sets, sfew, folder)) as process:
+    # Its first snapshot is whole when the next loss is told.
+    with running(begin(sets, sfew, folder, lambda run: Run(run).newest_snapshot() and trains(run))) as process:
         assert any("caffe train" in command for command in in_folder(folder)), in_folder(folder)
         if victim == "snakemake":
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
             for child in children:
                 os.kill(int(child), signal.SIGKILL)
-            assert "steps are not done" in complaint(process)[0]
+            assert "8 of 8 steps are not done: Snakemake was killed" in complaint(process)[0]
         else:
             process.kill()
             process.wait()
     wait_for(lambda: not in_folder(folder))
-    assert main(asked(sets, sfew, folder, "--iterations", "2")) == 0
+    with running(begin(sets, sfew, folder, resumes)) as process:
+        assert process.poll() is None
+    wait_for(lambda: not in_folder(folder))
 
 
 def test_ctrl_c_leaves_a_snapshot_of_every_training(sets, sfew, caffe, tmp_path):
     folder = tmp_path / "reproduction"
     run = Run(folder / "runs" / ROW / "pretrain")
-    with running(begin(sets, sfew, folder)) as process:
+    with running(begin(sets, sfew, folder, trains)) as process:
         os.killpg(process.pid, signal.SIGINT)
         assert complaint(process) == ["emotiw: interrupted: the same command goes on from the last snapshots"]
     assert process.returncode == 130
@@ -268,6 +332,10 @@ def test_what_cannot_be_is_one_line(sets, sfew, caffe, tmp_path, capsys):
     assert "no net 'vgg_x'" in refused(capsys, *asked(sets, sfew, tmp_path / "new", rows=("vgg_x-rgb",)), status=2)
     assert "--jobs" in refused(capsys, *asked(sets, sfew, tmp_path / "new", "--jobs", "0"), status=2)
     assert "no such file" in refused(capsys, *asked(sets, sfew, tmp_path / "new", "--truth", tmp_path / "none"))
+    truth = ["--truth", sfew / "set.json"]
+    assert "holds no test split" in refused(capsys, *asked(sets, sets / "expressions", tmp_path / "new", *truth))
+    line = refused(capsys, *asked(sets, sfew, tmp_path / "new", "--dry-run", rows=("googlenet-rgb",)), status=2)
+    assert "prepare the set with --size 256" in line
     capsys.readouterr()
     assert main([*map(str, asked(sets, sfew, tmp_path / "other")), "--", "--executor", "nonsense"]) == 1
     assert "nonsense" in capsys.readouterr().err.splitlines()[-1]
@@ -282,3 +350,20 @@ def test_a_full_disk_is_foreseen(sets, sfew, tmp_path, monkeypatch, capsys):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("emotiw.train.reproducing.shutil.disk_usage", lambda path: usage._replace(free=10**6))
     assert "GB free: free some" in refused(capsys, *asked(sets, sfew, tmp_path / "new"))
+
+
+def test_where_there_can_be_no_baseline_the_rest_is_done(sets, sfew, caffe, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("emotiw.evaluate.baseline.MOST_IMAGES", 3)
+    folder = tmp_path / "reproduction"
+    assert main(asked(sets, sfew, folder, "--iterations", "2")) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("no baseline: ")
+    assert "6 of 6 steps to do: 1 pretrain, 1 finetune, 2 evaluate, 2 table\n" in told
+    assert "baseline:" not in (folder / "table_val/table.md").read_text()
+
+
+def test_a_folder_that_was_left_while_it_was_laid_out_is_taken_up(sets, sfew, caffe, tmp_path):
+    folder = tmp_path / "reproduction"
+    folder.mkdir()
+    (folder / "reproduction.json").write_text("{}")
+    assert len(todo(folder, sets, sfew)) == 8
