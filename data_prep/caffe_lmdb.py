@@ -26,7 +26,7 @@ _MOST_SIDES = 1 << 14
 
 def is_lmdb(found: Found) -> bool:
     """Return whether SOURCE is an LMDB, or a folder of some."""
-    return bool(_places(found))
+    return bool(_data(found))
 
 
 def list_lmdb(found: Found, labels: str) -> Listing:
@@ -34,9 +34,10 @@ def list_lmdb(found: Found, labels: str) -> Listing:
 
     Labels are the authors' 0 to 6, or people by number; -1 in a test split is no label.
     """
-    source = Lmdbs(found.path(""))
+    data = _data(found)
+    source = Lmdbs(found.root(*data.values()) / _holder(found))
     images = []
-    for folder in _places(found):
+    for folder in data:
         split = split_of((PurePosixPath(folder).name,))
         for path, label in source.labels(folder):
             if not (
@@ -86,12 +87,21 @@ def _key_index(root: Path, folder: str, stamp: tuple[int, int]) -> dict[str, byt
     return {_path(folder, key): key for key in keys_of(root / folder)}
 
 
-def _places(found: Found) -> list[str]:
-    """Return the folders of the LMDBs, the source itself or right below it."""
-    paths = [PurePosixPath(path) for path in found.files]
-    return [
-        str(path.parent) if len(path.parts) == 2 else "" for path in paths if path.name == _DATA and len(path.parts) < 3
-    ]
+def _holder(found: Found) -> PurePosixPath:
+    """Return the folder that is an LMDB or holds some: the source itself, or what an archive wraps them in."""
+    return found.top.parent if str(found.top / _DATA) in found.files else found.top
+
+
+def _data(found: Found) -> dict[str, str]:
+    """Return the files of the LMDBs by their folders: the holder itself, or right in it."""
+    paths = {name: PurePosixPath(name) for name in found.files if name.endswith(_DATA)}
+    folders = {path.parent: name for name, path in paths.items() if path.name == _DATA}
+    holder = _holder(found) if folders else PurePosixPath()
+    return {
+        str(folder.relative_to(holder)).removeprefix("."): name
+        for folder, name in folders.items()
+        if holder in (folder, folder.parent)
+    }
 
 
 def _path(folder: str, key: bytes) -> str:

@@ -31,7 +31,7 @@ def list_fer2013(found: Found, labels: str) -> Listing:
     name = found.only(".csv", top=True)
     if name is None:
         raise EmotiwError(f"{found.place} does not hold one file named *.csv: give that file itself")
-    source = Pixels(found.path(name))
+    source = Pixels(found.root(name) / name)
     return Listing(list(source.images()), source)
 
 

@@ -10,7 +10,7 @@ from emotiw.errors import EmotiwError, UsageError
 from . import caffe_lmdb, fer2013, folders, recordio, refused, sfew, tables
 from .emotions import EMOTIONS
 from .listing import Listing, complete
-from .sources import Found, look
+from .sources import Found, Unpack, look, refuse_to_unpack
 
 # CASIA-WebFace's people who are in LFW too, by their folders.
 IN_LFW = ("0166921", "1056413", "1193098")
@@ -55,7 +55,13 @@ LAYOUTS = (
 
 
 def list_images(
-    source: Path, labels: str, group: str | None = None, layout: str | None = None, *, drop_lfw: bool = False
+    source: Path,
+    labels: str,
+    group: str | None = None,
+    layout: str | None = None,
+    *,
+    drop_lfw: bool = False,
+    unpack: Unpack = refuse_to_unpack,
 ) -> Listing:
     """List the images of a source.
 
@@ -69,6 +75,8 @@ def list_images(
         The name of one of `LAYOUTS`; None: the first that recognises the source.
     drop_lfw
         Whether to drop `IN_LFW`.
+    unpack
+        What unpacks such files of an archive as are read here and there.
 
     Raises
     ------
@@ -80,7 +88,7 @@ def list_images(
     names = [row.name for row in LAYOUTS]
     if layout is not None and layout not in names:
         raise UsageError(f"--layout {layout} is none of {', '.join(names)}")
-    found = look(source)
+    found = look(source, unpack)
     row = next(row for row in LAYOUTS if (row.name == layout if layout else row.recognise(found)))
     if labels not in row.labels:
         raise UsageError(f"{source} is in the layout {row.name}: give --labels {row.labels[0]}")

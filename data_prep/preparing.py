@@ -20,9 +20,10 @@ from .report import report
 from .representing import Outcome, Settings, represent
 from .room import check_room, foretold
 from .sets import FORMAT, SPLITS, manifest_text
-from .sources import Source
+from .sources import Source, Unpack
 from .splits import assign_splits, shuffled
-from .unfinished import add, finish, resume, unfinished
+from .unfinished import UNPACKED, add, finish, resume, unfinished
+from .unpacked import unpack
 from .writing import LmdbWriter, key
 
 _COMMIT_EVERY = 100  # images: what is not committed lies in memory, in every representation
@@ -47,7 +48,7 @@ def prepare(
     Parameters
     ----------
     say
-        Is told, before any image is read, what was recognised and what room the set will need.
+        Is told, before any image is read, what is unpacked, what was recognised, and what room each will need.
 
     Raises
     ------
@@ -59,10 +60,9 @@ def prepare(
     """
     shown, output = output, output.resolve()
     _check_output(source, output)
-    listing = list_images(source, settings.labels, settings.group, settings.layout, drop_lfw=settings.drop_lfw)
-    listing = replace(listing, images=assign_splits(listing.images, settings.val, settings.seed))
-    order = _order(listing.images, settings.seed)
     with unfinished(output) as folder:
+        listing = _list(source, settings, partial(unpack, folder / UNPACKED, say))
+        order = _order(listing.images, settings.seed)
         entries = resume(folder, _asked(source, settings, listing, order))
         done = [Outcome(image, *entry) for (_, image), entry in zip(order, entries, strict=False)]
         told = foretold(folder, len(order), len(done), settings)
@@ -85,6 +85,12 @@ def _check_output(source: Path, output: Path) -> None:
         raise UsageError(f"-o {output} lies in the source {source} and would be read as a part of it: name another")
     if output.exists() and not (output / "set.json").is_file():
         raise UsageError(f"{output} is no prepared set, so it is not replaced: remove it, or name another output")
+
+
+def _list(source: Path, settings: Settings, unpack: Unpack) -> Listing:
+    asked = settings.labels, settings.group, settings.layout
+    listing = list_images(source, *asked, drop_lfw=settings.drop_lfw, unpack=unpack)
+    return replace(listing, images=assign_splits(listing.images, settings.val, settings.seed))
 
 
 def _order(images: list[Image], seed: int) -> Order:

@@ -6,6 +6,7 @@ must be looked up (an archive's directory, an index) is read once a process.
 
 import os
 import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -115,6 +116,15 @@ class FolderOfZips(Folder):
         return Folder(self.root), path
 
 
+Unpack = Callable[[Zip, Sequence[str]], Path]
+"""What unpacks some files of an archive, and returns the folder that then holds them under their paths in it."""
+
+
+def refuse_to_unpack(archive: Zip, names: Sequence[str]) -> Path:
+    """Refuse: an `Unpack` for where there is no place for it."""
+    raise EmotiwError(f"{archive.root} holds {names[0]}, read here and there: unpack the archive and give the folder")
+
+
 @dataclass(frozen=True)
 class Found:
     """What lies at SOURCE: a layout is recognised by it, and lists its images.
@@ -125,11 +135,14 @@ class Found:
         The source of the bytes; of a SOURCE that is a single file, the folder it lies in.
     files
         The tree's files; of a SOURCE that is a single file, that one.
+    unpack
+        What unpacks such files of an archive as are read here and there.
     """
 
     place: Path
-    tree: Tree
+    tree: Folder | Zip
     files: tuple[str, ...]
+    unpack: Unpack = refuse_to_unpack
 
     @cached_property
     def top(self) -> PurePosixPath:
@@ -161,15 +174,12 @@ class Found:
         except UnicodeDecodeError:
             raise EmotiwError(f"{self.where(name)} is no UTF-8 text: save it as such") from None
 
-    def path(self, name: str) -> Path:
-        """Return the path of a large file that is read here and there, which an archive does not allow."""
-        if not isinstance(self.tree, Folder):
-            what = name or "LMDBs"
-            raise EmotiwError(f"{self.place} holds {what}, read here and there: unpack the archive and give the folder")
-        return self.tree.root / name
+    def root(self, *names: str) -> Path:
+        """Return the folder that holds these files, to read them here and there, which an archive does not allow."""
+        return self.unpack(self.tree, names) if isinstance(self.tree, Zip) else self.tree.root
 
 
-def look(place: Path) -> Found:
+def look(place: Path, unpack: Unpack = refuse_to_unpack) -> Found:
     """Return what lies at SOURCE: a folder, a zip archive or a single file.
 
     Raises
@@ -178,11 +188,11 @@ def look(place: Path) -> Found:
         Where there is nothing, or an archive that is not whole or not safe.
     """
     if place.is_dir():
-        tree: Tree = Folder(place)
-        return Found(place, tree, tuple(tree.files()))
+        folder = Folder(place)
+        return Found(place, folder, tuple(folder.files()))
     if not place.is_file():
         raise EmotiwError(f"{place} is no folder: give the folder that holds <class>/<image>")
     if is_zip(place.name) or zipfile.is_zipfile(place):
-        tree = Zip(place)
-        return Found(place, tree, tuple(tree.files()))
+        archive = Zip(place)
+        return Found(place, archive, tuple(archive.files()), unpack)
     return Found(place, Folder(place.parent), (place.name,))

@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from emotiw.files import alone, remove, write_text
 
 _ASKED, _JOURNAL = "asked.sha256", "journal.jsonl"
+UNPACKED = "unpacked"
 
 Entry = tuple[str, str]
 """What the journal says of an image: its sha256, and the reason why it was left out, empty where it was not."""
@@ -25,11 +26,18 @@ def unfinished(output: Path) -> Iterator[Path]:
     """
     folder = output.with_name(f".{output.name}.partial")
     with alone(folder, f"another emotiw prepare makes {output} now: wait for it, or name another -o"):
-        yield folder
+        try:
+            yield folder
+        finally:
+            with suppress(OSError):
+                folder.rmdir()  # where nothing was begun
 
 
 def resume(folder: Path, asked: Iterable[object]) -> list[Entry]:
-    """Return what an interrupted call that was `asked` for the same had done; where there is none, empty the folder."""
+    """Return what an interrupted call that was `asked` for the same had done; where there is none, empty the folder.
+
+    What lies there unpacked stays: it is the source, not what is made of it.
+    """
     hashed = hashlib.sha256()
     for part in asked:
         hashed.update(json.dumps(part).encode() + b"\n")
@@ -42,7 +50,8 @@ def resume(folder: Path, asked: Iterable[object]) -> list[Entry]:
         asked_before = "nothing that can be gone on with"
     if asked_before != digest:
         for path in folder.iterdir():
-            remove(path)
+            if path.name != UNPACKED:
+                remove(path)
         write_text(folder / _ASKED, digest)
         lines, entries = [], []
     write_text(folder / _JOURNAL, "".join(f"{line}\n" for line in lines))  # without a last line that was cut off
@@ -57,6 +66,7 @@ def add(folder: Path, entries: Iterable[Entry]) -> None:
 
 def finish(folder: Path, output: Path) -> None:
     """Give the folder its final name, instead of what had it; then nothing is left of its making."""
+    remove(folder / UNPACKED)
     remove(output)
     folder.replace(output)
     for name in (_ASKED, _JOURNAL):

@@ -1,7 +1,9 @@
 """A zip archive read in place, as one that might be hostile."""
 
+import lzma
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -15,7 +17,8 @@ _MOST_OF_A_FILE, _MOST_OF_ALL = 1 << 26, 1 << 37
 # Deflate's own limit is 1032 to 1; pictures are packed already. Small files of one colour may shrink as they like.
 _MOST_SHRUNK, _SMALL = 200, 1 << 20
 _ENCRYPTED = 1
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
+CHUNK = 1 << 20  # bytes of a large file that are in memory at once
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError)
 
 
 def is_zip(name: str) -> bool:
@@ -25,7 +28,7 @@ def is_zip(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Zip:
-    """A zip archive as a source: nothing is unpacked to the disk."""
+    """A zip archive as a source: nothing is unpacked to the disk here."""
 
     root: Path
 
@@ -56,7 +59,23 @@ class Zip:
         except KeyError:
             raise UnreadableImageError("not in the archive") from None
         except _DAMAGE as error:
-            raise UnreadableImageError(f"damaged in its archive ({error or 'cut off'})") from None
+            raise _damaged(error) from None
+
+    def size(self, path: str) -> int:
+        """Return the size in bytes that the archive gives a file."""
+        return self._archive().getinfo(path).file_size
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """Yield the bytes of a file of any size, a MiB at a time, checked in the end as `read` checks them."""
+        archive = self._archive()
+        member = archive.getinfo(path)
+        try:
+            with archive.open(member) as file:
+                yield from iter(lambda: file.read(CHUNK), b"")
+                if file.tell() != member.file_size:
+                    raise EOFError
+        except _DAMAGE as error:
+            raise _damaged(error) from None
 
     def head(self, path: str, size: int) -> bytes:
         """Return the first bytes of a file."""
@@ -98,6 +117,10 @@ def _danger(member: zipfile.ZipInfo) -> str:
     if member.file_size > max(_SMALL, _MOST_SHRUNK * member.compress_size):
         return f"{member.file_size} bytes packed into {member.compress_size}: no picture shrinks so, it is not read"
     return ""
+
+
+def _damaged(error: Exception) -> UnreadableImageError:
+    return UnreadableImageError(f"damaged in its archive ({str(error) or 'cut off'})")
 
 
 def _too_large(member: zipfile.ZipInfo) -> str:

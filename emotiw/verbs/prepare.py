@@ -3,8 +3,8 @@
 SOURCE is recognised by looking, unless --layout names what it is: folders (<class>/<image>, with
 folders around that; ones named train, val or test say the split), sfew (SFEW 2.0, its zips left
 packed or not), sfew-csv, recordio (insightface's .rec and .idx), lmdb (Caffe's), csv (columns such as
-path,label), list (lines `path label`), fer2013, raf-db. A zip of folders or tables is read in place;
-RecordIO and LMDBs must be unpacked.
+path,label), list (lines `path label`), fer2013, raf-db. A zip of any of these is read in place; only
+what recordio, lmdb and fer2013 need of it is unpacked beside SET, until that is made.
 
 Each image is decoded once, mapped at its native size, then resized. The training LMDB is
 written in a seeded shuffled order, since Caffe never shuffles. What cannot be used is listed with

@@ -2,10 +2,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import lmdb
 import numpy as np
 import pytest
 
 Draw = Callable[..., Path]
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """All that a set is: every LMDB's keys and Datums, every other file's bytes."""
+    found: dict[str, object] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = str(path.relative_to(folder))
+        if path.name == "data.mdb":
+            with lmdb.open(str(path.parent), readonly=True, lock=False) as environment, environment.begin() as cursor:
+                found[name] = [(bytes(key), bytes(value)) for key, value in cursor.cursor()]
+        elif path.name != "lock.mdb":
+            found[name] = path.read_bytes()
+    return found
 
 
 @pytest.fixture

@@ -100,14 +100,14 @@ def test_a_file_that_is_neither_archive_nor_table(tmp_path):
     assert said.startswith(f"{tmp_path / 'thesis.doc'} holds no image in a folder named like an emotion")
 
 
-def test_what_needs_unpacking_says_so(tmp_path):
+def test_without_a_place_to_unpack_to_what_needs_it_says_so(tmp_path):
     made = archive(tmp_path / "a.zip", {"faces/train.rec": b"x", "faces/train.idx": b"0\t0\n"})
     assert refusal(lambda: list_images(made, "identities")) == (
         f"{made} holds faces/train.rec, read here and there: unpack the archive and give the folder"
     )
     made = archive(tmp_path / "b.zip", {"train_lmdb/data.mdb": b"x", "val_lmdb/data.mdb": b"x"})
     assert refusal(lambda: list_images(made, "identities")) == (
-        f"{made} holds LMDBs, read here and there: unpack the archive and give the folder"
+        f"{made} holds train_lmdb/data.mdb, read here and there: unpack the archive and give the folder"
     )
 
 

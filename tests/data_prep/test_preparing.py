@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import lmdb
 import numpy as np
 import pytest
 
@@ -24,20 +23,9 @@ from emotiw.errors import EmotiwError, UsageError
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import parse
 
+from .conftest import contents
+
 SETTINGS = Settings("emotions", ("rgb", "cyclic_lbp_5"), size=16, val=0.25, seed=1)
-
-
-def contents(folder: Path) -> dict[str, object]:
-    """All that a set is: every LMDB's keys and Datums, every other file's bytes."""
-    found: dict[str, object] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = str(path.relative_to(folder))
-        if path.name == "data.mdb":
-            with lmdb.open(str(path.parent), readonly=True, lock=False) as environment, environment.begin() as cursor:
-                found[name] = [(bytes(key), bytes(value)) for key, value in cursor.cursor()]
-        elif path.name != "lock.mdb":
-            found[name] = path.read_bytes()
-    return found
 
 
 def keys(lmdb_folder: Path) -> list[str]:

@@ -1,0 +1,78 @@
+"""Files of a zip archive that are read here and there, unpacked for as long as the set is being made."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from emotiw.bars import bar
+from emotiw.errors import EmotiwError
+from emotiw.files import remove, whole
+
+from .reading import UnreadableImageError
+from .zips import CHUNK, Zip
+
+
+def unpack(folder: Path, say: Callable[[str], object], archive: Zip, names: Sequence[str]) -> Path:
+    """Return the folder, right in `folder`, that holds these files of an archive under their paths in it.
+
+    What is whole there since an interruption is not unpacked again; what is there of another archive, or of this one
+    before it changed, is removed.
+
+    Parameters
+    ----------
+    say
+        Is told, before anything is unpacked, what will be and what room it needs.
+
+    Raises
+    ------
+    EmotiwError
+        Where the archive lacks a file, one is damaged in it, or the disk is too small.
+    """
+    if lacking := sorted({*names} - {*archive.files()}):
+        raise EmotiwError(f"{archive.root} holds no {lacking[0]}, which belongs to the others: pack them together")
+    place = folder / _version(archive)
+    place.mkdir(parents=True, exist_ok=True)
+    for other in folder.iterdir():
+        if other != place:
+            remove(other)
+    sizes = {name: archive.size(name) for name in names if not _is_whole(place / name, archive.size(name))}
+    if sizes:
+        _check_room(folder, say, f"{archive.root}: {', '.join(sizes)}", sum(sizes.values()))
+    for name, size in sizes.items():
+        _copy(archive, name, size, place / name)
+    return place
+
+
+def _version(archive: Zip) -> str:
+    """Return a name that is another for another archive, and for this one after a change."""
+    return hashlib.sha256(json.dumps([str(archive.root.resolve()), *archive.stamp("")]).encode()).hexdigest()
+
+
+def _is_whole(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def _check_room(folder: Path, say: Callable[[str], object], what: str, need: int) -> None:
+    free = shutil.disk_usage(folder).free
+    say(
+        f"{what}: read here and there, so unpacked until the set is made: {need / 1e9:.2f} GB, and "
+        f"{free / 1e9:.2f} GB are free"
+    )
+    if need > free:
+        raise EmotiwError(f"{what}: {need / 1e9:.1f} GB to unpack and {free / 1e9:.1f} GB free: free some")
+
+
+def _copy(archive: Zip, name: str, size: int, target: Path) -> None:
+    """Write a file whole or not at all, as old as its archive: unpacked once more, it has the stamp that it had."""
+    try:
+        with whole(target) as temporary:
+            chunks = bar(archive.chunks(name), f"unpack {name}", -(-size // CHUNK), "MiB")
+            with chunks, temporary.open("wb") as file:
+                file.writelines(chunks)
+            time = archive.stamp(name)[1]
+            os.utime(temporary, ns=(time, time))
+    except UnreadableImageError as error:
+        raise EmotiwError(f"{archive.root}: {name} is {error}: copy the archive again") from None

@@ -1,0 +1,330 @@
+"""RecordIO, LMDBs and FER2013's table in a zip archive: the set of the unpacked files, and nothing left of these."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import zipfile
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import lmdb
+import numpy as np
+import pytest
+
+from emotiw.data_prep import preparing, unpacked
+from emotiw.data_prep.drawn_layouts import write_records
+from emotiw.data_prep.preparing import prepare
+from emotiw.data_prep.representing import Settings
+from emotiw.data_prep.zips import CHUNK
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.messages import Datum
+
+from .conftest import contents
+
+PEOPLE = Settings("identities", ("rgb", "lbp"), size=16, val=0.25, seed=2)
+EMOTIONS = replace(PEOPLE, labels="emotions", val=None)
+
+
+def as_recordio(folder: Path) -> Path:
+    """Three people, four pictures each; noise, which no archive shrinks much."""
+    noise = np.random.default_rng(0).integers(0, 256, (12, 24, 24, 3), np.uint8)
+    pictures = [cv2.imencode(".png", picture)[1].tobytes() for picture in noise]
+    samples = [(0, (float(k // 4),), data) for k, data in enumerate(pictures)]
+    folder.mkdir(parents=True)
+    write_records(folder / "train.rec", [(2, (13.0, 16.0), b""), *samples])
+    (folder / "property").write_text("3,24,24\n")
+    return folder
+
+
+def as_lmdbs(folder: Path) -> Path:
+    """Two LMDBs of Datums of pixels, named for their splits."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        (folder / f"{split}_lmdb").mkdir(parents=True)
+        with lmdb.open(str(folder / f"{split}_lmdb"), map_size=1 << 24) as env, env.begin(write=True) as transaction:
+            for k in range(6):
+                datum = Datum(channels=3, height=24, width=24, data=rng.bytes(1728), label=k)
+                transaction.put(f"{k:08d}_{split}/{k}.png".encode(), datum.SerializeToString())
+    return folder
+
+
+def as_fer2013(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (14, 576))
+    rows = [f"{k % 7},{' '.join(map(str, row))},{('Training', 'PublicTest')[k // 7]}\n" for k, row in enumerate(pixels)]
+    (folder / "fer2013.csv").write_text("emotion,pixels,Usage\n" + "".join(rows))
+    return folder
+
+
+def zipped(folder: Path, archive: Path, wrap: str = "") -> Path:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted(folder.rglob("*")):
+            file.write(path, Path(wrap) / path.relative_to(folder))
+    return archive
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    return as_recordio(tmp_path / "plain")
+
+
+@pytest.fixture
+def archive(people: Path, tmp_path: Path) -> Path:
+    return zipped(people, tmp_path / "faces.zip", "faces_webface_112x112")
+
+
+@pytest.fixture
+def copied(monkeypatch) -> list[str]:
+    """The names of what is unpacked, in that order."""
+    names, copy = [], unpacked._copy
+    monkeypatch.setattr(unpacked, "_copy", lambda *args: (names.append(Path(args[1]).name), copy(*args)))
+    return names
+
+
+def refusal(call) -> str:
+    with pytest.raises(EmotiwError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def interrupt(source: Path, output: Path, settings: Settings = PEOPLE) -> None:
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(preparing, "finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(source, output, settings)
+
+
+@pytest.mark.parametrize("wrap", ["", "wrapped"])
+@pytest.mark.parametrize(
+    ("make", "settings", "layout"),
+    [(as_recordio, PEOPLE, "recordio"), (as_lmdbs, EMOTIONS, "lmdb"), (as_fer2013, EMOTIONS, "fer2013")],
+)
+def test_an_archive_gives_the_set_of_what_it_holds(tmp_path, make, settings, layout, wrap):
+    plain = make(tmp_path / "plain")
+    made = zipped(plain, tmp_path / "packed.zip", wrap)
+    report, said = prepare(plain, tmp_path / "set", settings), []
+    assert prepare(made, tmp_path / "again", settings, 2, say=said.append) == report
+    assert re.fullmatch(
+        rf"{made}: .+: read here and there, so unpacked until the set is made: 0\.00 GB, and .+ GB are free", said[0]
+    )
+    assert f"{made} -> {tmp_path / 'again'}: layout {layout}, " in said[1]
+    assert contents(tmp_path / "again") == contents(tmp_path / "set")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "packed.zip", "plain", "set"]
+
+
+def test_only_what_is_read_here_and_there_is_unpacked(people, tmp_path):
+    (people / "lfw.bin").write_bytes(b"pairs of faces, pickled")
+    interrupt(zipped(people, tmp_path / "faces.zip", "a"), tmp_path / "set")
+    found = [path for path in (tmp_path / ".set.partial/unpacked").rglob("*") if path.is_file()]
+    assert sorted(path.name for path in found) == ["property", "train.idx", "train.rec"]
+    for path in found:
+        assert path.read_bytes() == (people / path.name).read_bytes()
+
+
+# Whole or not at all
+
+# The same call; once so many files are unpacked, the kernel ends it in the midst of the next.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from emotiw.data_prep import zips
+from emotiw.data_prep.preparing import prepare
+from emotiw.data_prep.representing import Settings
+chunks, seen = zips.Zip.chunks, []
+def dying(archive, name):
+    seen.append(name)
+    for chunk in chunks(archive, name):
+        yield chunk[:100]
+        if len(seen) > int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield chunk[100:]
+zips.Zip.chunks = dying
+prepare(Path(sys.argv[1]), Path(sys.argv[2]), Settings("identities", ("rgb", "lbp"), size=16, val=0.25, seed=2))
+"""
+
+
+def test_killed_while_it_unpacks_it_goes_on(people, archive, tmp_path, copied):
+    prepare(people, tmp_path / "whole", PEOPLE)
+    for survived in (0, 1):  # of train.rec nothing, then all
+        args = [sys.executable, "-c", KILLED, archive, tmp_path / "set", str(survived)]
+        assert subprocess.run(args, capture_output=True).returncode == -signal.SIGKILL
+        left = [path.name for path in (tmp_path / ".set.partial/unpacked").rglob("*") if path.is_file()]
+        assert ("train.rec" in left) == bool(survived)
+        assert not (tmp_path / "set").exists()
+    prepare(archive, tmp_path / "set", PEOPLE)
+    assert copied == ["train.idx", "property"]
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+    assert not (tmp_path / ".set.partial").exists()
+
+
+def test_what_is_unpacked_is_not_unpacked_again_for_another_set_of_it(people, archive, tmp_path, copied):
+    other = replace(PEOPLE, seed=9)
+    prepare(people, tmp_path / "whole", other)
+    interrupt(archive, tmp_path / "set")
+    assert copied == ["train.rec", "train.idx", "property"]
+    prepare(archive, tmp_path / "set", other)
+    assert len(copied) == 3
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+def test_unpacked_once_more_it_is_the_source_that_it_was(archive, tmp_path, monkeypatch):
+    """As after a kill between the removal of what was unpacked and the renaming of the set."""
+    interrupt(archive, tmp_path / "set")
+    shutil.rmtree(tmp_path / ".set.partial/unpacked")
+    monkeypatch.setattr(preparing, "represent", lambda *_: pytest.fail("made again"))
+    prepare(archive, tmp_path / "set", PEOPLE)
+
+
+def test_an_archive_that_changed_is_unpacked_anew(people, archive, tmp_path, copied):
+    interrupt(archive, tmp_path / "set")
+    data = (people / "train.rec").read_bytes()
+    # Person 2 becomes person 1 in the last record: of the same size.
+    place = int((people / "train.idx").read_text().split()[-1]) + 12
+    (people / "train.rec").write_bytes(data[:place] + np.float32(1).tobytes() + data[place + 4 :])
+    before = archive.stat()
+    zipped(people, archive, "faces_webface_112x112")
+    os.utime(archive, ns=(before.st_mtime_ns, before.st_mtime_ns + 1))
+    prepare(people, tmp_path / "whole", PEOPLE)
+    interrupt(archive, tmp_path / "set")
+    assert len(list((tmp_path / ".set.partial/unpacked").rglob("train.rec"))) == 1
+    prepare(archive, tmp_path / "set", PEOPLE)
+    assert copied == ["train.rec", "train.idx", "property"] * 2
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+def test_two_sets_of_one_archive_do_not_meet(people, archive, tmp_path, copied):
+    interrupt(archive, tmp_path / "a")
+    prepare(archive, tmp_path / "b", PEOPLE)
+    assert len(copied) == 6
+    assert len(list((tmp_path / ".a.partial/unpacked").rglob("train.rec"))) == 1
+    prepare(archive, tmp_path / "a", PEOPLE)
+    assert len(copied) == 6
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_a_refusal_leaves_no_empty_folder(people, archive, tmp_path):
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert "give --labels identities" in refusal(lambda: prepare(archive, tmp_path / "set", EMOTIONS))
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+# Damaged and hostile
+
+
+def test_too_small_a_disk_is_told_before_anything_is_unpacked(archive, tmp_path, monkeypatch, copied):
+    with zipfile.ZipFile(archive) as file:
+        need = sum(member.file_size for member in file.infolist())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=need - 1))
+    said = refusal(lambda: prepare(archive, tmp_path / "set", PEOPLE))
+    assert said.startswith(f"{archive}: faces_webface_112x112/train.rec, ")
+    assert said.endswith("property: 0.0 GB to unpack and 0.0 GB free: free some")
+    assert copied == []
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=need))
+    assert "the set needs 0.0 GB" in refusal(lambda: prepare(archive, tmp_path / "set", replace(PEOPLE, size=256)))
+    assert len(copied) == 3
+
+
+def test_a_recordio_without_its_index_is_told_before_anything_is_unpacked(people, tmp_path, copied):
+    (people / "train.idx").unlink()
+    made = zipped(people, tmp_path / "faces.zip", "a")
+    assert refusal(lambda: prepare(made, tmp_path / "set", PEOPLE)) == (
+        f"{made} holds no a/train.idx, which belongs to the others: pack them together"
+    )
+    assert copied == []
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_file_is_one_line_and_not_there(people, tmp_path, method):
+    made, name = tmp_path / "faces.zip", "train.rec"
+    with zipfile.ZipFile(made, "w", method) as file:
+        for path in people.iterdir():
+            file.write(path, path.name)
+        place = file.getinfo(name).header_offset + 30 + len(name) + 900
+    data = bytearray(made.read_bytes())
+    data[place] ^= 0xFF
+    made.write_bytes(data)
+    said = refusal(lambda: prepare(made, tmp_path / "set", PEOPLE))
+    assert re.fullmatch(rf"{made}: {name} is damaged in its archive \(.+\): copy the archive again", said)
+    assert not [path for path in tmp_path.rglob("*train.rec*") if path.parent != people]
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_file_shorter_than_its_archive_says(people, tmp_path):
+    """Its CRC is right, and its size in the archive's directory is one more."""
+    data = (people / "train.rec").read_bytes()
+    made = zipped(people, tmp_path / "faces.zip")
+    packed = bytearray(made.read_bytes())
+    place = packed.index(zlib.crc32(data).to_bytes(4, "little"), packed.index(b"PK\x01\x02")) + 8
+    assert packed[place : place + 4] == len(data).to_bytes(4, "little")
+    packed[place : place + 4] = (len(data) + 1).to_bytes(4, "little")
+    made.write_bytes(packed)
+    assert refusal(lambda: prepare(made, tmp_path / "set", PEOPLE)) == (
+        f"{made}: train.rec is damaged in its archive (cut off): copy the archive again"
+    )
+
+
+@pytest.mark.parametrize("name", ["../train.idx", "/train.idx", "a/../../train.idx", "..\\train.idx"])
+def test_a_path_that_leads_out_of_the_archive(people, tmp_path, name):
+    made = tmp_path / "faces.zip"
+    with zipfile.ZipFile(made, "w") as file:
+        file.write(people / "train.rec", "train.rec")
+        file.writestr(zipfile.ZipInfo(name), (people / "train.idx").read_bytes())
+    before = sorted(tmp_path.rglob("*"))
+    said = refusal(lambda: prepare(made, tmp_path / "set", PEOPLE))
+    assert said == f"{made} holds {name!r}, a path that leads out of the archive: it is not read"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_link_in_an_archive_is_a_file_of_text(people, tmp_path):
+    """So nothing is read or written where it points."""
+    (tmp_path / "precious").mkdir()
+    made = tmp_path / "faces.zip"
+    with zipfile.ZipFile(made, "w") as file:
+        link = zipfile.ZipInfo("a")
+        link.external_attr = 0o120777 << 16
+        file.writestr(link, str(tmp_path / "precious"))
+        for path in people.iterdir():
+            file.write(path, f"a/{path.name}")
+    prepare(made, tmp_path / "set", PEOPLE)
+    assert list((tmp_path / "precious").iterdir()) == []
+    with zipfile.ZipFile(made, "w") as file:
+        for path in people.iterdir():
+            link = zipfile.ZipInfo(path.name)
+            link.external_attr = 0o120777 << 16
+            file.writestr(link, str(path))
+    assert "train.idx is no index of lines" in refusal(lambda: prepare(made, tmp_path / "other", PEOPLE))
+
+
+def test_a_bomb_is_refused_before_anything_is_unpacked(people, tmp_path, copied):
+    (people / "train.rec").write_bytes(bytes(1 << 24))
+    made = zipped(people, tmp_path / "faces.zip")
+    assert "no picture shrinks so, it is not read" in refusal(lambda: prepare(made, tmp_path / "set", PEOPLE))
+    assert copied == []
+
+
+def test_a_large_file_is_unpacked_a_chunk_at_a_time(tmp_path):
+    """32 MiB, of which no more than a few are held."""
+    (tmp_path / "large.bin").write_bytes(np.random.default_rng(0).bytes(32 * CHUNK))
+    made = tmp_path / "large.zip"
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        file.write(tmp_path / "large.bin", "large.bin")
+    code = (
+        "import sys, tracemalloc; from pathlib import Path; from emotiw.data_prep.unpacked import unpack\n"
+        "from emotiw.data_prep.zips import Zip\n"
+        "tracemalloc.start(); place = unpack(Path(sys.argv[2]), str, Zip(Path(sys.argv[1])), ['large.bin'])\n"
+        "print(tracemalloc.get_traced_memory()[1], place)"
+    )
+    args = [sys.executable, "-c", code, made, tmp_path / "unpacked"]
+    peak, place = subprocess.run(args, capture_output=True, text=True, check=True).stdout.split()
+    assert int(peak) < 8 * CHUNK
+    assert (Path(place) / "large.bin").read_bytes() == (tmp_path / "large.bin").read_bytes()
