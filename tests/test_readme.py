@@ -64,6 +64,10 @@ def test_every_package_and_folder_named_is_there():
     assert (ROOT / images / "Dockerfile").is_file()
 
 
+def test_nothing_is_left_to_be_filled_in():
+    assert not re.findall(r"^[A-Z]{4,}$|TODO|FIXME", README.replace("\nEND\n", "\n"), re.M)
+
+
 def test_pictures_are_there():
     pictures = re.findall(r"!\[.*?\]\((.+?)\)", README)
     assert pictures
