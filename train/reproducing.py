@@ -18,9 +18,10 @@ from emotiw.files import alone
 from .estimate import Cost, Task, costs, hours, reached, room
 from .experiments import Experiment
 from .runs import STAGES
+from .snakemake import RULES, Step, complaints, start, steps
 from .staging import check_set
 from .watching import watch
-from .workflow import ASKED, RULES, Options, Step, complaints, lay_out, start, steps
+from .workflow import ASKED, Options, lay_out
 
 Say = Callable[[str], object]
 _MOST_TOLD = 3

@@ -8,7 +8,7 @@ from pathlib import Path
 from emotiw.bars import bar
 
 from .progress import read_progress
-from .workflow import Step
+from .snakemake import Step
 
 _POLL = 0.5  # seconds
 

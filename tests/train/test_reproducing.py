@@ -23,7 +23,8 @@ from emotiw.train.estimate import Cost, Task, costs, hours, room
 from emotiw.train.experiments import experiment, paper_rows
 from emotiw.train.progress import read_progress
 from emotiw.train.runs import STAGES, Run
-from emotiw.train.workflow import Options, lay_out, steps
+from emotiw.train.snakemake import steps
+from emotiw.train.workflow import Options, lay_out
 
 pytestmark = pytest.mark.caffe
 
@@ -345,7 +346,7 @@ def test_what_cannot_be_is_one_line(sets, sfew, caffe, tmp_path, capsys):
 
 
 def test_without_snakemake_it_says_how_to_get_it(sets, sfew, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("emotiw.train.workflow.find_spec", lambda name: None)
+    monkeypatch.setattr("emotiw.train.snakemake.find_spec", lambda name: None)
     assert "pip install 'emotiw[reproduce]'" in refused(capsys, *asked(sets, sfew, tmp_path / "new"))
 
 

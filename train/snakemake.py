@@ -1,0 +1,114 @@
+"""Snakemake on our leash: what is to do, doing it, what went wrong."""
+
+import csv
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from emotiw.engine.leash import Stream, leashed, running
+from emotiw.errors import EmotiwError
+
+from .runs import STAGES
+from .workflow import ASKED, Options
+
+SNAKEFILE = Path(__file__).with_name("Snakefile")
+RULES = (*STAGES, "evaluate", "baseline", "table")  # of the Snakefile, in the order of their work
+_LOG = "snakemake.log"
+
+# We hold the folder and Snakemake is on our leash, so its own lock, which a kill would leave behind, is not needed, and
+# what a kill left half done is made again. Another version of the Snakefile is no reason to train for days again.
+_ALWAYS = ("--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime", "params", "input")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A file that the workflow makes.
+
+    Attributes
+    ----------
+    output, log
+        Relative to the reproduction's folder; the log may not be there.
+    rule
+        One of RULES.
+    why
+        Why it is to be made, such as "missing"; empty where it is there.
+    """
+
+    output: Path
+    rule: str
+    log: Path
+    why: str
+
+    def __str__(self) -> str:
+        row = [self.output.parts[1]] if self.rule in {*STAGES, "evaluate"} else []
+        split = [self.output.stem.rpartition("_")[2]] if self.rule not in STAGES else []
+        return " ".join([self.rule, *row, *split])
+
+
+def steps(folder: Path) -> list[Step]:
+    """Return all steps of the workflow that was laid out in `folder`, in no order.
+
+    Raises
+    ------
+    EmotiwError
+        Where Snakemake is not installed, or refuses.
+    """
+    with running(_snakemake(folder, ["--summary"], subprocess.PIPE, subprocess.PIPE)) as process:
+        table, complaints = (stream.decode(errors="replace") for stream in process.communicate())
+    if process.returncode:
+        raise EmotiwError(f"Snakemake refuses: {last_words(complaints)}")
+    return [
+        Step(
+            Path(row["output_file"]),
+            row["rule"],
+            Path(row["log-file(s)"]),
+            row["status"] if row["plan"] == "update pending" else "",
+        )
+        for row in csv.DictReader(table.splitlines(), delimiter="\t")
+    ]
+
+
+def start(folder: Path, options: Options, more: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start the workflow, `options.jobs` steps at a time; `more` arguments are handed to Snakemake."""
+    cores = str(options.jobs * options.threads)
+    with (folder / _LOG).open("wb") as log:
+        return _snakemake(folder, ["--cores", cores, "--keep-going", *more], log, log)
+
+
+def require_snakemake() -> None:
+    """Raise `EmotiwError` where Snakemake, an extra of ours, is not installed."""
+    if find_spec("snakemake") is None:
+        raise EmotiwError("Snakemake is not installed: pip install 'emotiw[reproduce]'")
+
+
+def _snakemake(folder: Path, arguments: Sequence[str], stdout: Stream, stderr: Stream) -> subprocess.Popen[bytes]:
+    require_snakemake()
+    what = ["--snakefile", str(SNAKEFILE), "--configfile", ASKED]
+    return leashed([sys.executable, "-P", "-m", "snakemake", *what, *_ALWAYS, *arguments], folder, stdout, stderr)
+
+
+def complaints(folder: Path, left: Iterable[Step], since: float) -> list[str]:
+    """Return what each of the steps that are `left` said last, if it ran since a time; else what Snakemake said."""
+    logs = {str(step): folder / step.log for step in left}
+    said = [
+        f"{name}: {last_words(_read(log))}"
+        for name, log in logs.items()
+        if log.is_file() and log.stat().st_mtime >= since and log.stat().st_size
+    ]
+    snakemakes = _read(folder / _LOG)
+    messages = re.findall(r"^ +message: (.+)", snakemakes, re.MULTILINE)  # of an executor, such as a cluster's
+    return said or [f"Snakemake: {messages[-1] if messages else last_words(snakemakes)}"]
+
+
+def _read(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")
+
+
+def last_words(text: str) -> str:
+    """Return the last line that says something and is no progress bar, without what our own command puts before it."""
+    lines = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip() and "%|" not in line]
+    return lines[-1].removeprefix("emotiw: ") if lines else "it said nothing"
