@@ -160,5 +160,5 @@ def _notes(source: Records, images: list[Image]) -> Iterator[str]:
     if sides == (_INSIGHTFACE, _INSIGHTFACE):
         yield (
             "warning: faces of 112 x 112 pixels, insightface's own crops: aligned otherwise than CASIA-WebFace's "
-            "250 x 250 pictures, which the paper had, and enlarged to --size"
+            "250 x 250 pictures, which the paper had, and resized to --size"
         )

@@ -1,9 +1,10 @@
 """Predictions in the challenge's form, and the truth where somebody has it: one line an image, `<name> <label>`."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emotiw.data_prep.emotions import emotion_named
 from emotiw.errors import EmotiwError
@@ -47,9 +48,16 @@ def read_truth(path: Path, classes: tuple[str, ...]) -> dict[str, int]:
     return truth
 
 
-def with_truth(scores: Scores, truth: dict[str, int], where: Path) -> Scores:
-    """Return the scores with labels from `truth`, read from the file `where`; every image needs one."""
-    stems = [PurePosixPath(path).stem for path in scores.paths]
+def true_labels(paths: Sequence[str], classes: tuple[str, ...], where: Path) -> NDArray[np.int64]:
+    """Return the (N,) labels of images by the file `where`; every image needs one there.
+
+    Raises
+    ------
+    EmotiwError
+        Where an image has none, or the file is not as `read_truth` wants it.
+    """
+    truth = read_truth(where, classes)
+    stems = [PurePosixPath(path).stem for path in paths]
     if missing := [stem for stem in stems if stem not in truth]:
         raise EmotiwError(f"{where} has no label for {len(missing)} of the images, such as {missing[0]}")
-    return replace(scores, labels=np.array([truth[stem] for stem in stems], np.int64))
+    return np.array([truth[stem] for stem in stems], np.int64)

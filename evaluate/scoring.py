@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from emotiw.prototxt.execution import crop_size
 from emotiw.train.runs import Run
 
 from .pictures import confusion_picture
-from .predictions import predictions_text, read_truth, with_truth
+from .predictions import predictions_text, true_labels
 from .scores import Scores, write_scores
 
 
@@ -94,7 +94,7 @@ def evaluate(
     """
     scores = score(run, prepared, caffe, split, crops)
     if truth:
-        scores = with_truth(scores, read_truth(truth, scores.classes), truth)
+        scores = replace(scores, labels=true_labels(scores.paths, scores.classes, truth))
     protocol = Protocol("caffe", version(caffe), split, crops, prepared.digest)
     write_evaluation(run.folder, run.facts().row, split, scores, asdict(protocol))
     return scores

@@ -12,7 +12,7 @@ from tabulate import tabulate
 from emotiw.data_prep.sets import PreparedSet
 from emotiw.engine.caffe.locate import Caffe
 from emotiw.engine.leash import ctrl_c_passed_on, running
-from emotiw.errors import EmotiwError
+from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone
 
 from .estimate import Cost, Task, costs, hours, reached, room
@@ -61,6 +61,9 @@ def reproduce(
     KeyboardInterrupt
         After Ctrl-C, once every training has its snapshot; a second Ctrl-C does not wait.
     """
+    for stage, labels in (("pretrain", "identities"), ("finetune", "emotions")):
+        if sets[stage].settings["labels"] != labels:
+            raise UsageError(f"--{stage} {sets[stage].folder}: its labels are not {labels}: are the two sets swapped?")
     for row in rows:
         for stage in STAGES:
             check_set(row, stage, sets[stage])
@@ -157,7 +160,8 @@ def _carry_out(
         status = process.wait()
         if interrupted.is_set():
             raise KeyboardInterrupt
-    if left := [step for step in steps(folder) if step.why]:
+    left = [step for step in steps(folder) if step.why]
+    if left or status:
         told = ["Snakemake was killed"] if status < 0 else complaints(folder, left, began)
         rest = f"; and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
         raise EmotiwError(

@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> None:
 
     from emotiw.data_prep.sets import open_set
     from emotiw.engine.caffe.locate import find_caffe
+    from emotiw.evaluate.predictions import true_labels
     from emotiw.train.experiments import experiment, paper_rows
     from emotiw.train.reproducing import reproduce
     from emotiw.train.runs import STAGES
@@ -65,6 +66,9 @@ def run(args: argparse.Namespace) -> None:
 
     rows = list(map(experiment, dict.fromkeys(args.rows))) if args.rows else paper_rows(small=args.small)
     sets = {stage: open_set(getattr(args, stage)) for stage in STAGES}
+    names = [row["path"] for row in sets["finetune"].manifest if row["split"] == "test"]
+    if args.truth and names:  # looked at before weeks of training
+        true_labels(names, tuple(sets["finetune"].classes), args.truth)
     try:
         reproduce(
             args.output,
@@ -98,7 +102,7 @@ def _baseline(emotions: "PreparedSet") -> str:
 
 
 def _options(args: argparse.Namespace) -> "Options":
-    from emotiw.errors import EmotiwError, UsageError
+    from emotiw.errors import UsageError
     from emotiw.train.workflow import Options
     from emotiw.verbs.stages import check_ranges
 
@@ -107,8 +111,6 @@ def _options(args: argparse.Namespace) -> "Options":
     check_ranges(args)
     if jobs < 1:
         raise UsageError("--jobs must be at least 1")
-    if args.truth and not args.truth.is_file():
-        raise EmotiwError(f"{args.truth}: no such file")
     threads = max(1, cores // jobs)
     return Options(args.iterations, args.seed, args.crops, args.truth, args.gpu, jobs, threads)
 

@@ -1,11 +1,13 @@
 """A split without labels: predictions go out, the truth comes in."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from emotiw.__main__ import main
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.predictions import predictions_text, read_truth, with_truth
+from emotiw.evaluate.predictions import predictions_text, true_labels
 from emotiw.evaluate.scores import Scores, read_scores, write_scores
 
 CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
@@ -36,7 +38,7 @@ def test_scores_without_labels_there_and_back(unlabelled, tmp_path):
 def test_truth_by_name_alias_or_number(unlabelled, tmp_path, label):
     truth = tmp_path / "truth.txt"
     truth.write_text(f"Airheads_000519240_00000005 {label}\nBridesmaids_000519240_00000006.png Angry\n\n")
-    labelled = with_truth(unlabelled, read_truth(truth, CLASSES), truth)
+    labelled = replace(unlabelled, labels=true_labels(unlabelled.paths, CLASSES, truth))
     assert labelled.labels.tolist() == [3, 0]
     assert labelled.accuracy == 0.5
 
@@ -55,7 +57,7 @@ def test_what_is_no_truth(unlabelled, tmp_path, text, words):
     truth = tmp_path / "truth.txt"
     truth.write_text(text)
     with pytest.raises(EmotiwError, match=words):
-        with_truth(unlabelled, read_truth(truth, CLASSES), truth)
+        true_labels(unlabelled.paths, CLASSES, truth)
 
 
 def test_a_table_of_a_split_without_labels_is_its_ensembles_predictions(make_run, answers, tmp_path, capsys):

@@ -220,6 +220,23 @@ def test_the_papers_rows_cost_what_their_parameters_do():
     assert found["vgg_s"].bytes == 5 * 2 * 2 * 4 * 124_507_607
 
 
+def test_a_step_that_fails_after_a_success_is_told_and_made_good(copy, sets, sfew, capsys):
+    """A table that is there, of scores that a failed step has lost, is no success."""
+    model = copy / "runs" / ROW / "finetune/model.caffemodel"
+    kept, made = model.read_bytes(), model.stat().st_mtime_ns
+    model.write_bytes(b"no model")
+    os.utime(model, ns=(made, made))  # so Snakemake sees no reason of its own
+    command = asked(sets, sfew, copy, "--iterations", "3", "--crops", "10")
+    assert main(command) == 1
+    capsys.readouterr()
+    assert main(command) == 1, "and told again"
+    assert f"evaluate {ROW} " in capsys.readouterr().err.splitlines()[-1]
+    model.write_bytes(kept)
+    os.utime(model, ns=(made, made))
+    assert main(command) == 0
+    assert ",10," in (copy / "table_val/table.csv").read_text()
+
+
 def in_folder(folder):
     """Return the processes, and their commands, that work in a folder."""
     found = []
@@ -331,11 +348,18 @@ def test_what_cannot_be_is_one_line(sets, sfew, caffe, tmp_path, capsys):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/mine.txt").write_text("precious")
     assert "no reproduction's folder" in refused(capsys, *asked(sets, sfew, tmp_path / "thesis"))
-    line = refused(capsys, *asked(sets, sets / "people", tmp_path / "new"))
-    assert "holds no val split" in line
+    line = refused(capsys, *asked(sets, sets / "people", tmp_path / "new"), status=2)
+    assert line.endswith("its labels are not emotions: are the two sets swapped?")
+    unsplit = tmp_path / "unsplit"
+    source = ["prepare", sets / "faces/expressions", "-o", unsplit, "--labels", "emotions", "--size", "64", "-r", "rgb"]
+    assert main(list(map(str, source))) == 0
+    assert "holds no val split" in refused(capsys, *asked(sets, unsplit, tmp_path / "new"))
     assert "no net 'vgg_x'" in refused(capsys, *asked(sets, sfew, tmp_path / "new", rows=("vgg_x-rgb",)), status=2)
     assert "--jobs" in refused(capsys, *asked(sets, sfew, tmp_path / "new", "--jobs", "0"), status=2)
-    assert "no such file" in refused(capsys, *asked(sets, sfew, tmp_path / "new", "--truth", tmp_path / "none"))
+    assert "No such file" in refused(capsys, *asked(sets, sfew, tmp_path / "new", "--truth", tmp_path / "none"))
+    (tmp_path / "truth.txt").write_text("a.png happi\n")
+    bad = refused(capsys, *asked(sets, sfew, tmp_path / "new", "--truth", tmp_path / "truth.txt"))
+    assert bad.startswith(f"emotiw: {tmp_path / 'truth.txt'}, line 1: give <name> <label>")
     truth = ["--truth", sfew / "set.json"]
     assert "holds no test split" in refused(capsys, *asked(sets, sets / "expressions", tmp_path / "new", *truth))
     line = refused(capsys, *asked(sets, sfew, tmp_path / "new", "--dry-run", rows=("googlenet-rgb",)), status=2)
