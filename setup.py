@@ -17,6 +17,7 @@ FOLDERS = {
 }
 
 REPRODUCE = ["snakemake>=9.5,<10"]  # `emotiw reproduce`
+SERVE = ["gradio>=6,<7"]  # `emotiw serve`
 
 setup(
     name="emotiw",
@@ -45,15 +46,19 @@ setup(
         "protobuf>=4.25,<8",
         "lmdb>=1.4,<4",
         "matplotlib>=3.8,<4",
+        "gdown>=6.1,<7",  # `emotiw models fetch`
         "jinja2>=3.1,<4",
         "tabulate>=0.9,<1",
         "tqdm>=4.66,<5",
     ],
     extras_require={
         "reproduce": REPRODUCE,
+        "serve": SERVE,
         "test": [
             *REPRODUCE,
+            *SERVE,
             "mypy>=1.10",
+            "playwright>=1.45,<2",
             "pytest>=8",
             "ruff>=0.6",
             "scikit-image>=0.22",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from emotiw.errors import EmotiwError
 
 from .messages import BlobProto, NetParameter, read_binary, write_binary
+from .upgrade import weighted
 
 Blob = NDArray[np.float32]
 
@@ -89,8 +90,5 @@ def write_mean(path: Path, mean: Blob) -> None:
 
 def read_weights(path: Path) -> dict[str, list[Blob]]:
     """Return the blobs of every layer of a caffemodel that has any; V1 files (the authors') are read alike."""
-    net = read_binary(path, NetParameter)
-    layers = net.layer or net.layers
-    return {
-        layer.name: [array_of(blob, f"{path}: {layer.name}") for blob in layer.blobs] for layer in layers if layer.blobs
-    }
+    blobs = weighted(read_binary(path, NetParameter))
+    return {name: [array_of(blob, f"{path}: {name}") for blob in found] for name, found in blobs.items()}

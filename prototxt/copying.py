@@ -6,6 +6,7 @@ from typing import Any
 
 from .blobs import shape_of
 from .shapes import Shape
+from .upgrade import weighted
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def compare(weights: Any, params: Mapping[str, list[Shape]]) -> Copy:
     params
         Shapes of the net's weights and biases by layer name, as `shapes.shapes` gives them.
     """
-    found = {layer.name: layer.blobs for layer in (weights.layer or weights.layers) if layer.blobs}
+    found = weighted(weights)
     both = [layer for layer in params if layer in found]
     misfits = {layer: words for layer in both if (words := _misfit(found[layer], params[layer]))}
     return Copy(
