@@ -10,6 +10,12 @@ from pathlib import Path
 from emotiw.errors import EmotiwError
 
 
+def cache_folder() -> Path:
+    """Return the user's cache folder for emotiw; a relative $XDG_CACHE_HOME counts as none (XDG specification)."""
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (named if named.is_absolute() else Path.home() / ".cache") / "emotiw"
+
+
 def refuse_overwrite(path: Path, force: bool) -> None:
     """Raise `EmotiwError` where `path` exists and `--force` was not given."""
     if path.exists() and not force:

@@ -1,4 +1,4 @@
-"""From the images of a set to class posteriors: crops, mean, batches."""
+"""From images of one size to class posteriors: crops, mean, batches."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from .events import DivergedError
 
-Bytes = NDArray[np.uint8]
+Image = NDArray[np.uint8] | NDArray[np.float32]
 Blob = NDArray[np.float32]
 
-_BATCH = 40
+BATCH = 40  # inputs a forward pass
 
 
 def crop_offsets(size: int, crop: int, crops: int) -> list[tuple[int, int, bool]]:
@@ -24,17 +24,15 @@ def crop_offsets(size: int, crop: int, crops: int) -> list[tuple[int, int, bool]
     return [(top, left, mirrored) for mirrored in (False, True) for top, left in places]
 
 
-def net_inputs(image: Bytes, mean: Blob, crop: int, crops: int = 1) -> Blob:
+def net_inputs(image: Image, mean: Blob, crops: int = 1) -> Blob:
     """Return the net's input for each crop of an image.
 
     Parameters
     ----------
-    image : (3, S, S) uint8
-        Channels in B, G, R order.
-    mean : (3, S, S) float32
-        Its centre crop is subtracted from every crop, as `caffe.Classifier` does when given that.
-    crop
-        Side of the net's input in pixels.
+    image : (3, S, S) uint8 or float32
+        Channels in B, G, R order, [0, 255].
+    mean : (3, crop, crop) float32
+        Of the net's input's size; subtracted from every crop alike, as `caffe.Classifier` does.
     crops
         1 or 10.
 
@@ -42,19 +40,16 @@ def net_inputs(image: Bytes, mean: Blob, crop: int, crops: int = 1) -> Blob:
     -------
     (crops, 3, crop, crop) float32
     """
-    size = image.shape[-1]
-    top, left, _ = crop_offsets(size, crop, 1)[0]
-    # Deviation D11
-    centre = mean[:, top : top + crop, left : left + crop]
+    crop = mean.shape[-1]
     cut = [
         (image[:, y : y + crop, x : x + crop][..., ::-1] if mirrored else image[:, y : y + crop, x : x + crop])
-        for y, x, mirrored in crop_offsets(size, crop, crops)
+        for y, x, mirrored in crop_offsets(image.shape[-1], crop, crops)
     ]
-    return np.stack(cut).astype(np.float32) - centre
+    return np.stack(cut).astype(np.float32) - mean
 
 
 def posteriors(
-    forward: Callable[[Blob], Blob], images: Iterable[Bytes], mean: Blob, crop: int, crops: int = 1
+    forward: Callable[[Blob], Blob], images: Iterable[Image], mean: Blob, crops: int = 1
 ) -> Iterator[NDArray[np.float64]]:
     """Yield the class posteriors of each image, averaged over its crops, at flat memory.
 
@@ -62,20 +57,22 @@ def posteriors(
     ----------
     forward
         From (N, 3, crop, crop) float32 to (N, classes) float32: an engine's scorer.
+    images, mean, crops
+        As for `net_inputs`.
 
     Raises
     ------
     ValueError
-        Where an image is not of the mean's size.
+        Where an image is smaller than the net's input.
     DivergedError
         Where a score is not finite: Caffe's own Accuracy would count such an image as right.
     """
     remaining = iter(images)
-    while batch := list(islice(remaining, max(1, _BATCH // crops))):
+    while batch := list(islice(remaining, max(1, BATCH // crops))):
         for image in batch:
-            if image.shape != mean.shape:
-                raise ValueError(f"an image of {image.shape} and a mean of {mean.shape}: they are not of one set")
-        blob = np.concatenate([net_inputs(image, mean, crop, crops) for image in batch])
+            if min(image.shape[1:]) < mean.shape[-1]:
+                raise ValueError(f"an image of {image.shape} for an input of {mean.shape}: it is too small")
+        blob = np.concatenate([net_inputs(image, mean, crops) for image in batch])
         scores = forward(blob).astype(np.float64).reshape(len(batch), crops, -1).mean(axis=1)
         if not np.isfinite(scores).all():
             raise DivergedError("the net's scores are not numbers (NaN)")

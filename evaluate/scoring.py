@@ -20,10 +20,9 @@ from emotiw.engine.events import DivergedError
 from emotiw.engine.scoring import posteriors
 from emotiw.errors import EmotiwError
 from emotiw.files import write_text
-from emotiw.prototxt.blobs import read_mean
-from emotiw.prototxt.execution import crop_size
 from emotiw.train.runs import Run
 
+from .models import Model, open_model
 from .pictures import confusion_picture
 from .predictions import predictions_text, true_labels
 from .scores import Scores, write_scores
@@ -40,46 +39,39 @@ class Protocol:
     set_digest: str
 
 
-def score(run: Run, prepared: PreparedSet, caffe: Caffe, split: str, crops: int) -> Scores:
-    """Return the posteriors of a finished run for every image of a split.
+def score(model: Model, prepared: PreparedSet, caffe: Caffe, split: str, crops: int) -> Scores:
+    """Return the posteriors of a model for every image of a split; the mean is taken as its maker takes it.
 
     Raises
     ------
     EmotiwError
-        Where the run is not finished, its net's answers are not numbers, the set's classes or its images' size are not
-        the run's, or it has no such split or representation.
+        Where its net's answers are not numbers, the set's classes or its images' size are not the model's, or it has no
+        such split or representation.
     """
-    facts = run.facts()
-    if not run.finished:
-        raise EmotiwError(f"{run.folder} is not finished: go on with emotiw {facts.stage} {facts.row}")
-    if prepared.classes != facts.classes:
+    if tuple(prepared.classes) != model.classes:
+        raise EmotiwError(f"{prepared.folder} has other classes than {model.name}: give the set it needs")
+    prepared.lmdb(model.representation, split)  # raises where there is none
+    if model.size != prepared.size:
         raise EmotiwError(
-            f"{prepared.folder} has other classes than {run.folder} was trained on: give the set it needs"
-        )
-    prepared.lmdb(facts.representation, split)  # raises where there is none
-    mean, crop = read_mean(run.folder / "mean.binaryproto"), crop_size(run.train_val())
-    size = mean.shape[-1]
-    if size != prepared.size:
-        raise EmotiwError(
-            f"{prepared.folder} has {prepared.size}-pixel images and {run.folder} was trained on {size}-pixel ones: "
-            f"prepare the set with --size {size}"
+            f"{prepared.folder} has {prepared.size}-pixel images and {model.name} takes {model.size}-pixel ones: "
+            f"prepare the set with --size {model.size}"
         )
     paths: list[str] = []
     labels: list[int] = []
 
     def images() -> Iterator[NDArray[np.uint8]]:
-        records = prepared.records(facts.representation, split)
-        for record in bar(records, f"{facts.row}, {split}", prepared.count(split), "image", leave=False):
+        records = prepared.records(model.representation, split)
+        for record in bar(records, f"{model.title}, {split}", prepared.count(split), "image", leave=False):
             paths.append(record.path)
             labels.append(record.label)
             yield record.blob
 
     try:
-        with Scorer(caffe, run.folder / "deploy.prototxt", run.model) as scorer:
-            rows = list(posteriors(scorer.scores, images(), mean, crop, crops))
+        with Scorer(caffe, model.deploy, model.weights) as scorer:
+            rows = list(posteriors(scorer.scores, images(), model.input_mean(), crops))
     except DivergedError as error:
-        raise DivergedError(f"{run.model}: {error}: train it anew, with a lower base_lr") from None
-    return Scores(tuple(paths), np.array(labels, np.int64), tuple(facts.classes), np.array(rows))
+        raise DivergedError(f"{model.weights}: {error}: train it anew, with a lower base_lr") from None
+    return Scores(tuple(paths), np.array(labels, np.int64), model.classes, np.array(rows))
 
 
 def evaluate(
@@ -92,7 +84,7 @@ def evaluate(
     truth
         A file of lines `<name> <label>` for a split whose images the set holds without labels.
     """
-    scores = score(run, prepared, caffe, split, crops)
+    scores = score(open_model(run.folder), prepared, caffe, split, crops)
     if truth:
         scores = replace(scores, labels=true_labels(scores.paths, scores.classes, truth))
     protocol = Protocol("caffe", version(caffe), split, crops, prepared.digest)

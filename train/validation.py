@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from emotiw.data_prep.sets import PreparedSet
 from emotiw.engine.caffe.locate import Caffe
 from emotiw.engine.caffe.scores import Scorer
+from emotiw.engine.classifier import MEAN_RULES
 from emotiw.engine.scoring import posteriors
 from emotiw.prototxt.blobs import read_mean
 from emotiw.prototxt.execution import crop_size
@@ -33,7 +34,7 @@ def validation_accuracy(run: Run, prepared: PreparedSet, caffe: Caffe, model: Pa
             labels.append(record.label)
             yield record.blob
 
-    mean, crop = read_mean(run.folder / "mean.binaryproto"), crop_size(run.train_val())
+    mean = MEAN_RULES["crop"](read_mean(run.folder / "mean.binaryproto"), crop_size(run.train_val()))
     with Scorer(caffe, run.folder / "deploy.prototxt", model) as scorer:
-        answers = [int(scores.argmax()) for scores in posteriors(scorer.scores, images(), mean, crop)]
+        answers = [int(scores.argmax()) for scores in posteriors(scorer.scores, images(), mean)]
     return float(np.mean(np.equal(answers, labels)))

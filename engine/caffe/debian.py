@@ -18,7 +18,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from emotiw.errors import EmotiwError
-from emotiw.files import remove, whole
+from emotiw.files import cache_folder, remove, whole
 
 from . import apt
 from .lock import LOCK, Package, checked, missing, read_lock
@@ -46,9 +46,8 @@ PROGRAMS = (
 
 
 def cache() -> Path:
-    """Return the user's cache folder for Caffe; a relative $XDG_CACHE_HOME counts as none (XDG specification)."""
-    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (named if named.is_absolute() else Path.home() / ".cache") / "emotiw" / "caffe"
+    """Return the user's cache folder for Caffe."""
+    return cache_folder() / "caffe"
 
 
 def target(lock: Path = LOCK) -> Path:

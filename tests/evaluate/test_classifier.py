@@ -161,7 +161,7 @@ def test_a_set_of_another_size_or_without_the_representation_is_one_line(copy, s
     prepare(sets / "faces/expressions", tmp_path / "set", Settings("emotions", ("rgb",), 48, val=0.5))
     capsys.readouterr()
     for representation, words in (
-        ("rgb", "has 48-pixel images and .* was trained on 64-pixel ones: prepare the set with --size 64"),
+        ("rgb", "has 48-pixel images and .* takes 64-pixel ones: prepare the set with --size 64"),
         (OWN, f"holds no {OWN}, only rgb"),
     ):
         folder = copy / f"vgg_s_small-{representation}/finetune"

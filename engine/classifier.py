@@ -1,0 +1,65 @@
+"""How `caffe.Classifier` brings an image and a mean to a net's size: the rules of pycaffe's io.py."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Blob = NDArray[np.float32]
+
+
+def resize(rgb: NDArray[np.uint8], size: int) -> Blob:
+    """Resize an image as the authors' script does: `caffe.io.load_image`, then `caffe.io.resize_image`.
+
+    Bilinear with black beyond the border, so an enlarged image darkens at its edges; smoothed by a Gaussian where it
+    shrinks; the aspect is not kept. It is not OpenCV's rule, by which a set is prepared.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+        RGB, [0, 255].
+    size
+        Side of the result in pixels.
+
+    Returns
+    -------
+    (size, size, 3) float32
+        RGB, [0, 255].
+    """
+    return _resize_image((rgb / 255).astype(np.float32), size) * np.float32(255)
+
+
+def _resize_image(image: Blob, size: int) -> Blob:
+    """`caffe.io.resize_image` to size x size, with scikit-image 0.15 or newer, which smooths; in scipy's words."""
+    from scipy import ndimage
+
+    low, high = image.min(), image.max()
+    if low == high:
+        return np.full((size, size, image.shape[2]), low, np.float32)
+    unit = (image - low) / (high - low)
+    shrink = np.array(image.shape[:2]) / size
+    if (shrink > 1).any():
+        # Deviation D15
+        unit = ndimage.gaussian_filter(unit, (*np.maximum(0, (shrink - 1) / 2), 0), mode="constant")
+    resized = ndimage.zoom(unit, (*1 / shrink, 1), order=1, mode="grid-constant", grid_mode=True)
+    return np.asarray(resized * (high - low) + low, np.float32)
+
+
+def _resized(mean: Blob, crop: int) -> Blob:
+    """Return what `caffe.io.Transformer.set_mean` does since mid-2017: the mean made as small as the net's input."""
+    if mean.shape[1:] == (crop, crop) or mean.min() == mean.max():
+        return mean[:, :crop, :crop]
+    low, high = mean.min(), mean.max()
+    unit = (mean - low) / (high - low)
+    smaller = _resize_image(unit.transpose(1, 2, 0), crop).transpose(2, 0, 1)
+    return np.asarray(smaller * (high - low) + low, np.float32)
+
+
+def _cropped(mean: Blob, crop: int) -> Blob:
+    """Return the mean's centre, as Caffe's data layer has it in the TEST phase."""
+    top, left = ((side - crop) // 2 for side in mean.shape[1:])
+    return mean[:, top : top + crop, left : left + crop]
+
+
+MEAN_RULES: Mapping[str, Callable[[Blob, int], Blob]] = {"resize": _resized, "crop": _cropped}
+"""How a (3, S, S) mean becomes one of the net's input, (3, crop, crop), to be subtracted from every crop."""

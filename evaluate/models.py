@@ -1,0 +1,175 @@
+"""A net that can be run on an image: one of the authors' released models, or a run of one's own."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.engine.classifier import MEAN_RULES
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.blobs import read_mean
+from emotiw.prototxt.copying import compare
+from emotiw.prototxt.messages import NetParameter, read_binary
+from emotiw.prototxt.shapes import shapes
+from emotiw.prototxt.upgrade import read_net
+from emotiw.train.runs import Run
+
+from .released import DEPLOY, MEAN, NET, STAND_IN, WEIGHTS, models_folder, released
+
+
+@dataclass(frozen=True)
+class Model:
+    """A deploy net with its weights and its mean, and what it takes as its input.
+
+    Attributes
+    ----------
+    name
+        The authors' (`VGG_S_rgb`), or a run's `<row>/<stage>`.
+    net, representation
+        Both by name.
+    deploy, weights, mean_file
+        Its files.
+    classes
+        By name, in label order.
+    mean_rule
+        How its maker brings the mean to the input's size: a key of `classifier.MEAN_RULES`.
+    stand_in
+        Whether its weights are random, in the place of the authors'.
+    """
+
+    name: str
+    net: str
+    representation: str
+    deploy: Path
+    weights: Path
+    mean_file: Path
+    classes: tuple[str, ...]
+    mean_rule: str
+    stand_in: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name as it is printed: a stand-in's says that it is one."""
+        return f"{self.name} (STAND-IN: random weights)" if self.stand_in else self.name
+
+    @cached_property
+    def mean(self) -> NDArray[np.float32]:
+        """The mean image, (3, S, S), B, G, R; S is the side that images are resized to."""
+        return read_mean(self.mean_file)
+
+    @property
+    def size(self) -> int:
+        """Side of the images behind its crops, in pixels."""
+        return int(self.mean.shape[-1])
+
+    @cached_property
+    def crop(self) -> int:
+        """Side of the net's input, in pixels."""
+        return input_side(read_net(self.deploy), self.deploy)
+
+    def input_mean(self, rule: str = "") -> NDArray[np.float32]:
+        """Return the (3, crop, crop) mean to subtract, by its own rule or another one."""
+        return MEAN_RULES[rule or self.mean_rule](self.mean, self.crop)
+
+
+def open_model(named: str | Path) -> Model:
+    """Return a released model by its name, or the one in a folder: a run's, or one in the authors' layout.
+
+    Raises
+    ------
+    EmotiwError
+        Where it is not here, or its files are not whole or do not belong together: Caffe itself would fill a layer
+        that the weights lack, and say nothing.
+    """
+    model = _find(str(named))
+    check(model)
+    return model
+
+
+def check(model: Model) -> Any:
+    """Raise where a model's files do not belong together; return its weights, as read."""
+    for file in (model.deploy, model.weights, model.mean_file):
+        if not file.is_file():
+            raise EmotiwError(f"{model.name} is not whole: {file} is missing")
+    deploy, weights = read_net(model.deploy), read_binary(model.weights, NetParameter)
+    copy = compare(weights, shapes(deploy)[1])
+    wrong = [f"{layer} is {words}" for layer, words in copy.misfits.items()]
+    wrong += [f"{layer} has no weights" for layer in copy.new]
+    if wrong:
+        raise EmotiwError(
+            f"{model.weights} does not belong to {model.deploy.name}: {'; '.join(wrong[:3])}: give both of one net"
+        )
+    side = input_side(deploy, model.deploy)
+    if model.mean.shape[0] != 3 or model.mean.shape[1] != model.mean.shape[2] or model.size < side:
+        raise EmotiwError(
+            f"{model.mean_file} is a mean of {' x '.join(map(str, model.mean.shape))}: a net with an input of "
+            f"{side} x {side} needs a square one of 3 channels, not smaller"
+        )
+    if not np.isfinite(model.mean).all():
+        raise EmotiwError(f"{model.mean_file} holds values that are no numbers: fetch or make it anew")
+    return weights
+
+
+def input_side(deploy: Any, where: Path) -> int:
+    """Return the side of a deploy net's input in pixels; raise where it has none that an image can be."""
+    dims = [list(shape.dim) for layer in deploy.layer if layer.type == "Input" for shape in layer.input_param.shape]
+    if len(dims) != 1 or len(dims[0]) != 4 or dims[0][1] != 3 or dims[0][2] != dims[0][3] or dims[0][2] < 1:
+        raise EmotiwError(f"{where} is no deploy net for images: it needs one input of N x 3 x side x side")
+    return int(dims[0][2])
+
+
+def _find(named: str) -> Model:
+    if named in released():
+        folder = models_folder() / named
+        if not (folder / WEIGHTS).is_file():
+            raise EmotiwError(f"{named} is not here: fetch it with emotiw models fetch {named}")
+        return released_in(folder)
+    folder = Path(named)
+    run = Run(folder)
+    if run.started:
+        return of_run(run)
+    if folder.name in released() and (folder / WEIGHTS).is_file():
+        return released_in(folder)
+    raise EmotiwError(f"{named} is no model: give one of {', '.join(released())}, or the folder of a finished run")
+
+
+def released_in(folder: Path) -> Model:
+    """Return the released model in a folder of its name."""
+    return Model(
+        folder.name,
+        NET,
+        released()[folder.name].representation,
+        folder / DEPLOY,
+        folder / WEIGHTS,
+        folder / MEAN,
+        EMOTIONS,
+        "resize",  # the authors' notebook hands caffe.Classifier the whole mean
+        stand_in=is_stand_in(folder / WEIGHTS),
+    )
+
+
+def of_run(run: Run) -> Model:
+    """Return the model of a finished run."""
+    facts = run.facts()
+    if not run.finished:
+        raise EmotiwError(f"{run.folder} is not finished: go on with emotiw {facts.stage} {facts.row}")
+    return Model(
+        f"{facts.row}/{facts.stage}",
+        facts.net,
+        facts.representation,
+        run.folder / "deploy.prototxt",
+        run.model,
+        run.folder / "mean.binaryproto",
+        tuple(facts.classes),
+        "crop",  # as it was trained  # Deviation D11
+    )
+
+
+def is_stand_in(weights: Path) -> bool:
+    """Return whether a caffemodel calls itself a stand-in: its name is the first thing in the file."""
+    with weights.open("rb") as file:
+        return STAND_IN.encode() in file.read(256)
