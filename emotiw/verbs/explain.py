@@ -1,0 +1,52 @@
+"""Show what the nets make of a face: their input, first filters and response, posteriors; one picture.
+
+As the authors' notebook does for one model, here for any: a row each. The largest face of IMAGE is looked for, or with
+--aligned the picture is the face.
+"""
+
+import argparse
+from pathlib import Path
+
+from emotiw.verbs.predict import DEFAULT, add_models
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `emotiw explain` takes."""
+    parser.add_argument("image", metavar="IMAGE", help="a picture, or - for standard input")
+    add_models(parser, crops=False)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="PNG",
+        help="where to write (default: <stem>.explained.png here)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace a picture that exists")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Predict one face, and draw how."""
+    from emotiw.engine.caffe.locate import find_caffe
+    from emotiw.errors import EmotiwError
+    from emotiw.evaluate.explaining import explain, explanation_figure
+    from emotiw.evaluate.faces import STDIN, Failure, faces_in, pictures
+    from emotiw.evaluate.models import open_model
+    from emotiw.evaluate.predicting import Predictor
+    from emotiw.files import refuse_overwrite, whole
+
+    (image, *others) = pictures([args.image])
+    if others:
+        raise EmotiwError(f"{args.image} is a folder of {1 + len(others)} pictures: name one of them")
+    output = args.output or Path(f"{'stdin' if image == STDIN else Path(image).stem}.explained.png")
+    refuse_overwrite(output, args.force)
+    models = [open_model(name) for name in dict.fromkeys(args.model or [DEFAULT])]
+    face = next(faces_in([image], detect=args.detect))
+    if isinstance(face, Failure):
+        raise EmotiwError(f"{face.image}: {face.reason}")
+    caffe = find_caffe(args.caffe)
+    with Predictor(models, caffe, mean_rule=args.mean) as predictor:
+        print(*predictor.describe(), sep="\n")
+        explanations = explain(face, predictor, caffe)
+    with whole(output) as temporary:
+        explanation_figure(explanations).savefig(temporary, format="png")
+    print(f"{face.image}: {face.where} -> {output}")

@@ -1,0 +1,106 @@
+"""Name the emotion of the faces in pictures, by the authors' models or by nets trained here.
+
+IMAGE is a picture, a folder of them, or - (standard input). Every face in it is looked for (--detect, the default), or
+the picture is taken as the crop of one already (--aligned), as SFEW's aligned faces are. Each model gets the input that
+it was made for: RGB, or the mapped LBP codes of the face at its native size, as `emotiw map` writes them. Several
+models: their average, or with --weights the ensemble's.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from emotiw.verbs.arguments import add_caffe
+
+DEFAULT = "VGG_S_rgb"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `emotiw predict` takes."""
+    parser.add_argument("images", nargs="+", metavar="IMAGE|DIR|-", help="pictures, folders of pictures, or -")
+    add_models(parser)
+    parser.add_argument("--weights", type=Path, metavar="CSV", help="the ensemble's: the table.csv of emotiw table")
+    parser.add_argument("--top", type=int, default=3, metavar="K", help="classes a line of the text (default: 3)")
+    parser.add_argument(
+        "--format", choices=("text", "json", "csv"), default="text", help="how it is told (default: text)"
+    )
+    parser.add_argument("--figure", action="store_true", help="write DIR/<stem>.prediction.png, too")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path(), metavar="DIR", help="where figures go (default: here)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace figures that exist")
+
+
+def add_models(parser: argparse.ArgumentParser, *, crops: bool = True) -> None:
+    """Add which models see what of a picture: what `emotiw predict`, `explain` and `serve` share."""
+    parser.add_argument(
+        "--model",
+        nargs="+",
+        action="extend",
+        metavar="NAME|RUN",
+        help=f"a released model (see emotiw models) or the folder of a finished run (default: {DEFAULT})",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--detect", action="store_true", default=True, help="look for every face (default)")
+    which.add_argument(
+        "--aligned", dest="detect", action="store_false", help="each picture is the crop of a face already"
+    )
+    if crops:
+        # Deviation D10
+        parser.add_argument(
+            "--crops",
+            type=int,
+            choices=(1, 10),
+            default=1,
+            help="the centre, or centre and corners, each mirrored too (default: 1)",
+        )
+    # Deviation D11
+    parser.add_argument(
+        "--mean",
+        choices=("resize", "crop"),
+        default="",
+        help="how the mean is brought to the input's size (default: resize, as pycaffe does, for the authors' models; "
+        "crop, as it was trained, for a run)",
+    )
+    add_caffe(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Predict, and print each face as it is done."""
+    from emotiw.engine.caffe.locate import find_caffe
+    from emotiw.errors import EmotiwError, UsageError
+    from emotiw.evaluate.answers import FORMATS
+    from emotiw.evaluate.faces import faces_in, pictures
+    from emotiw.evaluate.figures import figures_of, with_figures
+    from emotiw.evaluate.found_weights import ensemble_weights
+    from emotiw.evaluate.models import open_model
+    from emotiw.evaluate.predicting import Predictor, Tally
+
+    if args.top < 1:
+        raise UsageError("--top must be at least 1")
+    images = pictures(args.images)
+    if args.figure:
+        figures_of(images, args.output, args.force)
+    models = [open_model(name) for name in dict.fromkeys(args.model or [DEFAULT])]
+    weights = ensemble_weights(models, args.weights) if args.weights else None
+    tally = Tally()
+    with Predictor(models, find_caffe(args.caffe), args.crops, args.mean, weights) as predictor:
+        print(*predictor.describe(), sep="\n", file=sys.stdout if args.format == "text" else sys.stderr)
+        answers = tally.counted(predictor.predict(faces_in(watched(images), detect=args.detect)))
+        if args.figure:
+            answers = with_figures(answers, predictor, args.output)
+        for part in FORMATS[args.format](answers, predictor, args.top):
+            sys.stdout.write(part)
+            sys.stdout.flush()
+    if tally.failures:
+        print(f"emotiw: {tally}", file=sys.stderr)
+    if not tally.faces:
+        raise EmotiwError("no face was scored")
+
+
+def watched(images: list[str]) -> Iterable[str]:
+    """Return the pictures behind a progress bar, where there are several and the answers do not go to the terminal."""
+    from emotiw.bars import bar
+
+    return images if len(images) == 1 or sys.stdout.isatty() else bar(images, "predict", len(images), "picture")

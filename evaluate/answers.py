@@ -1,0 +1,104 @@
+"""Predictions as people and programs read them: text, JSON, CSV; each is written as it comes."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .faces import Failure
+from .predicting import Prediction, Predictor
+
+Answers = Iterable[Prediction | Failure]
+Format = Callable[[Answers, Predictor, int], Iterator[str]]
+
+
+def text(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
+    """Yield a line a face with its `top` likeliest classes; with several models a line for each below it."""
+    classes, several = predictor.models[0].classes, len(predictor.models) > 1
+    for answer in answers:
+        if isinstance(answer, Failure):
+            yield f"{answer.image}: {answer.reason}\n"
+            continue
+        head = f"{answer.face.image}: {answer.face.where}: {_likeliest(answer.average, classes, top)}\n"
+        each = zip(predictor.models, answer.posteriors, strict=True) if several else ()
+        yield head + "".join(f"  {model.title}: {_likeliest(row, classes, top)}\n" for model, row in each)
+
+
+def as_json(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
+    """Yield one JSON document, a face or a failure a line: `top` does not bind it, all posteriors are in it."""
+    classes = predictor.models[0].classes
+    models = [
+        {
+            "model": model.title,
+            "stand_in": model.stand_in,
+            "weight": float(weight),
+            "run": line,
+        }
+        for model, weight, line in zip(predictor.models, predictor.weights, predictor.describe(), strict=True)
+    ]
+    yield f'{{"classes": {json.dumps(classes)},\n "models": {json.dumps(models)},\n "pictures": ['
+    between = "\n  "
+    for answer in answers:
+        yield between + json.dumps(_record(answer, predictor))
+        between = ",\n  "
+    yield "\n ]}\n"
+
+
+def as_csv(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
+    """Yield a head, then a row for each face and model, the average's last where there are several.
+
+    Pictures without a face have a row without numbers. `top` does not bind it.
+    """
+    classes = predictor.models[0].classes
+    yield _row("image", "face", "x", "y", "width", "height", "model", "label", *classes, "reason")
+    for answer in answers:
+        if isinstance(answer, Failure):
+            yield _row(answer.image, *[""] * (7 + len(classes)), answer.reason)
+            continue
+        place = (answer.face.image, answer.face.number, *(answer.face.box or [""] * 4))
+        for name, posteriors in _named(answer, predictor):
+            label = classes[int(posteriors.argmax())]
+            yield _row(*place, name, label, *(f"{p:.6f}" for p in posteriors), "")
+
+
+FORMATS: Mapping[str, Format] = {"text": text, "json": as_json, "csv": as_csv}
+
+AVERAGE = "average"
+
+
+def _named(answer: Prediction, predictor: Predictor) -> list[tuple[str, NDArray[np.float64]]]:
+    """Return each model's posteriors under its title; the average's last where there are several."""
+    rows = [(model.title, row) for model, row in zip(predictor.models, answer.posteriors, strict=True)]
+    return [*rows, (AVERAGE, answer.average)] if len(rows) > 1 else rows
+
+
+def _record(answer: Prediction | Failure, predictor: Predictor) -> dict[str, object]:
+    if isinstance(answer, Failure):
+        return {"image": answer.image, "reason": answer.reason}
+    classes = predictor.models[0].classes
+    posteriors = {
+        name: {kind: round(float(p), 6) for kind, p in zip(classes, row, strict=True)}
+        for name, row in _named(answer, predictor)
+    }
+    return {
+        "image": answer.face.image,
+        "face": answer.face.number,
+        "box": answer.face.box,
+        "label": classes[int(answer.average.argmax())],
+        "posteriors": posteriors,
+    }
+
+
+def _likeliest(posteriors: NDArray[np.float64], classes: tuple[str, ...], top: int) -> str:
+    """Return the likeliest classes with their posteriors; of equals the lower label is first."""
+    order = np.argsort(-posteriors, kind="stable")[:top]
+    return ", ".join(f"{classes[label]} {posteriors[label]:.4f}" for label in order)
+
+
+def _row(*cells: object) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()

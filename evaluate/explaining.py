@@ -1,0 +1,140 @@
+"""What a net makes of a face, as the authors' notebook shows it: input, first filters, their response, posteriors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from emotiw.engine.caffe.locate import Caffe
+from emotiw.engine.caffe.scores import Scorer
+from emotiw.errors import EmotiwError
+from emotiw.lbp_mapping.figures import DPI, FAINT, INK
+from emotiw.prototxt.blobs import read_weights
+from emotiw.prototxt.shapes import shapes
+from emotiw.prototxt.upgrade import read_net
+
+from .faces import Face
+from .figures import bars
+from .models import Model
+from .predicting import Predictor
+
+Pixels = NDArray[np.float32]
+PANEL = 2.9  # inches
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One model's way with a face.
+
+    Attributes
+    ----------
+    model
+        Which.
+    layer
+        The name of its first convolution.
+    seen : (crop, crop, 3) float32
+        The centre crop of its input, the mean added back: RGB, [0, 255].
+    blob : (3, crop, crop) float32
+        The input itself: B, G, R, minus the mean.
+    filters : (N, 3, k, k) float32
+        The first convolution's weights, B, G, R.
+    response : (N, h, w) float32
+        What they answer, behind the ReLU, which works in place.
+    posteriors : (C,) float64
+    """
+
+    model: Model
+    layer: str
+    seen: Pixels
+    blob: Pixels
+    filters: Pixels
+    response: Pixels
+    posteriors: NDArray[np.float64]
+
+
+def explain(face: Face, predictor: Predictor, caffe: Caffe) -> list[Explanation]:
+    """Return what each model of a predictor of one crop makes of a face.
+
+    Raises
+    ------
+    EmotiwError
+        Where the face is too small for a radius, or a net has no convolution.
+    """
+    try:
+        inputs = predictor.inputs(face.rgb)
+    except ValueError as error:
+        raise EmotiwError(f"{face.image}: {error}") from None
+    scores = predictor.scores([inputs])
+    found = []
+    for model, blobs, posteriors in zip(predictor.models, inputs, scores, strict=True):
+        layer, shape = first_convolution(model)
+        with Scorer(caffe, model.deploy, model.weights, output=layer) as scorer:
+            response = scorer.scores(blobs).reshape(shape)
+        seen = (blobs[0] + model.input_mean(predictor.mean_rule))[::-1].transpose(1, 2, 0)
+        filters = read_weights(model.weights)[layer][0]
+        found.append(Explanation(model, layer, seen, blobs[0], filters, response, posteriors[0]))
+    return found
+
+
+def first_convolution(model: Model) -> tuple[str, tuple[int, ...]]:
+    """Return the name of a net's first convolution, and the (N, h, w) of its output's blob, which has that name too."""
+    net = read_net(model.deploy)
+    for layer in net.layer:
+        if layer.type == "Convolution":
+            return layer.name, shapes(net)[0][layer.top[0]][1:]
+    raise EmotiwError(f"{model.deploy} has no convolution to show: give a net that has one")
+
+
+def tiles(images: Pixels) -> Pixels:
+    """Lay (N, H, W, ...) images out as one, in rows as in `vis_square` of Caffe's examples: a line of 1 between them.
+
+    Parameters
+    ----------
+    images : (N, H, W) or (N, H, W, 3) float32
+        Scaled together to [0, 1].
+
+    Returns
+    -------
+    (rows * (H + 1) - 1, columns * (W + 1) - 1, ...) float32
+    """
+    low, high = images.min(), images.max()
+    unit = (images - low) / (high - low) if high > low else np.zeros_like(images)
+    columns = ceil(np.sqrt(len(images)))
+    rows = ceil(len(images) / columns)
+    padding = [(0, rows * columns - len(images)), (0, 1), (0, 1), *[(0, 0)] * (images.ndim - 3)]
+    padded = np.pad(unit, padding, constant_values=1)
+    height, width, *channels = padded.shape[1:]
+    grid = padded.reshape(rows, columns, height, width, *channels).swapaxes(1, 2)
+    return np.asarray(grid.reshape(rows * height, columns * width, *channels)[:-1, :-1], np.float32)
+
+
+def explanation_figure(explanations: Sequence[Explanation]) -> Figure:
+    """Return one picture, a row a model: what it sees, its first filters, their response, its posteriors."""
+    figure = Figure((5 * PANEL, (PANEL + 0.35) * len(explanations)), dpi=DPI, layout="constrained")
+    grid = figure.subplots(len(explanations), 5, squeeze=False)
+    for one, axes in zip(explanations, grid, strict=True):
+        crop, filters = one.seen.shape[0], one.filters[:, ::-1].transpose(0, 2, 3, 1)
+        _show(axes[0], np.clip(one.seen / 255, 0, 1), one.model.title, f"{one.model.representation}, {crop} × {crop}")
+        _show(
+            axes[1],
+            tiles(one.blob[None, ::-1].transpose(0, 2, 3, 1)),
+            "minus the mean",
+            "the blob itself, B, G, R as R, G, B",
+        )
+        count, _, side, _ = one.filters.shape
+        _show(axes[2], tiles(filters), f"{one.layer}: filters", f"{count} of {side} × {side}")
+        height, width = one.response.shape[1:]
+        _show(axes[3], tiles(one.response), f"{one.layer}: response", f"{count} of {height} × {width}, after ReLU")
+        bars(axes[4], one.model.classes, [(one.model.title, one.posteriors)], one.posteriors)
+    return figure
+
+
+def _show(axes: Axes, picture: Pixels, title: str, note: str) -> None:
+    axes.imshow(picture, cmap="gray", interpolation="nearest")
+    axes.set_axis_off()
+    axes.set_title(title, loc="left", fontsize=9, color=INK, pad=14)
+    axes.text(0, 1.01, note, transform=axes.transAxes, fontsize=7, color=FAINT, va="bottom")

@@ -1,0 +1,138 @@
+"""What `emotiw predict` is given -> the faces in it, one picture at a time."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.data_prep.detection import Box, find_faces
+from emotiw.data_prep.listing import unusable
+from emotiw.data_prep.reading import UnreadableImageError, decode
+from emotiw.errors import EmotiwError, UsageError
+
+Rgb = NDArray[np.uint8]
+
+STDIN = "-"
+_GIF = b"GIF8"
+NO_FACE = "no face found; if it is the crop of a face already, give --aligned"
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face of a picture.
+
+    Attributes
+    ----------
+    image
+        The picture's name.
+    number
+        Which face of it, from 1.
+    box
+        (x, y, width, height) in the picture, in pixels; None: the picture is the face.
+    picture, rgb : (H, W, 3) uint8
+        The whole picture, and the face in it; RGB.
+    """
+
+    image: str
+    number: int
+    box: Box | None
+    picture: Rgb
+    rgb: Rgb
+
+    @property
+    def where(self) -> str:
+        """The face's place in words."""
+        if self.box is None:
+            return "whole picture"
+        x, y, width, height = self.box
+        return f"face {self.number} at ({x}, {y}), {width} x {height}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A picture, or a face of it, that was not scored, and why."""
+
+    image: str
+    reason: str
+
+
+def pictures(named: Sequence[str]) -> list[str]:
+    """Return the pictures that are meant: files, what lies in folders by its name's ending, and - for standard input.
+
+    Raises
+    ------
+    EmotiwError
+        Where one is not there, or a folder holds no image.
+    """
+    found: list[str] = []
+    for name in named:
+        path = Path(name)
+        if name == STDIN or path.is_file():
+            found.append(name)
+        elif path.is_dir():
+            inside = sorted(str(file) for file in path.rglob("*") if _is_picture(file, path))
+            if not inside:
+                raise EmotiwError(f"{name} holds no image: give a folder of JPEGs, PNGs or other pictures")
+            found += inside
+        else:
+            raise EmotiwError(f"{name}: no such file")
+    if found.count(STDIN) > 1:
+        raise UsageError("- is there twice: standard input is one picture")
+    return found
+
+
+def faces_in(images: Iterable[str], *, detect: bool) -> Iterator[Face | Failure]:
+    """Yield the faces of each picture, read one after another, or why there is none."""
+    for image in images:
+        try:
+            picture = read(image)
+        except UnreadableImageError as error:
+            yield Failure(image, str(error))
+            continue
+        faces = find(picture, image, detect=detect)
+        yield from faces
+        if not faces:
+            yield Failure(image, NO_FACE)
+
+
+def find(picture: Rgb, image: str, *, detect: bool) -> list[Face]:
+    """Return the faces of a picture, the largest first; without `detect` the picture itself is one."""
+    if not detect:
+        return [Face(image, 1, None, picture, picture)]
+    # Deviation D4
+    return [
+        Face(image, number, (x, y, width, height), picture, picture[y : y + height, x : x + width])
+        for number, (x, y, width, height) in enumerate(find_faces(picture), 1)
+    ]
+
+
+def read(image: str) -> Rgb:
+    """Return a picture; - is standard input.
+
+    Raises
+    ------
+    UnreadableImageError
+        Where it is no picture, or one that moves: which of a GIF's is meant nobody said.
+    """
+    if image == STDIN:
+        return decode_one(sys.stdin.buffer.read())
+    try:
+        return decode_one(Path(image).read_bytes())
+    except OSError as error:
+        raise UnreadableImageError(error.strerror or "cannot be read") from None
+
+
+def decode_one(data: bytes) -> Rgb:
+    """Return the picture in a file's bytes; see `read`."""
+    if data.startswith(_GIF):
+        raise UnreadableImageError("a GIF, which may hold many pictures: give a JPEG or a PNG")
+    return decode(data)
+
+
+def _is_picture(file: Path, root: Path) -> bool:
+    inside = file.relative_to(root)
+    hidden = any(part.startswith(".") for part in inside.parts)
+    return file.is_file() and not hidden and not unusable(inside.as_posix())

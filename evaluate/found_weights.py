@@ -1,0 +1,39 @@
+"""The ensemble's weights as `emotiw table` found them, for models that predict together."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.errors import EmotiwError
+
+from .models import Model
+
+
+def ensemble_weights(models: Sequence[Model], table: Path) -> NDArray[np.float64]:
+    """Return the (M,) weights of models as `emotiw table` found them by likelihood, scaled to sum to 1.
+
+    Parameters
+    ----------
+    table
+        A table.csv: a run's line has its row's name, a released model's its own.
+
+    Raises
+    ------
+    EmotiwError
+        Where it is no such table, lacks a model, or gives none of them any weight.
+    """
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            found = {row["name"]: float(row["weight"]) for row in csv.DictReader(file) if row["weight"]}
+    except (KeyError, ValueError, TypeError):
+        raise EmotiwError(f"{table} is no table of emotiw table: give its table.csv") from None
+    names = [model.name.split("/")[0] for model in models]
+    if missing := [name for name in names if name not in found]:
+        raise EmotiwError(f"{table} has no weight of {missing[0]}: it has those of {', '.join(found) or 'none'}")
+    weights = np.array([found[name] for name in names])
+    if not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
+        raise EmotiwError(f"{table} gives {', '.join(names)} no weight: name others of {', '.join(found)}")
+    return np.asarray(weights / weights.sum(), np.float64)

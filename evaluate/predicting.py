@@ -1,0 +1,190 @@
+"""Faces to class posteriors by several models, each with the input that it needs, in batches at flat memory."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.engine.caffe.describe import version
+from emotiw.engine.caffe.locate import Caffe
+from emotiw.engine.caffe.scores import BATCH, Scorer
+from emotiw.engine.classifier import resize
+from emotiw.engine.events import DivergedError
+from emotiw.engine.scoring import net_inputs
+from emotiw.errors import EmotiwError
+from emotiw.lbp_mapping.mapping import map_images
+from emotiw.lbp_mapping.representation import parse
+
+from .faces import Face, Failure
+from .models import Model
+
+Rgb = NDArray[np.uint8]
+Blob = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A face and its class posteriors by each model, (M, C) float64; `average` is their weighted average, (C,)."""
+
+    face: Face
+    posteriors: NDArray[np.float64]
+    average: NDArray[np.float64]
+
+
+@dataclass
+class Tally:
+    """How many faces were scored, and how many pictures or faces were not."""
+
+    faces: int = 0
+    failures: int = 0
+
+    def counted(self, answers: Iterable[Prediction | Failure]) -> Iterator[Prediction | Failure]:
+        """Hand the answers on, and count them."""
+        for answer in answers:
+            if isinstance(answer, Failure):
+                self.failures += 1
+            else:
+                self.faces += 1
+            yield answer
+
+    def __str__(self) -> str:
+        return f"{self.faces:,} faces scored; {self.failures:,} pictures or faces were not"
+
+
+class Predictor:
+    """Models ready to score, each loaded once; use it in a `with` statement.
+
+    Parameters
+    ----------
+    models
+        All of the same classes.
+    caffe
+        Which Caffe computes.
+    crops
+        1 (the centre) or 10.
+    mean_rule
+        `resize` or `crop`; empty: each as its maker takes it.
+    weights : (M,) float64, optional
+        Of the models in their average; equal where not given.
+
+    Raises
+    ------
+    EmotiwError
+        Where the models have different classes.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Model],
+        caffe: Caffe,
+        crops: int = 1,
+        mean_rule: str = "",
+        weights: NDArray[np.float64] | None = None,
+    ) -> None:
+        for model in models:
+            if model.classes != models[0].classes:
+                raise EmotiwError(f"{model.name} and {models[0].name} have other classes: predict with each alone")
+        self.models, self.crops, self.mean_rule, self._caffe = models, crops, mean_rule, caffe
+        self.weights = np.full(len(models), 1 / len(models)) if weights is None else weights
+        self._representations = [parse(model.representation) for model in models]
+        self._means = [model.input_mean(mean_rule) for model in models]
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._scorers = [
+                stack.enter_context(Scorer(self._caffe, model.deploy, model.weights)) for model in self.models
+            ]
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def describe(self) -> list[str]:
+        """Return, in a line a model, what is run: input, crops, mean, engine."""
+        crops = "the centre crop" if self.crops == 1 else f"the average of {self.crops} crops"
+        taken = {"resize": "resized", "crop": "cropped"}
+        engine = f"Caffe {version(self._caffe)}"
+        return [
+            f"{model.title}: {model.representation}, resized to {model.size} x {model.size}, {crops} of {model.crop} x "
+            f"{model.crop}, BGR, minus the mean {taken[self.mean_rule or model.mean_rule]} to it, {engine}"
+            for model in self.models
+        ]
+
+    def inputs(self, rgb: Rgb) -> list[Blob]:
+        """Return each model's input for a face.
+
+        The order of operations: map at native size (uint8 RGB) - pycaffe's resize to the mean's side (float32, [0,
+        255]) - crops - B, G, R planes minus the mean.
+
+        Returns
+        -------
+        list of (crops, 3, crop, crop) float32
+
+        Raises
+        ------
+        ValueError
+            Where the face is too small for the radius of a representation.
+        """
+        mapped = map_images(rgb, self._representations)
+        return [
+            net_inputs(
+                np.ascontiguousarray(resize(picture, model.size)[..., ::-1].transpose(2, 0, 1)), mean, self.crops
+            )
+            for picture, model, mean in zip(mapped, self.models, self._means, strict=True)
+        ]
+
+    def scores(self, inputs: Sequence[list[Blob]]) -> NDArray[np.float64]:
+        """Return (M, N, C) posteriors, averaged over crops, of N faces' inputs.
+
+        Raises
+        ------
+        DivergedError
+            Where a net's answers are no numbers.
+        """
+        answers = []
+        for model, scorer, blobs in zip(self.models, self._scorers, zip(*inputs, strict=True), strict=True):
+            found = scorer.scores(np.concatenate(blobs)).astype(np.float64)
+            if not np.isfinite(found).all():
+                raise DivergedError(f"{model.weights}: the net's scores are not numbers (NaN): fetch or train it anew")
+            answers.append(found.reshape(len(inputs), self.crops, -1).mean(axis=1))
+        return np.array(answers)
+
+    def posteriors(self, faces: Sequence[Face]) -> NDArray[np.float64]:
+        """Return the (M, N, C) posteriors of N faces, N at least 1, by each model."""
+        return self.scores([self.inputs(face.rgb) for face in faces])
+
+    def average(self, posteriors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the weighted average of (M, ...) posteriors over the models."""
+        return np.asarray(np.tensordot(self.weights, posteriors, axes=1), np.float64)
+
+    def predict(self, faces: Iterable[Face | Failure]) -> Iterator[Prediction | Failure]:
+        """Yield what becomes of each face, in their order, a batch at a time."""
+        waiting: list[tuple[Face | Failure, list[Blob]]] = []
+        for face in faces:
+            waiting.append(self._prepared(face))
+            if len(waiting) * self.crops >= BATCH:
+                yield from self._answered(waiting)
+                waiting = []
+        yield from self._answered(waiting)
+
+    def _prepared(self, face: Face | Failure) -> tuple[Face | Failure, list[Blob]]:
+        if isinstance(face, Failure):
+            return face, []
+        try:
+            return face, self.inputs(face.rgb)
+        except ValueError as error:
+            return Failure(face.image, f"face {face.number}: {error}"), []
+
+    def _answered(self, waiting: Sequence[tuple[Face | Failure, list[Blob]]]) -> Iterator[Prediction | Failure]:
+        inputs = [blobs for _, blobs in waiting if blobs]
+        scored = iter([*self.scores(inputs).swapaxes(0, 1)] if inputs else [])
+        for face, _ in waiting:
+            if isinstance(face, Failure):
+                yield face
+            else:
+                posteriors = next(scored)
+                yield Prediction(face, posteriors, self.average(posteriors))
