@@ -123,7 +123,7 @@ def explanation_figure(explanations: Sequence[Explanation]) -> Figure:
             axes[1],
             tiles(one.blob[None, ::-1].transpose(0, 2, 3, 1)),
             "minus the mean",
-            "the blob itself, B, G, R as R, G, B",
+            "the blob itself, stretched to 0 ... 1",
         )
         count, _, side, _ = one.filters.shape
         _show(axes[2], tiles(filters), f"{one.layer}: filters", f"{count} of {side} × {side}")

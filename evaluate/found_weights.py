@@ -27,7 +27,8 @@ def ensemble_weights(models: Sequence[Model], table: Path) -> NDArray[np.float64
     """
     try:
         with table.open(encoding="utf-8", newline="") as file:
-            found = {row["name"]: float(row["weight"]) for row in csv.DictReader(file) if row["weight"]}
+            rows = list(csv.DictReader(file))
+        found = {row["name"]: float(row["weight"]) for row in rows or [{}] if row["weight"]}
     except (KeyError, ValueError, TypeError):
         raise EmotiwError(f"{table} is no table of emotiw table: give its table.csv") from None
     names = [model.name.split("/")[0] for model in models]
