@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.engine.classifier import MEAN_RULES
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import read_mean
+from emotiw.prototxt.blobs import array_of, read_mean
 from emotiw.prototxt.copying import compare
 from emotiw.prototxt.messages import NetParameter, read_binary
 from emotiw.prototxt.shapes import shapes
-from emotiw.prototxt.upgrade import read_net
+from emotiw.prototxt.upgrade import read_net, weighted
 from emotiw.train.runs import Run
 
 from .released import DEPLOY, MEAN, NET, STAND_IN, WEIGHTS, models_folder, released
@@ -103,6 +103,7 @@ def check(model: Model) -> Any:
         raise EmotiwError(
             f"{model.weights} does not belong to {model.deploy.name}: {'; '.join(wrong[:3])}: give both of one net"
         )
+    _refuse_nan(model.weights, weights)
     side = input_side(deploy, model.deploy)
     if model.mean.shape[0] != 3 or model.mean.shape[1] != model.mean.shape[2] or model.size < side:
         raise EmotiwError(
@@ -112,6 +113,16 @@ def check(model: Model) -> Any:
     if not np.isfinite(model.mean).all():
         raise EmotiwError(f"{model.mean_file} holds values that are no numbers: fetch or make it anew")
     return weights
+
+
+def _refuse_nan(path: Path, weights: Any) -> None:
+    """Raise where a weight is no number: Caffe's MAX pooling lets a NaN vanish, and the net answers all the same."""
+    for layer, blobs in weighted(weights).items():
+        if not all(np.isfinite(array_of(blob, f"{path}: {layer}")).all() for blob in blobs):
+            raise EmotiwError(
+                f"{path}: {layer} holds weights that are no numbers (NaN or infinite): fetch it again, or "
+                "train it anew with a lower base_lr"
+            )
 
 
 def input_side(deploy: Any, where: Path) -> int:

@@ -130,8 +130,8 @@ def test_a_net_of_nan_is_right_for_caffe_and_an_error_for_us(copy, sets, caffe, 
     assert main(["evaluate", str(folder), "--set", str(sets / "expressions"), "--force"]) == 1
     complaint = capsys.readouterr().err.replace("\r", "\n").splitlines()
     assert complaint[-1] == (
-        f"emotiw: {folder}/model.caffemodel: the net's scores are not numbers (NaN): "
-        "train it anew, with a lower base_lr"
+        f"emotiw: {folder}/model.caffemodel: fc8_cat holds weights that are no numbers (NaN or infinite): fetch it "
+        "again, or train it anew with a lower base_lr"
     )
 
 

@@ -1,0 +1,128 @@
+"""`emotiw predict` against the authors' own way, `caffe.Classifier`: stand-ins of all five models in the real Caffe."""
+
+import json
+import re
+from pathlib import Path
+from subprocess import PIPE
+
+import cv2
+import numpy as np
+import pytest
+
+from emotiw.__main__ import main
+from emotiw.data_prep.drawn import draw_expressions
+from emotiw.engine.caffe.process import start
+from emotiw.engine.leash import running
+from emotiw.evaluate.models import open_model
+from emotiw.evaluate.predicting import Predictor
+from emotiw.evaluate.released import WEIGHTS, released
+
+pytestmark = pytest.mark.caffe
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+RULES = ("resize", "crop")
+
+# Each model once more, as people run it: over pictures in its representation, with the whole mean and with its centre.
+CLASSIFY = """
+import sys
+import numpy as np
+import skimage
+import skimage.io
+import caffe
+folder, weights, out = sys.argv[1:4]
+blob = caffe.proto.caffe_pb2.BlobProto()
+with open(folder + "/mean.binaryproto", "rb") as file:
+    blob.ParseFromString(file.read())
+mean = caffe.io.blobproto_to_array(blob)[0]
+images = [skimage.img_as_float(skimage.io.imread(name)).astype(np.float32) for name in sys.argv[4:]]
+found = {}
+for rule, taken in (("resize", mean), ("crop", mean[:, 16:240, 16:240])):
+    classifier = caffe.Classifier(
+        folder + "/deploy.prototxt", folder + "/" + weights, mean=taken,
+        channel_swap=(2, 1, 0), raw_scale=255, image_dims=(256, 256),
+    )
+    for crops in (1, 10):
+        found["%s %d" % (rule, crops)] = [classifier.predict([image], oversample=crops == 10)[0] for image in images]
+np.savez(out, **found)
+"""
+
+
+@pytest.fixture(scope="module")
+def emotion(tmp_path_factory):
+    """Drawn faces, smaller and larger than 256 pixels, of that size, and neither square nor upright."""
+    folder = tmp_path_factory.mktemp("faces")
+    draw_expressions(folder / "drawn", 1, 1, seed=3)
+    files = sorted((folder / "drawn").rglob("*.png"))
+    (folder / "emotion").mkdir()
+    for file, size in zip(files, [None, (256, 256), (420, 640), (233, 181)], strict=False):
+        face = cv2.imread(str(file))
+        cv2.imwrite(
+            str(folder / "emotion" / f"{file.parent.name}.png"), face if size is None else cv2.resize(face, size)
+        )
+    return folder / "emotion"
+
+
+@pytest.mark.parametrize("name", released())
+def test_posteriors_are_those_of_caffes_classifier(name, stand_ins, emotion, caffe, tmp_path, monkeypatch, capsys):
+    """Both crops, both mean rules; the pictures that pycaffe gets are the files that `emotiw map` writes."""
+    monkeypatch.setenv("EMOTIW_MODELS", str(stand_ins))
+    faces, representation = sorted(emotion.glob("*.png")), released()[name].representation
+    mapped = faces
+    if representation != "rgb":
+        assert main(["map", *map(str, faces), "-r", representation, "-o", str(tmp_path)]) == 0
+        mapped = [tmp_path / f"{face.stem}.{representation}.png" for face in faces]
+    command = ["-c", CLASSIFY, stand_ins / name, WEIGHTS, tmp_path / "found.npz", *mapped]
+    with running(start(caffe, command, stderr=PIPE, program=caffe.python)) as child:
+        _, complaint = child.communicate()
+    assert child.returncode == 0, complaint.decode()[-2000:]
+    theirs = np.load(tmp_path / "found.npz")
+    model = open_model(name)
+    for rule in RULES:
+        for crops in (1, 10):
+            with Predictor([model], caffe, crops, rule) as predictor:
+                ours = np.array([predictor.scores([predictor.inputs(rgb(face))])[0, 0] for face in faces])
+            np.testing.assert_allclose(ours, theirs[f"{rule} {crops}"], rtol=0, atol=1e-5)
+    # They do differ: faces, crops and rules.
+    assert np.ptp(theirs["resize 1"], axis=0).max() > 1e-2
+    assert abs(theirs["resize 1"] - theirs["crop 1"]).max() > 1e-4
+    assert abs(theirs["resize 1"] - theirs["resize 10"]).max() > 1e-4
+    # What the command says is the first of these, and says that it is a stand-in's.
+    capsys.readouterr()
+    assert main(["predict", *map(str, faces), "--aligned", "--model", name, "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    said = [[*record["posteriors"][f"{name} (STAND-IN: random weights)"].values()] for record in document["pictures"]]
+    np.testing.assert_allclose(said, theirs["resize 1"], rtol=0, atol=1e-5)
+
+
+def rgb(file):
+    return np.ascontiguousarray(cv2.imread(str(file))[..., ::-1])
+
+
+def test_the_readmes_script_prints_what_predict_says(stand_ins, emotion, caffe, tmp_path, monkeypatch, capsys):
+    script = re.search(r"\$ cat > classify.py <<END\n(.*?)\nEND\n", README, re.S)[1]
+    (tmp_path / "classify.py").write_text(script)
+    with running(
+        start(
+            caffe,
+            ["classify.py", stand_ins / "VGG_S_rgb"],
+            tmp_path,
+            stdout=PIPE,
+            stderr=PIPE,
+            program=caffe.python,
+        )
+    ) as child:
+        said, complaint = child.communicate()
+    assert child.returncode == 0, complaint.decode()[-2000:]
+    assert said.decode().splitlines() == []  # no emotion/*.png yet
+    (tmp_path / "emotion").symlink_to(emotion)
+    with running(
+        start(caffe, ["classify.py", stand_ins / "VGG_S_rgb"], tmp_path, stdout=PIPE, stderr=PIPE, program=caffe.python)
+    ) as child:
+        said, _ = child.communicate()
+    monkeypatch.setenv("EMOTIW_MODELS", str(stand_ins))
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", "emotion", "--aligned", "--top", "1"]) == 0
+    ours = capsys.readouterr().out.splitlines()[1:]
+    theirs = dict(line.split() for line in said.decode().splitlines())
+    assert len(theirs) == len(list(emotion.glob("*.png")))
+    assert {line.split(": ")[0]: line.split(": ")[2].split()[0] for line in ours} == theirs
