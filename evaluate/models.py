@@ -13,6 +13,7 @@ from emotiw.engine.classifier import MEAN_RULES
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.blobs import array_of, read_mean
 from emotiw.prototxt.copying import compare
+from emotiw.prototxt.execution import uncropped
 from emotiw.prototxt.messages import NetParameter, read_binary
 from emotiw.prototxt.shapes import shapes
 from emotiw.prototxt.upgrade import read_net, weighted
@@ -58,13 +59,13 @@ class Model:
 
     @cached_property
     def mean(self) -> NDArray[np.float32]:
-        """The mean image, (3, S, S), B, G, R; S is the side that images are resized to."""
+        """The mean image, (3, size, size), B, G, R."""
         return read_mean(self.mean_file)
 
     @property
     def size(self) -> int:
-        """Side of the images behind its crops, in pixels."""
-        return int(self.mean.shape[-1])
+        """Side that images are resized to before they are cropped, in pixels."""
+        return uncropped(self.crop)
 
     @cached_property
     def crop(self) -> int:
@@ -104,11 +105,10 @@ def check(model: Model) -> Any:
             f"{model.weights} does not belong to {model.deploy.name}: {'; '.join(wrong[:3])}: give both of one net"
         )
     _refuse_nan(model.weights, weights)
-    side = input_side(deploy, model.deploy)
-    if model.mean.shape[0] != 3 or model.mean.shape[1] != model.mean.shape[2] or model.size < side:
+    if model.mean.shape != (3, model.size, model.size):
         raise EmotiwError(
             f"{model.mean_file} is a mean of {' x '.join(map(str, model.mean.shape))}: a net with an input of "
-            f"{side} x {side} needs a square one of 3 channels, not smaller"
+            f"{model.crop} x {model.crop} has one of 3 x {model.size} x {model.size}: give its own"
         )
     if not np.isfinite(model.mean).all():
         raise EmotiwError(f"{model.mean_file} holds values that are no numbers: fetch or make it anew")

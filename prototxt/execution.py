@@ -26,8 +26,13 @@ def crop_size(train_val: Any) -> int:
 
 
 def set_size(train_val: Any) -> int:
-    """Return the side of the images of a set for this net: 8/7 of the crop, as 256 is of 224."""
-    return crop_size(train_val) * 8 // 7
+    """Return the side of the images of a set for this net."""
+    return uncropped(crop_size(train_val))
+
+
+def uncropped(crop: int) -> int:
+    """Return the side of the images that crops are cut from: 8/7 of the crop's, as 256 is of 224."""
+    return crop * 8 // 7
 
 
 def use_set(train_val: Any, sources: Mapping[str, str], mean_file: str) -> None:
