@@ -44,9 +44,9 @@ def released_nets(results: Results) -> str:
             "about the authors' nets and are compared with nothing."
         )
     return (
-        f"{_capital(column)}: the released VGG_S nets; of each image the mean is subtracted by the rule "
-        f"`{column.cells[0].protocol.mean_rule}`, as the authors' notebook has it. The published ensemble was of VGG_M "
-        "and GoogLeNet nets, too, whose weights were not released."
+        f"{_capital(column)}: the released VGG_S nets; the mean is subtracted by the rule "
+        f"`{column.cells[0].protocol.mean_rule}`, which is today's Caffe's for what the authors' notebook hands it. "
+        "The published ensemble was of VGG_M and GoogLeNet nets, too, whose weights were not released."
     )
 
 

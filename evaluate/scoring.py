@@ -1,4 +1,9 @@
-"""Models and a prepared set -> the scores of a split: a run's in its own folder, a released model's below RUNS."""
+"""Models and a prepared set -> the scores of a split: a run's in its own folder, a released model's below RUNS.
+
+```
+RUNS/released/<NAME>/scores_<split>.csv, .json, predictions_<split>.txt, confusion_<split>.*    as in a run's folder
+```
+"""
 
 import csv
 import hashlib

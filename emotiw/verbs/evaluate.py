@@ -50,17 +50,22 @@ def run(args: argparse.Namespace) -> None:
     """Score each model and print one line for it."""
     from emotiw.data_prep.sets import open_set
     from emotiw.engine.caffe.locate import find_caffe
-    from emotiw.evaluate.models import open_model
+    from emotiw.errors import UsageError
+    from emotiw.evaluate.models import Model, open_model
     from emotiw.evaluate.scoring import evaluate, name_of, require, scores_file, scores_folder
     from emotiw.files import refuse_overwrite
 
     caffe, prepared = find_caffe(args.caffe), open_set(args.set)
-    models = [open_model(named) for named in args.models]
-    for model in models:
-        require(model, prepared, args.split)
-        refuse_overwrite(scores_file(scores_folder(model, args.output), args.split), args.force)
-    for model in models:
+    models: dict[Path, Model] = {}
+    for named in args.models:
+        model = open_model(named)
         folder = scores_folder(model, args.output)
+        if folder in models:
+            raise UsageError(f"{named}: the scores of two models cannot both go to {folder}: give one of them")
+        require(model, prepared, args.split)
+        refuse_overwrite(scores_file(folder, args.split), args.force)
+        models[folder] = model
+    for folder, model in models.items():
         scores = evaluate(model, prepared, caffe, args.split, args.crops, folder, args.truth)
         if scores.labelled:
             print(f"{name_of(model)}: {scores.summary(args.split)} -> {scores_file(folder, args.split)}")
