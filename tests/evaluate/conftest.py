@@ -1,6 +1,5 @@
 import json
-from collections.abc import Callable, Sequence
-from html.parser import HTMLParser
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ MakeRun = Callable[..., Path]
 
 
 def write_split(  # type: ignore[no-untyped-def]
-    folder: Path, posteriors, labels, classes: Sequence[str] = EMOTIONS, split="val", crops=1, digest="d" * 64,
+    folder: Path, posteriors, labels, classes=EMOTIONS, split="val", crops=1, digest="d" * 64,
     engine="caffe", **more,
 ) -> Path:  # fmt: skip
     """Write scores of a split by hand, and how they were made."""
@@ -68,35 +67,3 @@ def answers() -> Callable[..., list[list[float]]]:
         return [[0.6 if label == name else rest for label in range(classes)] for name in named]
 
     return posteriors
-
-
-VOID = {"meta", "img", "br", "link", "hr", "input"}
-
-
-class Page(HTMLParser):
-    """Collects text and addresses; raises where tags are not nested."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.addresses: list[str | None] = []
-        self.words: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.addresses += [value for key, value in attrs if key in ("src", "href", "srcset", "data", "action")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-
-@pytest.fixture
-def read_page() -> type[Page]:
-    """Read a report: its addresses and words."""
-    return Page
