@@ -19,6 +19,7 @@ from emotiw.prototxt.shapes import Shape, shapes
 from emotiw.prototxt.streaming import write_v1
 from emotiw.prototxt.upgrade import downgrade
 
+from .models import is_stand_in
 from .released import DEPLOY, MEAN, MEAN_SIDE, NET, STAND_IN, WEIGHTS
 
 _GAIN = sqrt(2 / (1 - 1 / np.pi))  # what a rectified Gaussian's deviation lost, given back; He's is sqrt(2)
@@ -34,12 +35,21 @@ def write_stand_in(folder: Path, name: str, seed: int = 0) -> None:
     """
     random = np.random.default_rng([seed, *name.encode()])
     net = committed(NET, "deploy.prototxt")
-    net.name = f"{STAND_IN}, {name}, seed {seed}"
+    net.name = _words(name, seed)
     v1, params = downgrade(net), shapes(net)[1]
     write_text(folder / DEPLOY, format_text(v1))
     with whole(folder / MEAN) as temporary:
         temporary.write_bytes(_mark(net.name) + old_blob_of(_mean(random)).SerializeToString())
     write_v1(folder / WEIGHTS, v1, lambda layer: _layer_blobs(layer, params, random))
+
+
+def calls_itself(file: Path, name: str, seed: int) -> bool:
+    """Return whether a file is there and calls itself one of this very stand-in's."""
+    return is_stand_in(file, _words(name, seed))
+
+
+def _words(name: str, seed: int) -> str:
+    return f"{STAND_IN}, {name}, seed {seed}."
 
 
 def _mark(words: str) -> bytes:

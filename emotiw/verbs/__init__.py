@@ -3,4 +3,16 @@
 Their first docstring line is their help. They import what is heavy only inside `run`.
 """
 
-VERBS = ("map", "caffe", "prepare", "pretrain", "finetune", "evaluate", "baseline", "table", "reproduce", "demo")
+VERBS = (
+    "map",
+    "caffe",
+    "prepare",
+    "pretrain",
+    "finetune",
+    "evaluate",
+    "baseline",
+    "table",
+    "models",
+    "reproduce",
+    "demo",
+)
