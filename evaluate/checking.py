@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,6 @@ def _wrong_bytes(path: Path, file: File) -> list[str]:
     return [] if found == digest else [f"its {kind} is {found}, the authors' is {digest}"]
 
 
-@cache
 def _card() -> Any:
     return committed(NET, DEPLOY)
 

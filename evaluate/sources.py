@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from emotiw.bars import bar
 from emotiw.data_prep.reading import UnreadableImageError
@@ -89,14 +89,36 @@ class Archive(_Whole):
     def give(self, name: str, file: File, target: Path) -> None:
         """Unpack it."""
         archive, wanted = Zip(self.path), PurePosixPath(name, file.name)
-        found = [member for member in archive.files() if PurePosixPath(member).parts[-2:] == wanted.parts]
+        try:
+            members = archive.files()
+        except EmotiwError as error:
+            raise UnfitError(str(error)) from None
+        found = [member for member in members if PurePosixPath(member).parts[-2:] == wanted.parts]
         if len(found) != 1:
-            models = _models_in(archive.files())
+            models = _models_in(members)
             raise UnfitError(f"{self.path} holds {len(found)} files {wanted}, expected 1; models in it: {models}")
         try:
             _pour(archive.chunks(found[0]), archive.size(found[0]), target, str(wanted))
         except UnreadableImageError as error:
             raise UnfitError(f"{self.path}: {found[0]} is {error}: copy the archive again") from None
+
+
+@dataclass(frozen=True)
+class SiteArchive(_Whole):
+    """A URL of a zip archive, which is downloaded into a folder when the first file of it is wanted."""
+
+    url: str
+    folder: Path
+
+    def __str__(self) -> str:
+        return self.url
+
+    def give(self, name: str, file: File, target: Path) -> None:
+        """Unpack it."""
+        path = self.folder / PurePosixPath(unquote(urlsplit(self.url).path)).name
+        if not path.is_file():
+            download(self.url, path, path.name)
+        Archive(path).give(name, file, target)
 
 
 def _models_in(members: Sequence[str]) -> str:
@@ -187,8 +209,4 @@ def _of_url(url: str, store: Path) -> Source:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.netloc:
         raise UsageError(f"{url}: expected a URL of http or https")
-    if not is_zip(parts.path):
-        return Site(url)
-    path = store / PurePosixPath(parts.path).name
-    download(url, path, path.name)
-    return Archive(path)
+    return SiteArchive(url, store) if is_zip(parts.path) else Site(url)
