@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import array_of, read_mean
+from emotiw.prototxt.blobs import read_mean, values_of
 from emotiw.prototxt.copying import compare
 from emotiw.prototxt.differing import differences
 from emotiw.prototxt.execution import committed
-from emotiw.prototxt.messages import NetParameter, read_binary
+from emotiw.prototxt.messages import PackedNet, read_binary
 from emotiw.prototxt.shapes import Shape, parameters, shapes
 from emotiw.prototxt.upgrade import read_net, types, weighted
 
@@ -71,7 +71,7 @@ def least_bytes(file: str) -> int:
 
 def _weights(path: Path) -> list[str]:
     try:
-        net = read_binary(path, NetParameter)
+        net = read_binary(path, PackedNet)
     except EmotiwError as error:
         raise EmotiwError(f"{error}; expected: a caffemodel of {least_bytes(WEIGHTS)} bytes or more") from None
     found, params = weighted(net), card_params()
@@ -92,7 +92,7 @@ def _card_words(wanted: list[Shape]) -> str:
 
 
 def _infinite(blobs: Any, layer: str) -> int:
-    return sum(int((~np.isfinite(array_of(blob, layer))).sum()) for blob in blobs)
+    return sum(int((~np.isfinite(values_of(blob, layer))).sum()) for blob in blobs)
 
 
 def _mean(path: Path) -> list[str]:

@@ -5,33 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 
-from .messages import BlobProto, NetParameter, read_binary, write_binary
+from .messages import BlobProto, NetParameter, PackedBlob, read_binary, write_binary
 from .upgrade import weighted
 
 Blob = NDArray[np.float32]
-
-
-def _packed_class() -> Any:
-    """Return a message of BlobProto's wire format that holds its packed floats as bytes.
-
-    A hundred million numbers then pass between a file and an array as one copy, not one Python float each.
-    """
-    field = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="packed.proto", package="emotiw", syntax="proto2")
-    message = file.message_type.add(name="PackedBlob")
-    for name, number in (("data", 5), ("double_data", 8)):
-        message.field.add(name=name, number=number, label=field.LABEL_OPTIONAL, type=field.TYPE_BYTES)
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("emotiw.PackedBlob"))
-
-
-_PackedBlob = _packed_class()
 
 
 def shape_of(blob: Any) -> tuple[int, ...]:
@@ -42,7 +23,12 @@ def shape_of(blob: Any) -> tuple[int, ...]:
 
 
 def array_of(blob: Any, where: str = "a blob") -> Blob:
-    """Return a BlobProto's values as a float32 array of its shape.
+    """Return a BlobProto's values as a float32 array of its shape, a copy; it raises as `values_of`."""
+    return values_of(blob, where).astype(np.float32)
+
+
+def values_of(blob: Any, where: str = "a blob") -> NDArray[np.floating[Any]]:
+    """Return a BlobProto's values as they are, float32 or float64, not to be written to, as an array of its shape.
 
     Raises
     ------
@@ -50,16 +36,19 @@ def array_of(blob: Any, where: str = "a blob") -> Blob:
         Where its values are not as many as its shape says; `where` names it.
     """
     shape = shape_of(blob)
-    packed = _PackedBlob.FromString(blob.SerializeToString())
-    values = np.frombuffer(packed.data, "<f4") if packed.data else np.frombuffer(packed.double_data, "<f8")
+    packed = blob if isinstance(blob, PackedBlob) else PackedBlob.FromString(blob.SerializeToString())
+    try:
+        values = np.frombuffer(packed.data, "<f4") if packed.data else np.frombuffer(packed.double_data, "<f8")
+    except ValueError:
+        raise EmotiwError(f"{where} holds half a number: damaged; fetch or make it anew") from None
     if min(shape, default=0) < 0 or values.size != prod(shape):
         raise EmotiwError(f"{where} of shape {shape} holds {values.size} values: damaged; fetch or make it anew")
-    return values.reshape(shape).astype(np.float32)
+    return values.reshape(shape)
 
 
 def blob_of(array: Blob) -> Any:
     """Return a BlobProto of the array's shape and values."""
-    blob = BlobProto.FromString(_PackedBlob(data=array.astype("<f4", copy=False).tobytes()).SerializeToString())
+    blob = BlobProto.FromString(PackedBlob(data=array.astype("<f4", copy=False).tobytes()).SerializeToString())
     blob.shape.dim.extend(array.shape)
     return blob
 

@@ -55,13 +55,29 @@ def _add_field(message: descriptor_pb2.DescriptorProto, row: dict[str, str], enu
         field.options.packed = True
 
 
-POOL = descriptor_pool.DescriptorPool()
-POOL.AddSerializedFile(_file_descriptor().SerializeToString())
+def _pool(file: descriptor_pb2.FileDescriptorProto) -> descriptor_pool.DescriptorPool:
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return pool
 
 
-def message_class(name: str) -> Any:
+def _numbers_as_bytes(file: descriptor_pb2.FileDescriptorProto) -> descriptor_pb2.FileDescriptorProto:
+    """Return the same messages on the wire, but that a blob holds its packed numbers as bytes."""
+    (blob,) = (message for message in file.message_type if message.name == "BlobProto")
+    for field in blob.field:
+        if field.type in {_Field.TYPE_FLOAT, _Field.TYPE_DOUBLE}:
+            field.type, field.label = _Field.TYPE_BYTES, _Field.LABEL_OPTIONAL
+            field.ClearField("options")
+    return file
+
+
+POOL = _pool(_file_descriptor())
+_PACKED = _pool(_numbers_as_bytes(_file_descriptor()))
+
+
+def message_class(name: str, pool: descriptor_pool.DescriptorPool = POOL) -> Any:
     """Return the class of Caffe's message `name`, such as ``"NetParameter"``."""
-    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(f"caffe.{name}"))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"caffe.{name}"))
 
 
 BlobProto = message_class("BlobProto")
@@ -70,6 +86,10 @@ LayerParameter = message_class("LayerParameter")
 NetParameter = message_class("NetParameter")
 SolverParameter = message_class("SolverParameter")
 SolverState = message_class("SolverState")
+
+# A hundred million numbers pass between a file and an array as few copies, not as one Python float each.
+PackedBlob = message_class("BlobProto", _PACKED)
+PackedNet = message_class("NetParameter", _PACKED)
 
 
 def parse_text(text: str, kind: Any, where: str) -> Any:
