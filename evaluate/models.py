@@ -180,9 +180,9 @@ def of_run(run: Run) -> Model:
     )
 
 
-def is_stand_in(file: Path) -> bool:
+def is_stand_in(file: Path, words: str = STAND_IN) -> bool:
     """Return whether a model's file calls itself a stand-in's: all three do, near their beginning."""
     if not file.is_file():
         return False
     with file.open("rb") as opened:
-        return STAND_IN.encode() in opened.read(256)
+        return words.encode() in opened.read(256)

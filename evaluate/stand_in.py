@@ -18,6 +18,7 @@ from emotiw.prototxt.messages import PackedNet, format_text, message_class, writ
 from emotiw.prototxt.shapes import Shape, shapes
 from emotiw.prototxt.upgrade import downgrade
 
+from .models import is_stand_in
 from .released import DEPLOY, MEAN, MEAN_SIDE, NET, STAND_IN, WEIGHTS
 
 _GAIN = sqrt(2 / (1 - 1 / np.pi))  # what a rectified Gaussian's deviation lost, given back; He's is sqrt(2)
@@ -33,7 +34,7 @@ def write_stand_in(folder: Path, name: str, seed: int = 0) -> None:
     """
     random = np.random.default_rng([seed, *name.encode()])
     net = committed(NET, "deploy.prototxt")
-    net.name = f"{STAND_IN}, {name}, seed {seed}"
+    net.name = _words(name, seed)
     v1, params = downgrade(net), shapes(net)[1]
     write_text(folder / DEPLOY, format_text(v1))
     with whole(folder / MEAN) as temporary:
@@ -42,6 +43,15 @@ def write_stand_in(folder: Path, name: str, seed: int = 0) -> None:
     for layer in weights.layers:
         layer.blobs.extend(map(old_blob_of, _layer_blobs(layer.name, params, random)))
     write_binary(folder / WEIGHTS, weights)
+
+
+def calls_itself(file: Path, name: str, seed: int) -> bool:
+    """Return whether a file is there and calls itself one of this very stand-in's."""
+    return is_stand_in(file, _words(name, seed))
+
+
+def _words(name: str, seed: int) -> str:
+    return f"{STAND_IN}, {name}, seed {seed}."
 
 
 def _mark(words: str) -> bytes:

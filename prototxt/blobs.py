@@ -23,7 +23,7 @@ def shape_of(blob: Any) -> tuple[int, ...]:
 
 
 def array_of(blob: Any, where: str = "a blob") -> Blob:
-    """Return a BlobProto's values as a float32 array of its shape; a PackedBlob's not copied, and not to be written to.
+    """Return a BlobProto's values as a float32 array of its shape, read-only where nothing had to be copied.
 
     Raises
     ------
@@ -32,7 +32,10 @@ def array_of(blob: Any, where: str = "a blob") -> Blob:
     """
     shape = shape_of(blob)
     packed = blob if isinstance(blob, PackedBlob) else PackedBlob.FromString(blob.SerializeToString())
-    values = np.frombuffer(packed.data, "<f4") if packed.data else np.frombuffer(packed.double_data, "<f8")
+    try:
+        values = np.frombuffer(packed.data, "<f4") if packed.data else np.frombuffer(packed.double_data, "<f8")
+    except ValueError:
+        raise EmotiwError(f"{where} holds half a number: damaged; fetch or make it anew") from None
     if min(shape, default=0) < 0 or values.size != prod(shape):
         raise EmotiwError(f"{where} of shape {shape} holds {values.size} values: damaged; fetch or make it anew")
     return values.reshape(shape).astype(np.float32, copy=False)

@@ -82,6 +82,11 @@ def weighted(net: Any) -> dict[str, Any]:
     return {layer.name: layer.blobs for layer in (net.layer or net.layers) if layer.blobs}
 
 
+def types(net: Any) -> dict[str, str]:
+    """Return every layer's type as it is called today, by the layer's name; the net may be of either format."""
+    return {layer.name: layer.type for layer in net.layer} | {layer.name: _type(layer) for layer in net.layers}
+
+
 def _inputs(net: Any, where: str) -> list[Any]:
     """UpgradeNetInput: one layer that has all of them."""
     dims = [list(shape.dim) for shape in net.input_shape] or [

@@ -13,6 +13,7 @@ VERBS = (
     "baseline",
     "table",
     "reproduce",
+    "models",
     "predict",
     "explain",
     "demo",

@@ -1,11 +1,18 @@
 import json
-from collections.abc import Callable
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+import requests
 
 from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.evaluate import checking, downloading, stand_in
+from emotiw.evaluate.released import STAND_IN
 from emotiw.evaluate.scores import Scores, write_scores
 
 MakeRun = Callable[..., Path]
@@ -67,3 +74,108 @@ def answers() -> Callable[..., list[list[float]]]:
         return [[0.6 if label == name else rest for label in range(classes)] for name in named]
 
     return posteriors
+
+
+class FileServer(ThreadingHTTPServer):
+    """Serves `folder` on the loopback, and misbehaves as told; `asked` is (path, Range) of every request."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.folder = folder
+        self.asked: list[tuple[str, str | None]] = []
+        self.pages: dict[str, tuple[int, str]] = {}  # path: status and HTML
+        self.breaks: list[int] = []  # after how many bytes the next answers break off
+        self.ranges, self.lengths = True, True  # whether it can begin in the middle, and says how much will come
+        self.stalled = threading.Event()
+        self.stall = False  # whether it waits, once `breaks` says, for the client to go
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FileServer
+
+    def do_GET(self) -> None:
+        server, begin = self.server, self.headers["Range"]
+        server.asked.append((self.path, begin))
+        file = server.folder / unquote(self.path.partition("?")[0]).lstrip("/")
+        if self.path in server.pages or not file.is_file():
+            status, page = server.pages.get(self.path, (404, "<html>gone</html>"))
+            self._send(status, "text/html; charset=utf-8", page.encode(), {})
+            return
+        body, offset = memoryview(file.read_bytes()), 0
+        headers = {"Content-Disposition": f'attachment; filename="{file.name}"'} if "?" in self.path else {}
+        if begin and server.ranges:
+            offset = int(re.fullmatch(r"bytes=(\d+)-", begin)[1])
+            headers["Content-Range"] = f"bytes {offset}-{len(body) - 1}/{len(body)}"
+        self._send(206 if offset else 200, "application/octet-stream", body[offset:], headers)
+
+    def _send(self, status: int, kind: str, body: bytes | memoryview, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, **headers}.items():
+            self.send_header(name, value)
+        if self.server.lengths:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.close_connection = True
+        try:
+            self.wfile.write(body[: self.server.breaks.pop(0)] if self.server.breaks else body)
+            self.wfile.flush()
+            if self.server.stall:
+                self.server.stall = False
+                self.server.stalled.set()
+                self.connection.recv(1)  # until the client is gone
+        except OSError:
+            pass  # it asked for the beginning alone, and went
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _loopback_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test asks the web for anything, whatever goes wrong in it."""
+    send = requests.adapters.HTTPAdapter.send
+
+    def guarded(self, request, **how):  # type: ignore[no-untyped-def]
+        assert urlsplit(request.url).hostname == "127.0.0.1", f"a test asks for {request.url}"
+        return send(self, request, **how)
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", guarded)
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    """A file server for `tmp_path / "served"`; a connection that breaks is not tried again by itself."""
+    monkeypatch.setattr(downloading, "RETRIES", 0)
+    (tmp_path / "served").mkdir()
+    with FileServer(tmp_path / "served") as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        yield served
+        served.shutdown()
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`tmp_path / "models"` as the folder of models, which are of vgg_s_small: 3 MB where the authors' have 498."""
+    for module in (checking, stand_in):
+        monkeypatch.setattr(module, "NET", "vgg_s_small")
+    monkeypatch.setenv("EMOTIW_MODELS", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def authors() -> Callable[[Path, str], Path]:
+    """Write a model into a folder that does not call itself a stand-in."""
+
+    def write(folder: Path, name: str) -> Path:
+        stand_in.write_stand_in(folder, name)
+        for file in folder.iterdir():
+            file.write_bytes(file.read_bytes().replace(STAND_IN.encode(), b"x" * len(STAND_IN)))
+        return folder
+
+    return write

@@ -6,7 +6,7 @@ import pytest
 
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.blobs import array_of, blob_of, read_mean, read_weights, shape_of, write_mean
-from emotiw.prototxt.messages import BlobProto, NetParameter, write_binary
+from emotiw.prototxt.messages import BlobProto, NetParameter, PackedBlob, write_binary
 
 
 def values(*shape: int) -> np.ndarray:
@@ -44,6 +44,13 @@ def test_double_precision_is_read():
 def test_a_damaged_size_is_refused_with_its_place(dims):
     with pytest.raises(EmotiwError, match=r"^x\.caffemodel: fc8 of shape .* holds 3 values: damaged"):
         array_of(BlobProto(shape={"dim": dims}, data=[1, 2, 3]), "x.caffemodel: fc8")
+
+
+def test_numbers_that_are_kept_as_bytes_are_the_same():
+    for blob in (blob_of(values(2, 3)), BlobProto(shape={"dim": [2]}, double_data=[0.5, 4])):
+        np.testing.assert_array_equal(array_of(PackedBlob.FromString(blob.SerializeToString())), array_of(blob))
+    with pytest.raises(EmotiwError, match=r"^fc8 holds half a number: damaged"):
+        array_of(PackedBlob(shape={"dim": [1]}, data=b"12345"), "fc8")
 
 
 def test_layers_and_v1_layers_are_read_alike(tmp_path):

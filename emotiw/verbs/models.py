@@ -1,0 +1,103 @@
+"""The authors' five released models: list, fetch and verify them, or make stand-ins.
+
+The files are the authors', "as is", under no open licence: they are fetched, never shipped. They lie in $EMOTIW_MODELS,
+else in the cache folder. `emotiw models` alone lists them.
+"""
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the three things one can do with models."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", parser_class=type(parser))
+    listing = actions.add_parser("list", help="tell which there are, and what of them is here (default)")
+    fetching = actions.add_parser(
+        "fetch",
+        help="fetch models, or make stand-ins of them",
+        description="Fetch models from the authors' Google Drive, or from where --from says. Interrupted, the same "
+        "command goes on. Every file is checked before it takes its place.",
+    )
+    verifying = actions.add_parser(
+        "verify",
+        help="check the models that are here against digests and the net's card",
+        description="Check every file: its digest where a public source has one, and always its structure: names, "
+        "types and shapes of all layers, the mean's shape, finite values.",
+    )
+    fetching.add_argument("names", nargs="+", metavar="NAME", help="models, such as VGG_S_cyclic_lbp; or all")
+    verifying.add_argument("names", nargs="*", metavar="NAME", help="models (default: those that are here)")
+    fetching.add_argument(
+        "--from",
+        dest="source",
+        metavar="FILE|DIR|URL",
+        help="instead of Google Drive: DemoDir.zip, one file of one model, a folder, or a URL of a zip or of what has "
+        "<NAME>/<file> below it",
+    )
+    fetching.add_argument(
+        "--stand-in", action="store_true", help="make files of the same structure with random weights, for tests"
+    )
+    fetching.add_argument("--seed", type=int, metavar="N", help="of the random weights (default: 0)")
+    fetching.add_argument("--force", action="store_true", help="replace files that are here")
+    for action in (listing, fetching, verifying):
+        action.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do `args.action`; where none is named, list."""
+    {"list": _list, "fetch": _fetch, "verify": _verify}[args.action or "list"](args)
+
+
+def _list(args: argparse.Namespace) -> None:
+    from tabulate import tabulate
+
+    from emotiw.evaluate.checking import least_bytes
+    from emotiw.evaluate.released import NET, models_folder, released
+    from emotiw.evaluate.verifying import state
+    from emotiw.prototxt.origins import ORIGINS
+
+    rows = [
+        (model.name, model.representation, f"{sum(map(least_bytes, model.files)) / 1e6:.0f} MB", state(model.name))
+        for model in released().values()
+    ]
+    print(tabulate(rows, headers=("name", "representation", "size", "here"), disable_numparse=True))
+    print(f"\nlicence: {ORIGINS[NET].facts['licence']} ({ORIGINS[NET].facts['url']})")
+    print(f"they lie in {models_folder()} ($EMOTIW_MODELS names another folder)")
+
+
+def _fetch(args: argparse.Namespace) -> None:
+    from emotiw.errors import UsageError
+    from emotiw.evaluate.fetching import fetch, known, make_stand_ins
+
+    names = known(args.names)
+    if args.stand_in and args.source is not None:
+        raise UsageError("--stand-in makes files and --from fetches them: give one of the two")
+    if args.seed is not None and (args.seed < 0 or not args.stand_in):
+        raise UsageError("--seed is of a --stand-in, and at least 0")
+    if args.stand_in:
+        make_stand_ins(names, args.seed or 0, args.force, _say)
+    else:
+        fetch(names, args.source, args.force, _say)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _verify(args: argparse.Namespace) -> None:
+    from emotiw.errors import EmotiwError
+    from emotiw.evaluate.fetching import known
+    from emotiw.evaluate.released import models_folder, released
+    from emotiw.evaluate.verifying import state, verify
+
+    names = known(args.names) or [name for name in released() if state(name) != "nothing"]
+    if not names:
+        raise EmotiwError(f"no released model is in {models_folder()}: emotiw models fetch all")
+    failed = 0
+    for name in names:
+        verdict = verify(name)
+        failed += bool(verdict.wrong)
+        for line in verdict.wrong:
+            print(f"{name}: WRONG: {line}", flush=True)
+        if not verdict.wrong:
+            print(f"{name}: {state(name)}: {verdict.checked}", flush=True)
+    if failed:
+        raise EmotiwError(f"{failed} of {len(names)} models are not as they should be")

@@ -1,0 +1,113 @@
+"""Whether a file is the one of a released model that it should be: its structure, its bytes where they are known."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.blobs import array_of, read_mean
+from emotiw.prototxt.copying import compare
+from emotiw.prototxt.differing import differences
+from emotiw.prototxt.execution import committed
+from emotiw.prototxt.messages import PackedNet, read_binary
+from emotiw.prototxt.shapes import Shape, parameters, shapes
+from emotiw.prototxt.upgrade import read_net, types, weighted
+
+from .models import is_stand_in
+from .released import DEPLOY, MEAN, MEAN_SIDE, NET, WEIGHTS, File
+
+_MOST = 4  # faults of one file that are told
+
+
+def faults(path: Path, file: File) -> list[str]:
+    """Return what is wrong with one of a model's files, a sentence each: expected, and found.
+
+    Structure is looked at always; size and digest where a source gives them, and the file is no stand-in's.
+
+    Parameters
+    ----------
+    path
+        Where it lies, under whatever name.
+    file
+        Which one it is to be.
+    """
+    try:
+        wrong = _CHECKS[file.name](path)
+    except EmotiwError as error:
+        return [str(error).removeprefix(f"{path} ").removeprefix(f"{path}: ")]
+    if not wrong and not is_stand_in(path):
+        wrong = _wrong_bytes(path, file)
+    return wrong[:_MOST] + [f"and {len(wrong) - _MOST} things more"] * (len(wrong) > _MOST)
+
+
+def _wrong_bytes(path: Path, file: File) -> list[str]:
+    size = path.stat().st_size
+    if file.size is not None and size != file.size:
+        return [f"it has {size} bytes, the authors' has {file.size}"]
+    kind, _, digest = file.digest.partition(":")
+    if not digest:
+        return []
+    with path.open("rb") as opened:
+        found = hashlib.file_digest(opened, kind).hexdigest()
+    return [] if found == digest else [f"its {kind} is {found}, the authors' is {digest}"]
+
+
+def _card() -> Any:
+    return committed(NET, DEPLOY)
+
+
+def card_params() -> dict[str, list[Shape]]:
+    """Return the shapes of weights and biases by layer, as the net's model card has them."""
+    return shapes(_card())[1]
+
+
+def least_bytes(file: str) -> int:
+    """Return the least size of a model's file, by the numbers that it holds."""
+    return {WEIGHTS: 4 * parameters(card_params()), MEAN: 4 * 3 * MEAN_SIDE**2, DEPLOY: 1}[file]
+
+
+def _weights(path: Path) -> list[str]:
+    try:
+        net = read_binary(path, PackedNet)
+    except EmotiwError as error:
+        raise EmotiwError(f"{error}; expected: a caffemodel of {least_bytes(WEIGHTS)} bytes or more") from None
+    found, params = weighted(net), card_params()
+    if not found:
+        return [f"it holds no layer with weights; expected: {', '.join(params)}"]
+    copy, kinds, wanted = compare(net, params), types(net), types(_card())
+    wrong = [f"{layer} is missing; expected: {_card_words(params[layer])}" for layer in copy.new]
+    wrong += [f"{layer} is {words.replace(' in the net', ' on the card')}" for layer, words in copy.misfits.items()]
+    wrong += [f"{layer} is one too many: the card has none" for layer in copy.left]
+    wrong += [f"{layer} is of type {kinds[layer]}, expected: {wanted[layer]}"
+              for layer in found if layer in wanted and kinds[layer] != wanted[layer]]  # fmt: skip
+    return wrong or [f"{layer} holds {count} values that are no numbers (NaN, infinity)"
+                     for layer, blobs in found.items() if (count := _infinite(blobs, layer))]  # fmt: skip
+
+
+def _card_words(wanted: list[Shape]) -> str:
+    return " + ".join("x".join(map(str, shape)) for shape in wanted)
+
+
+def _infinite(blobs: Any, layer: str) -> int:
+    return sum(int((~np.isfinite(array_of(blob, layer))).sum()) for blob in blobs)
+
+
+def _mean(path: Path) -> list[str]:
+    mean = read_mean(path)
+    if mean.shape != (3, MEAN_SIDE, MEAN_SIDE):
+        return [f"it is a mean of {' x '.join(map(str, mean.shape))}, expected: 3 x {MEAN_SIDE} x {MEAN_SIDE}"]
+    if not np.isfinite(mean).all():
+        return ["it holds values that are no numbers (NaN, infinity)"]
+    if mean.min() < 0 or mean.max() > 255:
+        return [f"its values reach from {mean.min():g} to {mean.max():g}, expected: within 0 to 255"]
+    return []
+
+
+def _deploy(path: Path) -> list[str]:
+    return differences(read_net(path), _card())
+
+
+_CHECKS: Mapping[str, Callable[[Path], list[str]]] = {WEIGHTS: _weights, MEAN: _mean, DEPLOY: _deploy}

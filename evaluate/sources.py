@@ -1,0 +1,212 @@
+"""Where the files of released models are fetched from: Google Drive, a site, a zip archive, a folder, one file."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from emotiw.bars import bar
+from emotiw.data_prep.reading import UnreadableImageError
+from emotiw.data_prep.zips import CHUNK, Zip, is_zip
+from emotiw.errors import EmotiwError, UsageError
+
+from .downloading import RefusedError, check_room, download
+from .released import DEPLOY, MEAN, WEIGHTS, File, released
+
+_SUFFIXES = {Path(name).suffix: name for name in (WEIGHTS, MEAN, DEPLOY)}
+
+
+class UnfitError(EmotiwError):
+    """What a source has is not what is asked for."""
+
+
+class Source(Protocol):
+    """Something that has files of models."""
+
+    def offers(self) -> Collection[str]:
+        """Return which of a model's files it is asked for."""
+
+    def give(self, name: str, file: File, target: Path) -> None:
+        """Write a file of the model `name` to `target`; raise `EmotiwError` where that is not to be had."""
+
+
+class _Whole:
+    """A source of whole models."""
+
+    def offers(self) -> Collection[str]:
+        """Return all of a model's files."""
+        return (WEIGHTS, MEAN, DEPLOY)
+
+
+@dataclass(frozen=True)
+class Drive(_Whole):
+    """The authors' own files on Google Drive, by the ids of `released.csv`."""
+
+    def __str__(self) -> str:
+        return "Google Drive"
+
+    def give(self, name: str, file: File, target: Path) -> None:
+        """Download it; where Drive wants more than a link, say how it is done by hand."""
+        try:
+            download(drive_address(file), target, f"{name}/{file.name}")
+        except RefusedError as error:
+            raise EmotiwError(
+                f"Google Drive does not give {name}/{file.name} ({error}): open "
+                f"https://drive.google.com/file/d/{file.drive}/view in a browser, save the file, then: "
+                f"emotiw models fetch {name} --from FILE"
+            ) from None
+
+
+def drive_address(file: File) -> str:
+    """Return from where gdown fetches a file on Google Drive."""
+    return f"https://drive.google.com/uc?id={file.drive}"
+
+
+@dataclass(frozen=True)
+class Site(_Whole):
+    """A URL below which the files lie as <NAME>/<file>."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+    def give(self, name: str, file: File, target: Path) -> None:
+        """Download it."""
+        download(f"{self.url.rstrip('/')}/{name}/{file.name}", target, f"{name}/{file.name}")
+
+
+@dataclass(frozen=True)
+class Archive(_Whole):
+    """A zip archive, such as the authors' DemoDir.zip, whose members' paths end in <NAME>/<file>."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def give(self, name: str, file: File, target: Path) -> None:
+        """Unpack it."""
+        archive, wanted = Zip(self.path), PurePosixPath(name, file.name)
+        try:
+            members = archive.files()
+        except EmotiwError as error:
+            raise UnfitError(str(error)) from None
+        found = [member for member in members if PurePosixPath(member).parts[-2:] == wanted.parts]
+        if len(found) != 1:
+            models = _models_in(members)
+            raise UnfitError(f"{self.path} holds {len(found)} files {wanted}, expected 1; models in it: {models}")
+        try:
+            _pour(archive.chunks(found[0]), archive.size(found[0]), target, str(wanted))
+        except UnreadableImageError as error:
+            raise UnfitError(f"{self.path}: {found[0]} is {error}: copy the archive again") from None
+
+
+@dataclass(frozen=True)
+class SiteArchive(_Whole):
+    """A URL of a zip archive, which is downloaded into a folder when the first file of it is wanted."""
+
+    url: str
+    folder: Path
+
+    def __str__(self) -> str:
+        return self.url
+
+    def give(self, name: str, file: File, target: Path) -> None:
+        """Unpack it."""
+        path = self.folder / PurePosixPath(unquote(urlsplit(self.url).path)).name
+        if not path.is_file():
+            download(self.url, path, path.name)
+        Archive(path).give(name, file, target)
+
+
+def _models_in(members: Sequence[str]) -> str:
+    """Return the models that an archive has anything of."""
+    return ", ".join(name for name in released() if any(name in PurePosixPath(m).parts for m in members)) or "none"
+
+
+def _copy(path: Path, target: Path, title: str) -> None:
+    """Copy a file, with a bar."""
+    with path.open("rb") as file:
+        _pour(iter(lambda: file.read(CHUNK), b""), path.stat().st_size, target, title)
+
+
+def _pour(chunks: Iterable[bytes], size: int, target: Path, title: str) -> None:
+    """Write chunks of a MiB."""
+    check_room(target.parent, title, size)
+    with target.open("wb") as file, bar(chunks, title, -(-size // CHUNK), "MiB") as shown:
+        file.writelines(shown)
+
+
+@dataclass(frozen=True)
+class Folder(_Whole):
+    """A folder that has the models' folders in it, or is one of them."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def give(self, name: str, file: File, target: Path) -> None:
+        """Copy it."""
+        below, itself = self.path / name / file.name, self.path / file.name
+        found = below if below.is_file() or self.path.name != name else itself
+        if not found.is_file():
+            raise UnfitError(f"{self.path} holds no {name}/{file.name}: give the folder that has {name} in it")
+        _copy(found, target, f"{name}/{file.name}")
+
+
+@dataclass(frozen=True)
+class Single:
+    """One file, which its suffix tells."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def offers(self) -> Collection[str]:
+        """Return the one that it is."""
+        return (_SUFFIXES[self.path.suffix.lower()],)
+
+    def give(self, name: str, file: File, target: Path) -> None:
+        """Copy it."""
+        _copy(self.path, target, f"{name}/{file.name}")
+
+
+def open_source(named: str | None, names: Collection[str], store: Path) -> Source:
+    """Return what --from names; nothing is Google Drive.
+
+    Parameters
+    ----------
+    named
+        A zip archive, a file of a model, a folder, a http(s) URL of a zip or of what has the files below it.
+    names
+        The models that are asked for.
+    store
+        A folder of this source's own, into which a zip is downloaded from a URL.
+    """
+    if named is None:
+        return Drive()
+    if "://" in named:
+        return _of_url(named, store)
+    path = Path(named)
+    if path.is_dir():
+        return Folder(path)
+    if not path.is_file():
+        raise UsageError(f"{named}: no such file or folder")
+    if is_zip(path.name):
+        return Archive(path)
+    if path.suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"{named}: expected a .zip, a {', a '.join(_SUFFIXES)}, a folder, or a URL")
+    if len(names) != 1:
+        raise UsageError(f"{named} is a file of one model, and {len(names)} are asked for: name the one it belongs to")
+    return Single(path)
+
+
+def _of_url(url: str, store: Path) -> Source:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise UsageError(f"{url}: expected a URL of http or https")
+    return SiteArchive(url, store) if is_zip(parts.path) else Site(url)

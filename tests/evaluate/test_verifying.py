@@ -1,0 +1,107 @@
+"""What is said of models that are here, whole or not."""
+
+import hashlib
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from emotiw.errors import EmotiwError
+from emotiw.evaluate import models, verifying
+from emotiw.evaluate.models import open_model
+from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, Released, released
+from emotiw.evaluate.stand_in import write_stand_in
+from emotiw.evaluate.verifying import state, verify
+
+LBP, RGB = "VGG_S_lbp", "VGG_S_rgb"
+
+
+def digest(path, kind):
+    with path.open("rb") as file:
+        return f"{kind}:{hashlib.file_digest(file, kind).hexdigest()}"
+
+
+def test_the_states_of_a_model(small, authors):
+    assert state(LBP) == "nothing"
+    authors(small / LBP, LBP)
+    assert state(LBP) == "whole"
+    weights = (small / LBP / WEIGHTS).read_bytes()
+    (small / LBP / WEIGHTS).write_bytes(weights[:1000])
+    (small / LBP / MEAN).unlink()
+    assert state(LBP) == f"{MEAN} is missing, {WEIGHTS} is cut off"
+    write_stand_in(small / LBP, LBP)
+    assert state(LBP) == "STAND-IN"
+    (small / LBP / MEAN).unlink()
+    assert state(LBP) == f"STAND-IN, {MEAN} is missing"
+
+
+def test_what_could_not_be_checked_is_said(small, authors):
+    authors(small / LBP, LBP)
+    verdict = verify(LBP)
+    assert verdict.wrong == ()
+    assert verdict.checked.endswith(f"; no digest is known of {WEIGHTS}, {MEAN}, {DEPLOY}")
+    write_stand_in(small / LBP, LBP)
+    assert verify(LBP).checked.endswith("; random weights, so no digest is looked at")
+
+
+def test_digests_and_sizes_are_checked_where_known(small, authors, monkeypatch):
+    folder = authors(small / RGB, RGB)
+    assert [line.partition(": it has ")[2].partition(", ")[2] for line in verify(RGB).wrong] == [
+        "the authors' has 498032193",
+        "the authors' has 2632",
+    ]
+    sized = {
+        file.name: replace(file, size=(folder / file.name).stat().st_size, digest=digest(folder / file.name, kind))
+        for file, kind in zip(released()[RGB].files.values(), ("sha256", "sha1", "md5"), strict=True)
+    }
+    monkeypatch.setattr(verifying, "released", lambda: {RGB: Released(RGB, sized)})
+    assert verify(RGB).wrong == ()
+    assert verify(RGB).checked.endswith(f"; sha256 of {WEIGHTS} and sha1 of {MEAN} and md5 of {DEPLOY} as published")
+    content = bytearray((folder / WEIGHTS).read_bytes())
+    content[-1] ^= 1  # the last weight's sign, or nearly
+    (folder / WEIGHTS).write_bytes(content)
+    (line,) = verify(RGB).wrong
+    found, wanted = digest(folder / WEIGHTS, "sha256"), sized[WEIGHTS].digest
+    assert line == f"{folder / WEIGHTS}: its sha256 is {found[7:]}, the authors' is {wanted[7:]}"
+
+
+def test_all_that_is_wrong_is_told(small, authors):
+    folder = authors(small / LBP, LBP)
+    (folder / WEIGHTS).unlink()
+    (folder / MEAN).write_text("<html>")
+    (folder / DEPLOY).write_text((folder / DEPLOY).read_text().replace("kernel_size: 7", "kernel_size: 5"))
+    assert verify(LBP).wrong == (
+        f"{folder / WEIGHTS} is missing: emotiw models fetch {LBP}",
+        f"{folder / MEAN}: is no whole BlobProto of Caffe, but a web page: fetch or make it anew",
+        f"{folder / DEPLOY}: conv1's kernel_size is 5, expected: 7",
+    )
+
+
+# The same before a model is run.
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        (WEIGHTS, b"<html>", "EmotiW_VGG_S.caffemodel is no whole NetParameter of Caffe, but a web page"),
+        (WEIGHTS, b"", "EmotiW_VGG_S.caffemodel does not belong to deploy.prototxt: conv1 has no weights"),
+        (MEAN, b"\x08", "mean.binaryproto is no whole BlobProto of Caffe, but 1 bytes"),
+        (DEPLOY, b"<!DOCTYPE html>", "deploy.prototxt is no prototxt, but a web page"),
+        (DEPLOY, b"name: 'x'", "deploy.prototxt is no deploy net for images"),
+    ],
+)
+def test_a_model_that_is_not_whole_is_not_opened(small, authors, file, content, words):
+    folder = authors(small / LBP, LBP)
+    (folder / file).write_bytes(content)
+    with pytest.raises(EmotiwError, match=words):
+        open_model(LBP)
+
+
+def test_files_of_two_nets_are_not_opened(small, authors, monkeypatch, tmp_path):
+    folder = authors(small / LBP, LBP)
+    monkeypatch.setattr("emotiw.evaluate.stand_in.NET", "vgg_m_2048_small")
+    authors(tmp_path / "other", LBP)
+    shutil.copy(tmp_path / "other" / WEIGHTS, folder)
+    with pytest.raises(EmotiwError, match=r"does not belong to deploy\.prototxt: .* in the weights, .* in the net"):
+        models.open_model(LBP)
+    assert any("expected" in line or "on the card" in line for line in verify(LBP).wrong)
