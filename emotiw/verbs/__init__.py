@@ -13,6 +13,7 @@ VERBS = (
     "baseline",
     "table",
     "reproduce",
+    "serve",
     "predict",
     "explain",
     "demo",

@@ -1,0 +1,122 @@
+"""A server for the page, on one socket of this machine, which asks nothing of others."""
+
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from emotiw.errors import EmotiwError, UsageError
+
+from .guarding import Guard
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+_MONO = ("ui-monospace", "Consolas", "monospace")
+
+
+def require_gradio() -> None:
+    """Raise where Gradio is not installed."""
+    if find_spec("gradio") is None:
+        raise EmotiwError("emotiw serve needs Gradio: pip install 'emotiw[serve]'")
+
+
+@contextmanager
+def quiet_gradio() -> Iterator[None]:
+    """Keep Gradio, not imported yet, from asking anything of others; what is uploaded lies in a folder that goes."""
+    with tempfile.TemporaryDirectory(prefix="emotiw-serve-") as folder:
+        ours = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        ours["GRADIO_TEMP_DIR"] = folder
+        before = {name: os.environ.get(name) for name in ours}
+        os.environ.update(ours)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 is any that is free.
+
+    Raises
+    ------
+    EmotiwError
+        Where it cannot be had.
+    """
+    if not 0 <= port <= 65535:
+        raise UsageError(f"--port {port}: give 0 (any) to 65535")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise EmotiwError(
+            f"cannot listen on {host}, port {port}: {error.strerror}: give another --port or --host"
+        ) from None
+
+
+def address(listening: socket.socket) -> str:
+    """Return where a browser finds it."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(page: "gr.Blocks", listening: socket.socket, host: str, most: int, ready: Callable[[], None]) -> None:
+    """Answer until Ctrl-C (or SIGTERM), which is a KeyboardInterrupt.
+
+    Parameters
+    ----------
+    page
+        Of `page.build`.
+    listening
+        Of `listen`.
+    host
+        What it was to listen on: a loopback address is asked for by such a name only.
+    most
+        Bytes of an upload at most.
+    ready
+        Called once it can answer.
+    """
+    import gradio as gr
+    import uvicorn
+    from fastapi import FastAPI
+
+    from .rendering import style
+
+    theme = gr.themes.Base(font=_FONTS, font_mono=_MONO, primary_hue="blue", neutral_hue="slate").set(
+        body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_400"
+    )
+    app = gr.mount_gradio_app(
+        FastAPI(openapi_url=None),
+        page,
+        path="/",
+        server_name=host,
+        server_port=listening.getsockname()[1],
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        max_file_size=most,
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        pwa=False,
+        theme=theme,
+        css=style(),
+    )
+    names = LOOPBACK | {host} if host in LOOPBACK else frozenset()
+    guarded = Guard(app, names, most)
+    config = uvicorn.Config(
+        guarded, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=1, server_header=False
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the workers and the uploads go in order then, too
+    ready()
+    uvicorn.Server(config).run(sockets=[listening])
