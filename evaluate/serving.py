@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from emotiw.errors import EmotiwError, UsageError
@@ -16,7 +17,7 @@ from .guarding import Guard
 if TYPE_CHECKING:
     import gradio as gr
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 _MONO = ("ui-monospace", "Consolas", "monospace")
 
@@ -58,10 +59,13 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=128)
+    except UnicodeError:
+        why = "no host's name"
+    except socket.gaierror as error:
+        why = error.strerror or "not found"
     except OSError as error:
-        raise EmotiwError(
-            f"cannot listen on {host}, port {port}: {error.strerror}: give another --port or --host"
-        ) from None
+        why = os.strerror(error.errno or 0)  # CPython adds the address to its own words
+    raise EmotiwError(f"cannot listen on {host}, port {port}: {why}: give another --port or --host")
 
 
 def address(listening: socket.socket) -> str:
@@ -70,24 +74,24 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(page: "gr.Blocks", listening: socket.socket, host: str, most: int, ready: Callable[[], None]) -> None:
-    """Answer until Ctrl-C (or SIGTERM), which is a KeyboardInterrupt.
+def names(host: str) -> frozenset[str]:
+    """Return the names by which a browser may ask for what listens on a loopback address; none: by any, on others."""
+    return _LOOPBACK | {host} if ip_address(host).is_loopback else frozenset()
+
+
+def application(page: "gr.Blocks", host: str, port: int, most: int) -> Guard:
+    """Return the page as an ASGI application behind its guard.
 
     Parameters
     ----------
     page
         Of `page.build`.
-    listening
-        Of `listen`.
-    host
-        What it was to listen on: a loopback address is asked for by such a name only.
+    host, port
+        The address and port that it listens on.
     most
         Bytes of an upload at most.
-    ready
-        Called once it can answer.
     """
     import gradio as gr
-    import uvicorn
     from fastapi import FastAPI
 
     from .rendering import style
@@ -95,12 +99,12 @@ def serve(page: "gr.Blocks", listening: socket.socket, host: str, most: int, rea
     theme = gr.themes.Base(font=_FONTS, font_mono=_MONO, primary_hue="blue", neutral_hue="slate").set(
         body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_400"
     )
-    app = gr.mount_gradio_app(
+    mounted = gr.mount_gradio_app(
         FastAPI(openapi_url=None),
         page,
         path="/",
         server_name=host,
-        server_port=listening.getsockname()[1],
+        server_port=port,
         footer_links=[],
         run_history=False,
         show_error=False,
@@ -112,10 +116,15 @@ def serve(page: "gr.Blocks", listening: socket.socket, host: str, most: int, rea
         theme=theme,
         css=style(),
     )
-    names = LOOPBACK | {host} if host in LOOPBACK else frozenset()
-    guarded = Guard(app, names, most)
+    return Guard(mounted, names(host), most)
+
+
+def serve(app: Guard, listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer until Ctrl-C or SIGTERM, which is a KeyboardInterrupt; call `ready` first."""
+    import uvicorn
+
     config = uvicorn.Config(
-        guarded, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=1, server_header=False
+        app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=1, server_header=False
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the workers and the uploads go in order then, too
     ready()

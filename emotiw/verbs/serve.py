@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.evaluate.examining import Examiner
     from emotiw.evaluate.models import open_model
     from emotiw.evaluate.predicting import Predictor
-    from emotiw.evaluate.serving import LOOPBACK, address, listen, quiet_gradio, require_gradio, serve
+    from emotiw.evaluate.serving import address, application, listen, names, quiet_gradio, require_gradio, serve
 
     if args.max_upload < 1:
         raise UsageError("--max-upload must be at least 1")
@@ -45,15 +45,16 @@ def run(args: argparse.Namespace) -> None:
         # A worker dies with the thread that starts it: this one stays.
         predictors = [stack.enter_context(Predictor([model], caffe, args.crops, args.mean)) for model in models]
         examiner = Examiner(predictors)
+        print(*examiner.describe(), sep="\n", flush=True)
         examiner.rehearse()
-        print(*examiner.describe(), sep="\n")
         from emotiw.evaluate.page import build
 
-        page = build(examiner, detect=args.detect)
+        host, port = listening.getsockname()[:2]
+        app = application(build(examiner, detect=args.detect), host, port, args.max_upload * _MEGABYTE)
         said = f"listening on {address(listening)} (Ctrl-C ends it)"
-        if args.host not in LOOPBACK:
+        if not names(host):
             said += "; whoever reaches this machine can use it, without a password"
-        serve(page, listening, args.host, args.max_upload * _MEGABYTE, partial(print, said, flush=True))
+        serve(app, listening, partial(print, said, flush=True))
 
 
 def released_here() -> list[str]:
