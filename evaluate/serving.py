@@ -59,12 +59,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=128)
-    except UnicodeError:
-        why = "no host's name"
-    except socket.gaierror as error:
-        why = error.strerror or "not found"
-    except OSError as error:
-        why = os.strerror(error.errno or 0)  # CPython adds the address to its own words
+    except (OSError, UnicodeError) as error:  # CPython adds the address to its words; a name's errors are below 0
+        number = getattr(error, "errno", None) or 0
+        why = os.strerror(number) if number > 0 else "no host of that name"
     raise EmotiwError(f"cannot listen on {host}, port {port}: {why}: give another --port or --host")
 
 
