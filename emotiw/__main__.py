@@ -1,8 +1,10 @@
 """The command `emotiw VERB ...`."""
 
 import argparse
+import os
 import sys
 from importlib import import_module
+from signal import SIGPIPE
 from typing import NoReturn
 
 from emotiw.errors import EmotiwError
@@ -57,7 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 where data or environment are not as needed; 2 for a usage error; 130 after Ctrl-C.
+        0; 1 where data or environment are not as needed; 2 for a usage error; 130 after Ctrl-C; 141 where nobody
+        reads on.
     """
     args = parse(argv)
     try:
@@ -65,6 +68,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         print(f"emotiw: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read our answers has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + SIGPIPE
     except (EmotiwError, OSError) as error:
         if args.debug:
             raise

@@ -159,7 +159,7 @@ def released_in(folder: Path) -> Model:
         folder / MEAN,
         EMOTIONS,
         "resize",  # the authors' notebook hands caffe.Classifier the whole mean
-        stand_in=is_stand_in(folder / WEIGHTS),
+        stand_in=any(map(is_stand_in, (folder / WEIGHTS, folder / MEAN, folder / DEPLOY))),
     )
 
 
@@ -180,7 +180,9 @@ def of_run(run: Run) -> Model:
     )
 
 
-def is_stand_in(weights: Path) -> bool:
-    """Return whether a caffemodel calls itself a stand-in: its name is the first thing in the file."""
-    with weights.open("rb") as file:
-        return STAND_IN.encode() in file.read(256)
+def is_stand_in(file: Path) -> bool:
+    """Return whether a model's file calls itself a stand-in's: all three do, near their beginning."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        return STAND_IN.encode() in opened.read(256)

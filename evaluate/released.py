@@ -18,7 +18,7 @@ NET = "vgg_s"
 WEIGHTS, MEAN, DEPLOY = "EmotiW_VGG_S.caffemodel", "mean.binaryproto", "deploy.prototxt"
 MEAN_SIDE = 256  # of their mean images, and of the images behind them, in pixels
 
-# A stand-in's caffemodel says so in its own name, which goes where the file goes.
+# A stand-in's files say so themselves, each in its first bytes, so it goes where the file goes.
 STAND_IN = "stand-in for EmotiW_VGG_S: random weights"
 
 

@@ -59,8 +59,16 @@ def array_of(blob: Any, where: str = "a blob") -> Blob:
 
 def blob_of(array: Blob) -> Any:
     """Return a BlobProto of the array's shape and values."""
-    blob = BlobProto.FromString(_PackedBlob(data=array.astype("<f4").tobytes()).SerializeToString())
+    blob = BlobProto.FromString(_PackedBlob(data=array.astype("<f4", copy=False).tobytes()).SerializeToString())
     blob.shape.dim.extend(array.shape)
+    return blob
+
+
+def old_blob_of(array: Blob) -> Any:
+    """Return a BlobProto as Caffe wrote it before it had `shape`: of up to four axes, in the four old fields."""
+    blob = blob_of(array)
+    blob.ClearField("shape")
+    blob.num, blob.channels, blob.height, blob.width = (1,) * (4 - array.ndim) + array.shape
     return blob
 
 
@@ -82,10 +90,7 @@ def read_mean(path: Path) -> Blob:
 
 def write_mean(path: Path, mean: Blob) -> None:
     """Write a (C, H, W) mean image as Caffe's `compute_image_mean` does: four old fields, 1 x C x H x W."""
-    blob = blob_of(mean)
-    blob.ClearField("shape")
-    blob.num, (blob.channels, blob.height, blob.width) = 1, mean.shape
-    write_binary(path, blob)
+    write_binary(path, old_blob_of(mean))
 
 
 def read_weights(path: Path) -> dict[str, list[Blob]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from emotiw.errors import EmotiwError
 
-from .messages import LayerParameter, NetParameter, read_text
+from .messages import LayerParameter, NetParameter, message_class, read_text
 
 # Types whose name today is not the old one's words with capitals.
 _TYPES: Mapping[str, str] = {
@@ -65,6 +65,18 @@ def upgrade(net: Any, where: str = "the net") -> Any:
     return upgraded
 
 
+def downgrade(net: Any) -> Any:
+    """Return a net of today's format in V1's: `upgrade` undone, for an Input layer and what V1 knew."""
+    v1 = NetParameter()
+    v1.CopyFrom(net)
+    v1.ClearField("layer")
+    inputs = [layer for layer in net.layer if layer.type == "Input"]
+    v1.input.extend(top for layer in inputs for top in layer.top)
+    v1.input_dim.extend(dim for layer in inputs for shape in layer.input_param.shape for dim in shape.dim)
+    v1.layers.extend(_v1_layer(layer) for layer in net.layer if layer.type != "Input")
+    return v1
+
+
 def weighted(net: Any) -> dict[str, Any]:
     """Return the blobs of every layer that has any, by its name; the net may be of either format."""
     return {layer.name: layer.blobs for layer in (net.layer or net.layers) if layer.blobs}
@@ -103,7 +115,27 @@ def _say_of_blob(layer: Any, number: int, field: str, value: Any) -> None:
     setattr(layer.param[number], field, value)
 
 
+def _v1_layer(layer: Any) -> Any:
+    same = {
+        field.name: value
+        for field, value in layer.ListFields()
+        if field.name in _V1.DESCRIPTOR.fields_by_name and field.name not in {"type", "param"}
+    }
+    learning = {
+        old: [getattr(param, new) for param in layer.param if param.HasField(new)] for old, new in _LEARNING.items()
+    }
+    return _V1(type=_V1_TYPES[layer.type], **same, **learning)
+
+
 def _type(v1: Any) -> str:
-    kinds = v1.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number
-    name = kinds[v1.type].name
-    return _TYPES.get(name, "".join(word.capitalize() for word in name.split("_")))
+    return _today(_KINDS.values_by_number[v1.type].name)
+
+
+def _today(kind: str) -> str:
+    """Return what a V1 type is called today."""
+    return _TYPES.get(kind, "".join(word.capitalize() for word in kind.split("_")))
+
+
+_V1 = message_class("V1LayerParameter")
+_KINDS = _V1.DESCRIPTOR.fields_by_name["type"].enum_type
+_V1_TYPES = {_today(kind): kind for kind in _KINDS.values_by_name}

@@ -1,5 +1,6 @@
 """The command line as a whole."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -90,3 +91,13 @@ def test_a_file_where_a_folder_should_be(tmp_path, capsys):
     cv2.imwrite(str(tmp_path / "face.png"), picture)
     assert main(["map", str(tmp_path / "face.png"), "-r", "lbp", "-o", str(tmp_path / "file")]) == 1
     assert "a file is where a folder should be" in capsys.readouterr().err
+
+
+def test_whoever_stops_reading_gets_no_complaint(tmp_path):
+    """As in `emotiw ... | head -1`."""
+    code = "import sys; from emotiw.__main__ import main; status = main(['map', '--derive']); sys.exit(status)"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-P", "-c", code], stdout=write, stderr=subprocess.PIPE, cwd=tmp_path)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.execution import committed
 from emotiw.prototxt.messages import (
     NetParameter,
     format_text,
@@ -15,7 +16,7 @@ from emotiw.prototxt.messages import (
     read_text,
     write_binary,
 )
-from emotiw.prototxt.upgrade import read_net, upgrade, weighted
+from emotiw.prototxt.upgrade import downgrade, read_net, upgrade, weighted
 
 V1 = message_class("V1LayerParameter")
 
@@ -71,6 +72,22 @@ def test_every_type_is_called_as_caffe_calls_it(caffe, tmp_path):
     assert len(layers) == 39
     theirs = upgraded_by_caffe(caffe, net, tmp_path, "text")
     assert [layer.type for layer in upgrade(net).layer] == [layer.type for layer in theirs.layer]
+
+
+@pytest.mark.parametrize("net", ["vgg_s", "googlenet"])
+def test_a_net_in_the_old_format_comes_back_as_it_was(net):
+    today = committed(net, "deploy.prototxt")
+    v1 = downgrade(today)
+    assert (list(v1.input), list(v1.input_dim)) == (["data"], [1, 3, 224, 224])
+    assert (len(v1.layer), len(v1.layers)) == (0, len(today.layer) - 1)
+    back = upgrade(v1)
+    back.layer[0].name = today.layer[0].name  # an input's name was not kept
+    assert back == today
+
+
+def test_what_a_layer_learns_comes_back_too():
+    v1 = parse_text(TEXT, NetParameter, "here")
+    assert downgrade(upgrade(v1)) == v1
 
 
 def test_a_net_of_today_stays_as_it_is():

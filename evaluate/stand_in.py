@@ -1,0 +1,86 @@
+"""A stand-in for a released model: the same files with the same structure, and random weights.
+
+It serves where the authors' files cannot be had: tests, rehearsals. Its posteriors mean nothing. Each of its three
+files says of itself that it is one, in its first bytes, so none can pass for the authors' beside files of theirs.
+"""
+
+from collections.abc import Mapping
+from math import prod, sqrt
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.files import whole, write_text
+from emotiw.prototxt.blobs import Blob, old_blob_of
+from emotiw.prototxt.execution import committed
+from emotiw.prototxt.messages import format_text, message_class
+from emotiw.prototxt.shapes import Shape, shapes
+from emotiw.prototxt.streaming import write_v1
+from emotiw.prototxt.upgrade import downgrade
+
+from .released import DEPLOY, MEAN, MEAN_SIDE, NET, STAND_IN, WEIGHTS
+
+_GAIN = sqrt(2 / (1 - 1 / np.pi))  # what a rectified Gaussian's deviation lost, given back; He's is sqrt(2)
+_LAST_GAIN = 0.15  # logits so far apart that a posterior is neither flat nor all of one class
+_BIAS = 0.5  # the most of one
+_KNOTS, _DARK, _BRIGHT = 5, 60, 180  # of a mean image: knots a side, and the values there
+
+
+def write_stand_in(folder: Path, name: str, seed: int = 0) -> None:
+    """Write the three files of a stand-in for the model `name` into `folder`, in Caffe's V1 format as the authors' are.
+
+    The same name and seed give the same bytes on every machine; another of either gives other weights and another mean.
+    """
+    random = np.random.default_rng([seed, *name.encode()])
+    net = committed(NET, "deploy.prototxt")
+    net.name = f"{STAND_IN}, {name}, seed {seed}"
+    v1, params = downgrade(net), shapes(net)[1]
+    write_text(folder / DEPLOY, format_text(v1))
+    with whole(folder / MEAN) as temporary:
+        temporary.write_bytes(_mark(net.name) + old_blob_of(_mean(random)).SerializeToString())
+    write_v1(folder / WEIGHTS, v1, lambda layer: _layer_blobs(layer, params, random))
+
+
+def _mark(words: str) -> bytes:
+    """Return a field that no BlobProto has, which every reader passes over: that message has no name to say it in."""
+    return bytes(message_class("V1LayerParameter")(param=[words]).SerializeToString())
+
+
+def _mean(random: np.random.Generator) -> Blob:
+    """Return a smooth (3, S, S) image in [60, 180]: straight between knots; binary fractions, so exact everywhere."""
+    knots = random.integers(_DARK, _BRIGHT, (3, _KNOTS, _KNOTS)).astype(float)
+    places = np.arange(MEAN_SIDE) * (_KNOTS - 1) / MEAN_SIDE
+    hats: NDArray[np.float64] = np.maximum(0, 1 - abs(places[:, None] - np.arange(_KNOTS)))
+    return np.asarray(hats @ knots @ hats.T, np.float32)
+
+
+def _layer_blobs(layer: str, params: Mapping[str, list[Shape]], random: np.random.Generator) -> list[Blob]:
+    """Return a layer's random weights and biases; none where it has none."""
+    if layer not in params:
+        return []
+    weight, bias = params[layer]
+    gain = _LAST_GAIN if layer == [*params][-1] else _GAIN
+    return [_weight(weight, gain, random), _uniform(bias, _BIAS, random)]
+
+
+def _weight(shape: Shape, gain: float, random: np.random.Generator) -> Blob:
+    """Return random weights of deviation gain / sqrt(fan-in) whose second half undoes the first.
+
+    Each output's weights then sum to zero (but for one weight, where they are odd in number), so what all images have
+    in common, such as their brightness, cancels; otherwise all images would get one posterior after eight layers.
+    """
+    outputs, fan_in = shape[0], prod(shape[1:])
+    half = fan_in // 2
+    weight = np.empty((outputs, fan_in), np.float32)
+    weight[:, half:] = _uniform((outputs, fan_in - half), gain * sqrt(3 / fan_in), random)
+    np.negative(weight[:, half : 2 * half], out=weight[:, :half])
+    return weight.reshape(shape)
+
+
+def _uniform(shape: Shape, most: float, random: np.random.Generator) -> Blob:
+    """Return float32 numbers in [-most, most): no sum, no logarithm, so the same on every machine."""
+    values = random.random(shape, np.float32)
+    values -= np.float32(0.5)
+    values *= np.float32(2 * most)
+    return values
