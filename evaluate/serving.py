@@ -57,11 +57,12 @@ def listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:
         raise UsageError(f"--port {port}: give 0 (any) to 65535")
     try:
+        host.encode("idna")  # create_server would leave its socket open
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=128)
-    except (OSError, UnicodeError) as error:  # CPython adds the address to its words; a name's errors are below 0
+    except (OSError, UnicodeError) as error:  # CPython adds the address to its own words
         number = getattr(error, "errno", None) or 0
-        why = os.strerror(number) if number > 0 else "no host of that name"
+        why = os.strerror(number) if number > 0 else "no host of that name"  # a name's errors are below 0
     raise EmotiwError(f"cannot listen on {host}, port {port}: {why}: give another --port or --host")
 
 
