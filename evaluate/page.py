@@ -33,7 +33,7 @@ def build(examiner: Examiner, *, detect: bool) -> gr.Blocks:
     detect
         Whether faces are looked for until the user says otherwise.
     """
-    page: gr.Blocks = gr.Blocks(title="emotiw", analytics_enabled=False, delete_cache=(_KEPT, _KEPT))
+    page: gr.Blocks = gr.Blocks(title="emotiw", analytics_enabled=False, fill_width=True, delete_cache=(_KEPT, _KEPT))
     with page:
         gr.HTML(render_title(), js_on_load=None, apply_default_css=False)
         with gr.Row(equal_height=False, elem_id="columns"):
@@ -70,7 +70,14 @@ def build(examiner: Examiner, *, detect: bool) -> gr.Blocks:
 
 def _upload() -> gr.Image:
     """Return the component that takes a picture and hands on the path of its file, as it came."""
-    picture = gr.Image(sources=["upload", "webcam"], label="Picture", height=300, buttons=[], elem_id="picture")
+    picture = gr.Image(
+        sources=["upload", "webcam"],
+        webcam_options=gr.WebcamOptions(mirror=False),  # a mirrored face has other codes
+        label="Picture",
+        height=300,
+        buttons=[],
+        elem_id="picture",
+    )
     move = picture.async_move_resource_to_block_cache
 
     async def kept(url_or_file_path: str | Path | None) -> str | None:

@@ -9,7 +9,7 @@ import argparse
 
 from emotiw.verbs.predict import add_models
 
-_MEGABYTE = 1_000_000
+_MEGABYTE = 1 << 20  # as the browser tells it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +37,10 @@ def run(args: argparse.Namespace) -> None:
     if args.max_upload < 1:
         raise UsageError("--max-upload must be at least 1")
     require_gradio()
-    models = [open_model(name) for name in dict.fromkeys(args.model or released_here())]
-    caffe = find_caffe(args.caffe)
     with ExitStack() as stack:
         listening = stack.enter_context(listen(args.host, args.port))
+        models = [open_model(name) for name in dict.fromkeys(args.model or released_here())]
+        caffe = find_caffe(args.caffe)
         stack.enter_context(quiet_gradio())
         # A worker dies with the thread that starts it: this one stays.
         predictors = [stack.enter_context(Predictor([model], caffe, args.crops, args.mean)) for model in models]
