@@ -1,5 +1,6 @@
 """A server for the page, on one socket of this machine, which asks nothing of others."""
 
+import logging
 import os
 import signal
 import socket
@@ -121,9 +122,14 @@ def serve(app: Guard, listening: socket.socket, ready: Callable[[], None]) -> No
     """Answer until Ctrl-C or SIGTERM, which is a KeyboardInterrupt; call `ready` first."""
     import uvicorn
 
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            logging.getLogger("uvicorn.error").disabled = True  # that it cuts off who still waits is no fault
+            await super().shutdown(sockets)
+
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=1, server_header=False
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the workers and the uploads go in order then, too
     ready()
-    uvicorn.Server(config).run(sockets=[listening])
+    Server(config).run(sockets=[listening])

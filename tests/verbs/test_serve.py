@@ -311,16 +311,20 @@ def test_a_face_is_shot_by_the_camera(page):
 
 @pytest.mark.slow
 @pytest.mark.caffe
-def test_it_asks_nothing_of_others_and_leaves_nothing(page, server, files):
+def test_it_asks_nothing_of_others_and_leaves_nothing(page, server, files, complaints):
     give(page, files.two)
     shown(page)
     assert any((server.folder / "tmp").glob("emotiw-serve-*/*/*.png")), "uploads lie there until it ends"
     probe = "import socket; s = socket.socket(); s.connect_ex(('127.0.0.1', 9)); socket.getaddrinfo('127.0.0.1', 9)"
     subprocess.run([sys.executable, "-c", probe], env=server.env, check=True)
-    page.close()
     assert len(workers(server)) == 1
-    server.process.send_signal(signal.SIGINT)
+    assert complaints == []
+    with page.expect_request("**/queue/join*"):
+        page.check("#face input[value='2']")
+    server.process.send_signal(signal.SIGINT)  # while a face is looked at
     assert server.process.wait(30) == 130
+    page.close()
+    complaints.clear()  # of the server, which is gone
     assert (server.folder / "stderr.txt").read_text() == "emotiw: interrupted\n"
     watched = server.log.read_text().splitlines()
     asked = [line for line in watched if not line.startswith("start ")]
