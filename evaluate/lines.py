@@ -1,10 +1,12 @@
-"""Every figure as a line: ours, its interval, the published one beside it."""
+"""Every figure as a line: ours, its interval, the published one beside it; and the lines as the table has them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from .grid import comparable
+from .cells import TRAINED, Kind
+from .cells import place as order
+from .grid import compared
 from .publications import Publication, cell_of
 from .results import Results
 from .scores import Scores
@@ -12,15 +14,22 @@ from .statistics import interval
 
 BASELINE = "baseline: LBP histograms, SVM"
 
+# What a figure is of: net and representation; `ensemble` and how it is averaged; `baseline` and nothing.
+Place = tuple[str, str]
+_BASELINE: Place = ("baseline", "")
+
 
 @dataclass(frozen=True)
 class Line:
     """One figure of the table: ours, its interval, and the published one beside it.
 
-    Accuracies and the interval are shares in [0, 1]; `published` is None where nobody has published one.
+    Accuracies and the interval are shares in [0, 1]; `published` is None where nobody has published one, or it may not
+    be compared. Figures of the same `place` stand beside each other; `kind` says whose weights they are of.
     """
 
     name: str
+    place: Place
+    kind: Kind
     scores: Scores
     weight: float | None
     published: float | None
@@ -35,25 +44,93 @@ class Line:
         """Whether the published figure lies in the interval; None where there is none."""
         return None if self.published is None else self.interval[0] <= self.published <= self.interval[1]
 
+    @property
+    def words(self) -> list[str]:
+        """Accuracy and interval as the table prints them."""
+        return [percent(self.scores.accuracy), "{} - {}".format(*map(percent, self.interval))]
+
+    @property
+    def comparison(self) -> list[str]:
+        """The difference to the published figure and whether it is within, as the table prints them; else empty."""
+        if self.published is None:
+            return ["", ""]
+        return [f"{(self.scores.accuracy - self.published) * 100:+.2f}", "yes" if self.within else "no"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of the same thing, one a column of the results, or why there is none."""
+
+    name: str
+    figures: Mapping[Kind, Line | str]
+    published: float | None
+
 
 def lines(results: Results, known: Sequence[Publication]) -> list[Line]:
-    """Return every figure: a line a cell, then the ensembles, then the baseline."""
-
-    def figure(net: str, representation: str) -> float | None:
-        publication = cell_of(known, net, representation) if comparable(results) else None
-        return publication.on(results.protocol.split) if publication else None
-
-    weights = results.weights.get("likelihood", [None] * len(results.cells))
-    found = [
-        Line(cell.row, cell.scores, weight, figure(cell.net, cell.representation))
-        for cell, weight in zip(results.cells, weights, strict=True)
-    ] + [
-        Line(f"ensemble of {len(results.cells)}: {average.name}", average.scores, None, figure("ensemble", ""))
-        for average in results.averages
-    ]
+    """Return every figure: of each column a line a cell, then the ensembles; then the baseline."""
+    found = []
+    for column in results.columns:
+        weights = column.weights.get("likelihood", [None] * len(column.cells))
+        found += [
+            Line(cell.name, (cell.net, cell.representation), column.kind, cell.scores, weight, None)
+            for cell, weight in zip(column.cells, weights, strict=True)
+        ]
+        whose = f"ensemble of {len(column.cells)}" + f", {column.kind.mark}" * (column.kind is not TRAINED)
+        found += [
+            Line(f"{whose}: {average.name}", ("ensemble", average.name), column.kind, average.scores, None, None)
+            for average in column.averages
+        ]
     if results.baseline:
-        found.append(Line(BASELINE, results.baseline.scores, None, figure("baseline", "")))
-    return found
+        found.append(Line(BASELINE, _BASELINE, TRAINED, results.baseline.scores, None, None))
+    kinds = compared(results)
+    return [
+        replace(line, published=_published(results, known, line.place)) if line.kind in kinds else line
+        for line in found
+    ]
+
+
+def rows(results: Results, known: Sequence[Publication]) -> list[Row]:
+    """Return the lines as the table has them: figures of the same thing are a row."""
+    by_place = {(line.place, line.kind): line for line in lines(results, known)}
+    return [
+        Row(
+            name,
+            {c.kind: by_place.get((place, c.kind)) or _why(c, place) for c in results.columns},
+            _published(results, known, place) if compared(results) else None,
+        )
+        for place, name in _places(results).items()
+    ]
+
+
+def _places(results: Results) -> dict[Place, str]:
+    """Return what has a figure in any column, and its name: cells as in the grid, then ensembles, then the baseline."""
+    cells = {(cell.net, cell.representation): cell.row for column in results.columns for cell in column.cells}
+    sizes = dict.fromkeys(str(len(column.cells)) for column in results.columns if column.averages)
+    # A column without validation scores has fewer averages than another, and none of its own.
+    averages = max((column.averages for column in results.columns), key=len)
+    return (
+        {cell: cells[cell] for cell in sorted(cells, key=lambda cell: (cell[0], *order(cell[1])))}
+        | {("ensemble", average.name): f"ensemble of {' / '.join(sizes)}: {average.name}" for average in averages}
+        | ({_BASELINE: BASELINE} if results.baseline else {})
+    )
+
+
+def _published(results: Results, known: Sequence[Publication], place: Place) -> float | None:
+    net, detail = place
+    publication = cell_of(known, net, "" if net == "ensemble" else detail)
+    return publication.on(results.protocol.split) if publication else None
+
+
+def _why(column: Results, place: Place) -> str:
+    """Return why a column has no figure in a place."""
+    net, detail = place
+    if place == _BASELINE:
+        return "no net"
+    if net != "ensemble":
+        return column.why(f"{net}-{detail}")
+    if column.cells:
+        return "one net alone" if len(column.cells) == 1 else "not evaluated on val"
+    return "not evaluated" if column.missing else column.kind.otherwise
 
 
 def percent(share: float) -> str:

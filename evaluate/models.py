@@ -14,7 +14,7 @@ from emotiw.errors import EmotiwError
 from emotiw.prototxt.blobs import array_of, read_mean
 from emotiw.prototxt.copying import compare
 from emotiw.prototxt.execution import uncropped
-from emotiw.prototxt.messages import NetParameter, read_binary
+from emotiw.prototxt.messages import PackedNet, read_binary
 from emotiw.prototxt.shapes import shapes
 from emotiw.prototxt.upgrade import read_net, weighted
 from emotiw.train.runs import Run
@@ -96,7 +96,7 @@ def check(model: Model) -> Any:
     for file in (model.deploy, model.weights, model.mean_file):
         if not file.is_file():
             raise EmotiwError(f"{model.name} is not whole: {file} is missing")
-    deploy, weights = read_net(model.deploy), read_binary(model.weights, NetParameter)
+    deploy, weights = read_net(model.deploy), read_binary(model.weights, PackedNet)
     copy = compare(weights, shapes(deploy)[1])
     wrong = [f"{layer} is {words}" for layer, words in copy.misfits.items()]
     wrong += [f"{layer} has no weights" for layer in copy.new]

@@ -10,12 +10,13 @@ from emotiw import __version__
 from emotiw.data_prep.sets import PreparedSet
 from emotiw.files import write_text
 
-from .grid import best, columns, comparable, grid
-from .lines import lines
+from .cells import TRAINED, title
+from .grid import compared, grid, representations
+from .lines import rows
 from .pictures import confusion_picture, faces_picture
 from .publications import Publication
-from .remarks import arithmetic, baseline, growth, honesty
-from .results import Results, title
+from .remarks import arithmetic, baseline, growth, honesty, released_nets
+from .results import Results
 from .table import csv_text, markdown
 
 TABLE_FILES = ("table.md", "table.csv", "report.html")
@@ -45,30 +46,43 @@ def html(results: Results, prepared: PreparedSet | None, known: Sequence[Publica
     environment.filters["percent"] = lambda share: f"{share * 100:.2f}"
     environment.filters["title"] = title
     environment.filters["picture"] = _inline
+    protocols = [cell.protocol for column in results.columns for cell in column.cells]
     with tempfile.TemporaryDirectory() as folder:
-        faces, ensemble = Path(folder) / "faces.png", Path(folder) / "ensemble.png"
+        faces = Path(folder) / "faces.png"
         if prepared:
             faces_picture(prepared, results.protocol.split, faces)
-        if results.averages:
-            average = results.averages[0]
-            confusion_picture(average.scores, f"ensemble, {average.name}", ensemble)
         return environment.from_string(template).render(
             results=results,
             protocol=results.protocol,
             nets=grid(results),
-            columns=columns(results),
-            best={net: best(cells) for net, cells in grid(results).items()},
-            published=known if comparable(results) else [],
-            lines=lines(results, known),
+            representations=representations(results),
+            published=known if compared(results) else [],
+            compared=compared(results),
+            rows=rows(results, known),
             arithmetic=arithmetic(results, known),
-            honesty=honesty(results),
-            growth=growth(results) if results.averages else "",
+            released_nets=released_nets(results),
+            ensembles=[_ensemble(column) for column in results.columns if column.averages],
             baseline=baseline(results, known),
-            engines=sorted({f"{p.engine} {p.engine_version}" for p in (cell.protocol for cell in results.cells)}),
+            engines=sorted({f"{p.engine} {p.engine_version}" for p in protocols}),
             faces=faces,
-            ensemble=ensemble,
             version=__version__,
         )
+
+
+def _ensemble(column: Results) -> dict[str, object]:
+    """Return what the report says of a column's ensemble."""
+    average, whose = column.averages[0], "" if column.kind is TRAINED else f", {column.kind.title}"
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "ensemble.png"
+        confusion_picture(average.scores, f"ensemble{whose}, {average.name}", picture)
+        shown = _inline(picture)
+    return {
+        "column": column,
+        "whose": whose,
+        "honesty": honesty(column),
+        "growth": growth(column),
+        "picture": shown,
+    }
 
 
 def _inline(path: Path) -> str:

@@ -1,40 +1,22 @@
 """The results of a folder of runs: a cell for each net and representation, and their ensemble."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
-from emotiw.lbp_mapping.representation import PAPER
 from emotiw.train.runs import Run, find_runs
 
 from .baseline import Baseline, find
+from .cells import STAND_INS, TRAINED, Cell, Kind, released_cells, require_alike, run_cells
 from .ensemble import METHODS, combine, cross_validated, growth, growth_order, nested, uniform
-from .scores import Scores, read_scores
-from .scoring import Protocol, read_protocol, scores_file
-
-_PAPER = [representation.name for representation in PAPER]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run's result on a split, and how it was scored."""
-
-    run: Run
-    net: str
-    representation: str
-    protocol: Protocol
-    scores: Scores
-
-    @property
-    def row(self) -> str:
-        """The run's row."""
-        return f"{self.net}-{self.representation}"
+from .released import NET, released
+from .scores import Scores
+from .scoring import Protocol, scores_file
 
 
 @dataclass(frozen=True)
@@ -47,7 +29,7 @@ class Average:
 
 @dataclass(frozen=True)
 class Results:
-    """Every run's result on one split, all on the same images.
+    """Every net's result of one kind on one split, all on the same images.
 
     Attributes
     ----------
@@ -55,24 +37,43 @@ class Results:
         By net, then representation in the order of `place`.
     known
         The validation scores that the ensemble's weights are found on, one for each cell; the cells' own where the
-        split is val; empty where a run was never scored on val, or nobody knows val's labels.
+        split is val; empty where a net was never scored on val, or nobody knows val's labels.
     baseline
         The classical baseline of the same set, where one was made; it takes no part in the ensemble.
+    kind
+        Whose weights the nets have.
+    missing
+        Why there is no cell, by row.
+    released
+        The released models' results beside the runs', never averaged with them; None where there are none.
     """
 
     cells: tuple[Cell, ...]
     known: tuple[Scores, ...]
     baseline: Baseline | None = None
+    kind: Kind = TRAINED
+    missing: Mapping[str, str] = field(default_factory=dict)
+    released: "Results | None" = None
+
+    @property
+    def columns(self) -> "list[Results]":
+        """The kinds of nets that stand beside each other: this one, and the released models'."""
+        return [self, self.released] if self.released else [self]
+
+    @property
+    def filled(self) -> "list[Results]":
+        """The columns that have a cell: at least one."""
+        return [column for column in self.columns if column.cells]
 
     @property
     def first(self) -> Scores:
         """The first cell's scores: all cells share images, labels and classes."""
-        return self.cells[0].scores
+        return self.filled[0].cells[0].scores
 
     @property
     def protocol(self) -> Protocol:
         """How the first cell was scored: all cells share set, split and crops."""
-        return self.cells[0].protocol
+        return self.filled[0].cells[0].protocol
 
     @cached_property
     def weights(self) -> dict[str, NDArray[np.float64]]:
@@ -84,10 +85,10 @@ class Results:
 
     @cached_property
     def averages(self) -> list[Average]:
-        """The ensembles by every method, honest figures beside in-sample ones; none where there is but one run."""
-        posteriors, labels = _stack([cell.scores for cell in self.cells]), self.first.labels
-        if len(self.cells) == 1:
+        """The ensembles by every method, honest figures beside in-sample ones; none where there is but one net."""
+        if len(self.cells) < 2:
             return []
+        posteriors, labels = _stack([cell.scores for cell in self.cells]), self.first.labels
         in_sample = self.protocol.split == "val"
         found: list[tuple[str, NDArray[np.float64] | None]] = []
         for name, weights in self.weights.items():
@@ -107,14 +108,20 @@ class Results:
     @cached_property
     def nested(self) -> tuple[NDArray[np.float64], list[str]] | None:
         """Posteriors and methods of nested cross-validation on val; None on other splits, or without folds."""
-        if len(self.cells) == 1 or self.protocol.split != "val" or not self.known:
+        if len(self.cells) < 2 or self.protocol.split != "val" or not self.known:
             return None
         return nested(_stack(self.known), self.known[0].labels)
 
     @property
     def answer(self) -> Average:
-        """What would be handed in: the ensemble by the first method, or the only run."""
-        return self.averages[0] if self.averages else Average(self.cells[0].row, self.first)
+        """What would be handed in: the ensemble by the first method, or the only net; the runs' where there are any."""
+        column = self.filled[0]
+        answer = column.averages[0] if column.averages else Average(column.cells[0].title, column.first)
+        return answer if column.kind is TRAINED else replace(answer, name=f"{column.kind.title}: {answer.name}")
+
+    def why(self, row: str) -> str:
+        """Return why there is no cell."""
+        return self.missing.get(row, self.kind.otherwise)
 
     @cached_property
     def gains(self) -> list[tuple[Cell, float]]:
@@ -132,60 +139,55 @@ class Results:
 def collect(folder: Path, stage: str = "finetune", split: str = "val", rows: Sequence[str] | None = None) -> Results:
     """Return the results of all scored runs of a stage below `folder`, or of these `rows` alone.
 
+    Beside fine-tuned runs stand the released models that were scored there.
+
     Raises
     ------
     EmotiwError
-        Where no run is scored, or runs were scored on different images or in different ways.
+        Where nothing is scored, or nets were scored on different images or in different ways.
     """
-    runs = [run for run in find_runs(folder, stage) if scores_file(run.folder, split).is_file()]
+    every = find_runs(folder, stage)
+    runs = [run for run in every if scores_file(run.folder, split).is_file()]
+    missing = {_row(run): "not evaluated" for run in every if run not in runs}
     if rows is not None:
-        runs = [run for run in runs if run.folder.parent.name in rows]
-    if missing := set(rows or ()) - {run.folder.parent.name for run in runs}:
+        missing |= {_row(run): "left out" for run in every if _row(run) not in rows}
+        runs = [run for run in runs if _row(run) in rows]
+    if absent := set(rows or ()) - {_row(run) for run in runs}:
         raise EmotiwError(
-            f"{folder} holds no {stage} run of {min(missing)} with {split} scores: make it, or leave it out"
+            f"{folder} holds no {stage} run of {min(absent)} with {split} scores: make it, or leave it out"
         )
-    if not runs:
+    results = _column(partial(run_cells, runs), split, missing)
+    if stage == "finetune":
+        released_too = {f"{NET}-{model.representation}": "not evaluated" for model in released().values()}
+        authors = _column(partial(released_cells, folder), split, released_too)
+        results = replace(results, released=authors if authors.cells else None)
+    cells = [cell for column in results.filled for cell in column.cells]
+    if not cells:
         raise EmotiwError(
             f"{folder} holds no {stage} run with {split} scores: make them with emotiw evaluate RUN --set SET"
         )
-    cells = _cells(runs, split)
-    if split == "val":
-        known = cells
-    else:
-        known = _cells(runs, "val") if all(scores_file(run.folder, "val").is_file() for run in runs) else ()
-    known_scores = tuple(cell.scores for cell in known if cell.scores.labelled)
-    return Results(cells, known_scores, _baseline(folder, split, cells[0]))
+    require_alike(cells)
+    return replace(results, baseline=_baseline(folder, split, cells[0]))
 
 
-def place(representation: str) -> tuple[int, str]:
-    """Return what sorts representations: the paper's five first and in its order, then the user's own by name."""
-    return _PAPER.index(representation) if representation in _PAPER else len(_PAPER), representation
+def _row(run: Run) -> str:
+    return run.folder.parent.name
 
 
-def title(representation: str) -> str:
-    """Return a representation's name for a table's head: what the paper did not use is called ours."""
-    return representation if representation in _PAPER else f"{representation} (ours)"
-
-
-def _cells(runs: Sequence[Run], split: str) -> tuple[Cell, ...]:
-    """Read the runs' scores of a split; raise where they cannot stand beside each other."""
-    cells = []
-    for run in runs:
-        facts, scores = run.facts(), read_scores(scores_file(run.folder, split))
-        cells.append(Cell(run, facts.net, facts.representation, read_protocol(run, split), scores))
-    cells.sort(key=lambda cell: (cell.net, *place(cell.representation)))
-    first = cells[0]
-    for before, cell in pairwise(cells):
-        if cell.row == before.row:
-            raise EmotiwError(f"{before.run.folder} and {cell.run.folder} are the same row: move one elsewhere")
-        here, there = cell.protocol, first.protocol
-        if (here.set_digest, here.crops) != (there.set_digest, there.crops):
-            raise EmotiwError(
-                f"{cell.row} and {first.row} were scored on different sets or crops: evaluate both alike, with --force"
-            )
-        if cell.scores.paths != first.scores.paths:
-            raise EmotiwError(f"{cell.row} and {first.row} have scores of other images: evaluate both with --force")
-    return tuple(cells)
+def _column(read: Callable[[str], tuple[Cell, ...]], split: str, missing: Mapping[str, str]) -> Results:
+    """Return the results of the cells that `read` finds of a split, with the validation scores of the same nets."""
+    cells = read(split)
+    names = {cell.name for cell in cells}
+    known = cells if split == "val" else tuple(cell for cell in read("val") if cell.name in names)
+    require_alike(known)
+    if len(known) != len(cells):
+        known = ()
+    for cell, same in zip(cells, known, strict=False):  # all of them, or none
+        if cell.protocol.weights_sha256 != same.protocol.weights_sha256:
+            raise EmotiwError(f"{cell.folder}: other weights had the val scores: evaluate both splits with --force")
+    kinds = [cell.kind for cell in (*cells, *known)]
+    kind = STAND_INS if STAND_INS in kinds else kinds[0] if kinds else TRAINED  # one stand-in spoils a column
+    return Results(cells, tuple(cell.scores for cell in known if cell.scores.labelled), kind=kind, missing=missing)
 
 
 def _baseline(folder: Path, split: str, cell: Cell) -> Baseline | None:
@@ -194,7 +196,7 @@ def _baseline(folder: Path, split: str, cell: Cell) -> Baseline | None:
     if baseline is None:
         return None
     if (baseline.scores.paths, baseline.scores.classes) != (cell.scores.paths, cell.scores.classes):
-        raise EmotiwError(f"the baseline and {cell.row} have scores of other images: make both anew, with --force")
+        raise EmotiwError(f"the baseline and {cell.name} have scores of other images: make both anew, with --force")
     return replace(baseline, scores=replace(baseline.scores, labels=cell.scores.labels))
 
 

@@ -106,10 +106,10 @@ def read_scores(path: Path) -> Scores:
         if head[:2] == ["path", "label"] and _are_posteriors(scores):
             return scores
     except FileNotFoundError:
-        raise EmotiwError(f"{path}: no scores there: make them with emotiw evaluate {path.parent} --set SET") from None
+        raise EmotiwError(f"{path}: no scores there: make them with emotiw evaluate") from None
     except (ValueError, IndexError, csv.Error):
         pass
-    raise EmotiwError(f"{path} is no table of scores: make it anew with emotiw evaluate {path.parent} --force")
+    raise EmotiwError(f"{path} is no table of scores: make it anew with emotiw evaluate --force")
 
 
 def _are_posteriors(scores: Scores) -> bool:

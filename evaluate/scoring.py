@@ -1,10 +1,16 @@
-"""A run and a prepared set -> the scores of a split, in the run folder."""
+"""Models and a prepared set -> the scores of a split: a run's in its own folder, a released model's below RUNS.
+
+```
+RUNS/released/<NAME>/scores_<split>.csv, .json, predictions_<split>.txt, confusion_<split>.*    as in a run's folder
+```
+"""
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +26,43 @@ from emotiw.engine.events import DivergedError
 from emotiw.engine.scoring import posteriors
 from emotiw.errors import EmotiwError
 from emotiw.files import write_text
-from emotiw.train.runs import Run
 
-from .models import Model, open_model
+from .models import Model
 from .pictures import confusion_picture
 from .predictions import predictions_text, true_labels
+from .released import released
 from .scores import Scores, write_scores
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How scores were made: what a table must say beside them."""
+    """How scores were made: what a table must say beside them.
+
+    `model` is its title; `weights_sha256` is in hexadecimal; `mean_rule` is a key of `classifier.MEAN_RULES`.
+    """
 
     engine: str
     engine_version: str
     split: str
     crops: int
     set_digest: str
+    set_folder: str
+    model: str
+    weights_sha256: str
+    mean_rule: str
+    stand_in: bool
+
+
+def require(model: Model, prepared: PreparedSet, split: str) -> None:
+    """Raise `EmotiwError` where a set has not what a model takes, before any image is scored."""
+    if tuple(prepared.classes) != model.classes:
+        raise EmotiwError(f"{prepared.folder} has other classes than {model.name}: give the set it needs")
+    prepared.lmdb(model.representation, split)  # raises where there is none
+    if model.size != prepared.size:
+        raise EmotiwError(
+            f"{prepared.folder} has {prepared.size}-pixel images and {model.name} takes {model.size}-pixel ones: "
+            f"prepare the set with --size {model.size}"
+        )
 
 
 def score(model: Model, prepared: PreparedSet, caffe: Caffe, split: str, crops: int) -> Scores:
@@ -48,14 +74,7 @@ def score(model: Model, prepared: PreparedSet, caffe: Caffe, split: str, crops: 
         Where its net's answers are not numbers, the set's classes or its images' size are not the model's, or it has no
         such split or representation.
     """
-    if tuple(prepared.classes) != model.classes:
-        raise EmotiwError(f"{prepared.folder} has other classes than {model.name}: give the set it needs")
-    prepared.lmdb(model.representation, split)  # raises where there is none
-    if model.size != prepared.size:
-        raise EmotiwError(
-            f"{prepared.folder} has {prepared.size}-pixel images and {model.name} takes {model.size}-pixel ones: "
-            f"prepare the set with --size {model.size}"
-        )
+    require(model, prepared, split)
     paths: list[str] = []
     labels: list[int] = []
 
@@ -70,26 +89,55 @@ def score(model: Model, prepared: PreparedSet, caffe: Caffe, split: str, crops: 
         with Scorer(caffe, model.deploy, model.weights) as scorer:
             rows = list(posteriors(scorer.scores, images(), model.input_mean(), crops))
     except DivergedError as error:
-        raise DivergedError(f"{model.weights}: {error}: train it anew, with a lower base_lr") from None
+        mend = "fetch it anew" if model.name in released() else "train it anew, with a lower base_lr"
+        raise DivergedError(f"{model.weights}: {error}: {mend}") from None
     return Scores(tuple(paths), np.array(labels, np.int64), model.classes, np.array(rows))
 
 
 def evaluate(
-    run: Run, prepared: PreparedSet, caffe: Caffe, split: str, crops: int, truth: Path | None = None
+    model: Model, prepared: PreparedSet, caffe: Caffe, split: str, crops: int, folder: Path, truth: Path | None = None
 ) -> Scores:
-    """Score a split and write, into the run folder, scores, predictions, confusion matrix and protocol.
+    """Score a split and write, into `folder`, scores, predictions, confusion matrix and protocol.
 
     Parameters
     ----------
     truth
         A file of lines `<name> <label>` for a split whose images the set holds without labels.
     """
-    scores = score(open_model(run.folder), prepared, caffe, split, crops)
+    scores = score(model, prepared, caffe, split, crops)
     if truth:
         scores = replace(scores, labels=true_labels(scores.paths, scores.classes, truth))
-    protocol = Protocol("caffe", version(caffe), split, crops, prepared.digest)
-    write_evaluation(run.folder, run.facts().row, split, scores, asdict(protocol))
+    with model.weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    protocol = Protocol(
+        engine="caffe",
+        engine_version=version(caffe),
+        split=split,
+        crops=crops,
+        set_digest=prepared.digest,
+        set_folder=str(prepared.folder.resolve()),
+        model=model.title,
+        weights_sha256=digest,
+        mean_rule=model.mean_rule,
+        stand_in=model.stand_in,
+    )
+    write_evaluation(folder, name_of(model), split, scores, asdict(protocol))
     return scores
+
+
+def name_of(model: Model) -> str:
+    """Return what a model is called beside its scores: a run by its row, a stand-in as what it is."""
+    return model.title if model.name in released() else f"{model.net}-{model.representation}"
+
+
+def scores_folder(model: Model, runs: Path) -> Path:
+    """Return where a model's scores go: a run's into its own folder, a released model's below RUNS."""
+    return released_folder(runs, model.name) if model.name in released() else model.weights.parent
+
+
+def released_folder(runs: Path, name: str) -> Path:
+    """Return where a released model's scores lie below RUNS."""
+    return runs / "released" / name
 
 
 def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protocol: dict[str, Any]) -> None:
@@ -106,17 +154,22 @@ def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protoc
 
 
 def scores_file(folder: Path, split: str) -> Path:
-    """Return the path of a split's scores in a run's folder: there only when the evaluation is whole."""
+    """Return the path of a split's scores in a folder: there only when the evaluation is whole."""
     return folder / f"scores_{split}.csv"
 
 
-def read_protocol(run: Run, split: str) -> Protocol:
-    """Return how the scores of a split were made."""
-    path = run.folder / f"scores_{split}.json"
+def read_protocol(folder: Path, split: str) -> Protocol:
+    """Return how the scores of a split, in a run's or a released model's folder, were made."""
+    path = folder / f"scores_{split}.json"
     try:
-        return Protocol(**json.loads(path.read_text(encoding="utf-8")))
+        facts = Protocol(**json.loads(path.read_text(encoding="utf-8")))
+        if any(type(getattr(facts, field.name)) is not field.type for field in fields(facts)):
+            raise TypeError
+        return facts
     except (OSError, ValueError, TypeError):
-        raise EmotiwError(f"{path} is missing or damaged: evaluate the run anew with --force") from None
+        raise EmotiwError(
+            f"{path} is missing, damaged or of another version of emotiw: evaluate anew with --force"
+        ) from None
 
 
 def _confusion_text(scores: Scores) -> str:

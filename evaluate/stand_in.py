@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from emotiw.files import whole, write_text
 from emotiw.prototxt.blobs import Blob, old_blob_of
 from emotiw.prototxt.execution import committed
-from emotiw.prototxt.messages import format_text, message_class
+from emotiw.prototxt.messages import PackedNet, format_text, message_class, write_binary
 from emotiw.prototxt.shapes import Shape, shapes
-from emotiw.prototxt.streaming import write_v1
 from emotiw.prototxt.upgrade import downgrade
 
 from .released import DEPLOY, MEAN, MEAN_SIDE, NET, STAND_IN, WEIGHTS
@@ -39,7 +38,10 @@ def write_stand_in(folder: Path, name: str, seed: int = 0) -> None:
     write_text(folder / DEPLOY, format_text(v1))
     with whole(folder / MEAN) as temporary:
         temporary.write_bytes(_mark(net.name) + old_blob_of(_mean(random)).SerializeToString())
-    write_v1(folder / WEIGHTS, v1, lambda layer: _layer_blobs(layer, params, random))
+    weights = PackedNet.FromString(v1.SerializeToString())
+    for layer in weights.layers:
+        layer.blobs.extend(map(old_blob_of, _layer_blobs(layer.name, params, random)))
+    write_binary(folder / WEIGHTS, weights)
 
 
 def _mark(words: str) -> bytes:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from .grid import best, columns, comparable, grid
-from .lines import BASELINE, lines, percent
+from .cells import title
+from .grid import Net, compared, grid, representations
+from .lines import BASELINE, lines, percent, rows
 from .publications import Publication
 from .remarks import remarks
-from .results import Cell, Results, title
+from .results import Results
 
 
 def markdown(results: Results, known: Sequence[Publication]) -> str:
@@ -28,52 +29,65 @@ def markdown(results: Results, known: Sequence[Publication]) -> str:
 
 
 def _nets(results: Results) -> str:
-    names = columns(results)
-    rows = [
-        [net, *(_cell(cells[name]) if name in cells else "not run" for name in names), ", ".join(best(cells))]
-        for net, cells in grid(results).items()
+    names = representations(results)
+    body = [
+        [net.title, *(_cell(net, name) for name in names), ", ".join(net.best) or "random weights"]
+        for net in grid(results)
     ]
-    return tabulate(rows, ["net", *map(title, names), "best"], tablefmt="github", disable_numparse=True)
+    return tabulate(body, ["net", *map(title, names), "best"], tablefmt="github", disable_numparse=True)
 
 
-def _cell(cell: Cell) -> str:
-    return f"{cell.scores.accuracy * 100:.2f} ({cell.protocol.engine})"
+def _cell(net: Net, representation: str) -> str:
+    cell = net.cells.get(representation)
+    return f"{percent(cell.scores.accuracy)} ({cell.protocol.engine})" if cell else net.why(representation)
 
 
 def _figures(results: Results, known: Sequence[Publication]) -> str:
-    rows = []
-    for line in lines(results, known):
-        row = [line.name, percent(line.scores.accuracy), "{} - {}".format(*map(percent, line.interval))]
-        if line.published is None:
-            row += ["not published", "", ""] * comparable(results)
-        else:
-            difference = f"{(line.scores.accuracy - line.published) * 100:+.2f}"
-            row += [percent(line.published), difference, "yes" if line.within else "no"]
-        rows.append(row)
-    head = ["", results.protocol.split, "95 % interval", "published (SFEW 2.0)", "difference", "within"]
-    return tabulate(rows, head[: len(rows[0])], "github", disable_numparse=True)
+    """Return every figure: the columns' accuracies, then the published ones, then what lies between."""
+    several, beside = bool(results.released), compared(results)
+    head = [""]
+    for column in results.columns:
+        head += [column.kind.title if several else results.protocol.split, "95 % interval"]
+    head += ["published (SFEW 2.0)"] * bool(beside)
+    for kind in beside:
+        head += [f"{word}, {kind.mark}" if several else word for word in ("difference", "within")]
+    body = []
+    for row in rows(results, known):
+        cells = [row.name]
+        for figure in row.figures.values():
+            cells += [figure, ""] if isinstance(figure, str) else figure.words
+        if beside:
+            cells.append("not published" if row.published is None else percent(row.published))
+        for kind in beside:
+            figure = row.figures[kind]
+            cells += ["", ""] if isinstance(figure, str) else figure.comparison
+        body.append(cells)
+    return tabulate(body, head, "github", disable_numparse=True)
 
 
 def csv_text(results: Results, known: Sequence[Publication]) -> str:
-    """Return the same in long form, one line a figure."""
+    """Return the same in long form, one line a figure; where released models stand beside runs, with whose it is."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     figures = ["accuracy", "low", "high", "mean_class_accuracy", "weight", "published"]
-    writer.writerow(["name", "net", "representation", "engine", "split", "crops", "n", *figures])
-    names = {cell.row: (cell.net, cell.representation, cell.protocol.engine) for cell in results.cells}
-    names[BASELINE] = ("", "", "scikit-learn")
+    whose = ["kind"] * bool(results.released)
+    writer.writerow(["name", "net", "representation", "engine", "split", "crops", "n", *figures, *whose])
+    engines = {cell.name: cell.protocol.engine for column in results.columns for cell in column.cells}
     protocol = results.protocol
     for line in lines(results, known):
         values = [line.scores.accuracy, *line.interval, line.scores.mean_class_accuracy, line.weight, line.published]
         cells = ["" if figure is None else f"{figure:.6f}" for figure in values]
+        engine = engines.get(line.name, "scikit-learn" if line.name == BASELINE else "")
         writer.writerow(
             [
                 line.name,
-                *names.get(line.name, ("", "", "")),
+                *(line.place if line.name in engines else ("", "")),
+                engine,
                 protocol.split,
                 "" if line.name == BASELINE else protocol.crops,
                 len(line.scores.labels),
                 *cells,
+                *[line.kind.title] * len(whose),
             ]
         )
     return text.getvalue()

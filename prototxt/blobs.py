@@ -5,33 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 
-from .messages import BlobProto, NetParameter, read_binary, write_binary
+from .messages import BlobProto, PackedBlob, PackedNet, read_binary, write_binary
 from .upgrade import weighted
 
 Blob = NDArray[np.float32]
-
-
-def _packed_class() -> Any:
-    """Return a message of BlobProto's wire format that holds its packed floats as bytes.
-
-    A hundred million numbers then pass between a file and an array as one copy, not one Python float each.
-    """
-    field = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="packed.proto", package="emotiw", syntax="proto2")
-    message = file.message_type.add(name="PackedBlob")
-    for name, number in (("data", 5), ("double_data", 8)):
-        message.field.add(name=name, number=number, label=field.LABEL_OPTIONAL, type=field.TYPE_BYTES)
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("emotiw.PackedBlob"))
-
-
-_PackedBlob = _packed_class()
 
 
 def shape_of(blob: Any) -> tuple[int, ...]:
@@ -42,7 +23,7 @@ def shape_of(blob: Any) -> tuple[int, ...]:
 
 
 def array_of(blob: Any, where: str = "a blob") -> Blob:
-    """Return a BlobProto's values as a float32 array of its shape.
+    """Return a BlobProto's values as a float32 array of its shape; a PackedBlob's not copied, and not to be written to.
 
     Raises
     ------
@@ -50,26 +31,26 @@ def array_of(blob: Any, where: str = "a blob") -> Blob:
         Where its values are not as many as its shape says; `where` names it.
     """
     shape = shape_of(blob)
-    packed = _PackedBlob.FromString(blob.SerializeToString())
+    packed = blob if isinstance(blob, PackedBlob) else PackedBlob.FromString(blob.SerializeToString())
     values = np.frombuffer(packed.data, "<f4") if packed.data else np.frombuffer(packed.double_data, "<f8")
     if min(shape, default=0) < 0 or values.size != prod(shape):
         raise EmotiwError(f"{where} of shape {shape} holds {values.size} values: damaged; fetch or make it anew")
-    return values.reshape(shape).astype(np.float32)
+    return values.reshape(shape).astype(np.float32, copy=False)
 
 
 def blob_of(array: Blob) -> Any:
     """Return a BlobProto of the array's shape and values."""
-    blob = BlobProto.FromString(_PackedBlob(data=array.astype("<f4", copy=False).tobytes()).SerializeToString())
-    blob.shape.dim.extend(array.shape)
-    return blob
+    return BlobProto.FromString(_packed(array, shape={"dim": array.shape}).SerializeToString())
 
 
 def old_blob_of(array: Blob) -> Any:
-    """Return a BlobProto as Caffe wrote it before it had `shape`: of up to four axes, in the four old fields."""
-    blob = blob_of(array)
-    blob.ClearField("shape")
-    blob.num, blob.channels, blob.height, blob.width = (1,) * (4 - array.ndim) + array.shape
-    return blob
+    """Return a PackedBlob as Caffe wrote blobs before they had `shape`: of up to four axes, in the four old fields."""
+    sides = (1,) * (4 - array.ndim) + array.shape
+    return _packed(array, **dict(zip(("num", "channels", "height", "width"), sides, strict=True)))
+
+
+def _packed(array: Blob, **shape: Any) -> Any:
+    return PackedBlob(data=array.astype("<f4", copy=False).tobytes(), **shape)
 
 
 def read_mean(path: Path) -> Blob:
@@ -80,7 +61,7 @@ def read_mean(path: Path) -> Blob:
     (C, H, W) float32
         Channels in blue, green, red order; values in [0, 255].
     """
-    mean = array_of(read_binary(path, BlobProto), str(path))
+    mean = array_of(read_binary(path, PackedBlob), str(path))
     if mean.ndim == 4 and mean.shape[0] == 1:
         mean = mean[0]
     if mean.ndim != 3 or mean.size == 0:
@@ -95,5 +76,5 @@ def write_mean(path: Path, mean: Blob) -> None:
 
 def read_weights(path: Path) -> dict[str, list[Blob]]:
     """Return the blobs of every layer of a caffemodel that has any; V1 files (the authors') are read alike."""
-    blobs = weighted(read_binary(path, NetParameter))
+    blobs = weighted(read_binary(path, PackedNet))
     return {name: [array_of(blob, f"{path}: {name}") for blob in found] for name, found in blobs.items()}

@@ -6,6 +6,7 @@ copy of Caffe's messages cannot clash with ours.
 """
 
 import csv
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from emotiw.files import whole
 _Field = descriptor_pb2.FieldDescriptorProto
 
 
-def _file_descriptor() -> descriptor_pb2.FileDescriptorProto:
-    """Return the description of the package `caffe` that `messages.csv` holds."""
+def _file_descriptor(types: Mapping[tuple[str, str], str]) -> descriptor_pb2.FileDescriptorProto:
+    """Return the description of the package `caffe` that `messages.csv` holds, with other `types` of some fields."""
     table = resources.files(__package__).joinpath("messages.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(table.splitlines()))
     enums = {row["message"] for row in rows if row["label"] == "value"}
@@ -35,7 +36,9 @@ def _file_descriptor() -> descriptor_pb2.FileDescriptorProto:
         if row["message"] in enums:
             made[row["message"]].value.add(name=row["name"], number=int(row["number"]))
         else:
-            _add_field(made[row["message"]], row, enums)
+            other = types.get((row["message"], row["name"]))
+            changed = {"label": "optional", "type": other} if other else {}
+            _add_field(made[row["message"]], row | changed, enums)
     return file
 
 
@@ -55,13 +58,21 @@ def _add_field(message: descriptor_pb2.DescriptorProto, row: dict[str, str], enu
         field.options.packed = True
 
 
-POOL = descriptor_pool.DescriptorPool()
-POOL.AddSerializedFile(_file_descriptor().SerializeToString())
+def _pool(types: Mapping[tuple[str, str], str]) -> descriptor_pool.DescriptorPool:
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(_file_descriptor(types).SerializeToString())
+    return pool
 
 
-def message_class(name: str) -> Any:
+POOL = _pool({})
+# The same on the wire, but a blob's packed numbers are one string of bytes: a hundred million of them then pass between
+# a file and an array as they are, not one Python float each.
+PACKED = _pool({("BlobProto", "data"): "bytes", ("BlobProto", "double_data"): "bytes"})
+
+
+def message_class(name: str, pool: descriptor_pool.DescriptorPool = POOL) -> Any:
     """Return the class of Caffe's message `name`, such as ``"NetParameter"``."""
-    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(f"caffe.{name}"))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"caffe.{name}"))
 
 
 BlobProto = message_class("BlobProto")
@@ -70,6 +81,9 @@ LayerParameter = message_class("LayerParameter")
 NetParameter = message_class("NetParameter")
 SolverParameter = message_class("SolverParameter")
 SolverState = message_class("SolverState")
+PackedBlob = message_class("BlobProto", PACKED)
+PackedNet = message_class("NetParameter", PACKED)
+PackedState = message_class("SolverState", PACKED)
 
 
 def parse_text(text: str, kind: Any, where: str) -> Any:

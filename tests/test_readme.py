@@ -58,10 +58,11 @@ def test_every_package_and_folder_named_is_there():
             assert re.search(
                 rf"(import|from) {modules.get(name, name)}\b", (ROOT / file).read_text(encoding="utf-8")
             ), file
-    *parts, images = re.findall(r"^\| `(\w+)/` \|", README, re.M)
+    *parts, images, benchmarks = re.findall(r"^\| `(\w+)/` \|", README, re.M)
     assert all((ROOT / folder / "__init__.py").is_file() for folder in parts)
-    assert images == "docker"
+    assert (images, benchmarks) == ("docker", "benchmarks")
     assert (ROOT / images / "Dockerfile").is_file()
+    assert all((ROOT / script).is_file() for script in re.findall(rf"{benchmarks}/\w+\.py", README))
 
 
 def test_nothing_is_left_to_be_filled_in():

@@ -22,7 +22,7 @@ import numpy as np
 from emotiw.errors import EmotiwError
 from emotiw.files import write_text
 from emotiw.prototxt.blobs import array_of, read_weights
-from emotiw.prototxt.messages import NetParameter, SolverState, read_binary, read_text
+from emotiw.prototxt.messages import NetParameter, PackedState, read_binary, read_text
 
 STAGES = ("pretrain", "finetune")
 
@@ -122,7 +122,7 @@ class Run:
     def _is_good(self, state: Path) -> bool:
         try:
             blobs = [blob for layer in read_weights(state.with_suffix(".caffemodel")).values() for blob in layer]
-            history = [array_of(blob) for blob in read_binary(state, SolverState).history]
+            history = [array_of(blob) for blob in read_binary(state, PackedState).history]
         except (EmotiwError, OSError):
             return False
         # Adam and its like keep a second history behind the first.

@@ -6,7 +6,7 @@ from typing import Any
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.copying import Copy, compare
 from emotiw.prototxt.execution import classifiers, name_anew
-from emotiw.prototxt.messages import NetParameter, read_binary
+from emotiw.prototxt.messages import PackedNet, read_binary
 from emotiw.prototxt.shapes import shapes
 
 
@@ -21,7 +21,7 @@ def fit(train_val: Any, weights: Path) -> Copy:
         Where another layer has the same name and another shape, which is fatal in Caffe, with all such layers; or
         where no layer would be copied, which Caffe does in silence.
     """
-    source = read_binary(weights, NetParameter)
+    source = read_binary(weights, PackedNet)
     copy = compare(source, shapes(train_val)[1])
     if renamed := copy.misfits.keys() & classifiers(train_val):
         name_anew(train_val, renamed)

@@ -1,7 +1,7 @@
-"""Score finished runs on a split of a prepared set: posteriors, accuracy, confusion matrix.
+"""Score runs and released models on a split of a prepared set: posteriors, accuracy, confusion matrix.
 
-Each run folder gets scores_<split>.csv (one line an image, one column a class), the confusion matrix
-as numbers and picture, and how they were made.
+Each run folder, and RUNS/released/<NAME>/ for a released model, gets scores_<split>.csv (one line an
+image, one column a class), the confusion matrix as numbers and picture, and how they were made.
 """
 
 import argparse
@@ -13,9 +13,21 @@ from emotiw.verbs.arguments import add_caffe
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `emotiw evaluate` takes."""
     parser.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="run folders, such as runs/vgg_s-rgb/finetune"
+        "models",
+        nargs="+",
+        metavar="MODEL",
+        help="run folders, such as runs/vgg_s-rgb/finetune, and released models, by name, such as VGG_S_cyclic_lbp, "
+        "or folder",
     )
     parser.add_argument("--set", type=Path, metavar="SET", required=True, help="the prepared set")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="RUNS",
+        default=Path("runs"),
+        help="below which folder a released model's scores go; a run's go into its own (default: runs)",
+    )
     parser.add_argument(
         "--split", choices=("train", "val", "test"), default="val", help="scores of which split (default: val)"
     )
@@ -35,22 +47,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Score each run and print one line for it."""
+    """Score each model and print one line for it."""
     from emotiw.data_prep.sets import open_set
     from emotiw.engine.caffe.locate import find_caffe
-    from emotiw.evaluate.scoring import evaluate, scores_file
+    from emotiw.errors import UsageError
+    from emotiw.evaluate.models import Model, open_model
+    from emotiw.evaluate.scoring import evaluate, name_of, require, scores_file, scores_folder
     from emotiw.files import refuse_overwrite
-    from emotiw.train.runs import Run
 
     caffe, prepared = find_caffe(args.caffe), open_set(args.set)
-    runs = [Run(folder) for folder in args.runs]
-    for one in runs:
-        refuse_overwrite(scores_file(one.folder, args.split), args.force)
-    for one in runs:
-        row = one.facts().row
-        scores = evaluate(one, prepared, caffe, args.split, args.crops, args.truth)
+    models: dict[Path, Model] = {}
+    for named in args.models:
+        model = open_model(named)
+        folder = scores_folder(model, args.output)
+        if folder in models:
+            raise UsageError(f"{named}: the scores of two models cannot both go to {folder}: give one of them")
+        require(model, prepared, args.split)
+        refuse_overwrite(scores_file(folder, args.split), args.force)
+        models[folder] = model
+    for folder, model in models.items():
+        scores = evaluate(model, prepared, caffe, args.split, args.crops, folder, args.truth)
         if scores.labelled:
-            print(f"{row}: {scores.summary(args.split)} -> {scores_file(one.folder, args.split)}")
+            print(f"{name_of(model)}: {scores.summary(args.split)} -> {scores_file(folder, args.split)}")
         else:
-            where = one.folder / f"predictions_{args.split}.txt"
-            print(f"{row}: {len(scores.labels)} {args.split} images without labels -> {where}")
+            where = folder / f"predictions_{args.split}.txt"
+            print(f"{name_of(model)}: {len(scores.labels)} {args.split} images without labels -> {where}")

@@ -1,5 +1,7 @@
 """Put all evaluated runs into one table, with their ensemble and the published figures.
 
+Released models that were evaluated into RUNS stand beside them in a column of their own.
+
 RUNS is the folder given to pretrain and finetune as -o. Writes table.md, table.csv and report.html,
 which holds its pictures, and the ensemble's predictions, one line `<name> <label>` an image. Ensemble
 weights (not negative, summing to 1) are found on validation scores, and frozen before test is touched.
@@ -22,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--published", type=Path, metavar="CSV", help="published figures of your own, in the columns of published.csv"
     )
-    parser.add_argument("--rows", nargs="+", action="extend", metavar="ROW", help="these runs alone (default: all)")
+    parser.add_argument(
+        "--rows", nargs="+", action="extend", metavar="ROW", help="of the runs these alone (default: all)"
+    )
     parser.add_argument("--force", action="store_true", help="replace a table that exists")
 
 
@@ -52,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
         print(handed_in)
         return
     try:
-        prepared = open_set(Path(results.cells[0].run.facts().set_folder))
+        prepared = open_set(Path(results.protocol.set_folder))
     except EmotiwError:
         prepared = None  # moved or gone since: the report goes without its faces
     if prepared and prepared.digest != results.protocol.set_digest:

@@ -1,6 +1,7 @@
 """Scores of real runs against pycaffe's own `caffe.Classifier`, and what `emotiw evaluate` writes."""
 
 import csv
+import hashlib
 import json
 import re
 import shutil
@@ -91,7 +92,11 @@ def test_what_evaluate_writes(runs, sets):
     assert scores.confusion.sum() == 28
     protocol = json.loads((folder / "scores_val.json").read_text())
     assert protocol.pop("engine_version").startswith("1.")
-    assert protocol == {"engine": "caffe", "split": "val", "crops": 1, "set_digest": prepared.digest}
+    assert protocol == {
+        "engine": "caffe", "split": "val", "crops": 1, "set_digest": prepared.digest,
+        "set_folder": str(prepared.folder.resolve()), "model": "vgg_s_small-rgb/finetune", "mean_rule": "crop",
+        "stand_in": False, "weights_sha256": hashlib.sha256((folder / "model.caffemodel").read_bytes()).hexdigest(),
+    }  # fmt: skip
     picture = cv2.imread(str(folder / "confusion_val.png"))
     assert min(picture.shape[:2]) > 300
 
@@ -148,7 +153,7 @@ def test_what_cannot_be_scored_is_one_line(copy, sets, capsys):
     assert "scores_val.csv exists already: give --force" in refused(folder, *faces)
     assert "has other classes than" in refused(folder, "--set", sets / "people", "--force")
     assert "holds no test split" in refused(folder, *faces, "--split", "test")
-    assert "is no run: make one with emotiw pretrain" in refused(copy, *faces)
+    assert "is no model: give one of VGG_S_rgb, " in refused(copy, *faces)
     assert "is no prepared set" in refused(folder, "--set", copy, "--force")
     (folder / "model.caffemodel").unlink()
     assert "is not finished: go on with emotiw finetune vgg_s_small-rgb" in refused(folder, *faces, "--force")

@@ -62,7 +62,12 @@ def emotion(tmp_path_factory):
     return folder / "emotion"
 
 
-@pytest.mark.parametrize("name", released())
+QUICK = ("VGG_S_rgb", "VGG_S_cyclic_lbp_5")  # the others take as long again
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in released()]
+)
 def test_posteriors_are_those_of_caffes_classifier(name, stand_ins, emotion, caffe, tmp_path, monkeypatch, capsys):
     """Both crops, both mean rules; the pictures that pycaffe gets are the files that `emotiw map` writes."""
     monkeypatch.setenv("EMOTIW_MODELS", str(stand_ins))

@@ -307,8 +307,11 @@ def test_what_cannot_be_a_table_is_one_line(make_run, answers, tmp_path, capsys)
     folder = make_run("vgg_s-rgb", answers(*LABELS), LABELS)
     assert "holds no finetune run with test scores" in refused("--split", "test")
     assert "holds no pretrain run with val scores" in refused("--stage", "pretrain")
-    (folder / "scores_val.json").write_text("{}")
-    assert "scores_val.json is missing or damaged: evaluate the run anew with --force" in refused()
+    protocol = json.loads((folder / "scores_val.json").read_text())
+    older = {key: value for key, value in protocol.items() if key != "mean_rule"}
+    for damaged in ({}, [], older, {**protocol, "more": 1}, {**protocol, "stand_in": "no"}):
+        (folder / "scores_val.json").write_text(json.dumps(damaged))
+        assert "scores_val.json is missing, damaged or of another version of emotiw: evaluate anew with" in refused()
     make_run("vgg_s-rgb", answers(*LABELS), LABELS)
     (folder / "scores_val.csv").write_text("path,label\n")
     assert "scores_val.csv is no table of scores" in refused()

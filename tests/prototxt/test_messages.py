@@ -49,7 +49,7 @@ def facts(file):
 
 @pytest.mark.caffe
 def test_every_field_and_enum_is_caffes_own(caffes):
-    ours, theirs = facts(messages._file_descriptor()), facts(caffes)
+    ours, theirs = facts(messages._file_descriptor({})), facts(caffes)
     assert len(ours) > 450
     assert {key: theirs.get(key) for key in ours} == ours
     left_out = {key for key in theirs if key not in ours}

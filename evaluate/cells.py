@@ -1,0 +1,131 @@
+"""What a table is made of: one net's result on a split, trained here or released by the authors."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from emotiw.errors import EmotiwError
+from emotiw.lbp_mapping.representation import PAPER
+from emotiw.train.runs import Run
+
+from .released import NET, released
+from .scores import Scores, read_scores
+from .scoring import Protocol, read_protocol, released_folder, scores_file
+
+_PAPER = [representation.name for representation in PAPER]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Whose weights the nets of a column have.
+
+    Attributes
+    ----------
+    title, mark
+        The column's head, and a shorter one.
+    otherwise
+        Why a place of the column is empty that nothing was there to fill.
+    compared
+        Whether its figures may be held against the published ones.
+    """
+
+    title: str
+    mark: str
+    otherwise: str
+    compared: bool
+
+
+TRAINED = Kind("trained here", "trained here", "not trained here", True)
+AUTHORS = Kind("authors' weights, our code", "authors' weights", "no released weights", True)
+STAND_INS = Kind("STAND-INS (random weights), our code", "STAND-INS", "no released weights", False)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One net's result on a split, where it lies and how it was scored; `name` is a run's row or a released model's."""
+
+    folder: Path
+    name: str
+    net: str
+    representation: str
+    protocol: Protocol
+    scores: Scores
+
+    @property
+    def row(self) -> str:
+        """Its place in the table."""
+        return f"{self.net}-{self.representation}"
+
+    @property
+    def kind(self) -> Kind:
+        """Whose weights it has."""
+        if self.name not in released():
+            return TRAINED
+        return STAND_INS if self.protocol.stand_in else AUTHORS
+
+    @property
+    def title(self) -> str:
+        """The name as it is printed: a stand-in's says that it is one."""
+        return f"{self.name} (STAND-IN)" if self.protocol.stand_in else self.name
+
+
+def run_cells(runs: Iterable[Run], split: str) -> tuple[Cell, ...]:
+    """Read the scores of those runs that were scored."""
+    cells = []
+    for run in runs:
+        if not scores_file(run.folder, split).is_file():
+            continue
+        facts = run.facts()
+        name = f"{facts.net}-{facts.representation}"
+        cells.append(_read(run.folder, name, facts.net, facts.representation, split))
+    return _sorted(cells)
+
+
+def released_cells(runs: Path, split: str) -> tuple[Cell, ...]:
+    """Read the scores of the released models that were scored below RUNS."""
+    return _sorted(
+        _read(released_folder(runs, name), name, NET, model.representation, split)
+        for name, model in released().items()
+        if scores_file(released_folder(runs, name), split).is_file()
+    )
+
+
+def require_alike(cells: Sequence[Cell]) -> None:
+    """Raise `EmotiwError` where cells of one split cannot stand beside each other."""
+    for before, cell in pairwise(cells):
+        if cell.name == before.name:
+            raise EmotiwError(f"{before.folder} and {cell.folder} are the same row: move one elsewhere")
+        first = cells[0]
+        here, there = cell.protocol, first.protocol
+        if (here.set_digest, here.crops) != (there.set_digest, there.crops):
+            raise EmotiwError(
+                f"{cell.name} and {first.name} were scored on different sets or crops: evaluate both alike, with "
+                "--force"
+            )
+        mine, others = cell.scores, first.scores
+        if (mine.paths, mine.classes) != (others.paths, others.classes):
+            raise EmotiwError(f"{cell.name} and {first.name} have scores of other images: evaluate both with --force")
+        if (mine.labels != others.labels).any():
+            raise EmotiwError(
+                f"{cell.name} and {first.name} have other labels: evaluate both with the same --truth, with --force"
+            )
+
+
+def place(representation: str) -> tuple[int, str]:
+    """Return what sorts representations: the paper's five first and in its order, then the user's own by name."""
+    return _PAPER.index(representation) if representation in _PAPER else len(_PAPER), representation
+
+
+def title(representation: str) -> str:
+    """Return a representation's name for a table's head: what the paper did not use is called ours."""
+    return representation if representation in _PAPER else f"{representation} (ours)"
+
+
+def _read(folder: Path, name: str, net: str, representation: str, split: str) -> Cell:
+    scores = read_scores(scores_file(folder, split))
+    return Cell(folder, name, net, representation, read_protocol(folder, split), scores)
+
+
+def _sorted(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    return tuple(sorted(cells, key=lambda cell: (cell.net, *place(cell.representation))))
