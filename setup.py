@@ -35,7 +35,7 @@ setup(
         "emotiw.prototxt": ["*.csv", "*/*.prototxt", "*/*.md"],
         "emotiw.engine.caffe": ["*.lock", "run"],
         "emotiw.train": ["*.csv", "Snakefile"],
-        "emotiw.evaluate": ["*.csv", "*.html"],
+        "emotiw.evaluate": ["*.css", "*.csv", "*.html"],
     },
     install_requires=[
         "numpy>=1.26,<3",

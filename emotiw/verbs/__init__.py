@@ -16,5 +16,6 @@ VERBS = (
     "models",
     "predict",
     "explain",
+    "serve",
     "demo",
 )

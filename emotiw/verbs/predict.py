@@ -32,14 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace figures that exist")
 
 
-def add_models(parser: argparse.ArgumentParser, *, crops: bool = True) -> None:
+def add_models(parser: argparse.ArgumentParser, *, crops: bool = True, default: str = DEFAULT) -> None:
     """Add which models see what of a picture: what `emotiw predict`, `explain` and `serve` share."""
     parser.add_argument(
         "--model",
         nargs="+",
         action="extend",
         metavar="NAME|RUN",
-        help=f"a released model (see emotiw models) or the folder of a finished run (default: {DEFAULT})",
+        help=f"a released model (see emotiw models) or the folder of a finished run (default: {default})",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--detect", action="store_true", default=True, help="look for every face (default)")

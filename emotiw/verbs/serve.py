@@ -1,0 +1,71 @@
+"""Open a local page: drop or shoot a face, see what the models make of it.
+
+The page shows the faces found, the five representations of one, and the posteriors of each model and of the ensemble,
+their average. It listens on this machine alone unless --host says otherwise, asks nothing of any other machine, and
+keeps what is uploaded in a temporary folder that goes when it ends (Ctrl-C).
+"""
+
+import argparse
+
+from emotiw.verbs.predict import add_models
+
+_MEGABYTE = 1 << 20  # as the browser tells it
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `emotiw serve` takes."""
+    add_models(parser, default="all released models that are here")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=7860, help="0 is any that is free (default: 7860)")
+    parser.add_argument(
+        "--max-upload", type=int, default=10, metavar="MB", help="size of a picture's file at most (default: 10)"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Load the models, say where the page is, answer until Ctrl-C."""
+    from contextlib import ExitStack
+    from functools import partial
+
+    from emotiw.engine.caffe.locate import find_caffe
+    from emotiw.errors import UsageError
+    from emotiw.evaluate.examining import Examiner
+    from emotiw.evaluate.models import open_model
+    from emotiw.evaluate.predicting import Predictor
+    from emotiw.evaluate.serving import address, application, listen, names, quiet_gradio, require_gradio, serve
+
+    if args.max_upload < 1:
+        raise UsageError("--max-upload must be at least 1")
+    require_gradio()
+    with ExitStack() as stack:
+        listening = stack.enter_context(listen(args.host, args.port))
+        models = [open_model(name) for name in dict.fromkeys(args.model or released_here())]
+        caffe = find_caffe(args.caffe)
+        stack.enter_context(quiet_gradio())
+        # A worker dies with the thread that starts it: this one stays.
+        predictors = [stack.enter_context(Predictor([model], caffe, args.crops, args.mean)) for model in models]
+        examiner = Examiner(predictors)
+        print(*examiner.describe(), sep="\n", flush=True)
+        examiner.rehearse()
+        from emotiw.evaluate.page import build
+
+        host, port = listening.getsockname()[:2]
+        app = application(build(examiner, detect=args.detect), host, port, args.max_upload * _MEGABYTE)
+        said = f"listening on {address(listening)} (Ctrl-C ends it)"
+        if not names(host):
+            said += "; whoever reaches this machine can use it, without a password"
+        serve(app, listening, partial(print, said, flush=True))
+
+
+def released_here() -> list[str]:
+    """Return the released models that are here; raise where there is none."""
+    from emotiw.errors import EmotiwError
+    from emotiw.evaluate.released import WEIGHTS, models_folder, released
+
+    here = [name for name in released() if (models_folder() / name / WEIGHTS).is_file()]
+    if not here:
+        raise EmotiwError(
+            "none of the released models is here: fetch them with emotiw models fetch all, or name a finished run "
+            "with --model"
+        )
+    return here

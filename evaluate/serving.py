@@ -1,0 +1,135 @@
+"""A server for the page, on one socket of this machine, which asks nothing of others."""
+
+import logging
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from emotiw.errors import EmotiwError, UsageError
+
+from .guarding import Guard
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+_MONO = ("ui-monospace", "Consolas", "monospace")
+
+
+def require_gradio() -> None:
+    """Raise where Gradio is not installed."""
+    if find_spec("gradio") is None:
+        raise EmotiwError("emotiw serve needs Gradio: pip install 'emotiw[serve]'")
+
+
+@contextmanager
+def quiet_gradio() -> Iterator[None]:
+    """Keep Gradio, not imported yet, from asking anything of others; what is uploaded lies in a folder that goes."""
+    with tempfile.TemporaryDirectory(prefix="emotiw-serve-") as folder:
+        ours = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        ours["GRADIO_TEMP_DIR"] = folder
+        before = {name: os.environ.get(name) for name in ours}
+        os.environ.update(ours)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 is any that is free.
+
+    Raises
+    ------
+    EmotiwError
+        Where it cannot be had.
+    """
+    if not 0 <= port <= 65535:
+        raise UsageError(f"--port {port}: give 0 (any) to 65535")
+    try:
+        host.encode("idna")  # create_server would leave its socket open
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=128)
+    except (OSError, UnicodeError) as error:  # CPython adds the address to its own words
+        number = getattr(error, "errno", None) or 0
+        why = os.strerror(number) if number > 0 else "no host of that name"  # a name's errors are below 0
+    raise EmotiwError(f"cannot listen on {host}, port {port}: {why}: give another --port or --host")
+
+
+def address(listening: socket.socket) -> str:
+    """Return where a browser finds it."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def names(host: str) -> frozenset[str]:
+    """Return the names by which a browser may ask for what listens on a loopback address; none: by any, on others."""
+    return _LOOPBACK | {host} if ip_address(host).is_loopback else frozenset()
+
+
+def application(page: "gr.Blocks", host: str, port: int, most: int) -> Guard:
+    """Return the page as an ASGI application behind its guard.
+
+    Parameters
+    ----------
+    page
+        Of `page.build`.
+    host, port
+        The address and port that it listens on.
+    most
+        Bytes of an upload at most.
+    """
+    import gradio as gr
+    from fastapi import FastAPI
+
+    from .rendering import style
+
+    theme = gr.themes.Base(font=_FONTS, font_mono=_MONO, primary_hue="blue", neutral_hue="slate").set(
+        body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_400"
+    )
+    mounted = gr.mount_gradio_app(
+        FastAPI(openapi_url=None),
+        page,
+        path="/",
+        server_name=host,
+        server_port=port,
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        max_file_size=most,
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        pwa=False,
+        theme=theme,
+        css=style(),
+    )
+    return Guard(mounted, names(host), most)
+
+
+def serve(app: Guard, listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer until Ctrl-C or SIGTERM, which is a KeyboardInterrupt; call `ready` first."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            logging.getLogger("uvicorn.error").disabled = True  # that it cuts off who still waits is no fault
+            await super().shutdown(sockets)
+
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=1, server_header=False
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the workers and the uploads go in order then, too
+    ready()
+    Server(config).run(sockets=[listening])

@@ -1,0 +1,191 @@
+"""What the page's server lets through, says and leaves; no browser yet (that is tests/verbs/test_serve.py)."""
+
+import asyncio
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.errors import EmotiwError, UsageError
+from emotiw.evaluate.examining import Examiner
+from emotiw.evaluate.guarding import POLICY, Guard
+from emotiw.evaluate.models import Model
+from emotiw.evaluate.predicting import Prediction
+from emotiw.evaluate.serving import address, application, listen, names, quiet_gradio, require_gradio
+
+MOST = 1_000_000
+
+
+class Certain:
+    """A predictor that always answers Happy."""
+
+    models = (Model("VGG_S_rgb", "vgg_s", "rgb", Path(), Path(), Path(), EMOTIONS, "resize", stand_in=True),)
+
+    def describe(self):
+        return ["VGG_S_rgb: by hand"]
+
+    def predict(self, faces):
+        row = np.eye(7)[EMOTIONS.index("Happy")]
+        return iter([Prediction(face, row[None], row) for face in faces])
+
+
+@pytest.fixture(scope="module")
+def app():
+    """The page behind its guard, as it listens on 127.0.0.1."""
+    with quiet_gradio():
+        from emotiw.evaluate.page import build
+
+        async def made():  # without a running loop Gradio makes loops, and leaves them open
+            return application(build(Examiner([Certain()]), detect=True), "127.0.0.1", 7860, MOST)
+
+        yield asyncio.run(made())
+
+
+def ask(app, path, method="GET", host="127.0.0.1:7860", headers=(), body=b""):
+    """Return status, headers and body of one request."""
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "server": ("127.0.0.1", 7860),
+        "client": ("127.0.0.1", 50000), "headers": [(b"host", host.encode()), *headers],
+    }  # fmt: skip
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    got = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], got, b"".join(message.get("body", b"") for message in sent[1:])
+
+
+def test_the_page_names_nothing_outside(app):
+    status, headers, body = ask(app, "/")
+    page = body.decode()
+    assert status == 200
+    assert headers["content-security-policy"] == POLICY
+    assert "https:" not in POLICY
+    loaded = re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"([^\"]*)\"", page)
+    assert len(loaded) >= 3
+    assert [one for one in loaded if re.match(r"[a-z]+:|//", one)] == []
+    assert "The picture is a face crop already" in page
+    assert "STAND-IN" in page, "in the choice of the models"
+    style = ask(app, "/theme.css")[2].decode()
+    assert "system-ui" in style
+    assert not re.search(r"@import|url\(\s*['\"]?(https?:)?//", style)
+
+
+def test_the_config_asks_for_nothing_and_keeps_no_history(app):
+    config = json.loads(ask(app, "/config")[2])
+    assert config["analytics_enabled"] is False
+    assert config["stylesheets"] in ([], None)
+    assert config["max_file_size"] == MOST
+    assert config["footer_links"] == []
+    assert not config.get("run_history")
+    assert all(dependency["api_visibility"] == "private" for dependency in config["dependencies"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/gradio_api/proxy=https://example.org/"),
+        ("GET", "/gradio_api/info"),
+        ("GET", "/docs"),
+        ("GET", "/openapi.json"),
+        ("GET", "/monitoring"),
+        ("GET", "/gradio_api/file/etc/passwd"),
+        ("POST", "/gradio_api/vibe-starter-queries"),
+        ("POST", "/gradio_api/run/look"),
+        ("POST", "/"),
+        ("OPTIONS", "/"),
+        ("PUT", "/gradio_api/upload"),
+    ],
+)
+def test_what_the_page_does_not_need_is_not_there(app, method, path):
+    status, headers, body = ask(app, path, method, headers=[(b"content-length", b"0")])
+    assert (status, body) == (404, b"")
+    assert headers["content-security-policy"] == POLICY
+
+
+def test_files_outside_the_uploads_are_not_given(app):
+    assert ask(app, "/gradio_api/file=/etc/passwd")[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:7860", 200), ("localhost", 200), ("[::1]:80", 200), ("example.org:7860", 421), ("", 421)],
+)
+def test_another_name_for_this_machine_gets_nothing(app, host, status):
+    assert ask(app, "/theme.css", host=host)[0] == status
+
+
+def test_a_server_for_others_answers_to_any_name():
+    assert names("127.0.0.1") >= {"localhost", "127.0.0.1"}
+    assert "127.0.0.9" in names("127.0.0.9")
+    assert names("0.0.0.0") == names("192.168.1.5") == frozenset()
+
+    async def behind(scope, receive, send):
+        await send({"type": "http.response.start", "status": 204, "headers": [(b"Referrer-Policy", b"origin")]})
+        await send({"type": "http.response.body"})
+
+    status, headers, _ = ask(Guard(behind, frozenset(), 5), "/", host="example.org")
+    assert (status, headers["referrer-policy"]) == (204, "no-referrer")
+    assert "Referrer-Policy" not in headers
+
+
+@pytest.mark.parametrize(("length", "status"), [(b"", 411), (b"-1", 411), (b"2000000", 413)])
+def test_large_bodies_are_refused_unread(app, length, status):
+    headers = [(b"content-length", length)] if length else []
+    assert ask(app, "/gradio_api/upload", "POST", headers=headers)[0] == status
+
+
+def test_an_upload_above_the_bound_is_refused(app):
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+        + bytes(MOST + 1)
+        + b"\r\n--x--\r\n"
+    )
+    headers = [(b"content-type", b"multipart/form-data; boundary=x"), (b"content-length", str(len(form)).encode())]
+    status, _, body = ask(app, "/gradio_api/upload", "POST", headers=headers, body=form)
+    assert status == 413, body
+
+
+def test_a_port_that_is_taken_is_told_in_one_line():
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        assert address(taken) == f"http://127.0.0.1:{port}"
+        with pytest.raises(
+            EmotiwError, match=rf"^cannot listen on 127.0.0.1, port {port}: Address already in use: give [^:]+$"
+        ):
+            listen("127.0.0.1", port)
+    with pytest.raises(EmotiwError, match=r"^cannot listen on 192\.0\.2\.1, port 0: Cannot assign [^:]+: give "):
+        listen("192.0.2.1", 0)  # TEST-NET-1 of RFC 5737: nobody's
+    with pytest.raises(EmotiwError, match=r"^cannot listen on a\.\.ä, port 0: no host of that name: give "):
+        listen("a..ä", 0)
+    for port in (-1, 65536):
+        with pytest.raises(UsageError, match="65535"):
+            listen("127.0.0.1", port)
+
+
+def test_what_was_uploaded_goes(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    with quiet_gradio():
+        folder = Path(os.environ["GRADIO_TEMP_DIR"])
+        assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
+        assert os.environ["HF_HUB_OFFLINE"] == "1"
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (folder / "face.png").write_bytes(b"mine")
+    assert not folder.exists()
+    assert os.environ["HF_HUB_OFFLINE"] == "0"
+
+
+def test_without_gradio_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("emotiw.evaluate.serving.find_spec", lambda name: None)
+    with pytest.raises(EmotiwError, match=r"pip install 'emotiw\[serve\]'"):
+        require_gradio()
