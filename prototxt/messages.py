@@ -113,7 +113,20 @@ def read_binary(path: Path, kind: Any) -> Any:
     try:
         return kind.FromString(path.read_bytes())
     except DecodeError:
-        raise EmotiwError(f"{path} is no whole {kind.DESCRIPTOR.name} of Caffe: fetch or make it anew") from None
+        raise EmotiwError(
+            f"{path} is no whole {kind.DESCRIPTOR.name} of Caffe, but {looks(path)}: fetch or make it anew"
+        ) from None
+
+
+_PAGE = "a web page"
+_LOOKS = {b"<!doctype": _PAGE, b"<html": _PAGE, b"<?xml": _PAGE, b"pk\x03\x04": "a zip archive"}
+
+
+def looks(path: Path) -> str:
+    """Return what a file seems to be that is not what it should be: a web page, a zip archive, so many bytes."""
+    with path.open("rb") as file:
+        head = file.read(64).lstrip().lower()
+    return next((words for begin, words in _LOOKS.items() if head.startswith(begin)), f"{path.stat().st_size} bytes")
 
 
 def write_binary(path: Path, message: Message) -> None:
