@@ -1,6 +1,7 @@
 """Fetching models: from everywhere, interrupted anywhere, and never a wrong file in a model's place."""
 
 import filecmp
+import importlib
 import os
 import re
 import shutil
@@ -454,7 +455,8 @@ def drive(server, authors, small, monkeypatch, tmp_path):
         "get",
         lambda self, url, **how: get(self, re.sub(r"^https://[a-z.]+\.google\.com", server.url, url), **how),
     )
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    kept = str(tmp_path / "home/cookies.txt")
+    monkeypatch.setattr(importlib.import_module("gdown.download"), "DEFAULT_COOKIES_FILE", kept)
     authors(tmp_path / "served" / LBP, LBP)
     return tmp_path / "served" / LBP
 
