@@ -116,7 +116,7 @@ def _announce(wanted: Sequence[tuple[str, File]], source: Source, say: Say) -> N
     free = shutil.disk_usage(models_folder()).free
     models = len({name for name, _ in wanted})
     say(
-        f"{len(wanted)} files of {models} model{'s' * (models > 1)} from {source}: {need / 1e9:.2f} GB, "
+        f"{len(wanted)} file{'s' * (len(wanted) > 1)} of {models} model{'s' * (models > 1)} from {source}: {need / 1e9:.2f} GB, "
         f"and {free / 1e9:.2f} GB are free in {models_folder()}"
     )
     check_room(models_folder(), "what is asked for", need)

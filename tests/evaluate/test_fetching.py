@@ -108,7 +108,7 @@ def test_what_is_here_and_whole_is_not_fetched_again(server, two, small, capsys)
     said(capsys, LBP, "--from", f"{server.url}/DemoDir")
     (small / LBP / MEAN).unlink()
     server.asked.clear()
-    assert said(capsys, LBP, "--from", f"{server.url}/DemoDir").startswith("1 files of 1 model from ")
+    assert said(capsys, LBP, "--from", f"{server.url}/DemoDir").startswith("1 file of 1 model from ")
     assert {path for path, _ in server.asked} == {f"/DemoDir/{LBP}/{MEAN}"}
     server.asked.clear()
     for source in ("DemoDir", "DemoDir.zip"):
