@@ -114,9 +114,9 @@ def _announce(wanted: Sequence[tuple[str, File]], source: Source, say: Say) -> N
     """Say what is about to come and in what room; raise where it is too small."""
     need = sum(file.size or least_bytes(file.name) for _, file in wanted)
     free = shutil.disk_usage(models_folder()).free
-    models = len({name for name, _ in wanted})
+    files, models = len(wanted), len({name for name, _ in wanted})
     say(
-        f"{len(wanted)} files of {models} model{'s' * (models > 1)} from {source}: {need / 1e9:.2f} GB, "
+        f"{files} file{'s' * (files > 1)} of {models} model{'s' * (models > 1)} from {source}: {need / 1e9:.2f} GB, "
         f"and {free / 1e9:.2f} GB are free in {models_folder()}"
     )
     check_room(models_folder(), "what is asked for", need)

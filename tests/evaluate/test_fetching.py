@@ -1,6 +1,7 @@
 """Fetching models: from everywhere, interrupted anywhere, and never a wrong file in a model's place."""
 
 import filecmp
+import importlib
 import os
 import re
 import shutil
@@ -107,7 +108,7 @@ def test_what_is_here_and_whole_is_not_fetched_again(server, two, small, capsys)
     said(capsys, LBP, "--from", f"{server.url}/DemoDir")
     (small / LBP / MEAN).unlink()
     server.asked.clear()
-    assert said(capsys, LBP, "--from", f"{server.url}/DemoDir").startswith("1 files of 1 model from ")
+    assert said(capsys, LBP, "--from", f"{server.url}/DemoDir").startswith("1 file of 1 model from ")
     assert {path for path, _ in server.asked} == {f"/DemoDir/{LBP}/{MEAN}"}
     server.asked.clear()
     for source in ("DemoDir", "DemoDir.zip"):
@@ -454,7 +455,8 @@ def drive(server, authors, small, monkeypatch, tmp_path):
         "get",
         lambda self, url, **how: get(self, re.sub(r"^https://[a-z.]+\.google\.com", server.url, url), **how),
     )
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    kept = str(tmp_path / "home/cookies.txt")
+    monkeypatch.setattr(importlib.import_module("gdown.download"), "DEFAULT_COOKIES_FILE", kept)
     authors(tmp_path / "served" / LBP, LBP)
     return tmp_path / "served" / LBP
 
