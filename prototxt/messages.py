@@ -99,7 +99,9 @@ def read_text(path: Path, kind: Any) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise EmotiwError(f"{path} is no prototxt: it is not text") from None
+        raise EmotiwError(f"{path} is no prototxt: it is not text, but {looks(path)}") from None
+    if looks(path) == _PAGE:
+        raise EmotiwError(f"{path} is no prototxt, but {_PAGE}: fetch it anew")
     return parse_text(text, kind, str(path))
 
 
