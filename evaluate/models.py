@@ -1,5 +1,6 @@
 """A net that can be run on an image: one of the authors' released models, or a run of one's own."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from emotiw.engine.classifier import MEAN_RULES
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.blobs import array_of, read_mean
 from emotiw.prototxt.copying import compare
-from emotiw.prototxt.execution import uncropped
+from emotiw.prototxt.execution import input_side, uncropped
 from emotiw.prototxt.messages import PackedNet, read_binary
 from emotiw.prototxt.shapes import shapes
 from emotiw.prototxt.upgrade import read_net, weighted
@@ -91,6 +92,11 @@ def open_model(named: str | Path) -> Model:
     return model
 
 
+def open_models(named: Iterable[str | Path]) -> list[Model]:
+    """Return models, each once however often it is named; see `open_model`."""
+    return [open_model(name) for name in dict.fromkeys(named)]
+
+
 def check(model: Model) -> Any:
     """Raise where a model's files do not belong together; return its weights, as read."""
     for file in (model.deploy, model.weights, model.mean_file):
@@ -123,14 +129,6 @@ def _refuse_nan(path: Path, weights: Any) -> None:
                 f"{path}: {layer} holds weights that are no numbers (NaN or infinite): fetch it again, or "
                 "train it anew with a lower base_lr"
             )
-
-
-def input_side(deploy: Any, where: Path) -> int:
-    """Return the side of a deploy net's input in pixels; raise where it has none that an image can be."""
-    dims = [list(shape.dim) for layer in deploy.layer if layer.type == "Input" for shape in layer.input_param.shape]
-    if len(dims) != 1 or len(dims[0]) != 4 or dims[0][1] != 3 or dims[0][2] != dims[0][3] or dims[0][2] < 1:
-        raise EmotiwError(f"{where} is no deploy net for images: it needs one input of N x 3 x side x side")
-    return int(dims[0][2])
 
 
 def _find(named: str) -> Model:

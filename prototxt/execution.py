@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
-from emotiw.errors import UsageError
+from emotiw.errors import EmotiwError, UsageError
 
 from .messages import LayerParameter, NetParameter, SolverParameter, parse_text
 
@@ -33,6 +34,14 @@ def set_size(train_val: Any) -> int:
 def uncropped(crop: int) -> int:
     """Return the side of the images that crops are cut from: 8/7 of the crop's, as 256 is of 224."""
     return crop * 8 // 7
+
+
+def input_side(deploy: Any, where: str | Path) -> int:
+    """Return the side of a deploy net's input in pixels; raise where it has none that an image can be."""
+    dims = [list(shape.dim) for layer in deploy.layer if layer.type == "Input" for shape in layer.input_param.shape]
+    if len(dims) != 1 or len(dims[0]) != 4 or dims[0][1] != 3 or dims[0][2] != dims[0][3] or dims[0][2] < 1:
+        raise EmotiwError(f"{where} is no deploy net for images: it needs one input of N x 3 x side x side")
+    return int(dims[0][2])
 
 
 def use_set(train_val: Any, sources: Mapping[str, str], mean_file: str) -> None:

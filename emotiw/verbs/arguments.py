@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from emotiw.errors import UsageError
 from emotiw.lbp_mapping.representation import PAPER, Representation, parse
 
+DEFAULT_MODEL = "VGG_S_rgb"
+
 
 def add_representations(parser: argparse.ArgumentParser, default: Sequence[Representation]) -> None:
     """Add `-r REPRESENTATION...`; `representations` reads what it got."""
@@ -29,6 +31,45 @@ def representations(
         return list(dict.fromkeys(parse(name, threshold) for name in names))
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def add_crops(parser: argparse.ArgumentParser) -> None:
+    """Add `--crops 1|10`."""
+    # Deviation D10
+    parser.add_argument(
+        "--crops",
+        type=int,
+        choices=(1, 10),
+        default=1,
+        help="the centre, or centre and corners, each mirrored too (default: 1)",
+    )
+
+
+def add_models(parser: argparse.ArgumentParser, *, crops: bool = True, default: str = DEFAULT_MODEL) -> None:
+    """Add which models see what of a picture: what `emotiw predict`, `explain` and `serve` share."""
+    parser.add_argument(
+        "--model",
+        nargs="+",
+        action="extend",
+        metavar="NAME|RUN",
+        help=f"a released model (see emotiw models) or the folder of a finished run (default: {default})",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--detect", action="store_true", default=True, help="look for every face (default)")
+    which.add_argument(
+        "--aligned", dest="detect", action="store_false", help="each picture is the crop of a face already"
+    )
+    if crops:
+        add_crops(parser)
+    # Deviation D11
+    parser.add_argument(
+        "--mean",
+        choices=("resize", "crop"),
+        default="",
+        help="how the mean is brought to the input's size (default: resize, as pycaffe does, for the authors' models; "
+        "crop, as it was trained, for a run)",
+    )
+    add_caffe(parser)
 
 
 def add_caffe(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ image, one column a class), the confusion matrix as numbers and picture, and how
 import argparse
 from pathlib import Path
 
-from emotiw.verbs.arguments import add_caffe
+from emotiw.verbs.arguments import add_caffe, add_crops
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,14 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", choices=("train", "val", "test"), default="val", help="scores of which split (default: val)"
     )
-    # Deviation D10
-    parser.add_argument(
-        "--crops",
-        type=int,
-        choices=(1, 10),
-        default=1,
-        help="the centre, or centre and corners, each mirrored too (default: 1)",
-    )
+    add_crops(parser)
     parser.add_argument(
         "--truth", type=Path, metavar="FILE", help="lines `<name> <label>` for images that the set has no labels of"
     )

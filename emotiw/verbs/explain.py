@@ -7,7 +7,7 @@ As the authors' notebook does for one model, here for any: a row each. The large
 import argparse
 from pathlib import Path
 
-from emotiw.verbs.predict import DEFAULT, add_models
+from emotiw.verbs.arguments import DEFAULT_MODEL, add_models
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.errors import EmotiwError
     from emotiw.evaluate.explaining import explain, explanation_figure
     from emotiw.evaluate.faces import STDIN, Failure, faces_in, pictures
-    from emotiw.evaluate.models import open_model
+    from emotiw.evaluate.models import open_models
     from emotiw.evaluate.predicting import Predictor
     from emotiw.files import refuse_overwrite, whole
 
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
         raise EmotiwError(f"{args.image} is a folder of {1 + len(others)} pictures: name one of them")
     output = args.output or Path(f"{'stdin' if image == STDIN else Path(image).stem}.explained.png")
     refuse_overwrite(output, args.force)
-    models = [open_model(name) for name in dict.fromkeys(args.model or [DEFAULT])]
+    models = open_models(args.model or [DEFAULT_MODEL])
     face = next(faces_in([image], detect=args.detect))
     if isinstance(face, Failure):
         raise EmotiwError(f"{face.image}: {face.reason}")

@@ -11,9 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from emotiw.verbs.arguments import add_caffe
-
-DEFAULT = "VGG_S_rgb"
+from emotiw.verbs.arguments import DEFAULT_MODEL, add_models
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,40 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace figures that exist")
 
 
-def add_models(parser: argparse.ArgumentParser, *, crops: bool = True, default: str = DEFAULT) -> None:
-    """Add which models see what of a picture: what `emotiw predict`, `explain` and `serve` share."""
-    parser.add_argument(
-        "--model",
-        nargs="+",
-        action="extend",
-        metavar="NAME|RUN",
-        help=f"a released model (see emotiw models) or the folder of a finished run (default: {default})",
-    )
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--detect", action="store_true", default=True, help="look for every face (default)")
-    which.add_argument(
-        "--aligned", dest="detect", action="store_false", help="each picture is the crop of a face already"
-    )
-    if crops:
-        # Deviation D10
-        parser.add_argument(
-            "--crops",
-            type=int,
-            choices=(1, 10),
-            default=1,
-            help="the centre, or centre and corners, each mirrored too (default: 1)",
-        )
-    # Deviation D11
-    parser.add_argument(
-        "--mean",
-        choices=("resize", "crop"),
-        default="",
-        help="how the mean is brought to the input's size (default: resize, as pycaffe does, for the authors' models; "
-        "crop, as it was trained, for a run)",
-    )
-    add_caffe(parser)
-
-
 def run(args: argparse.Namespace) -> None:
     """Predict, and print each face as it is done."""
     from emotiw.engine.caffe.locate import find_caffe
@@ -74,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.evaluate.faces import faces_in, pictures
     from emotiw.evaluate.figures import figures_of, with_figures
     from emotiw.evaluate.found_weights import ensemble_weights
-    from emotiw.evaluate.models import open_model
+    from emotiw.evaluate.models import open_models
     from emotiw.evaluate.predicting import Predictor, Tally
 
     if args.top < 1:
@@ -82,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     images = pictures(args.images)
     if args.figure:
         figures_of(images, args.output, args.force)
-    models = [open_model(name) for name in dict.fromkeys(args.model or [DEFAULT])]
+    models = open_models(args.model or [DEFAULT_MODEL])
     weights = ensemble_weights(models, args.weights) if args.weights else None
     tally = Tally()
     with Predictor(models, find_caffe(args.caffe), args.crops, args.mean, weights) as predictor:

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotiw.verbs.arguments import add_caffe
+from emotiw.verbs.arguments import add_caffe, add_crops
 
 if TYPE_CHECKING:
     from emotiw.data_prep.sets import PreparedSet
@@ -41,8 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what is to do and what it costs, and train nothing")
     parser.add_argument("--iterations", type=int, metavar="N", help="of every training, instead of its solver's")
     parser.add_argument("--seed", type=int, metavar="N", default=1, help="of every training (default: 1)")
-    # Deviation D10
-    parser.add_argument("--crops", type=int, choices=(1, 10), default=1, help="as of emotiw evaluate (default: 1)")
+    add_crops(parser)
     parser.add_argument("--truth", type=Path, metavar="FILE", help="labels of the test split, as of emotiw evaluate")
     parser.add_argument("--gpu", metavar="IDS", default="", help="as of emotiw pretrain: 0, or 0,1, or all")
     parser.add_argument(

@@ -7,7 +7,7 @@ keeps what is uploaded in a temporary folder that goes when it ends (Ctrl-C).
 
 import argparse
 
-from emotiw.verbs.predict import add_models
+from emotiw.verbs.arguments import add_models
 
 _MEGABYTE = 1 << 20  # as the browser tells it
 
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.engine.caffe.locate import find_caffe
     from emotiw.errors import UsageError
     from emotiw.evaluate.examining import Examiner
-    from emotiw.evaluate.models import open_model
+    from emotiw.evaluate.models import open_models
     from emotiw.evaluate.predicting import Predictor
     from emotiw.evaluate.serving import address, application, listen, names, quiet_gradio, require_gradio, serve
 
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     require_gradio()
     with ExitStack() as stack:
         listening = stack.enter_context(listen(args.host, args.port))
-        models = [open_model(name) for name in dict.fromkeys(args.model or released_here())]
+        models = open_models(args.model or released_here())
         caffe = find_caffe(args.caffe)
         stack.enter_context(quiet_gradio())
         # A worker dies with the thread that starts it: this one stays.
