@@ -10,9 +10,10 @@ from emotiw.__main__ import main
 from emotiw.data_prep.sets import open_set
 from emotiw.engine.caffe.log import events
 from emotiw.engine.events import Loss
-from emotiw.prototxt.blobs import read_mean, read_weights
+from emotiw.prototxt.blobs import old_blob_of, read_mean, read_weights
 from emotiw.prototxt.execution import committed
-from emotiw.prototxt.messages import NetParameter, SolverParameter, read_binary, read_text, write_binary
+from emotiw.prototxt.messages import NetParameter, PackedNet, SolverParameter, read_binary, read_text, write_binary
+from emotiw.prototxt.upgrade import downgrade, read_net
 from emotiw.train.experiments import Experiment
 from emotiw.train.progress import read_progress
 from emotiw.train.runs import STAGES, Run
@@ -250,6 +251,21 @@ def test_weights_of_other_classes_are_a_start(runs, sets, tmp_path, capsys):
     assert made["fc8_new"][0].shape[0] == 7
     assert distance(read_weights(start / "model.caffemodel")["conv1"][0], made["conv1"][0]) < 0.7
     assert refused(capsys, *command, "--from", tmp_path / "none").startswith(f"emotiw: no weights at {tmp_path}/none")
+
+
+def test_weights_in_the_authors_v1_format_are_a_start(runs, sets, tmp_path, capsys):
+    """One with fc8_cat, as theirs: nothing of it is new."""
+    start = runs / "vgg_s_small-rgb/finetune"
+    v1 = PackedNet.FromString(downgrade(read_net(start / "deploy.prototxt")).SerializeToString())
+    blobs = read_weights(start / "model.caffemodel")
+    for layer in v1.layers:
+        layer.blobs.extend(map(old_blob_of, blobs.get(layer.name, [])))
+    write_binary(tmp_path / "v1.caffemodel", v1)
+    command = ["finetune", "vgg_s_small-rgb", "--set", str(sets / "expressions"), "-o", str(tmp_path)]
+    assert main([*command, "--from", str(tmp_path / "v1.caffemodel"), "--iterations", "1"]) == 0
+    assert "weights: 8 of the net's 8 layers copied\nmodel: " in capsys.readouterr().out
+    made = read_weights(tmp_path / "vgg_s_small-rgb/finetune/model.caffemodel")
+    assert all(distance(blobs[name][0], made[name][0]) < 0.7 for name in blobs)
 
 
 @pytest.mark.parametrize("net", ["vgg_m_2048_small", "vgg_m_4096_small", "googlenet_small"])
