@@ -114,6 +114,10 @@ class Predictor:
             for model in self.models
         ]
 
+    def mapped(self, rgb: Rgb) -> list[Rgb]:
+        """Return a face in each model's representation, at native size, as `emotiw map` writes it."""
+        return map_images(rgb, self._representations)
+
     def inputs(self, rgb: Rgb) -> list[Blob]:
         """Return each model's input for a face.
 
@@ -129,12 +133,11 @@ class Predictor:
         ValueError
             Where the face is too small for the radius of a representation.
         """
-        mapped = map_images(rgb, self._representations)
         return [
             net_inputs(
                 np.ascontiguousarray(resize(picture, model.size)[..., ::-1].transpose(2, 0, 1)), mean, self.crops
             )
-            for picture, model, mean in zip(mapped, self.models, self._means, strict=True)
+            for picture, model, mean in zip(self.mapped(rgb), self.models, self._means, strict=True)
         ]
 
     def scores(self, inputs: Sequence[list[Blob]]) -> NDArray[np.float64]:

@@ -99,6 +99,28 @@ def test_posteriors_are_those_of_caffes_classifier(name, stand_ins, emotion, caf
     np.testing.assert_allclose(said, theirs["resize 1"], rtol=0, atol=1e-5)
 
 
+def test_what_each_model_sees_is_byte_for_byte_what_map_writes(stand_ins, emotion, caffe, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOTIW_MODELS", str(stand_ins))
+    face = emotion / "Angry.png"
+    predictor = Predictor([open_model(name) for name in released()], caffe)
+    seen = dict(zip(released(), predictor.mapped(rgb(face)), strict=True))
+    assert main(["map", str(face), "-o", str(tmp_path)]) == 0
+    np.testing.assert_array_equal(seen.pop("VGG_S_rgb"), rgb(face))
+    for name, picture in seen.items():
+        written = (tmp_path / f"Angry.{released()[name].representation}.png").read_bytes()
+        assert cv2.imencode(".png", picture[..., ::-1])[1].tobytes() == written
+    assert len(seen) == 4
+
+
+def test_explain_draws_a_released_model(stand_ins, emotion, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("EMOTIW_MODELS", str(stand_ins))
+    output = tmp_path / "explained.png"
+    command = ["explain", str(emotion / "Angry.png"), "--aligned", "--model", "VGG_S_cyclic_lbp_10", "-o", str(output)]
+    assert main(command) == 0
+    assert "VGG_S_cyclic_lbp_10 (STAND-IN: random weights): cyclic_lbp_10, resized to 256" in capsys.readouterr().out
+    assert min(cv2.imread(str(output)).shape[:2]) > 300
+
+
 def rgb(file):
     return np.ascontiguousarray(cv2.imread(str(file))[..., ::-1])
 

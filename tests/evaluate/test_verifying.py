@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from emotiw.errors import EmotiwError
@@ -12,6 +13,8 @@ from emotiw.evaluate.models import open_model
 from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, Released, released
 from emotiw.evaluate.stand_in import write_stand_in
 from emotiw.evaluate.verifying import state, verify
+from emotiw.prototxt.blobs import write_mean
+from emotiw.prototxt.messages import NetParameter, read_binary, write_binary
 
 LBP, RGB = "VGG_S_lbp", "VGG_S_rgb"
 
@@ -105,3 +108,20 @@ def test_files_of_two_nets_are_not_opened(small, authors, monkeypatch, tmp_path)
     with pytest.raises(EmotiwError, match=r"does not belong to deploy\.prototxt: .* in the weights, .* in the net"):
         models.open_model(LBP)
     assert any("expected" in line or "on the card" in line for line in verify(LBP).wrong)
+
+
+def test_a_mean_of_another_size_is_not_opened(small, authors):
+    folder = authors(small / LBP, LBP)
+    write_mean(folder / MEAN, np.full((3, 56, 56), 120, np.float32))
+    with pytest.raises(EmotiwError, match=r"a mean of 3 x 56 x 56: a net .* has one of 3 x 64 x 64"):
+        open_model(LBP)
+
+
+def test_weights_that_are_no_numbers_are_not_opened(small, authors):
+    """One of them is enough: Caffe's MAX pooling would let it vanish."""
+    folder = authors(small / LBP, LBP)
+    weights = read_binary(folder / WEIGHTS, NetParameter)
+    weights.layers[0].blobs[0].data[5] = float("nan")
+    write_binary(folder / WEIGHTS, weights)
+    with pytest.raises(EmotiwError, match="conv1 holds weights that are no numbers"):
+        open_model(LBP)
