@@ -1,5 +1,6 @@
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from emotiw.evaluate.stand_in import write_stand_in
 
 # Pythons that tests start must import the installed emotiw, not the folder of that name in the checkout.
 os.environ["PYTHONSAFEPATH"] = "1"
+# Behind a shell's & all are deaf to Ctrl-C, and so would be what tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OWN = "cyclic_lbp_r3_t5"
 

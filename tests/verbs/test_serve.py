@@ -85,12 +85,10 @@ def server(runs, stand_ins, tmp_path_factory):
     env = {**os.environ, **{name: str(value) for name, value in ours.items()}}
     models = [*(str(runs / row / "finetune") for row in ROWS), STAND_IN]
     command = [EMOTIW, "serve", "--port", "0", "--max-upload", "1", "--model", *models]
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests behind a shell's & are deaf to Ctrl-C
     with (
         (folder / "stderr.txt").open("wb") as stderr,
         subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
     ):
-        signal.signal(signal.SIGINT, before)
         assert process.stdout is not None
         said = []
         for line in process.stdout:
