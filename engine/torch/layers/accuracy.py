@@ -1,7 +1,9 @@
-"""Accuracy: Caffe's accuracy_layer.cpp."""
+"""What is counted, not learned: Caffe's accuracy_layer.cpp and argmax_layer.cpp."""
 
 import torch
 from torch import Tensor
+
+from emotiw.errors import EmotiwError
 
 from .labels import check_labels
 from .layer import Layer, canonical
@@ -21,6 +23,8 @@ class Accuracy(Layer):
         p, scores = self.param.accuracy_param, bottoms[0].detach()
         axis = canonical(p.axis, scores.dim())
         labels = check_labels(self, bottoms[1], scores.shape, axis)
+        if p.top_k > scores.shape[axis]:
+            raise EmotiwError(f"top_k is {p.top_k}, of {scores.shape[axis]} classes")
         counted = labels != p.ignore_label if p.HasField("ignore_label") else torch.ones_like(labels, dtype=torch.bool)
         labels = labels.masked_fill(~counted, 0)
         own = scores.gather(axis, labels.unsqueeze(axis))
@@ -37,3 +41,26 @@ class Accuracy(Layer):
 def _share(right: Tensor, counted: Tensor) -> Tensor:
     """Return right / counted, 0 where none is counted."""
     return right.float() / counted.clamp(min=1)
+
+
+class ArgMax(Layer):
+    """The `top_k` places of the largest numbers, of equal ones the last first.
+
+    Along `axis`; without one in all behind the first axis, N x 1 x k, and with their values where `out_max_val`, N x 2
+    x k. With an axis `out_max_val` gives the values alone.
+    """
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return places as float32."""
+        p = self.param.argmax_param
+        with_axis = p.HasField("axis")
+        axis = canonical(p.axis, bottoms[0].dim()) if with_axis else 1
+        numbers = bottoms[0].detach() if with_axis else bottoms[0].detach().flatten(1)
+        count = numbers.shape[axis]
+        if not 1 <= p.top_k <= count:
+            raise EmotiwError(f"top_k is 1 to {count}, not {p.top_k}")
+        values, places = numbers.flip(axis).sort(stable=True, dim=axis, descending=True)
+        values, places = values.narrow(axis, 0, p.top_k), count - 1 - places.narrow(axis, 0, p.top_k).float()
+        if with_axis:
+            return [values if p.out_max_val else places]
+        return [torch.stack([places, values], 1) if p.out_max_val else places.unsqueeze(1)]
