@@ -46,8 +46,8 @@ def _share(right: Tensor, counted: Tensor) -> Tensor:
 class ArgMax(Layer):
     """The `top_k` places of the largest numbers, of equal ones the last first.
 
-    Along `axis`; without one in all behind the first axis, N x 1 x k, and with their values where `out_max_val`, N x 2
-    x k. With an axis `out_max_val` gives the values alone.
+    Along `axis`; without one in all behind the first axis, N x 1 x k x 1..., and with their values where `out_max_val`,
+    N x 2 x k x 1.... With an axis `out_max_val` gives the values alone.
     """
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
@@ -63,4 +63,5 @@ class ArgMax(Layer):
         values, places = values.narrow(axis, 0, p.top_k), count - 1 - places.narrow(axis, 0, p.top_k).float()
         if with_axis:
             return [values if p.out_max_val else places]
-        return [torch.stack([places, values], 1) if p.out_max_val else places.unsqueeze(1)]
+        top = torch.stack([places, values], 1) if p.out_max_val else places.unsqueeze(1)
+        return [top.view(*top.shape, *[1] * (bottoms[0].dim() - 3))]

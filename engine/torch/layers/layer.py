@@ -109,9 +109,7 @@ class Layer(torch.nn.Module):
         given, count = list(self.param.loss_weight), len(self.param.top)
         if given and len(given) != count:
             raise EmotiwError(f"{len(given)} loss weights for {count} tops")
-        if self.is_loss:
-            return given or [1.0] + [0.0] * (count - 1)
-        return given or [0.0] * count
+        return given or ([1.0] if self.is_loss else [0.0] * count)
 
 
 def canonical(axis: int, axes: int) -> int:

@@ -23,13 +23,12 @@ class Softmax(Layer):
 
 
 class SoftmaxWithLoss(Layer):
-    """-sum log max(p, FLT_MIN) of the labels / norm; the posteriors in a second top.
+    """-sum log max(p, FLT_MIN) of the labels / norm.
 
     The norm is VALID (labels not ignored), FULL (all labels), BATCH_SIZE or NONE (1), and at least 1.
     """
 
     bottoms = (2, 2)
-    tops = (1, 2)
     is_loss = True
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
@@ -46,8 +45,7 @@ class SoftmaxWithLoss(Layer):
         found = found + (found.detach().clamp(min=_LOG_FLT_MIN) - found.detach())
         if ignored is not None:
             found = found.masked_fill(ignored.unsqueeze(axis), 0)
-        loss = -found.sum() / self._norm(labels, ignored, axis)
-        return [loss, log_p.exp().detach()][: max(1, len(self.param.top))]
+        return [-found.sum() / self._norm(labels, ignored, axis)]
 
     def _norm(self, labels: Tensor, ignored: Tensor | None, axis: int) -> Tensor | float:
         loss_param = self.param.loss_param
