@@ -13,6 +13,7 @@ from .layers import LAYERS
 from .layers.inputs import Data, Input, SourceLayer
 from .layers.layer import Layer, Shape
 from .layers.source import OpenSource
+from .memory import keep_freed_memory, laid
 from .params import Learnable, Params
 
 
@@ -29,6 +30,8 @@ class Net(torch.nn.Module):
         Of the fillers; None: another at each call. Dropout draws from torch's global generator.
     device
         Where it computes.
+    layout
+        How blobs of four axes lie in memory; torch is fastest with channels last. Their shapes and values are the same.
 
     Attributes
     ----------
@@ -59,16 +62,19 @@ class Net(torch.nn.Module):
         open_source: OpenSource | None = None,
         seed: int | None = None,
         device: torch.device | str = "cpu",
+        layout: torch.memory_format = torch.channels_last,
     ) -> None:
         super().__init__()
-        self.graph, self.device, self.keep_diffs = graph, torch.device(device), False
+        self.graph, self.device, self.layout, self.keep_diffs = graph, torch.device(device), layout, False
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.blobs: dict[str, Tensor] = {}
         self.shapes: dict[str, Shape] = {}
         self._made: dict[str, Tensor] = {}
         self.layers: list[Layer] = []
         generator = Generator()
         generator.manual_seed(generator.seed() if seed is None else seed)
-        params = Params(self.device, generator, always=graph.force_backward)
+        params = Params(self.device, layout, generator, always=graph.force_backward)
         for param, where in zip(graph.layers, graph.where, strict=True):
             try:
                 self._add(param, open_source, params, generator)
@@ -125,7 +131,7 @@ class Net(torch.nn.Module):
         """Set an input from now on."""
         for layer in self._inputs():
             if name in layer.param.top:
-                layer.values[list(layer.param.top).index(name)] = value.detach().to(self.device, torch.float32)
+                layer.values[list(layer.param.top).index(name)] = self._laid(value.to(torch.float32))
                 return
         raise EmotiwError(f"net {self.graph.name!r} has no input {name!r}: it has {', '.join(self.inputs) or 'none'}")
 
@@ -135,8 +141,13 @@ class Net(torch.nn.Module):
     def _tops(self, layer: Layer) -> list[Tensor]:
         tops: list[Tensor] = layer(*map(self._bottom, layer.param.bottom, layer.propagates))
         if isinstance(layer, SourceLayer):
-            return [top.to(self.device).detach().requires_grad_(self.graph.force_backward) for top in tops]
+            forced = self.graph.force_backward
+            return [self._laid(top).requires_grad_(forced and top.is_floating_point()) for top in tops]
         return tops
+
+    def _laid(self, value: Tensor) -> Tensor:
+        """Return a value that comes from outside: here, in our layout; the same memory where it is so already."""
+        return laid(value.detach().to(self.device), self.layout)
 
     def _bottom(self, name: str, propagates: bool) -> Tensor:
         return self.blobs[name] if propagates else self.blobs[name].detach()
@@ -163,7 +174,8 @@ class Net(torch.nn.Module):
                 raise EmotiwError("nothing feeds it: this net was opened without a source of data")
             layer.feed(open_source(param))
         if isinstance(layer, SourceLayer):
-            layer.begin(generator, self.device)
+            layer.begin(generator)
+            layer.values = [self._laid(value) for value in layer.values]
             tops = layer.top_shapes
         else:
             bottoms = [self.shapes[name] for name in param.bottom]

@@ -12,6 +12,7 @@ from emotiw.prototxt.messages import message_class
 
 from .fillers import fill
 from .layers.layer import Layer, Shape
+from .memory import laid
 
 _ParamSpec = message_class("ParamSpec")
 _MULTIPLIERS = ("lr_mult", "decay_mult")
@@ -56,8 +57,10 @@ class Params:
         Each once, in the order of their first layers.
     """
 
-    def __init__(self, device: torch.device, generator: Generator, always: bool = False) -> None:
-        self._device, self._generator, self._always = device, generator, always
+    def __init__(
+        self, device: torch.device, layout: torch.memory_format, generator: Generator, always: bool = False
+    ) -> None:
+        self._device, self._layout, self._generator, self._always = device, layout, generator, always
         self._named: dict[str, Learnable] = {}
         self.learnable: list[Learnable] = []
 
@@ -70,7 +73,8 @@ class Params:
         specs += [_ParamSpec()] * (len(learned) - len(specs))
         for k, (each, spec) in enumerate(zip(learned, specs, strict=True)):
             if spec.name not in self._named:
-                blob = torch.nn.Parameter(fill(each.filler, each.shape, self._generator).to(self._device))
+                filled = fill(each.filler, each.shape, self._generator).to(self._device)
+                blob = torch.nn.Parameter(laid(filled, self._layout))
                 self._own(Learnable(blob, spec, f"blob {k} of layer {layer.param.name!r}"))
             else:
                 self._share(layer, each.shape, spec)

@@ -53,7 +53,7 @@ def copy_weights(net: Net, source: Any, where: str = "the weights") -> Copy:
     with torch.no_grad():
         for name, blobs in arrays.items():
             for blob, array in zip(layers[name].blobs, blobs, strict=True):
-                blob.copy_(torch.from_numpy(array).view(blob.shape))
+                blob.copy_(torch.from_numpy(array).reshape(blob.shape))
     return copy
 
 
@@ -65,7 +65,7 @@ def to_proto(net: Net) -> Any:
         added.CopyFrom(layer.param)
         added.ClearField("blobs")
         for blob, shape in zip(layer.blobs, layer.shapes, strict=True):
-            added.blobs.append(blob_of(blob.detach().cpu().view(shape).numpy()))
+            added.blobs.append(blob_of(blob.detach().cpu().reshape(shape).numpy()))
     return proto
 
 

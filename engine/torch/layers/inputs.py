@@ -29,9 +29,9 @@ class SourceLayer(Layer):
         self.values: list[Tensor] = []
         self.top_shapes: list[Shape] = []
 
-    def begin(self, generator: Generator, device: torch.device) -> None:
-        """Make `values` on a device."""
-        self.values = [torch.zeros(shape, device=device) for shape in self.top_shapes]
+    def begin(self, generator: Generator) -> None:
+        """Make the first `values`."""
+        self.values = [torch.zeros(shape) for shape in self.top_shapes]
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return what is stored."""
@@ -64,10 +64,10 @@ class DummyData(SourceLayer):
         self._fillers = fillers * count if len(fillers) == 1 else fillers
         self.top_shapes = shapes * count if len(shapes) == 1 else shapes
 
-    def begin(self, generator: Generator, device: torch.device) -> None:
+    def begin(self, generator: Generator) -> None:
         """Fill all, and draw from `generator` from now on."""
         self._generator = generator
-        self.values = [self._fill(k).to(device) for k in range(len(self._fillers))]
+        self.values = [self._fill(k) for k in range(len(self._fillers))]
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Fill anew what is not constant."""
@@ -85,7 +85,7 @@ class Data(SourceLayer):
 
     source: Source
 
-    def begin(self, generator: Generator, device: torch.device) -> None:
+    def begin(self, generator: Generator) -> None:
         """Nothing: each batch is as the source gives it."""
 
     def feed(self, source: Source) -> None:

@@ -100,7 +100,7 @@ class Layer(torch.nn.Module):
         if bottom.is_meta:
             return [torch.empty(shape, device="meta") for shape in self.shapes]
         return [
-            blob if blob.shape == shape else blob.view(shape)
+            blob if blob.shape == shape else blob.reshape(shape)
             for blob, shape in zip(self.blobs, self.shapes, strict=True)
         ]
 

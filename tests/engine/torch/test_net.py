@@ -198,3 +198,33 @@ def test_a_source_feeds_a_data_layer(kind):
         assert torch.equal(net.blobs["label"], torch.full((2,), float(count)))
     with pytest.raises(EmotiwError, match=r"layer 'd' .*: its source gives 2 blobs for 3 tops"):
         net_of(text.replace('top: "label"', 'top: "label" top: "more"'), open_source=lambda layer: Counting())
+
+
+def test_the_layout_in_memory_changes_no_value():
+    text = INPUT.replace("dim: 3 dim: 4", "dim: 2 dim: 3 dim: 6 dim: 5")
+    text += (
+        'layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 4 kernel_size: 2 '
+    )
+    text += 'weight_filler { type: "xavier" } } }\nlayer { name: "n" type: "LRN" bottom: "c" top: "n" }\n'
+    text += 'layer { name: "p" type: "Pooling" bottom: "n" top: "p" pooling_param { kernel_size: 2 stride: 2 } }\n'
+    text += inner_product("f", "p") + 'layer { name: "l" type: "TanH" bottom: "f" top: "l" loss_weight: 1 }'
+    nets = [net_of(text, seed=3, layout=layout) for layout in (torch.channels_last, torch.contiguous_format)]
+    x = torch.randn(2, 3, 6, 5)
+    for net in nets:
+        net({"x": x}).backward()
+    first, second = nets
+    assert first.blobs["c"].is_contiguous(memory_format=torch.channels_last)
+    assert second.blobs["c"].is_contiguous()
+    for name, blob in first.blobs.items():
+        assert torch.allclose(blob, second.blobs[name], rtol=1e-5, atol=1e-6), name
+    for one, other in zip(first.learnable, second.learnable, strict=True):
+        assert torch.allclose(one.blob.grad, other.blob.grad, rtol=1e-5, atol=1e-6)
+
+
+def test_inputs_can_be_written_to_in_place_between_passes():
+    net = net_of(INPUT.replace("dim: 3 dim: 4", "dim: 2 dim: 3 dim: 6 dim: 5") + inner_product("a", "x", bias="false"))
+    net({"x": torch.zeros(2, 3, 6, 5)})
+    net.blobs["x"].fill_(2)
+    net()
+    assert torch.equal(net.blobs["x"], torch.full((2, 3, 6, 5), 2.0))
+    assert torch.allclose(net.blobs["a"][0], 2 * net.params["a"][0].sum(dim=1))
