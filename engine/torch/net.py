@@ -31,7 +31,8 @@ class Net(torch.nn.Module):
     device
         Where it computes.
     layout
-        How blobs of four axes lie in memory; torch is fastest with channels last. Their shapes and values are the same.
+        How blobs of four axes lie in memory. With `torch.channels_last` some convolutions are faster; on a CPU they
+        round three times as much, so that scores leave Caffe's by more than 1e-5.
 
     Attributes
     ----------
@@ -62,7 +63,7 @@ class Net(torch.nn.Module):
         open_source: OpenSource | None = None,
         seed: int | None = None,
         device: torch.device | str = "cpu",
-        layout: torch.memory_format = torch.channels_last,
+        layout: torch.memory_format = torch.contiguous_format,
     ) -> None:
         super().__init__()
         self.graph, self.device, self.layout, self.keep_diffs = graph, torch.device(device), layout, False

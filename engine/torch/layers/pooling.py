@@ -9,8 +9,7 @@ from torch.nn import functional
 from emotiw.errors import EmotiwError
 
 from .layer import Layer
-
-Pair = tuple[int, int]
+from .maximum import Pair, maximum
 
 _LEAST = -3.4028234663852886e38  # -FLT_MAX, with which Caffe begins a maximum
 _MAX, _AVE = 0, 1
@@ -67,11 +66,9 @@ class Pooling(Layer):
         own = self._torch_has(image, kernel, windows)
         padded = image if own else functional.pad(image, pad, value=_LEAST)
         padding, ceil_mode = (self._pad, self.param.pooling_param.round_mode == 0) if own else ((0, 0), False)
+        top, index = maximum(padded, kernel, self._stride, padding, ceil_mode)
         if len(self.param.top) == 1:
-            return [functional.max_pool2d(padded, kernel, self._stride, padding, ceil_mode=ceil_mode)]
-        top, index = functional.max_pool2d(
-            padded, kernel, self._stride, padding, ceil_mode=ceil_mode, return_indices=True
-        )
+            return [top]
         if not own:
             row, column = index // padded.shape[3] - pad[2], index % padded.shape[3] - pad[0]
             index = row * image.shape[3] + column
