@@ -68,6 +68,14 @@ def in_caffe(
     return run
 
 
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    """Where torch computes, in float32 and no less."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def in_torch() -> Callable[..., Arrays]:
     """From a case to what torch makes of it, by the names that `in_caffe` gives."""

@@ -129,8 +129,8 @@ def by_caffe(cases, in_caffe):
 
 @pytest.mark.caffe
 @pytest.mark.parametrize("name", LAYERS)
-def test_forward_and_backward(cases, by_caffe, in_torch, relative_error, name):
-    ours, theirs = in_torch(cases[name]), by_caffe[name]
+def test_forward_and_backward(cases, by_caffe, in_torch, relative_error, name, device):
+    ours, theirs = in_torch(cases[name], device), by_caffe[name]
     assert {key for key in ours if key.startswith("blob:")} == {
         key for key in theirs if key.startswith("blob:") and "(automatic)" not in key
     }

@@ -136,8 +136,8 @@ def by_caffe(cases, in_caffe):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_forward_and_backward(cases, by_caffe, in_torch, relative_error, name):
-    ours, theirs = in_torch(cases[name]), by_caffe[name]
+def test_forward_and_backward(cases, by_caffe, in_torch, relative_error, name, device):
+    ours, theirs = in_torch(cases[name], device), by_caffe[name]
     assert ours.keys() == {key for key in theirs if "_split_" not in key}
     errors = {key: relative_error(ours[key], theirs[key]) for key in ours}
     assert max(errors.values()) <= 1e-5, errors

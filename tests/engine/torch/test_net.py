@@ -82,8 +82,8 @@ def by_caffe(cases, in_caffe):
 
 @pytest.mark.caffe
 @pytest.mark.parametrize("name", NETS)
-def test_every_blob_and_gradient_is_caffes(cases, by_caffe, in_torch, relative_error, name):
-    ours, theirs = in_torch(cases[name]), by_caffe[name]
+def test_every_blob_and_gradient_is_caffes(cases, by_caffe, in_torch, relative_error, name, device):
+    ours, theirs = in_torch(cases[name], device), by_caffe[name]
     assert {key for key in ours if "blob:" in key} == {key for key in theirs if "blob:" in key and "_split_" not in key}
     errors = {key: relative_error(ours[key], theirs[key]) for key in ours if key != "diff:loss"}
     assert max(errors.values()) <= 1e-5, errors

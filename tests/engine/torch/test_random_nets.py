@@ -149,8 +149,8 @@ def scale_of(key, theirs):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_drawn_net(cases, by_caffe, in_torch, seed):
-    ours, theirs = in_torch(cases[str(seed)]), by_caffe[str(seed)]
+def test_a_drawn_net(cases, by_caffe, in_torch, seed, device):
+    ours, theirs = in_torch(cases[str(seed)], device), by_caffe[str(seed)]
     assert {key for key in theirs if key.startswith("blob:") and "_split_" not in key} <= ours.keys()
     errors = {key: np.abs(ours[key] - theirs[key]).max() / scale_of(key, theirs) for key in ours}
     wrong = {key: error for key, error in errors.items() if error > 1e-5}

@@ -69,8 +69,8 @@ def by_caffe(cases, in_caffe):
 
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
 @pytest.mark.parametrize("name", SMALL)
-def test_small_nets_forward_and_backward(cases, by_caffe, in_torch, name, phase):
-    ours, theirs = in_torch(cases[f"{name} {phase}"]), by_caffe[f"{name} {phase}"]
+def test_small_nets_forward_and_backward(cases, by_caffe, in_torch, name, phase, device):
+    ours, theirs = in_torch(cases[f"{name} {phase}"], device), by_caffe[f"{name} {phase}"]
     learned = [key for key in theirs if key.startswith("gradient:")]
     assert len(learned) > 10
     assert set(learned) <= ours.keys()
