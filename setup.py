@@ -12,6 +12,8 @@ FOLDERS = {
     "emotiw.data_prep": "data_prep",
     "emotiw.engine": "engine",
     "emotiw.engine.caffe": "engine/caffe",
+    "emotiw.engine.torch": "engine/torch",
+    "emotiw.engine.torch.layers": "engine/torch/layers",
     "emotiw.train": "train",
     "emotiw.evaluate": "evaluate",
 }
@@ -54,6 +56,7 @@ setup(
     extras_require={
         "reproduce": REPRODUCE,
         "serve": SERVE,
+        "torch": ["torch==2.13.0"],  # `--engine torch`; outside the lock: each machine's wheel is another
         "test": [
             *REPRODUCE,
             *SERVE,

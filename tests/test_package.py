@@ -1,6 +1,7 @@
 """What is installed, and who imports whom."""
 
 import ast
+import re
 import subprocess
 import sys
 import zipfile
@@ -91,3 +92,12 @@ def test_no_host_and_no_path_of_a_machine_is_written_down():
         if path.is_file() and path.suffix not in {".png"}:
             text = path.read_text(encoding="utf-8", errors="replace")
             assert not [host for host in hosts if host in text], name
+
+
+def test_torch_is_imported_by_its_engine_alone():
+    """Without it everything else works: it is an extra."""
+    for folder in (*FOLDERS, "emotiw"):
+        for module in (ROOT / folder).rglob("*.py"):
+            text = module.read_text(encoding="utf-8")
+            imports = re.search(r"^\s*(?:import|from) torch\b", text, re.MULTILINE)
+            assert not imports or module.is_relative_to(ROOT / "engine/torch"), module

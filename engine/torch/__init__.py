@@ -1,0 +1,1 @@
+"""The second engine: the same prototxt on PyTorch."""

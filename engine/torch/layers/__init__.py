@@ -1,0 +1,49 @@
+"""One class a layer type of Caffe: shapes, what it learns, and its forward pass in plain torch."""
+
+from collections.abc import Mapping
+
+from .accuracy import Accuracy, ArgMax
+from .activations import Dropout, Power, ReLU, Sigmoid, TanH
+from .arithmetic import Bias, Eltwise, Scale
+from .convolution import Convolution, Deconvolution
+from .inner_product import InnerProduct
+from .inputs import Data, DummyData, Input
+from .layer import Layer
+from .losses import EuclideanLoss, Softmax, SoftmaxWithLoss
+from .lrn import LRN
+from .pooling import Pooling
+from .shaping import Concat, Flatten, Reshape, Silence, Slice, Split
+
+LAYERS: Mapping[str, type[Layer]] = {
+    kind.__name__: kind
+    for kind in (
+        Accuracy,
+        ArgMax,
+        Bias,
+        Concat,
+        Convolution,
+        Data,
+        Deconvolution,
+        Dropout,
+        DummyData,
+        Eltwise,
+        EuclideanLoss,
+        Flatten,
+        InnerProduct,
+        Input,
+        LRN,
+        Pooling,
+        Power,
+        ReLU,
+        Reshape,
+        Scale,
+        Sigmoid,
+        Silence,
+        Slice,
+        Softmax,
+        SoftmaxWithLoss,
+        Split,
+        TanH,
+    )
+} | {"MemoryData": Data}
+"""By their names in a prototxt."""

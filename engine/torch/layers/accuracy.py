@@ -1,0 +1,67 @@
+"""What is counted, not learned: Caffe's accuracy_layer.cpp and argmax_layer.cpp."""
+
+import torch
+from torch import Tensor
+
+from emotiw.errors import EmotiwError
+
+from .labels import check_labels
+from .layer import Layer, canonical
+
+
+class Accuracy(Layer):
+    """The share of labels that are right; that of each class in a second top.
+
+    A label is right where fewer than `top_k` scores are at least its own, itself not counted: ties count as wrong.
+    """
+
+    bottoms = (2, 2)
+    tops = (1, 2)
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return a scalar, and (C,)."""
+        p, scores = self.param.accuracy_param, bottoms[0].detach()
+        axis = canonical(p.axis, scores.dim())
+        labels = check_labels(self, bottoms[1], scores.shape, axis)
+        if p.top_k > scores.shape[axis]:
+            raise EmotiwError(f"top_k is {p.top_k}, of {scores.shape[axis]} classes")
+        counted = labels != p.ignore_label if p.HasField("ignore_label") else torch.ones_like(labels, dtype=torch.bool)
+        labels = labels.masked_fill(~counted, 0)
+        own = scores.gather(axis, labels.unsqueeze(axis))
+        # A NaN is at least nothing: then not even a label's own score is counted, and Caffe calls it right.
+        right = ((scores >= own).sum(dim=axis) - 1 < p.top_k) & counted
+        tops = [_share(right.sum(), counted.sum())]
+        if len(self.param.top) > 1:
+            each = torch.arange(scores.shape[axis], device=scores.device)[:, None]
+            of_class = (labels.flatten() == each) & counted.flatten()
+            tops.append(_share((of_class & right.flatten()).sum(dim=1), of_class.sum(dim=1)))
+        return tops
+
+
+def _share(right: Tensor, counted: Tensor) -> Tensor:
+    """Return right / counted, 0 where none is counted."""
+    return right.float() / counted.clamp(min=1)
+
+
+class ArgMax(Layer):
+    """The `top_k` places of the largest numbers, of equal ones the last first.
+
+    Along `axis`; without one in all behind the first axis, N x 1 x k x 1..., and with their values where `out_max_val`,
+    N x 2 x k x 1.... With an axis `out_max_val` gives the values alone.
+    """
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return places as float32."""
+        p = self.param.argmax_param
+        with_axis = p.HasField("axis")
+        axis = canonical(p.axis, bottoms[0].dim()) if with_axis else 1
+        numbers = bottoms[0].detach() if with_axis else bottoms[0].detach().flatten(1)
+        count = numbers.shape[axis]
+        if not 1 <= p.top_k <= count:
+            raise EmotiwError(f"top_k is 1 to {count}, not {p.top_k}")
+        values, places = numbers.flip(axis).sort(stable=True, dim=axis, descending=True)
+        values, places = values.narrow(axis, 0, p.top_k), count - 1 - places.narrow(axis, 0, p.top_k).float()
+        if with_axis:
+            return [values if p.out_max_val else places]
+        top = torch.stack([places, values], 1) if p.out_max_val else places.unsqueeze(1)
+        return [top.view(*top.shape, *[1] * (bottoms[0].dim() - 3))]

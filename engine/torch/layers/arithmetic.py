@@ -1,0 +1,93 @@
+"""Blobs with blobs: Eltwise, Scale, Bias."""
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from emotiw.errors import EmotiwError
+
+from .layer import FillerParameter, Layer, Learned, Shape, canonical
+
+_PROD, _SUM, _MAX = range(3)
+
+
+class Eltwise(Layer):
+    """Number by number the product, the sum with coefficients, or the maximum of the bottoms."""
+
+    bottoms = (2, None)
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return the shape of the bottoms."""
+        p = self.param.eltwise_param
+        if len({bottom.shape for bottom in bottoms}) > 1:
+            raise EmotiwError(f"its bottoms are of several shapes: {', '.join(str(tuple(b.shape)) for b in bottoms)}")
+        if len(p.coeff) not in (0, len(bottoms)) or (p.coeff and p.operation != _SUM):
+            raise EmotiwError(f"coeff is said of every bottom of a SUM, not {len(p.coeff)} times")
+        if p.operation == _PROD:
+            return [reduce(torch.mul, bottoms)]
+        if p.operation == _SUM:
+            return [reduce(torch.add, map(torch.mul, bottoms, p.coeff) if p.coeff else bottoms)]
+        return [_maximum(bottoms)]
+
+
+def _maximum(bottoms: Sequence[Tensor]) -> Tensor:
+    """Return the maximum; the gradient of equal ones goes to the second of the first two, else to the earlier."""
+    first, second, *others = bottoms
+    top = torch.where(first > second, first, second)
+    for other in others:
+        top = torch.where(other > top, other, top)
+    return top
+
+
+class Scale(Layer):
+    """The first bottom times the second, or times learned numbers, along `num_axes` axes from `axis` on."""
+
+    bottoms = (1, 2)
+
+    def learned(self, shapes: Sequence[Shape]) -> list[Learned]:
+        """Return the factors where there is no second bottom, and the biases where there are any."""
+        p = self.param.scale_param
+        self._axis, shape = _along(p, shapes)
+        filler = p.filler if p.HasField("filler") else FillerParameter(type="constant", value=1)
+        factors = [] if len(shapes) > 1 else [Learned(shape, filler)]
+        return factors + ([Learned(shape, p.bias_filler)] if p.bias_term else [])
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return the shape of the first bottom."""
+        factor, *bias = [*bottoms[1:], *self.weights(bottoms[0])]
+        top = bottoms[0] * _from_axis(factor, self._axis, bottoms[0])
+        return [top + _from_axis(bias[0], self._axis, bottoms[0]) if bias else top]
+
+
+class Bias(Layer):
+    """The first bottom plus the second, or plus learned numbers, along `num_axes` axes from `axis` on."""
+
+    bottoms = (1, 2)
+
+    def learned(self, shapes: Sequence[Shape]) -> list[Learned]:
+        """Return the numbers to be added where there is no second bottom."""
+        self._axis, shape = _along(self.param.bias_param, shapes)
+        return [] if len(shapes) > 1 else [Learned(shape, self.param.bias_param.filler)]
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return the shape of the first bottom."""
+        (bias,) = [*bottoms[1:], *self.weights(bottoms[0])]
+        return [bottoms[0] + _from_axis(bias, self._axis, bottoms[0])]
+
+
+def _along(p: Any, shapes: Sequence[Shape]) -> tuple[int, Shape]:
+    """Return the first axis, and the shape of what is broadcast from it on."""
+    axis = 0 if p.axis == 0 or (len(shapes) > 1 and shapes[1] == ()) else canonical(p.axis, len(shapes[0]))
+    last = len(shapes[0]) if p.num_axes == -1 else axis + p.num_axes
+    shape = shapes[1] if len(shapes) > 1 else shapes[0][axis:last]
+    if last > len(shapes[0]) or shapes[0][axis : axis + len(shape)] != shape:
+        raise EmotiwError(f"{shape} is no part of {shapes[0]} from axis {axis} on")
+    return axis, shape
+
+
+def _from_axis(numbers: Tensor, axis: int, like: Tensor) -> Tensor:
+    """Return numbers so shaped that torch broadcasts them from `axis` on."""
+    return numbers.view(*numbers.shape, *[1] * (like.dim() - axis - numbers.dim()))

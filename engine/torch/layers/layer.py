@@ -1,0 +1,119 @@
+"""What every layer is: parameters of a prototxt, learned blobs, and a forward pass in plain torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.messages import message_class
+
+Shape = tuple[int, ...]
+Counts = tuple[int, int | None]  # least and most; None: any number
+
+FillerParameter = message_class("FillerParameter")
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A blob that a layer learns: its shape and its FillerParameter."""
+
+    shape: Shape
+    filler: Any
+
+
+class Layer(torch.nn.Module):
+    """A layer of a net.
+
+    Parameters
+    ----------
+    param : LayerParameter
+        As in the prototxt, with its `phase`.
+
+    Attributes
+    ----------
+    bottoms, tops
+        How many of each the type takes.
+    is_loss
+        Whether the first top counts as a loss where the prototxt gives no `loss_weight`; such a top need not be named.
+    loss_weights
+        Of each top that `forward` returns.
+    propagates
+        Of each bottom, whether gradients go on to it.
+    blobs, shapes
+        The learned blobs, shared ones among them, which the net fills; and their shapes here.
+
+    Raises
+    ------
+    EmotiwError
+        Where the parameters do not go together: what, without the layer's name, which the net knows.
+    """
+
+    bottoms: ClassVar[Counts] = (1, 1)
+    tops: ClassVar[Counts] = (1, 1)
+    is_loss: ClassVar[bool] = False
+
+    def __init__(self, param: Any) -> None:
+        super().__init__()
+        self.param = param
+        self.blobs = torch.nn.ParameterList()
+        self.shapes: list[Shape] = []
+        self.propagates: list[bool] = []
+        self.loss_weights = self._loss_weights()
+
+    @classmethod
+    def check_counts(cls, param: Any) -> None:
+        """Refuse a number of bottoms or tops that the type does not take."""
+        least_tops = 0 if cls.is_loss else cls.tops[0]
+        for names, (least, most), what in (
+            (param.bottom, cls.bottoms, "bottoms"),
+            (param.top, (least_tops, cls.tops[1]), "tops"),
+        ):
+            if len(names) < least or (most is not None and len(names) > most):
+                wanted = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
+                raise EmotiwError(f"it takes {wanted} {what}, not {len(names)}")
+        if len(param.propagate_down) not in (0, len(param.bottom)):
+            raise EmotiwError("propagate_down is said for every bottom, or for none")
+
+    def learned(self, shapes: Sequence[Shape]) -> list[Learned]:
+        """Return what the layer learns, given the shapes of its bottoms."""
+        return []
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return the tops."""
+        raise NotImplementedError
+
+    def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """Return the shapes of the tops, given those of the bottoms; nothing is computed."""
+        try:
+            return [tuple(top.shape) for top in self(*(torch.empty(shape, device="meta") for shape in shapes))]
+        except RuntimeError as error:  # torch's own words
+            raise EmotiwError(str(error).partition("\n")[0]) from None
+
+    def weights(self, bottom: Tensor) -> list[Tensor]:
+        """Return the learned blobs in the layer's own shapes: a shared one may have another at home.
+
+        Where the bottom is a mere shape (of the device "meta"), so are they.
+        """
+        if bottom.is_meta:
+            return [torch.empty(shape, device="meta") for shape in self.shapes]
+        return [
+            blob if blob.shape == shape else blob.reshape(shape)
+            for blob, shape in zip(self.blobs, self.shapes, strict=True)
+        ]
+
+    def _loss_weights(self) -> list[float]:
+        """Layer::SetLossWeights, and LossLayer's weight of 1."""
+        given, count = list(self.param.loss_weight), len(self.param.top)
+        if given and len(given) != count:
+            raise EmotiwError(f"{len(given)} loss weights for {count} tops")
+        return given or ([1.0] if self.is_loss else [0.0] * count)
+
+
+def canonical(axis: int, axes: int) -> int:
+    """Return an axis counted from the front: Caffe's CanonicalAxisIndex."""
+    if not -axes <= axis < axes:
+        raise EmotiwError(f"there is no axis {axis} in a blob of {axes} axes")
+    return axis % axes

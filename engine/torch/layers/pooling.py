@@ -1,0 +1,114 @@
+"""Pooling: Caffe's pooling_layer.cpp."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from emotiw.errors import EmotiwError
+
+from .layer import Layer
+from .maximum import Pair, maximum
+
+_LEAST = -3.4028234663852886e38  # -FLT_MAX, with which Caffe begins a maximum
+_MAX, _AVE = 0, 1
+
+
+class Pooling(Layer):
+    """Maximum or mean of each window, clipped to the image; MAX may tell where it was, in a second top.
+
+    The number of windows is rounded up (`round_mode: CEIL`) or down; where there is padding, one that would begin
+    behind the image and the padding before it is left out. Of several maxima the first counts. The divisor of AVE is
+    the window's area clipped to the image and its padding.
+    """
+
+    tops = (1, 2)
+
+    def __init__(self, param: Any) -> None:
+        super().__init__(param)
+        p = param.pooling_param
+        if p.pool not in (_MAX, _AVE):
+            raise EmotiwError("STOCHASTIC pooling is not in this engine: use the real Caffe (--engine caffe)")
+        if p.pool == _AVE and len(param.top) > 1:
+            raise EmotiwError("only MAX tells where its maxima were: one top")
+        self._kernel, self._stride, self._pad = (self._pair(name) for name in ("kernel", "stride", "pad"))
+        if p.global_pooling:
+            if self._kernel != (0, 0) or self._stride != (1, 1) or self._pad != (0, 0):
+                raise EmotiwError("global_pooling takes the whole image: no kernel, stride or pad beside it")
+        elif min(self._kernel) < 1 or min(self._stride) < 1:
+            raise EmotiwError("it needs a kernel_size and a stride of at least 1")
+        elif any(pad >= kernel for pad, kernel in zip(self._pad, self._kernel, strict=True)):
+            raise EmotiwError(f"a pad of {self._pad} is not smaller than the kernel, {self._kernel}")
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return N x C x ceil((H + 2 pad - kernel) / stride) + 1 x ...; indices are h * W + w, as float32."""
+        image = bottoms[0]
+        height, width = image.shape[2:]
+        kernel = (height, width) if self.param.pooling_param.global_pooling else self._kernel
+        windows = [
+            self._windows(side, k, axis) for axis, (side, k) in enumerate(zip((height, width), kernel, strict=True))
+        ]
+        if min(windows) < 1:
+            raise EmotiwError(f"an image of {height} x {width} is smaller than the kernel, {kernel}")
+        # How far the last window reaches beyond the image.
+        beyond = [
+            max(0, (out - 1) * s + k - pad - side)
+            for out, s, k, pad, side in zip(windows, self._stride, kernel, self._pad, (height, width), strict=True)
+        ]
+        pad = (self._pad[1], beyond[1], self._pad[0], beyond[0])
+        if self.param.pooling_param.pool == _AVE:
+            return [self._mean(image, kernel, windows, pad)]
+        return self._maximum(image, kernel, windows, pad)
+
+    def _maximum(self, image: Tensor, kernel: Pair, windows: list[int], pad: tuple[int, ...]) -> list[Tensor]:
+        """Torch's own clipped windows where it has as many; else the image is padded before."""
+        own = self._torch_has(image, kernel, windows)
+        padded = image if own else functional.pad(image, pad, value=_LEAST)
+        padding, ceil_mode = (self._pad, self.param.pooling_param.round_mode == 0) if own else ((0, 0), False)
+        top, index = maximum(padded, kernel, self._stride, padding, ceil_mode)
+        if len(self.param.top) == 1:
+            return [top]
+        if not own:
+            row, column = index // padded.shape[3] - pad[2], index % padded.shape[3] - pad[0]
+            index = row * image.shape[3] + column
+        return [top, index.to(top.dtype)]
+
+    def _mean(self, image: Tensor, kernel: Pair, windows: list[int], pad: tuple[int, ...]) -> Tensor:
+        if self._torch_has(image, kernel, windows):
+            ceil_mode = self.param.pooling_param.round_mode == 0
+            return functional.avg_pool2d(image, kernel, self._stride, self._pad, ceil_mode)
+        total = functional.avg_pool2d(functional.pad(image, pad), kernel, self._stride, divisor_override=1)
+        heights, widths = (
+            (torch.arange(out) * s - p).neg().add(side + p).clamp(max=k)
+            for out, s, p, side, k in zip(windows, self._stride, self._pad, image.shape[2:], kernel, strict=True)
+        )
+        return total / torch.outer(heights, widths).to(total)
+
+    def _torch_has(self, image: Tensor, kernel: Pair, windows: list[int]) -> bool:
+        """Return whether torch's pooling has the same windows.
+
+        It pads by half a kernel at most, and leaves out windows that begin behind the image even without padding.
+        """
+        return all(
+            2 * pad <= k and (out - 1) * s < side + pad
+            for pad, k, out, s, side in zip(self._pad, kernel, windows, self._stride, image.shape[2:], strict=True)
+        )
+
+    def _windows(self, side: int, kernel: int, axis: int) -> int:
+        stride, pad = self._stride[axis], self._pad[axis]
+        room = side + 2 * pad - kernel
+        out = (-(-room // stride) if self.param.pooling_param.round_mode == 0 else room // stride) + 1
+        if any(self._pad) and (out - 1) * stride >= side + pad:
+            out -= 1
+        return out
+
+    def _pair(self, name: str) -> Pair:
+        """Return a setting of both axes, from one number or from `<name>_h` and `<name>_w`."""
+        p = self.param.pooling_param
+        one = "kernel_size" if name == "kernel" else name
+        if p.HasField(f"{name}_h") or p.HasField(f"{name}_w"):
+            if p.HasField(one):
+                raise EmotiwError(f"{one}, or {name}_h and {name}_w, not both")
+            return getattr(p, f"{name}_h"), getattr(p, f"{name}_w")
+        return getattr(p, one), getattr(p, one)

@@ -1,0 +1,92 @@
+"""Layers that compute nothing: Concat, Slice, Split, Flatten, Reshape, Silence."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from emotiw.errors import EmotiwError
+
+from .layer import Layer, canonical
+
+
+class Concat(Layer):
+    """The bottoms one behind the other along `axis`."""
+
+    bottoms = (1, None)
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return one blob."""
+        p = self.param.concat_param
+        axis = p.concat_dim if p.HasField("concat_dim") else canonical(p.axis, bottoms[0].dim())
+        if len({(*bottom.shape[:axis], *bottom.shape[axis + 1 :]) for bottom in bottoms}) > 1:
+            shapes = ", ".join(str(tuple(bottom.shape)) for bottom in bottoms)
+            raise EmotiwError(f"its bottoms may differ in axis {axis} alone: {shapes}")
+        return [bottoms[0] if len(bottoms) == 1 else torch.cat(bottoms, axis)]
+
+
+class Slice(Layer):
+    """The bottom cut along `axis` at `slice_point`s, or in equal parts."""
+
+    tops = (1, None)
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return a blob for each top."""
+        p, count = self.param.slice_param, len(self.param.top)
+        axis = p.slice_dim if p.HasField("slice_dim") else canonical(p.axis, bottoms[0].dim())
+        side, points = bottoms[0].shape[axis], list(p.slice_point)
+        if not points and side % count == 0:
+            points = [side // count * k for k in range(1, count)]
+        sizes = [end - begin for begin, end in pairwise([0, *points, side])]
+        if len(sizes) != count or min(sizes) < 1:
+            raise EmotiwError(f"an axis of {side} is not cut in {count} at {points or 'equal distances'}")
+        return list(torch.split(bottoms[0], sizes, axis))
+
+
+class Split(Layer):
+    """The bottom, as often as there are tops; the gradient is the sum of theirs."""
+
+    tops = (1, None)
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return the bottom for each top."""
+        return [bottoms[0].view_as(bottoms[0]) for _ in self.param.top]
+
+
+class Flatten(Layer):
+    """The axes from `axis` to `end_axis` as one."""
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return one blob."""
+        p, axes = self.param.flatten_param, bottoms[0].dim()
+        return [bottoms[0].flatten(canonical(p.axis, axes), canonical(p.end_axis, axes))]
+
+
+class Reshape(Layer):
+    """The `num_axes` axes from `axis` on in another shape: 0 is the bottom's own, -1 what remains."""
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return one blob."""
+        p, shape = self.param.reshape_param, tuple(bottoms[0].shape)
+        begin = p.axis if p.axis >= 0 else len(shape) + 1 + p.axis
+        end = len(shape) if p.num_axes == -1 else begin + p.num_axes
+        if not 0 <= begin <= end <= len(shape):
+            raise EmotiwError(f"there are no {p.num_axes} axes from axis {p.axis} in a blob of {len(shape)} axes")
+        wanted = list(p.shape.dim)
+        if any(dim == 0 and begin + k >= len(shape) for k, dim in enumerate(wanted)):
+            raise EmotiwError(
+                f"its dims {wanted} copy axes that a blob of {len(shape)} axes from {begin} on does not have"
+            )
+        dims = [shape[begin + k] if dim == 0 else dim for k, dim in enumerate(wanted)]
+        return [bottoms[0].reshape(*shape[:begin], *dims, *shape[end:])]
+
+
+class Silence(Layer):
+    """Takes blobs, so that they are no outputs."""
+
+    bottoms = (1, None)
+    tops = (0, 0)
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return nothing."""
+        return []

@@ -1,0 +1,205 @@
+"""A prototxt as a torch module: Caffe's net.cpp, its backward pass by autograd."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from emotiw.errors import EmotiwError
+
+from .graph import Graph
+from .layers import LAYERS
+from .layers.inputs import Data, Input, SourceLayer
+from .layers.layer import Layer, Shape
+from .layers.source import OpenSource
+from .memory import keep_freed_memory, laid
+from .params import Learnable, Params
+
+
+class Net(torch.nn.Module):
+    """A net that runs: called, it runs its layers and returns the loss, whose `backward()` computes the gradients.
+
+    Parameters
+    ----------
+    graph
+        Its layers, of one state.
+    open_source
+        From a Data layer's LayerParameter to what feeds it; a net without such layers needs none.
+    seed
+        Of the fillers; None: another at each call. Dropout draws from torch's global generator.
+    device
+        Where it computes.
+    layout
+        How blobs of four axes lie in memory. With `torch.channels_last` some convolutions are faster; on a CPU they
+        round three times as much, so that scores leave Caffe's by more than 1e-5.
+
+    Attributes
+    ----------
+    graph
+        As given.
+    layers
+        Its layers, in order; each has the LayerParameter `param` and the learned `blobs`.
+    shapes
+        The shape of each blob by its name: at first as the prototxt says, then as of the last pass.
+    blobs
+        The blobs by name, after a pass. What layers compute in place shares a name: the last value stays.
+    learnable
+        Each learned blob once, with its multipliers, in Caffe's order.
+    inputs, outputs
+        The names of the blobs that a user sets, and of those that no layer takes; these sorted, as Caffe's are.
+    keep_diffs
+        Whether the next passes keep the gradient of every blob, for `diffs`.
+
+    Raises
+    ------
+    EmotiwError
+        Where a layer cannot be built: it names the layer and its place in the prototxt.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        open_source: OpenSource | None = None,
+        seed: int | None = None,
+        device: torch.device | str = "cpu",
+        layout: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        super().__init__()
+        self.graph, self.device, self.layout, self.keep_diffs = graph, torch.device(device), layout, False
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        self.blobs: dict[str, Tensor] = {}
+        self.shapes: dict[str, Shape] = {}
+        self._made: dict[str, Tensor] = {}
+        self.layers: list[Layer] = []
+        generator = Generator()
+        generator.manual_seed(generator.seed() if seed is None else seed)
+        params = Params(self.device, layout, generator, always=graph.force_backward)
+        for param, where in zip(graph.layers, graph.where, strict=True):
+            try:
+                self._add(param, open_source, params, generator)
+            except EmotiwError as error:
+                raise EmotiwError(f"{where}: {error}") from None
+        self.chain = torch.nn.ModuleList(self.layers)  # how torch finds the parameters
+        self.learnable: list[Learnable] = params.learnable
+        self.inputs = [top for layer in self._inputs() for top in layer.param.top]
+        self.outputs = _outputs(graph)
+
+    @property
+    def params(self) -> dict[str, list[torch.nn.Parameter]]:
+        """Return the learned blobs by layer name; layers without any are left out."""
+        return {layer.param.name: list(layer.blobs) for layer in self.layers if len(layer.blobs)}
+
+    @property
+    def diffs(self) -> dict[str, Tensor]:
+        """Return the gradient of each blob that has one, by name; of one computed in place, that of its first value."""
+        return {name: made.grad for name, made in self._made.items() if made.grad is not None}
+
+    def forward(self, batch: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Run all layers.
+
+        Parameters
+        ----------
+        batch
+            What inputs are to be from now on, by name; their shapes may be others than before.
+
+        Returns
+        -------
+        Tensor
+            The sum of the tops, each times its loss weight: a scalar.
+        """
+        for name, value in (batch or {}).items():
+            self.set_input(name, value)
+        return self.run(0, len(self.layers))
+
+    def run(self, first: int, last: int) -> Tensor:
+        """Run the layers from `first` to before `last` on what is in `blobs`; return their loss."""
+        loss = torch.zeros((), device=self.device)
+        for layer, where in zip(self.layers[first:last], self.graph.where[first:last], strict=True):
+            try:
+                tops = self._tops(layer)
+            except EmotiwError as error:
+                raise EmotiwError(f"{where}: {error}") from None
+            for weight, top in zip(layer.loss_weights, tops, strict=True):
+                if weight:
+                    loss = loss + weight * top.sum()
+            for name, top in zip(layer.param.top, tops, strict=False):
+                self._keep(layer, name, top)
+        return loss
+
+    def set_input(self, name: str, value: Tensor) -> None:
+        """Set an input from now on."""
+        for layer in self._inputs():
+            if name in layer.param.top:
+                layer.values[list(layer.param.top).index(name)] = self._laid(value.to(torch.float32))
+                return
+        raise EmotiwError(f"net {self.graph.name!r} has no input {name!r}: it has {', '.join(self.inputs) or 'none'}")
+
+    def _inputs(self) -> list[Input]:
+        return [layer for layer in self.layers if isinstance(layer, Input)]
+
+    def _tops(self, layer: Layer) -> list[Tensor]:
+        tops: list[Tensor] = layer(*map(self._bottom, layer.param.bottom, layer.propagates))
+        if isinstance(layer, SourceLayer):
+            forced = self.graph.force_backward
+            return [self._laid(top).requires_grad_(forced and top.is_floating_point()) for top in tops]
+        return tops
+
+    def _laid(self, value: Tensor) -> Tensor:
+        """Return a value that comes from outside: here, in our layout; the same memory where it is so already."""
+        return laid(value.detach().to(self.device), self.layout)
+
+    def _bottom(self, name: str, propagates: bool) -> Tensor:
+        return self.blobs[name] if propagates else self.blobs[name].detach()
+
+    def _keep(self, layer: Layer, name: str, top: Tensor) -> None:
+        """Store a top."""
+        self.blobs[name], self.shapes[name] = top, tuple(top.shape)
+        if name not in layer.param.bottom:
+            self._made[name] = top
+            if self.keep_diffs and top.requires_grad:
+                top.retain_grad()
+
+    def _add(self, param: Any, open_source: OpenSource | None, params: Params, generator: Generator) -> None:
+        """Build a layer, connect it, fill what it learns, and find its tops' shapes: Net::Init."""
+        if param.type not in LAYERS:
+            raise EmotiwError(f"this engine has no such layer: it has {', '.join(sorted(LAYERS))}")
+        self._check_names(param)
+        layer = LAYERS[param.type](param)
+        layer.propagates = [self.graph.force_backward or given for given in param.propagate_down] or [True] * len(
+            param.bottom
+        )
+        if isinstance(layer, Data):
+            if open_source is None:
+                raise EmotiwError("nothing feeds it: this net was opened without a source of data")
+            layer.feed(open_source(param))
+        if isinstance(layer, SourceLayer):
+            layer.begin(generator)
+            layer.values = [self._laid(value) for value in layer.values]
+            tops = layer.top_shapes
+        else:
+            bottoms = [self.shapes[name] for name in param.bottom]
+            params.add(layer, bottoms)
+            tops = layer.infer(bottoms)
+        self.shapes.update(zip(param.top, tops, strict=False))
+        self.layers.append(layer)
+
+    def _check_names(self, param: Any) -> None:
+        """Refuse bottoms that nothing makes, tops that are made already, and more or fewer than the type takes."""
+        LAYERS[param.type].check_counts(param)
+        for name in param.bottom:
+            if name not in self.shapes:
+                raise EmotiwError(f"its bottom {name!r} is the top of no layer before it")
+        for k, name in enumerate(param.top):
+            in_place = k < len(param.bottom) and param.bottom[k] == name
+            if (name in self.shapes and not in_place) or name in param.top[:k]:
+                raise EmotiwError(f"its top {name!r} is made already")
+
+
+def _outputs(graph: Graph) -> list[str]:
+    """Return the blobs that no layer takes, sorted as Caffe's std::set is."""
+    unused: set[str] = set()
+    for param in graph.layers:
+        unused = (unused - set(param.bottom)) | set(param.top)
+    return sorted(unused)

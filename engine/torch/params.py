@@ -1,0 +1,107 @@
+"""The learned blobs of a net: filled, shared by name, with their multipliers; Caffe's Net::AppendParam."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator
+
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.messages import message_class
+
+from .fillers import fill
+from .layers.layer import Layer, Shape
+from .memory import laid
+
+_ParamSpec = message_class("ParamSpec")
+_MULTIPLIERS = ("lr_mult", "decay_mult")
+_PERMISSIVE = 1
+
+
+@dataclass
+class Learnable:
+    """A learned blob.
+
+    Attributes
+    ----------
+    blob
+        Its numbers and, after a backward pass, its gradient in `blob.grad`.
+    spec
+        Its ParamSpec: name, lr_mult, decay_mult; of a shared blob, what any of its layers says.
+    owner
+        In words, for errors.
+    """
+
+    blob: torch.nn.Parameter
+    spec: Any
+    owner: str
+
+    @property
+    def lr_mult(self) -> float:
+        """Return by what its rate is multiplied."""
+        return float(self.spec.lr_mult)
+
+    @property
+    def decay_mult(self) -> float:
+        """Return by what its weight decay is multiplied."""
+        return float(self.spec.decay_mult)
+
+
+class Params:
+    """The learned blobs of a net while it is built.
+
+    Attributes
+    ----------
+    learnable
+        Each once, in the order of their first layers.
+    """
+
+    def __init__(
+        self, device: torch.device, layout: torch.memory_format, generator: Generator, always: bool = False
+    ) -> None:
+        self._device, self._layout, self._generator, self._always = device, layout, generator, always
+        self._named: dict[str, Learnable] = {}
+        self.learnable: list[Learnable] = []
+
+    def add(self, layer: Layer, bottoms: Sequence[Shape]) -> None:
+        """Give a layer its blobs: filled ones, or those that another layer has by the same name."""
+        learned, specs = layer.learned(bottoms), list(layer.param.param)
+        if len(specs) > len(learned):
+            raise EmotiwError(f"{len(specs)} params for {len(learned)} learned blobs")
+        layer.shapes = [each.shape for each in learned]
+        specs += [_ParamSpec()] * (len(learned) - len(specs))
+        for k, (each, spec) in enumerate(zip(learned, specs, strict=True)):
+            if spec.name not in self._named:
+                filled = fill(each.filler, each.shape, self._generator).to(self._device)
+                blob = torch.nn.Parameter(laid(filled, self._layout))
+                self._own(Learnable(blob, spec, f"blob {k} of layer {layer.param.name!r}"))
+            else:
+                self._share(layer, each.shape, spec)
+            owner = self._named[spec.name] if spec.name else self.learnable[-1]
+            # As in Caffe, a rate of zero ends the way of the gradients.
+            owner.blob.requires_grad_(self._always or owner.lr_mult != 0)
+            layer.blobs.append(owner.blob)
+
+    def _own(self, learnable: Learnable) -> None:
+        self.learnable.append(learnable)
+        if learnable.spec.name:
+            self._named[learnable.spec.name] = learnable
+
+    def _share(self, layer: Layer, shape: Shape, spec: Any) -> None:
+        """Hold a blob's second layer against its first."""
+        owner = self._named[spec.name]
+        fits = owner.blob.numel() == shape_count(shape) if spec.share_mode == _PERMISSIVE else owner.blob.shape == shape
+        if not fits:
+            raise EmotiwError(f"param {spec.name!r} is {shape} here, {tuple(owner.blob.shape)} in {owner.owner}")
+        for field in _MULTIPLIERS:
+            if not spec.HasField(field):
+                continue
+            if owner.spec.HasField(field) and getattr(owner.spec, field) != getattr(spec, field):
+                raise EmotiwError(f"param {spec.name!r} has another {field} than {owner.owner}")
+            setattr(owner.spec, field, getattr(spec, field))
+
+
+def shape_count(shape: Shape) -> int:
+    """Return how many numbers a blob of this shape has."""
+    return torch.Size(shape).numel()

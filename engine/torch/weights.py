@@ -1,0 +1,74 @@
+"""Caffemodels in and out: Caffe's Net::CopyTrainedLayersFrom and Net::ToProto."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.blobs import array_of, blob_of
+from emotiw.prototxt.copying import Copy, compare
+from emotiw.prototxt.messages import NetParameter, read_binary, write_binary
+from emotiw.prototxt.upgrade import weighted
+
+from .net import Net
+
+
+def copy_from(net: Net, path: Path) -> Copy:
+    """Copy the weights of a caffemodel into a net, by layer name.
+
+    Parameters
+    ----------
+    net
+        Its layers that the caffemodel lacks stay as they are.
+    path
+        A caffemodel of V1 layers or of today's.
+
+    Returns
+    -------
+    Copy
+        What became of each layer.
+
+    Raises
+    ------
+    EmotiwError
+        Where the file is missing or no caffemodel, or a layer's blobs have another shape; the net is as before then.
+    """
+    if not path.is_file():
+        raise EmotiwError(f"{path}: no such file")
+    return copy_weights(net, read_binary(path, NetParameter), str(path))
+
+
+def copy_weights(net: Net, source: Any, where: str = "the weights") -> Copy:
+    """Copy the weights of a NetParameter into a net, as `copy_from` does; `where` names it in errors."""
+    layers = {layer.param.name: layer for layer in net.layers if layer.shapes}
+    copy = compare(source, {name: layer.shapes for name, layer in layers.items()})
+    if copy.misfits:
+        layer, words = next(iter(copy.misfits.items()))
+        raise EmotiwError(
+            f"{where}: layer {layer!r} does not fit: {words}; name the layer anew to train it from scratch"
+        )
+    found = weighted(source)
+    arrays = {name: [array_of(blob, f"{where}: {name}") for blob in found[name]] for name in copy.copied}
+    with torch.no_grad():
+        for name, blobs in arrays.items():
+            for blob, array in zip(layers[name].blobs, blobs, strict=True):
+                blob.copy_(torch.from_numpy(array).reshape(blob.shape))
+    return copy
+
+
+def to_proto(net: Net) -> Any:
+    """Return a net as a NetParameter with its weights, in today's format."""
+    proto = NetParameter(name=net.graph.name)
+    for layer in net.layers:
+        added = proto.layer.add()
+        added.CopyFrom(layer.param)
+        added.ClearField("blobs")
+        for blob, shape in zip(layer.blobs, layer.shapes, strict=True):
+            added.blobs.append(blob_of(blob.detach().cpu().reshape(shape).numpy()))
+    return proto
+
+
+def write_weights(path: Path, net: Net) -> None:
+    """Write a net as a caffemodel, whole or not at all."""
+    write_binary(path, to_proto(net))

@@ -1,0 +1,48 @@
+"""Runs under Caffe's own Python 3: nets forward and backward.
+
+python caffe_worker.py FOLDER: for each FOLDER/<case>/net.prototxt with the arrays of given.npz the answers in told.npz.
+Names in both: `blob:<name>`, `diff:<name>`, `param:<layer>:<k>`, `gradient:<layer>:<k>`.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import caffe
+import numpy as np
+
+
+def run(folder):
+    case = json.loads((folder / "case.json").read_text())
+    given = dict(np.load(folder / "given.npz"))
+    net = caffe.Net(str(folder / "net.prototxt"), getattr(caffe, case["phase"]))
+    if case["weights"]:
+        net.copy_from(case["weights"])
+    for name, array in given.items():
+        kind, _, rest = name.partition(":")
+        if kind == "blob":
+            net.blobs[rest].reshape(*array.shape)
+            net.blobs[rest].data[...] = array
+        elif kind == "param":
+            layer, _, k = rest.rpartition(":")
+            net.params[layer][int(k)].data[...] = array
+    net.forward()
+    told = {f"blob:{name}": blob.data.copy() for name, blob in net.blobs.items()}
+    if case["backward"]:
+        for name, array in given.items():
+            if name.startswith("diff:"):
+                net.blobs[name[5:]].diff[...] = array
+        net.backward()
+        told.update((f"diff:{name}", blob.diff.copy()) for name, blob in net.blobs.items())
+    for layer, blobs in net.params.items():
+        for k, blob in enumerate(blobs):
+            told[f"param:{layer}:{k}"] = blob.data.copy()
+            told[f"gradient:{layer}:{k}"] = blob.diff.copy()
+    if case["save"]:
+        net.save(case["save"])
+    np.savez(folder / "told.npz", **told)
+
+
+caffe.set_mode_cpu()
+for folder in sorted(Path(sys.argv[1]).iterdir()):
+    run(folder)

@@ -1,0 +1,120 @@
+"""The same net in the real Caffe and in torch, on the same numbers."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import PIPE
+
+import numpy as np
+import pytest
+import torch
+
+from emotiw.engine.caffe.locate import Caffe
+from emotiw.engine.caffe.process import last_words, start
+from emotiw.engine.leash import running
+from emotiw.engine.torch.graph import State, graph_of
+from emotiw.engine.torch.net import Net
+from emotiw.prototxt.messages import NetParameter, parse_text
+
+WORKER = Path(__file__).with_name("caffe_worker.py")
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A net with what is given to it.
+
+    Names of arrays: `blob:<name>`, `diff:<name>`, `param:<layer>:<k>`, `gradient:<layer>:<k>`.
+    """
+
+    prototxt: str
+    given: Arrays = field(default_factory=dict)
+    phase: str = "TRAIN"
+    backward: bool = True
+    weights: str = ""
+    save: str = ""
+
+
+@pytest.fixture(scope="session")
+def make_case() -> type[Case]:
+    """The class of cases: test modules cannot import this one."""
+    return Case
+
+
+@pytest.fixture(scope="session")
+def in_caffe(
+    caffe: Caffe, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Mapping[str, Case]], dict[str, Arrays]]:
+    """From cases by name to what the real Caffe makes of each, in one process."""
+
+    def run(cases: Mapping[str, Case]) -> dict[str, Arrays]:
+        folder = tmp_path_factory.mktemp("cases")
+        for name, case in cases.items():
+            place = folder / name
+            place.mkdir()
+            (place / "net.prototxt").write_text(case.prototxt)
+            told = {key: getattr(case, key) for key in ("phase", "backward", "weights", "save")}
+            (place / "case.json").write_text(json.dumps(told))
+            np.savez(place / "given.npz", **case.given)
+        env = {"GLOG_minloglevel": "2"}
+        with running(start(caffe, [WORKER, folder], program=caffe.python, stderr=PIPE, env=env)) as child:
+            _, noise = child.communicate()
+        assert child.returncode == 0, (
+            last_words(noise.decode(errors="replace"), child.returncode) + noise.decode()[-2000:]
+        )
+        return {name: dict(np.load(folder / name / "told.npz")) for name in cases}
+
+    return run
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    """Where torch computes, in float32 and no less."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def in_torch() -> Callable[..., Arrays]:
+    """From a case to what torch makes of it, by the names that `in_caffe` gives."""
+
+    def run(case: Case, device: str = "cpu") -> Arrays:
+        net = Net(graph_of(parse_text(case.prototxt, NetParameter, "case"), State(case.phase)), seed=0, device=device)
+        net.keep_diffs = True
+        for name, array in case.given.items():
+            kind, _, rest = name.partition(":")
+            if kind == "blob":
+                net.set_input(rest, torch.from_numpy(array))
+            elif kind == "param":
+                layer, _, k = rest.rpartition(":")
+                net.params[layer][int(k)].data.copy_(torch.from_numpy(array))
+        loss = net()
+        tops, diffs = [loss] * loss.requires_grad, [torch.ones_like(loss)] * loss.requires_grad
+        for name, array in case.given.items():
+            if name.startswith("diff:"):
+                tops.append(net.blobs[name[5:]])
+                diffs.append(torch.from_numpy(array).to(device))
+        if case.backward:
+            torch.autograd.backward(tops, diffs)
+        told = {f"blob:{name}": blob for name, blob in net.blobs.items()}
+        told |= {f"diff:{name}": diff for name, diff in net.diffs.items()}
+        for layer, blobs in net.params.items():
+            told |= {f"param:{layer}:{k}": blob for k, blob in enumerate(blobs)}
+            told |= {f"gradient:{layer}:{k}": blob.grad for k, blob in enumerate(blobs) if blob.grad is not None}
+        return {name: value.detach().cpu().numpy() for name, value in told.items()}
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def relative_error() -> Callable[[np.ndarray, np.ndarray], float]:
+    """From ours and theirs to max |ours - theirs| / max |theirs|."""
+
+    def error(ours: np.ndarray, theirs: np.ndarray) -> float:
+        assert ours.shape == theirs.shape
+        far, scale = np.abs(ours - theirs).max(initial=0), np.abs(theirs).max(initial=0)
+        return float(far / scale if scale else far)
+
+    return error

@@ -1,0 +1,91 @@
+"""The project's nets, forward and backward, every blob and every gradient: the real Caffe's."""
+
+import numpy as np
+import pytest
+
+from emotiw.engine.torch.graph import State, graph_of
+from emotiw.engine.torch.net import Net
+from emotiw.prototxt.execution import committed
+from emotiw.prototxt.messages import LayerParameter, NetParameter, format_text
+from emotiw.prototxt.nets import NETS
+
+pytestmark = pytest.mark.caffe
+
+SMALL = [name for name in NETS if "small" in name]
+
+
+def fed_by_hand(train_val, batch):
+    """The net with inputs of its data layers' names instead, and without dropout, whose draws differ."""
+    crop = train_val.layer[0].transform_param.crop_size
+    net = NetParameter(name=train_val.name)
+    for name, shape in (("data", [batch, 3, crop, crop]), ("label", [batch])):
+        net.layer.append(LayerParameter(name=name, type="Input", top=[name], input_param={"shape": [{"dim": shape}]}))
+    net.layer.extend(layer for layer in train_val.layer if layer.type not in ("Data", "Dropout"))
+    return net
+
+
+def given_to(net, seed):
+    """Images with a mean of zero, and labels, and weights that let every layer speak: by their names in a case."""
+    rng = np.random.default_rng(seed)
+    given = {"blob:data": (50 * rng.standard_normal(net.shapes["data"])).astype(np.float32)}
+    if "label" in net.shapes:
+        given["blob:label"] = rng.integers(0, 7, net.shapes["label"]).astype(np.float32)
+    for layer, blobs in net.params.items():
+        weight, *biases = (tuple(blob.shape) for blob in blobs)
+        scale = np.sqrt(2 / np.prod(weight[1:])) / (50 if layer.startswith("conv1") else 1)
+        given[f"param:{layer}:0"] = (scale * rng.standard_normal(weight)).astype(np.float32)
+        given |= {f"param:{layer}:1": (0.1 * rng.standard_normal(bias)).astype(np.float32) for bias in biases}
+    return given
+
+
+def distance(ours, theirs):
+    """|ours - theirs| / |theirs|, of whole blobs."""
+    norm = float(np.linalg.norm(theirs))
+    far = float(np.linalg.norm(ours - theirs))
+    return far / norm if norm else far
+
+
+def check(ours, theirs, bound):
+    errors = {key: distance(ours[key], theirs[key]) for key in ours}
+    assert max(errors.values()) <= bound, {key: error for key, error in errors.items() if error > bound}
+    return errors
+
+
+@pytest.fixture(scope="module")
+def cases(make_case):
+    cases = {}
+    for name in SMALL:
+        for phase in ("TRAIN", "TEST"):
+            net = fed_by_hand(committed(name, "train_val_finetune.prototxt"), batch=5)
+            given = given_to(Net(graph_of(net, State(phase))), len(cases))
+            cases[f"{name} {phase}"] = make_case(format_text(net), given, phase)
+    return cases
+
+
+@pytest.fixture(scope="module")
+def by_caffe(cases, in_caffe):
+    return in_caffe(cases)
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+@pytest.mark.parametrize("name", SMALL)
+def test_small_nets_forward_and_backward(cases, by_caffe, in_torch, name, phase, device):
+    ours, theirs = in_torch(cases[f"{name} {phase}"], device), by_caffe[f"{name} {phase}"]
+    learned = [key for key in theirs if key.startswith("gradient:")]
+    assert len(learned) > 10
+    assert set(learned) <= ours.keys()
+    assert {key for key in theirs if key.startswith("blob:") and "_split_" not in key} <= ours.keys()
+    # Of branches of two channels some are dead behind their ReLU.
+    assert np.mean([theirs[key].any() for key in learned]) > 0.9
+    check(ours, theirs, 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NETS if name not in SMALL])
+def test_real_nets_forward(make_case, in_caffe, in_torch, name):
+    net = committed(name, "deploy.prototxt")
+    given = given_to(Net(graph_of(net, State("TEST"))), 1)
+    case = make_case(format_text(net), given, "TEST", backward=False)
+    ours, theirs = in_torch(case), in_caffe({name: case})[name]
+    assert ours["blob:prob"].shape == (1, 7)
+    check(ours, theirs, 1e-5)
