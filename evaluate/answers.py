@@ -22,7 +22,8 @@ def text(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
         if isinstance(answer, Failure):
             yield f"{answer.image}: {answer.reason}\n"
             continue
-        head = f"{answer.face.image}: {answer.face.where}: {_likeliest(answer.average, classes, top)}\n"
+        whose = f", {average_title(predictor)}" * several
+        head = f"{answer.face.image}: {answer.face.where}{whose}: {_likeliest(answer.average, classes, top)}\n"
         each = zip(predictor.models, answer.posteriors, strict=True) if several else ()
         yield head + "".join(f"  {model.title}: {_likeliest(row, classes, top)}\n" for model, row in each)
 
@@ -66,13 +67,16 @@ def as_csv(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
 
 FORMATS: Mapping[str, Format] = {"text": text, "json": as_json, "csv": as_csv}
 
-AVERAGE = "average"
+
+def average_title(predictor: Predictor) -> str:
+    """Return what several models' average is called: with stand-ins among them it says so."""
+    return "average (STAND-INS among them)" if any(model.stand_in for model in predictor.models) else "average"
 
 
 def _named(answer: Prediction, predictor: Predictor) -> list[tuple[str, NDArray[np.float64]]]:
     """Return each model's posteriors under its title; the average's last where there are several."""
     rows = [(model.title, row) for model, row in zip(predictor.models, answer.posteriors, strict=True)]
-    return [*rows, (AVERAGE, answer.average)] if len(rows) > 1 else rows
+    return [*rows, (average_title(predictor), answer.average)] if len(rows) > 1 else rows
 
 
 def _record(answer: Prediction | Failure, predictor: Predictor) -> dict[str, object]:

@@ -17,7 +17,7 @@ from emotiw.prototxt.shapes import Shape, parameters, shapes
 from emotiw.prototxt.upgrade import read_net, types, weighted
 
 from .models import is_stand_in
-from .released import DEPLOY, MEAN, MEAN_SIDE, NET, WEIGHTS, File
+from .released import DEPLOY, MEAN, MEAN_SIDE, NET, WEIGHTS, File, released
 
 _MOST = 4  # faults of one file that are told
 
@@ -25,7 +25,8 @@ _MOST = 4  # faults of one file that are told
 def faults(path: Path, file: File) -> list[str]:
     """Return what is wrong with one of a model's files, a sentence each: expected, and found.
 
-    Structure is looked at always; size and digest where a source gives them, and the file is no stand-in's.
+    Structure is looked at always, but where the file is to the byte what a source says; size and digest where a source
+    gives them, and the file is no stand-in's.
 
     Parameters
     ----------
@@ -34,6 +35,8 @@ def faults(path: Path, file: File) -> list[str]:
     file
         Which one it is to be.
     """
+    if not is_stand_in(path) and file.digest and not _wrong_bytes(path, file):
+        return []
     try:
         wrong = _CHECKS[file.name](path)
     except EmotiwError as error:
@@ -49,10 +52,24 @@ def _wrong_bytes(path: Path, file: File) -> list[str]:
         return [f"it has {size} bytes, the authors' has {file.size}"]
     kind, _, digest = file.digest.partition(":")
     if not digest:
-        return []
-    with path.open("rb") as opened:
-        found = hashlib.file_digest(opened, kind).hexdigest()
+        return _anothers(path, file)
+    found = _digest(path, kind)
     return [] if found == digest else [f"its {kind} is {found}, the authors' is {digest}"]
+
+
+def _anothers(path: Path, file: File) -> list[str]:
+    """Return whose weights these are, where they are known to be another model's: all five have one name and size."""
+    for name, model in released().items():
+        other = model.files[file.name]
+        kind, _, digest = other.digest.partition(":")
+        if file.name == WEIGHTS and digest and path.stat().st_size == other.size and _digest(path, kind) == digest:
+            return [f"it is {name}'s, by its {kind}"]
+    return []
+
+
+def _digest(path: Path, kind: str) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, kind).hexdigest()
 
 
 def _card() -> Any:

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 
+from .cells import AUTHORS, STAND_INS, TRAINED, Kind
 from .models import Model
+from .released import released
+
+
+def kind_of(model: Model) -> Kind:
+    """Return whose weights a model has."""
+    if model.name not in released():
+        return TRAINED
+    return STAND_INS if model.stand_in else AUTHORS
 
 
 def ensemble_weights(models: Sequence[Model], table: Path) -> NDArray[np.float64]:
@@ -23,17 +32,26 @@ def ensemble_weights(models: Sequence[Model], table: Path) -> NDArray[np.float64
     Raises
     ------
     EmotiwError
-        Where it is no such table, lacks a model, or gives none of them any weight.
+        Where it is no such table, lacks a model, found its weight in an ensemble of another kind of nets (trained here,
+        the authors', stand-ins), or gives none of them any.
     """
     try:
         with table.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        found = {row["name"]: float(row["weight"]) for row in rows or [{}] if row["weight"]}
-    except (KeyError, ValueError, TypeError):
+        weighted = {row["name"]: row for row in rows or [{}] if row["weight"]}
+        found = {name: float(row["weight"]) for name, row in weighted.items()}
+    except (KeyError, ValueError, TypeError, csv.Error):
         raise EmotiwError(f"{table} is no table of emotiw table: give its table.csv") from None
     names = [model.name.split("/")[0] for model in models]
     if missing := [name for name in names if name not in found]:
         raise EmotiwError(f"{table} has no weight of {missing[0]}: it has those of {', '.join(found) or 'none'}")
+    for name, model in zip(names, models, strict=True):
+        kind, found_on = kind_of(model).title, weighted[name].get("kind") or TRAINED.title
+        if kind != found_on or kind != kind_of(models[0]).title:
+            raise EmotiwError(
+                f"{table} has the weights of an ensemble of {found_on}, and {model.title} is {kind}: weights of one "
+                "ensemble are for its own nets"
+            )
     weights = np.array([found[name] for name in names])
     if not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
         raise EmotiwError(f"{table} gives {', '.join(names)} no weight: name others of {', '.join(found)}")

@@ -71,6 +71,9 @@ class Guard:
         if path not in _EXACT.get(method, ()) and not path.startswith(_BELOW.get(method, ("\0",))):
             return 404
         if method == "POST":
+            origin = headers.get(b"origin", b"").decode("latin-1")
+            if origin and origin.partition("://")[2] != headers.get(b"host", b"").decode("latin-1"):
+                return 403  # a page of somebody else's
             length = headers.get(b"content-length", b"")
             return 411 if not length.isdigit() else 413 if int(length) > self._most else 0
         return 0

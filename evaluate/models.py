@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.engine.classifier import MEAN_RULES
-from emotiw.errors import EmotiwError
+from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.blobs import array_of, read_mean
 from emotiw.prototxt.copying import compare
-from emotiw.prototxt.execution import input_side, uncropped
+from emotiw.prototxt.differing import differences
+from emotiw.prototxt.execution import committed, input_side, uncropped
 from emotiw.prototxt.messages import PackedNet, read_binary
 from emotiw.prototxt.shapes import shapes
 from emotiw.prototxt.upgrade import read_net, weighted
@@ -94,7 +95,11 @@ def open_model(named: str | Path) -> Model:
 
 def open_models(named: Iterable[str | Path]) -> list[Model]:
     """Return models, each once however often it is named; see `open_model`."""
-    return [open_model(name) for name in dict.fromkeys(named)]
+    models = [open_model(name) for name in dict.fromkeys(named)]
+    names = [model.name for model in models]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise UsageError(f"two models are called {twice}: give one of them")
+    return models
 
 
 def check(model: Model) -> Any:
@@ -110,6 +115,8 @@ def check(model: Model) -> Any:
         raise EmotiwError(
             f"{model.weights} does not belong to {model.deploy.name}: {'; '.join(wrong[:3])}: give both of one net"
         )
+    if model.name in released() and (unlike := differences(deploy, committed(model.net, DEPLOY))):
+        raise EmotiwError(f"{model.deploy} is not the authors' net: {'; '.join(unlike[:3])}: fetch it anew")
     _refuse_nan(model.weights, weights)
     if model.mean.shape != (3, model.size, model.size):
         raise EmotiwError(

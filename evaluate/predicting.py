@@ -108,10 +108,13 @@ class Predictor:
         crops = "the centre crop" if self.crops == 1 else f"the average of {self.crops} crops"
         taken = {"resize": "resized", "crop": "cropped"}
         engine = f"Caffe {version(self._caffe)}"
+        weighted = bool(np.ptp(self.weights))
         return [
             f"{model.title}: {model.representation}, resized to {model.size} x {model.size}, {crops} of {model.crop} x "
             f"{model.crop}, BGR, minus the mean {taken[self.mean_rule or model.mean_rule]} to it, {engine}"
-            for model in self.models
+            + f", weight {weight:.2f}"
+            * weighted
+            for model, weight in zip(self.models, self.weights, strict=True)
         ]
 
     def mapped(self, rgb: Rgb) -> list[Rgb]:

@@ -206,7 +206,10 @@ def open_source(named: str | None, names: Collection[str], store: Path) -> Sourc
 
 
 def _of_url(url: str, store: Path) -> Source:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise UsageError(f"{url}: expected a URL of http or https") from None
     if parts.scheme not in {"http", "https"} or not parts.netloc:
         raise UsageError(f"{url}: expected a URL of http or https")
     return SiteArchive(url, store) if is_zip(parts.path) else Site(url)

@@ -5,8 +5,9 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-# How a layer begins and learns, and what code computes it, change no result; nor does what Caffe takes unasked.
-_UNFELT = {"param", "blobs", "weight_filler", "bias_filler", "engine"}
+# How a layer begins and learns, and what code computes it, change no result; nor does what Caffe takes unasked, nor, in
+# a deploy net, how much a dropout would drop.
+_UNFELT = {"param", "blobs", "weight_filler", "bias_filler", "engine", "dropout_ratio"}
 _UNASKED: Mapping[str, list[int]] = {"pad": [0], "stride": [1], "dilation": [1]}
 
 

@@ -25,7 +25,7 @@ def shapes(net: Any) -> tuple[dict[str, Shape], dict[str, list[Shape]]]:
     Raises
     ------
     EmotiwError
-        Where a layer is of a type that no net here has.
+        Where a layer is of a type that no net here has, or cannot be built on what comes before it.
     """
     blobs: dict[str, Shape] = {}
     params: dict[str, list[Shape]] = {}
@@ -34,8 +34,13 @@ def shapes(net: Any) -> tuple[dict[str, Shape], dict[str, list[Shape]]]:
             raise EmotiwError(f"layer {layer.name} is of type {layer.type}: there are {', '.join(_RULES)}")
         if layer.include and layer.include[0].phase != 0:  # TEST
             continue
-        tops, learned = _RULES[layer.type](layer, [blobs[name] for name in layer.bottom])
-        blobs |= dict(zip(layer.top, tops, strict=True))
+        try:
+            tops, learned = _RULES[layer.type](layer, [blobs[name] for name in layer.bottom])
+            blobs |= dict(zip(layer.top, tops, strict=True))
+        except (KeyError, IndexError, ValueError, ZeroDivisionError):
+            raise EmotiwError(
+                f"layer {layer.name} of type {layer.type} cannot be built: its bottoms, tops or sizes do not fit"
+            ) from None
         if learned:
             params[layer.name] = learned
     return blobs, params

@@ -124,7 +124,7 @@ def test_the_three_formats_say_the_same(files, run_names, models, capsys):
             line = lines[2 + 3 * number + (place + 1) % 3]  # the average's comes first
             likeliest = max(posteriors, key=posteriors.get)
             assert f": {likeliest} {posteriors[likeliest]:.4f}, " in line
-            assert len(line.split(", ")) == 7
+            assert len(line.split(", ")) == 7 + (name == "average")
     # What is run is said: representation, size, crop, mean rule, engine.
     told = f"vgg_s_small-{OWN}/finetune: {OWN}, resized to 64 x 64, the centre crop of 56 x 56, BGR, minus the mean "
     told += "cropped to it, Caffe 1."
@@ -236,3 +236,21 @@ def test_ten_thousand_pictures_need_no_more_memory_than_a_hundred(files, run_nam
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert len(capsys.readouterr().out.splitlines()) > 10_000
     assert grown < 30 * 1024  # KiB: the list of names and what pytest keeps of the answers
+
+
+def test_two_models_of_one_name_are_refused(run_names, files, tmp_path, capsys):
+    other = shutil.copytree(run_names[0], tmp_path / "vgg_s_small-rgb/finetune")
+    assert main(["predict", files[0], "--aligned", "--model", run_names[0], str(other)]) == 2
+    assert "two models are called vgg_s_small-rgb/finetune: give one of them" in capsys.readouterr().err
+
+
+def test_weights_of_another_kind_of_nets_are_refused(models, tmp_path):
+    """Such as those found on stand-ins, which have the released models' names."""
+    table = tmp_path / "table.csv"
+    kind = "STAND-INS (random weights), our code"
+    table.write_text(f'name,weight,kind\nvgg_s_small-rgb,0.3,"{kind}"\nvgg_s_small-{OWN},0.1,"{kind}"\n')
+    with pytest.raises(EmotiwError, match=r"has the weights of an ensemble of STAND-INS .* is trained here"):
+        ensemble_weights(models, table)
+    table.write_text("name,weight\n" + "x" * 200_000 + ",1\n")
+    with pytest.raises(EmotiwError, match="is no table of emotiw table"):
+        ensemble_weights(models, table)

@@ -189,3 +189,12 @@ def test_without_gradio_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr("emotiw.evaluate.serving.find_spec", lambda name: None)
     with pytest.raises(EmotiwError, match=r"pip install 'emotiw\[serve\]'"):
         require_gradio()
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"), [("http://127.0.0.1:7860", 413), ("http://example.org", 403), ("null", 403)]
+)
+def test_a_page_of_somebody_elses_uploads_nothing(app, origin, status):
+    """The right origin comes as far as the bound on what is uploaded."""
+    headers = ((b"content-length", b"%d" % (1 << 30)), (b"origin", origin.encode()))
+    assert ask(app, "/gradio_api/upload", "POST", headers=headers)[0] == status

@@ -90,7 +90,7 @@ def test_all_that_is_wrong_is_told(small, authors):
         (WEIGHTS, b"", "EmotiW_VGG_S.caffemodel does not belong to deploy.prototxt: conv1 has no weights"),
         (MEAN, b"\x08", "mean.binaryproto is no whole BlobProto of Caffe, but 1 bytes"),
         (DEPLOY, b"<!DOCTYPE html>", "deploy.prototxt is no prototxt, but a web page"),
-        (DEPLOY, b"name: 'x'", "deploy.prototxt is no deploy net for images"),
+        (DEPLOY, b"name: 'x'", "deploy.prototxt is not the authors' net: layer input is missing"),
     ],
 )
 def test_a_model_that_is_not_whole_is_not_opened(small, authors, file, content, words):
@@ -125,3 +125,25 @@ def test_weights_that_are_no_numbers_are_not_opened(small, authors):
     write_binary(folder / WEIGHTS, weights)
     with pytest.raises(EmotiwError, match="conv1 holds weights that are no numbers"):
         open_model(LBP)
+
+
+def test_another_net_under_the_authors_name_is_not_opened(small, authors):
+    folder = authors(small / LBP, LBP)
+    (folder / DEPLOY).write_text((folder / DEPLOY).read_text().replace("pool: MAX", "pool: AVE", 1))
+    with pytest.raises(EmotiwError, match=r"is not the authors' net: pool1's pool is AVE, expected: .*: fetch it anew"):
+        open_model(LBP)
+
+
+def test_how_much_a_dropout_drops_changes_no_answer(small, authors):
+    folder = authors(small / LBP, LBP)
+    (folder / DEPLOY).write_text((folder / DEPLOY).read_text().replace("dropout_ratio: 0.25", "dropout_ratio: 0.5"))
+    assert not verify(LBP).wrong
+
+
+def test_weights_known_to_be_another_models_are_told(small, authors, monkeypatch):
+    folder = authors(small / LBP, LBP)
+    file = folder / WEIGHTS
+    ours = replace(released()[RGB].files[WEIGHTS], size=file.stat().st_size, digest=digest(file, "sha256"))
+    known = {**released(), RGB: Released(RGB, {**released()[RGB].files, WEIGHTS: ours})}
+    monkeypatch.setattr("emotiw.evaluate.checking.released", lambda: known)
+    assert any("it is VGG_S_rgb's, by its sha256" in line for line in verify(LBP).wrong)

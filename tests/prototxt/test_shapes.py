@@ -159,3 +159,18 @@ def test_a_layer_that_no_net_here_has():
     net = parse_text('layer { name: "b" type: "BatchNorm" bottom: "x" top: "x" }', NetParameter, "here")
     with pytest.raises(EmotiwError, match=r"^layer b is of type BatchNorm: there are Data, Input"):
         shapes(net)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        'bottom: "nowhere" top: "a"',
+        'bottom: "data" top: "a" pooling_param { kernel_size: 2 stride: 0 }',
+        'bottom: "data" top: "a" top: "b" pooling_param { kernel_size: 2 }',
+    ],
+)
+def test_a_layer_that_cannot_be_built_is_one_line(layer):
+    net = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }'
+    net += f'layer {{ name: "pool" type: "Pooling" {layer} }}'
+    with pytest.raises(EmotiwError, match="layer pool of type Pooling cannot be built"):
+        shapes(parse_text(net, NetParameter, "here"))
