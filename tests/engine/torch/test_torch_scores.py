@@ -25,7 +25,7 @@ def deploy_of(name, folder):
     net, generator = Net(graph_of(proto, State("TEST"))), torch.Generator().manual_seed(len(name))
     for layer, blobs in net.params.items():
         scale = np.sqrt(2 / blobs[0][0].numel()) / (50 if layer.startswith("conv1") else 1)
-        for blob, spread in zip(blobs, (scale, 0.1), strict=False):
+        for blob, spread in zip(blobs, (scale, 0.01), strict=False):
             blob.data.normal_(0, spread, generator=generator)
     (folder / "deploy.prototxt").write_text(format_text(proto))
     write_weights(folder / "net.caffemodel", net)
@@ -33,7 +33,9 @@ def deploy_of(name, folder):
 
 
 def faces(count, side, seed=0):
-    return (50 * np.random.default_rng(seed).standard_normal((count, 3, side, side))).astype(np.float32)
+    """Coarse patterns, which deep nets tell apart better than noise."""
+    coarse = 80 * np.random.default_rng(seed).standard_normal((count, 3, 4, 4))
+    return np.kron(coarse, np.ones((side // 4 + 1,) * 2))[..., :side, :side].astype(np.float32)
 
 
 @pytest.mark.caffe
@@ -84,7 +86,7 @@ def test_batches_of_any_size_and_memory_order(tiny):
         kept = rows.copy()
         for first, last in ((0, 1), (1, 6), (6, 9)):
             batch = np.asfortranarray(images[first:last])
-            np.testing.assert_allclose(scorer.scores(batch), rows[first:last], rtol=0, atol=1e-6)
+            np.testing.assert_allclose(scorer.scores(batch), rows[first:last], rtol=0, atol=1e-5)
         assert np.array_equal(rows, kept)  # an answer is the user's own
 
 
