@@ -20,7 +20,8 @@ class _Opened:
 
 
 _opened: dict[Path, _Opened] = {}
-_inherited: dict[Path, _Opened] = {}  # of the process that forked us; never used here
+_inherited: dict[Path, _Opened] = {}  # of the process that forked us: neither to be used here nor, as py-lmdb may wait
+# for a thread that is not here, to be closed
 _lock = Lock()
 
 
@@ -55,8 +56,8 @@ def environment(path: Path, readahead: bool = True) -> Iterator[Any]:
 
 def _take(place: Path, path: Path, readahead: bool) -> _Opened:
     with _lock:
-        if place in _inherited:  # else py-lmdb would take it for open here
-            _inherited.pop(place).environment.close()
+        if place in _inherited:
+            raise EmotiwError(f"{path} was being read when this process was forked: start it by spawn instead")
         if place not in _opened:
             _opened[place] = _Opened(_open(path, readahead))
         _opened[place].users += 1

@@ -1,7 +1,7 @@
 """What feeds the Data layers of nets: LMDBs, read ahead and transformed on the device."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,6 @@ from torch import Tensor
 from emotiw.errors import EmotiwError
 
 from .ahead import Ahead
-from .batches import batches
 from .datums import Colour
 from .graph import PHASES
 from .layers.layer import Shape
@@ -108,14 +107,13 @@ class LmdbSource:
             raise EmotiwError(f"its backend is LEVELDB, Caffe's default: only `backend: LMDB` is read ({data.source})")
         if not data.batch_size:
             raise EmotiwError("its data_param has no batch_size")
-        self._transform = Transformer(transform, PHASES[param.phase], device, seed, folder)
-        self._path = folder / data.source
-        records = Records(self._path, _colour(transform), rank, ranks)
+        transformer = Transformer(transform, PHASES[param.phase], device, seed, folder)
+        records = Records(folder / data.source, _colour(transform), rank, ranks)
         first = records.first()
-        with self._placed():
-            shape = self._transform.shape(first.shape)
+        with _placed(records.path):
+            shape = transformer.shape(first.shape)
         self.shapes: list[Shape] = [(data.batch_size, *shape), (data.batch_size,)]
-        begin = partial(batches, records, data.batch_size, torch.device(device))
+        begin = partial(_batches, records, data.batch_size, transformer, torch.device(device))
         self._ahead = Ahead(begin, max(1, data.prefetch))
 
     def next(self) -> list[Tensor]:
@@ -126,24 +124,40 @@ class LmdbSource:
         EmotiwError
             Where a record is damaged, or an image does not fit.
         """
-        images, labels = self._ahead.next()
-        if labels.is_cuda:  # the reader's stream made them
-            for made in (labels, *([images] if isinstance(images, Tensor) else images)):
-                made.record_stream(torch.cuda.current_stream(labels.device))
-        with self._placed():
-            return [self._transform(images), labels]
+        batch = self._ahead.next()
+        for made in batch:
+            if made.is_cuda:
+                made.record_stream(torch.cuda.current_stream(made.device))  # another one made it
+        return batch
 
     def close(self) -> None:
         """End the reading."""
         self._ahead.close()
 
-    @contextmanager
-    def _placed(self) -> Iterator[None]:
-        """Name the LMDB in an error about its images."""
-        try:
-            yield
-        except EmotiwError as error:
-            raise EmotiwError(f"{self._path}: {error}") from None
+
+def _batches(records: Records, size: int, transformer: Transformer, device: torch.device) -> Generator[list[Tensor]]:
+    """Yield an LMDB's batches without end, made on the device; a GPU makes them while the net computes."""
+    stream = None
+    if device.type == "cuda":
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.default_stream(device))  # on which the mean was uploaded
+    with closing(records.batches(size)) as read:
+        for batch in read:
+            images, labels = zip(*batch, strict=True)
+            with torch.cuda.stream(stream), _placed(records.path):
+                made = [transformer(images), torch.tensor(labels, dtype=torch.float32).to(device)]
+            if stream is not None:
+                stream.synchronize()
+            yield made
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[None]:
+    """Name the LMDB in an error about its images."""
+    try:
+        yield
+    except EmotiwError as error:
+        raise EmotiwError(f"{path}: {error}") from None
 
 
 def _colour(transform: Any) -> Colour:

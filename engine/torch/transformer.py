@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import read_mean
+from emotiw.prototxt.blobs import Blob, read_mean
 
+from .datums import Image
 from .graph import Phase
 from .layers.layer import Shape
 
@@ -53,47 +55,47 @@ class Transformer:
         self._generator.manual_seed(self._generator.seed() if seed is None else seed)
         if param.mean_file and param.mean_value:
             raise EmotiwError("transform_param has a mean_file and mean_values: Caffe takes either")
-        self._mean = _mean_of(param, folder).to(self._device)
+        self._host_mean = _mean_of(param, folder)
+        self._mean = torch.from_numpy(self._host_mean).to(self._device)
 
     def shape(self, image: Shape) -> Shape:
         """Return the (C, H, W) that an image of that shape comes out with; refuse one that does not fit."""
         crop = self._param.crop_size
         if crop > min(image[1:]):
             raise EmotiwError(f"an image of {_spelt(image)} is smaller than crop_size {crop}")
-        if self._param.mean_file and self._mean.shape != image:
-            mean = f"the mean {self._param.mean_file} of {_spelt(tuple(self._mean.shape))}"
+        if self._param.mean_file and self._host_mean.shape != image:
+            mean = f"the mean {self._param.mean_file} of {_spelt(self._host_mean.shape)}"
             raise EmotiwError(f"an image of {_spelt(image)} does not fit {mean}: name the mean of this LMDB")
-        if len(self._mean) not in (1, image[0]):
-            raise EmotiwError(f"{len(self._mean)} mean_values for {image[0]} channels: one, or one for each")
+        if len(self._host_mean) not in (1, image[0]):
+            raise EmotiwError(f"{len(self._host_mean)} mean_values for {image[0]} channels: one, or one for each")
         return (image[0], crop, crop) if crop else image
 
-    def __call__(self, images: Tensor | Sequence[Tensor]) -> Tensor:
+    def __call__(self, images: Sequence[Image]) -> Tensor:
         """Return what the net sees.
 
         Parameters
         ----------
-        images : (N, C, H, W) uint8 or float32, or as many (C, H, W) of several sizes
-            On the device.
+        images : N of (C, H, W) uint8 or float32
 
         Returns
         -------
-        (N, C, crop, crop) float32, or (N, C, H, W) where there is no crop.
+        (N, C, crop, crop) float32, or (N, C, H, W) where there is no crop; on the device.
 
         Raises
         ------
         EmotiwError
             Where an image does not fit the parameters, or the others of its batch.
         """
-        shapes = [tuple(image.shape) for image in images]
+        shapes = [image.shape for image in images]
         wanted = {self.shape(shape) for shape in set(shapes)}
         if len(wanted) > 1:
             both = " and of ".join(sorted(map(_spelt, wanted)))
             raise EmotiwError(f"images of {both} in one batch: they must have one size, or a crop_size")
         (shape,) = wanted
         places = self._places(torch.tensor(shapes))
-        if isinstance(images, Tensor) and images.is_cuda:
-            return _gathered(images, shape, places, self._mean, self._param.scale)
-        return _one_by_one(list(images), shape, places, self._mean, self._param.scale)
+        if self._device.type == "cuda" and len({(image.shape, image.dtype) for image in images}) == 1:
+            return all_at_once(_uploaded(images, self._device), shape, places, self._mean, self._param.scale)
+        return one_by_one(images, shape, places, self._host_mean, self._param.scale).to(self._device)
 
     def _places(self, shapes: Tensor) -> Places:
         """Draw where each image is cropped, and whether it is mirrored: by its number alone, in batches of any size."""
@@ -103,35 +105,44 @@ class Transformer:
         return tops, lefts, (draws[:, 2] < 0.5) & self._param.mirror
 
 
-def _mean_of(param: Any, folder: Path) -> Tensor:
+def _mean_of(param: Any, folder: Path) -> Blob:
     """Return the (C, H, W) mean image, or (1 or C, 1, 1) values, one of zero where there are none."""
     if not param.mean_file:
-        return torch.tensor(list(param.mean_value) or [0.0]).reshape(-1, 1, 1)
+        return np.array(list(param.mean_value) or [0], np.float32).reshape(-1, 1, 1)
     path = folder / param.mean_file
     if not path.is_file():
         raise EmotiwError(f"{path}: no such mean_file")
-    return torch.from_numpy(read_mean(path))
+    return read_mean(path)
 
 
 def _spelt(shape: Shape) -> str:
     return " x ".join(map(str, shape))
 
 
-def _one_by_one(images: Sequence[Tensor], shape: Shape, places: Places, mean: Tensor, scale: float) -> Tensor:
-    """Transform images while each is in the processor's cache."""
-    out = torch.empty((len(images), *shape), device=mean.device)
-    for image, slot, top, left, mirrored in zip(images, out, *(place.tolist() for place in places), strict=True):
+def _uploaded(images: Sequence[Image], device: torch.device) -> Tensor:
+    """Return images of one shape as they are, (N, C, H, W), on a GPU."""
+    kind = torch.uint8 if images[0].dtype == np.uint8 else torch.float32
+    packed = torch.empty((len(images), *images[0].shape), dtype=kind, pin_memory=True)
+    np.stack(images, out=packed.numpy())
+    return packed.to(device, non_blocking=True)
+
+
+def one_by_one(images: Sequence[Image], shape: Shape, places: Places, mean: Blob, scale: float) -> Tensor:
+    """Transform images on the CPU, each while it is in the cache, by one thread: the net has need of the others."""
+    out = torch.empty((len(images), *shape))
+    tops, lefts, mirrors = (place.tolist() for place in places)
+    for image, slot, top, left, mirrored in zip(images, out.numpy(), tops, lefts, mirrors, strict=True):
         window = (slice(None), slice(top, top + shape[1]), slice(left, left + shape[2]))
-        torch.sub(image[window], mean.expand(image.shape)[window], out=slot)
+        values = image[window].astype(np.float32)
+        values -= np.broadcast_to(mean, image.shape)[window]
         if scale != 1:
-            slot.mul_(scale)
-        if mirrored:
-            slot.copy_(slot.flip(2))
+            values *= np.float32(scale)
+        slot[...] = values[..., ::-1] if mirrored else values
     return out
 
 
-def _gathered(images: Tensor, shape: Shape, places: Places, mean: Tensor, scale: float) -> Tensor:
-    """Transform images all at once: the same numbers, in few steps for a GPU."""
+def all_at_once(images: Tensor, shape: Shape, places: Places, mean: Tensor, scale: float) -> Tensor:
+    """Transform images of one shape, (N, C, H, W): the same numbers in few steps, for a GPU."""
     tops, lefts, mirrored = (place.to(images.device, non_blocking=True).reshape(-1, 1) for place in places)
     rows = tops + torch.arange(shape[1], device=images.device)
     columns = lefts + torch.arange(shape[2], device=images.device)
