@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.engine.environments import environment
 from emotiw.errors import EmotiwError
 
 from .datum import decode
@@ -92,8 +93,8 @@ class PreparedSet:
         if not path.is_dir():
             way = "--val FRACTION, or " if split == "val" else ""
             raise EmotiwError(f"{self.folder} holds no {split} split: prepare it with {way}a folder named {split}")
-        with _environment(path) as environment:
-            held = environment.stat()["entries"]
+        with environment(path) as opened:
+            held = opened.stat()["entries"]
         if held != self.count(split):
             raise EmotiwError(f"{path} holds {held} images, its manifest {self.count(split)}: prepare the set anew")
         return path
@@ -124,7 +125,6 @@ class PreparedSet:
         count = min(most or len(keys), len(keys))
         chosen = [keys[k * len(keys) // count] for k in range(count)]
         for start in range(0, count, _READ_AHEAD):
-            # Closed before it yields: a process may have an LMDB open only once, and our caller may read it again.
             with reading(path) as transaction:
                 some = [(key, bytes(transaction.get(key))) for key in chosen[start : start + _READ_AHEAD]]
             for key, datum in some:
@@ -134,29 +134,15 @@ class PreparedSet:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Any]:
-    """Yield a transaction that reads the LMDB `path`; a process may have it open only once."""
-    with _environment(path) as environment, environment.begin() as transaction:
+    """Yield a transaction that reads the LMDB `path`."""
+    with environment(path) as opened, opened.begin() as transaction:
         yield transaction
 
 
 def keys_of(path: Path) -> list[bytes]:
     """Return the keys of the LMDB `path`, in order; what they name is not read from the disk."""
-    with _environment(path, readahead=False) as environment, environment.begin() as transaction:
+    with environment(path, readahead=False) as opened, opened.begin() as transaction:
         return list(transaction.cursor().iternext(keys=True, values=False))
-
-
-@contextmanager
-def _environment(path: Path, readahead: bool = True) -> Iterator[Any]:
-    import lmdb
-
-    try:
-        with lmdb.open(str(path), readonly=True, lock=False, readahead=readahead) as environment:
-            whole = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-            if (path / "data.mdb").stat().st_size < whole:  # to read behind its end is to die of SIGBUS
-                raise EmotiwError(f"{path} is cut off: copy it again, or prepare it anew")
-            yield environment
-    except lmdb.Error as error:
-        raise EmotiwError(f"{path} is no whole LMDB ({error}): copy it again, or prepare it anew") from None
 
 
 def open_set(folder: Path) -> PreparedSet:

@@ -1,7 +1,8 @@
 """Runs under Caffe's own Python 3: nets forward and backward.
 
 python caffe_worker.py FOLDER: for each FOLDER/<case>/net.prototxt with the arrays of given.npz the answers in told.npz.
-Names in both: `blob:<name>`, `diff:<name>`, `param:<layer>:<k>`, `gradient:<layer>:<k>`.
+Names in both: `blob:<name>`, `diff:<name>`, `param:<layer>:<k>`, `gradient:<layer>:<k>`;
+of a case of several passes `pass:<k>:<blob>`.
 """
 
 import json
@@ -26,8 +27,11 @@ def run(folder):
         elif kind == "param":
             layer, _, k = rest.rpartition(":")
             net.params[layer][int(k)].data[...] = array
-    net.forward()
-    told = {f"blob:{name}": blob.data.copy() for name, blob in net.blobs.items()}
+    told = {}
+    for k in range(case["passes"]):
+        net.forward()
+        told.update((f"pass:{k}:{name}", blob.data.copy()) for name, blob in net.blobs.items() if case["passes"] > 1)
+    told.update((f"blob:{name}", blob.data.copy()) for name, blob in net.blobs.items())
     if case["backward"]:
         for name, array in given.items():
             if name.startswith("diff:"):

@@ -34,6 +34,7 @@ class Case:
     backward: bool = True
     weights: str = ""
     save: str = ""
+    passes: int = 1
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +55,7 @@ def in_caffe(
             place = folder / name
             place.mkdir()
             (place / "net.prototxt").write_text(case.prototxt)
-            told = {key: getattr(case, key) for key in ("phase", "backward", "weights", "save")}
+            told = {key: getattr(case, key) for key in ("phase", "backward", "weights", "save", "passes")}
             (place / "case.json").write_text(json.dumps(told))
             np.savez(place / "given.npz", **case.given)
         env = {"GLOG_minloglevel": "2"}

@@ -1,0 +1,97 @@
+"""LMDBs open for reading: one environment a process and path, as py-lmdb allows, shared by all who read it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from emotiw.errors import EmotiwError
+
+_DATA = "data.mdb"
+
+
+@dataclass
+class _Opened:
+    environment: Any
+    users: int = 0
+
+
+_opened: dict[Path, _Opened] = {}
+_inherited: dict[Path, _Opened] = {}  # of the process that forked us: neither to be used here nor, as py-lmdb may wait
+# for a thread that is not here, to be closed
+_lock = Lock()
+
+
+@contextmanager
+def environment(path: Path, readahead: bool = True) -> Iterator[Any]:
+    """Yield the environment of an LMDB, read-only and without its lock file.
+
+    Parameters
+    ----------
+    path
+        Its folder.
+    readahead
+        Whether the system reads on from the disk behind what is asked for; the first of several users decides.
+
+    Raises
+    ------
+    EmotiwError
+        Where there is no LMDB, or it is damaged.
+    """
+    import lmdb
+
+    place = path.resolve()
+    try:
+        opened = _take(place, path, readahead)
+        try:
+            yield opened.environment
+        finally:
+            _give_back(place, opened)
+    except lmdb.Error as error:
+        raise EmotiwError(f"{path} is no whole LMDB ({error}): copy it again, or prepare it anew") from None
+
+
+def _take(place: Path, path: Path, readahead: bool) -> _Opened:
+    with _lock:
+        if place in _inherited:
+            raise EmotiwError(f"{path} was being read when this process was forked: start it by spawn instead")
+        if place not in _opened:
+            _opened[place] = _Opened(_open(path, readahead))
+        _opened[place].users += 1
+        return _opened[place]
+
+
+def _give_back(place: Path, opened: _Opened) -> None:
+    with _lock:
+        opened.users -= 1
+        if not opened.users and _opened.get(place) is opened:
+            opened.environment.close()
+            del _opened[place]
+
+
+def _open(path: Path, readahead: bool) -> Any:
+    import lmdb
+
+    if not (path / _DATA).is_file():
+        what = "it is a file" if path.is_file() else f"no {_DATA} in it" if path.is_dir() else "no such folder"
+        raise EmotiwError(f"{path} is no LMDB: {what}")
+    opened = lmdb.open(str(path), readonly=True, lock=False, readahead=readahead)
+    whole = (opened.info()["last_pgno"] + 1) * opened.stat()["psize"]
+    if (path / _DATA).stat().st_size < whole:  # to read behind its end is to die of SIGBUS
+        opened.close()
+        raise EmotiwError(f"{path} is cut off: copy it again, or prepare it anew")
+    return opened
+
+
+def _forget() -> None:
+    """In a fork: what the parent has open is the parent's, and a lock may be held by a thread that is not here."""
+    global _lock
+    _lock = Lock()
+    _inherited.update(_opened)
+    _opened.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

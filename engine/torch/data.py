@@ -1,0 +1,166 @@
+"""What feeds the Data layers of nets: LMDBs, read ahead and transformed on the device."""
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from emotiw.errors import EmotiwError
+
+from .ahead import Ahead
+from .datums import Colour
+from .graph import PHASES
+from .layers.layer import Shape
+from .records import Records
+from .transformer import Transformer
+
+_LMDB = 1  # DataParameter.DB
+
+
+class Sources:
+    """Opens what feeds the Data layers of nets: a `Net`'s `open_source`. Use it in a `with` statement, or close it.
+
+    Parameters
+    ----------
+    folder
+        What the prototxt's relative paths are relative to.
+    device
+        Where batches are made.
+    seed
+        Of random crops and mirrors; None: others each time.
+    rank, ranks
+        Which of several that share out the LMDBs of the TRAIN phase, as Caffe's solvers of several GPUs do; each
+        draws its own crops.
+    """
+
+    def __init__(
+        self,
+        folder: Path = Path(),
+        device: torch.device | str = "cpu",
+        seed: int | None = None,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        self._folder, self._device, self._seed = folder, torch.device(device), seed
+        self._rank, self._ranks = rank, ranks
+        self._opened = ExitStack()
+
+    def __call__(self, param: Any) -> "LmdbSource":
+        """Open what feeds a Data layer, given its LayerParameter."""
+        if param.type != "Data":
+            raise EmotiwError(f"no LMDB feeds a layer of type {param.type}")
+        share = (self._rank, self._ranks) if PHASES[param.phase] == "TRAIN" else (0, 1)
+        seed = None if self._seed is None else self._seed + self._rank
+        source = LmdbSource(param, self._folder, self._device, seed, *share)
+        self._opened.callback(source.close)
+        return source
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the reading of all of them."""
+        self._opened.close()
+
+
+class LmdbSource:
+    """Batches for one Data layer, from its LMDB; as in Caffe 1.0, `rand_skip` does nothing.
+
+    Reading begins with the first `next`. A source keeps its place as long as it is open.
+
+    Parameters
+    ----------
+    param : LayerParameter
+        Of a Data layer, with its phase.
+    folder, device, seed, rank, ranks
+        As for `Sources`.
+
+    Attributes
+    ----------
+    shapes
+        Of a batch that begins with the first image.
+
+    Raises
+    ------
+    EmotiwError
+        Where there is no LMDB, or its first image does not fit the layer's transform_param.
+    """
+
+    def __init__(
+        self,
+        param: Any,
+        folder: Path = Path(),
+        device: torch.device | str = "cpu",
+        seed: int | None = None,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        data, transform = param.data_param, param.transform_param
+        if data.backend != _LMDB:
+            raise EmotiwError(f"its backend is LEVELDB, Caffe's default: only `backend: LMDB` is read ({data.source})")
+        if not data.batch_size:
+            raise EmotiwError("its data_param has no batch_size")
+        transformer = Transformer(transform, PHASES[param.phase], device, seed, folder)
+        records = Records(folder / data.source, _colour(transform), rank, ranks)
+        first = records.first()
+        with _placed(records.path):
+            shape = transformer.shape(first.shape)
+        self.shapes: list[Shape] = [(data.batch_size, *shape), (data.batch_size,)]
+        begin = partial(_batches, records, data.batch_size, transformer, torch.device(device))
+        self._ahead = Ahead(begin, max(1, data.prefetch))
+
+    def next(self) -> list[Tensor]:
+        """Return the next batch, on the device: images (N, C, H, W) and labels (N,), both float32.
+
+        Raises
+        ------
+        EmotiwError
+            Where a record is damaged, or an image does not fit.
+        """
+        batch = self._ahead.next()
+        for made in batch:
+            if made.is_cuda:
+                made.record_stream(torch.cuda.current_stream(made.device))  # another one made it
+        return batch
+
+    def close(self) -> None:
+        """End the reading."""
+        self._ahead.close()
+
+
+def _batches(records: Records, size: int, transformer: Transformer, device: torch.device) -> Generator[list[Tensor]]:
+    """Yield an LMDB's batches without end, made on the device; a GPU makes them while the net computes."""
+    stream = None
+    if device.type == "cuda":
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.default_stream(device))  # on which the mean was uploaded
+    with closing(records.batches(size)) as read:
+        for batch in read:
+            images, labels = zip(*batch, strict=True)
+            with torch.cuda.stream(stream), _placed(records.path):
+                made = [transformer(images), torch.tensor(labels, dtype=torch.float32).to(device)]
+            if stream is not None:
+                stream.synchronize()
+            yield made
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[None]:
+    """Name the LMDB in an error about its images."""
+    try:
+        yield
+    except EmotiwError as error:
+        raise EmotiwError(f"{path}: {error}") from None
+
+
+def _colour(transform: Any) -> Colour:
+    if transform.force_color and transform.force_gray:
+        raise EmotiwError("transform_param has force_color and force_gray: Caffe takes either")
+    return Colour.COLOUR if transform.force_color else Colour.GREY if transform.force_gray else Colour.NATIVE

@@ -1,0 +1,75 @@
+"""Caffe's Datums as arrays: raw bytes, floats, or a picture encoded as JPEG or PNG."""
+
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.messages import Datum
+
+Image = NDArray[np.uint8] | NDArray[np.float32]
+
+
+class Colour(Enum):
+    """How an encoded picture is decoded, by OpenCV's flags: Caffe's DecodeDatumToCVMat and its Native."""
+
+    NATIVE = -1  # as it is: grey is one channel; a photo is not turned as its EXIF says
+    GREY = 0
+    COLOUR = 1
+
+
+def parse(serialised: bytes) -> Any:
+    """Return a Datum."""
+    try:
+        return Datum.FromString(serialised)
+    except DecodeError:
+        raise EmotiwError("it is no Datum of Caffe's") from None
+
+
+def pixels(datum: Any, colour: Colour = Colour.NATIVE) -> Image:
+    """Return the image of a Datum.
+
+    Parameters
+    ----------
+    datum : Datum
+        An encoded one's own sides do not matter.
+    colour
+        For encoded ones.
+
+    Returns
+    -------
+    (C, H, W) uint8, or float32 where the Datum has floats; channels in blue, green, red order.
+
+    Raises
+    ------
+    EmotiwError
+        Where it is damaged: in what way, without its place, which the caller knows.
+    """
+    return _decoded(datum.data, colour) if datum.encoded else _planes(datum)
+
+
+def _planes(datum: Any) -> Image:
+    shape = (datum.channels, datum.height, datum.width)
+    values: Image = np.frombuffer(datum.data, np.uint8)
+    if not values.size:
+        values = np.array(datum.float_data, np.float32)
+    if min(shape) < 1 or values.size != shape[0] * shape[1] * shape[2]:
+        raise EmotiwError(f"it says {shape[0]} x {shape[1]} x {shape[2]} and holds {values.size} values")
+    return values.reshape(shape)
+
+
+def _decoded(data: bytes, colour: Colour) -> NDArray[np.uint8]:
+    import cv2
+
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), colour.value)
+    except cv2.error:  # of no bytes, or of far too many pixels
+        picture = None
+    if picture is None:
+        raise EmotiwError("its picture cannot be decoded")
+    if picture.dtype != np.uint8:
+        raise EmotiwError(f"its picture is {picture.dtype}: Caffe takes 8 bits a channel")
+    return np.asarray(np.atleast_3d(picture).transpose(2, 0, 1), np.uint8)

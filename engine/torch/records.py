@@ -1,0 +1,83 @@
+"""The records of an LMDB in the order in which Caffe's data_layer.cpp reads them."""
+
+import os
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from emotiw.engine.environments import environment
+from emotiw.errors import EmotiwError
+
+from .datums import Colour, Image, parse, pixels
+
+Record = tuple[Image, int]  # (C, H, W), and its label
+_MOST_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Records:
+    """An LMDB of Datums, read in the order of its keys, again and again, never shuffled.
+
+    Attributes
+    ----------
+    path
+        Its folder.
+    colour
+        How encoded pictures are decoded.
+    rank, ranks
+        Of the records, counted on over all rounds, those whose number leaves `rank` when divided by `ranks`: how
+        Caffe's solvers of several GPUs share them out.
+    """
+
+    path: Path
+    colour: Colour = Colour.NATIVE
+    rank: int = 0
+    ranks: int = 1
+
+    def first(self) -> Image:
+        """Return the image of the first key; refuse an LMDB that has none."""
+        with closing(self._datums()) as datums:
+            return self._image(next(datums))
+
+    def batches(self, size: int) -> Generator[list[Record]]:
+        """Yield batches without end."""
+        threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+        with ThreadPoolExecutor(threads) as pool, closing(self._datums()) as datums:
+            while batch := list(islice(datums, size)):
+                # OpenCV lets other threads run while it decodes; plain bytes would gain nothing.
+                run = pool.map if batch[0][1].encoded else map
+                images = run(self._image, batch)
+                yield [(image, datum.label) for image, (_, datum) in zip(images, batch, strict=True)]
+
+    def _datums(self) -> Generator[tuple[bytes, Any]]:
+        """Yield our keys and Datums without end; what others read is not copied."""
+        number = 0
+        with environment(self.path) as opened, opened.begin(buffers=True) as transaction:
+            while opened.stat()["entries"]:
+                for key, value in transaction.cursor():
+                    if number % self.ranks == self.rank:
+                        yield self._datum(bytes(key), bytes(value))
+                    number += 1
+        raise EmotiwError(f"{self.path} is empty")
+
+    def _datum(self, key: bytes, serialised: bytes) -> tuple[bytes, Any]:
+        with self._placed(key):
+            return key, parse(serialised)
+
+    def _image(self, record: tuple[bytes, Any]) -> Image:
+        key, datum = record
+        with self._placed(key):
+            return pixels(datum, self.colour)
+
+    @contextmanager
+    def _placed(self, key: bytes) -> Iterator[None]:
+        """Name a record in an error about it."""
+        try:
+            yield
+        except EmotiwError as error:
+            name = key.decode(errors="backslashreplace")
+            raise EmotiwError(f"{self.path}: the record {name!r} is damaged: {error}; make the LMDB anew") from None
