@@ -64,7 +64,7 @@ def read_mean(path: Path) -> Blob:
     (C, H, W) float32
         Channels in blue, green, red order; values in [0, 255].
     """
-    mean = array_of(read_binary(path, PackedBlob), str(path))
+    mean = array_of(read_binary(path, PackedBlob), str(path)).copy()  # the caller's, to write to
     if mean.ndim == 4 and mean.shape[0] == 1:
         mean = mean[0]
     if mean.ndim != 3 or mean.size == 0:

@@ -53,7 +53,7 @@ def copy_weights(net: Net, source: Any, where: str = "the weights") -> Copy:
     with torch.no_grad():
         for name, blobs in arrays.items():
             for blob, array in zip(layers[name].blobs, blobs, strict=True):
-                blob.copy_(torch.from_numpy(array).reshape(blob.shape))
+                blob.copy_(torch.from_numpy(array.copy()).reshape(blob.shape))
     return copy
 
 
