@@ -1,6 +1,6 @@
 """The update rules of Caffe's solver types, each once, for lists of tensors of the same shapes.
 
-Where w are the weights, g the gradients with their decay, and rate already has the blob's multiplier.
+Where w are the weights, g the gradients, and rate and decay already have the blobs' multipliers.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,20 +26,40 @@ class Settings:
         The SolverParameter.
     rate
         The policy's rate times the blobs' lr_mult.
+    decay
+        What the rule itself is to add, as L2 does; zero where the gradients have it already.
     iteration
         How many updates there were before.
     """
 
     param: Any
     rate: float
+    decay: float
     iteration: int
 
 
 def _sgd(w: Tensors, g: Tensors, history: list[Tensors], s: Settings) -> None:
-    """V = momentum V + rate g; w -= V. The rate is inside V, so V remembers the rates of its day."""
+    """V = momentum V + rate (g + decay w); w -= V. The rate is inside V, which so remembers the rates of its day."""
     (V,) = history
-    torch._foreach_mul_(V, s.param.momentum)
-    torch._foreach_add_(V, g, alpha=s.rate)
+    if s.param.momentum:
+        # torch's SGD has the rate outside. With a rate of 1 there, its 1 - dampening stands where Caffe's rate does.
+        torch._fused_sgd_(
+            w,
+            g,
+            V,
+            weight_decay=s.decay,
+            momentum=s.param.momentum,
+            lr=1.0,
+            dampening=1 - s.rate,
+            nesterov=False,
+            maximize=False,
+            is_first_step=False,
+        )
+        return
+    # Without momentum it leaves V alone.
+    torch._foreach_add_(g, w, alpha=s.decay)
+    torch._foreach_copy_(V, g)
+    torch._foreach_mul_(V, s.rate)
     torch._foreach_sub_(w, V)
 
 
@@ -116,6 +136,8 @@ class Rule:
         How many tensors it keeps of each blob.
     momentum
         Whether it takes one.
+    own_decay
+        Whether it adds L2's decay itself.
     fractions
         Its settings that are at least 0 and less than 1.
     """
@@ -123,6 +145,7 @@ class Rule:
     update: Callable[[Tensors, Tensors, list[Tensors], Settings], None]
     histories: int = 1
     momentum: bool = True
+    own_decay: bool = False
     fractions: tuple[str, ...] = ()
 
     def check(self, param: Any) -> None:
@@ -135,7 +158,7 @@ class Rule:
 
 
 RULES: Mapping[str, Rule] = {
-    "SGD": Rule(_sgd),
+    "SGD": Rule(_sgd, own_decay=True),
     "Nesterov": Rule(_nesterov),
     "AdaGrad": Rule(_adagrad, momentum=False),
     "RMSProp": Rule(_rmsprop, momentum=False, fractions=("rms_decay",)),

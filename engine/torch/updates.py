@@ -1,10 +1,10 @@
 """What an iteration does to the weights: Caffe's sgd_solver.cpp and its solvers of other types.
 
 The order of operations is ApplyUpdate's: clip the summed gradients, normalise them by `iter_size`, add the decay, then
-the type's own rule. All that is done in place; afterwards a blob's `grad` holds what its rule was given.
+the type's own rule. All that is done in place, the gradients' part of it too.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,6 @@ from emotiw.errors import EmotiwError
 
 from .params import Learnable
 from .rules import RULES, Settings
-
-# On a CPU blobs are updated in pieces that stay in its cache while all operations pass over them: VGG_S has half a
-# gigabyte of weights, and as much of gradients and of history.
-_PIECE = 2**17
 
 _REGULARIZATIONS: Mapping[str, Callable[[list[Tensor]], list[Tensor]]] = {
     "L2": lambda weights: weights,
@@ -66,6 +62,8 @@ class Update:
         self._param, self._learnable = param, learnable
         self._rule = RULES[param.type]
         self._rule.check(param)
+        # L2, in the same pass over the weights: VGG_S has half a gigabyte of them.
+        self._own_decay = self._rule.own_decay and param.regularization_type == "L2"
         self._weights = [one.blob.detach() for one in learnable]
         self.history = [torch.zeros_like(weight) for _ in range(self._rule.histories) for weight in self._weights]
         kinds = sorted({(one.lr_mult, one.decay_mult) for one in learnable})
@@ -87,16 +85,18 @@ class Update:
         """
         gradients = [_gradient(one.blob) for one in self._learnable]
         scale = self._scale(gradients)
+        if isinstance(scale, Tensor) or scale != 1:
+            torch._foreach_mul_(gradients, scale)
+        count = len(self._weights)
         for group in self._groups:
-            settings = Settings(self._param, rate * group.lr_mult, iteration)
+            weights, given = ([tensors[k] for k in group.numbers] for tensors in (self._weights, gradients))
+            history = [[self.history[first + k] for k in group.numbers] for first in range(0, len(self.history), count)]
             decay = self._param.weight_decay * group.decay_mult
-            for weights, pieces, history in self._pieces(group, gradients):
-                if isinstance(scale, Tensor) or scale != 1:
-                    torch._foreach_mul_(pieces, scale)
-                if decay:
-                    signed = _REGULARIZATIONS[self._param.regularization_type](weights)
-                    torch._foreach_add_(pieces, signed, alpha=decay)
-                self._rule.update(weights, pieces, history, settings)
+            if decay and not self._own_decay:
+                signed = _REGULARIZATIONS[self._param.regularization_type](weights)
+                torch._foreach_add_(given, signed, alpha=decay)
+            settings = Settings(self._param, rate * group.lr_mult, decay if self._own_decay else 0.0, iteration)
+            self._rule.update(weights, given, history, settings)
 
     def _scale(self, gradients: list[Tensor]) -> Tensor | float:
         """ClipGradients and Normalize: return what gradients are multiplied by."""
@@ -106,25 +106,6 @@ class Update:
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         return torch.where(norm > clip, clip / norm, 1.0) * share
 
-    def _pieces(
-        self, group: _Group, gradients: list[Tensor]
-    ) -> Iterator[tuple[list[Tensor], list[Tensor], list[list[Tensor]]]]:
-        """Yield weights, gradients and histories that are updated together."""
-        count = len(self._weights)
-        rows = [
-            [self._weights[k], gradients[k], *(self.history[k + h * count] for h in range(self._rule.histories))]
-            for k in group.numbers
-        ]
-        if self._weights[group.numbers[0]].device.type != "cpu":
-            weights, given, *history = (list(column) for column in zip(*rows, strict=True))
-            yield weights, given, history
-            return
-        for row in rows:
-            for weight, gradient, *past in zip(
-                *(torch.split(_flat(row[0], tensor), _PIECE) for tensor in row), strict=True
-            ):
-                yield [weight], [gradient], [[one] for one in past]
-
 
 def _gradient(blob: torch.nn.Parameter) -> Tensor:
     """Return a blob's gradient, in its layout; Caffe's is zero where there is none."""
@@ -133,10 +114,3 @@ def _gradient(blob: torch.nn.Parameter) -> Tensor:
     elif blob.grad.stride() != blob.stride():
         blob.grad = torch.empty_like(blob).copy_(blob.grad)
     return blob.grad
-
-
-def _flat(like: Tensor, tensor: Tensor) -> Tensor:
-    """Return a tensor's memory as one axis; `like` says in which order its axes lie."""
-    strides = like.stride()
-    order = sorted(range(like.dim()), key=lambda axis: -strides[axis])
-    return tensor.permute(order).view(-1)

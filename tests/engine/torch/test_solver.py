@@ -152,6 +152,26 @@ def test_a_loss_that_is_no_number_ends_it_at_its_iteration(tmp_path, events):
     assert read_weights(tmp_path / "s_iter_1.caffemodel")["w"][0].item() == pytest.approx(-8e30)
 
 
+@pytest.mark.gpu
+def test_on_a_gpu(tmp_path, events):
+    solver = solver_of("snapshot: 2", tmp_path, device="cuda", on_progress=events.append)
+    solver.step(3)
+    assert weight(solver) == 1
+    assert events == [Loss(0, 32), Loss(1, 8), Snapshot(2, tmp_path / "s_iter_2.caffemodel"), Loss(2, 2)]
+    other = solver_of("", tmp_path)
+    other.restore(tmp_path / "s_iter_2.solverstate")
+    assert weight(other) == 2
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("iterations", [5, 50])
+def test_on_a_gpu_losses_are_looked_at_later_but_none_is_missed(tmp_path, iterations):
+    solver = solver_of("base_lr: 1e30 display: 0", tmp_path, device="cuda")
+    with pytest.raises(DivergedError, match=r"the loss is inf at iteration 1$"):
+        solver.step(iterations)
+    assert solver.iteration == min(iterations, 19)
+
+
 def test_weights_that_are_no_numbers_are_not_written(tmp_path):
     solver = solver_of("", tmp_path)
     solver.net.params["w"][0].data.fill_(float("nan"))

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from emotiw.engine.torch import updates
 from emotiw.engine.torch.params import Learnable
 from emotiw.engine.torch.rules import RULES
 from emotiw.engine.torch.updates import Update
@@ -34,6 +33,12 @@ def test_the_rate_is_inside_the_momentum():
     after, update = updated({"momentum": 0.5}, [(0.5, [1.0]), (0.25, [1.0])], [blob([2.0])])
     assert after == [[[1.5]], [[1.0]]]
     assert update.history[0].tolist() == [0.5]
+
+
+def test_without_momentum_the_history_is_the_last_update():
+    after, update = updated({"weight_decay": 0.5}, [(0.5, [1.0]), (0.25, [1.0])], [blob([2.0])])
+    assert after == [[[1.0]], [[0.625]]]
+    assert update.history[0].tolist() == [0.375]
 
 
 def test_nesterov_steps_back_and_over():
@@ -105,27 +110,37 @@ def test_without_a_gradient_there_is_still_the_decay():
     assert after == [[[1.0]]]
 
 
-@pytest.mark.parametrize("kind", RULES)
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_pieces_change_nothing(monkeypatch, kind, layout):
+def three_updates(kind, regularization, layout=torch.contiguous_format, device="cpu"):
+    """Weights and histories after random gradients of a layout of their own: contiguous."""
+    settings = {"weight_decay": 0.1, "clip_gradients": 3, "regularization_type": regularization}
     momentum = {} if kind in ("AdaGrad", "RMSProp") else {"momentum": 0.5}
-    param = SolverParameter(type=kind, weight_decay=0.1, clip_gradients=3, regularization_type="L1", **momentum)
-    results = []
-    for piece, order in ((7, layout), (10**6, torch.contiguous_format)):
-        monkeypatch.setattr(updates, "_PIECE", piece)
-        generator = torch.Generator().manual_seed(0)
-        learnable = []
-        for shape in ((3, 4, 2, 5), (5,), (), (2, 6, 1, 1), (0, 3)):
-            value = torch.empty(shape).normal_(generator=generator)
-            value = value.contiguous(memory_format=order) if value.dim() == 4 else value
-            learnable.append(Learnable(torch.nn.Parameter(value), ParamSpec(), "it"))
-        update = Update(param, learnable)
-        for iteration in range(3):
-            for one in learnable:
-                # Of the gradients' own layout: contiguous.
-                one.blob.grad = torch.empty(one.blob.shape).normal_(generator=generator)
-            update.apply(0.1, iteration)
-        results.append([*(one.blob for one in learnable), *update.history])
+    generator = torch.Generator().manual_seed(0)
+    learnable = []
+    for shape in ((3, 4, 2, 5), (5,), (), (2, 6, 1, 1), (0, 3)):
+        value = torch.empty(shape).normal_(generator=generator).to(device)
+        value = value.contiguous(memory_format=layout) if value.dim() == 4 else value
+        learnable.append(Learnable(torch.nn.Parameter(value), ParamSpec(lr_mult=1 + value.dim()), "it"))
+    update = Update(SolverParameter(type=kind, **settings, **momentum), learnable)
+    for iteration in range(3):
+        for one in learnable:
+            one.blob.grad = torch.empty(one.blob.shape).normal_(generator=generator).to(device)
+        update.apply(0.1, iteration)
+    return [tensor.detach().cpu() for tensor in (*(one.blob for one in learnable), *update.history)]
+
+
+@pytest.mark.parametrize("kind", RULES)
+@pytest.mark.parametrize("regularization", ["L1", "L2"])
+def test_the_layout_in_memory_changes_nothing(kind, regularization):
+    results = [three_updates(kind, regularization, layout) for layout in (torch.contiguous_format, torch.channels_last)]
+    for first, second in zip(*results, strict=True):
+        torch.testing.assert_close(first, second)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", RULES)
+@pytest.mark.parametrize("regularization", ["L1", "L2"])
+def test_a_gpu_computes_the_same(kind, regularization):
+    results = [three_updates(kind, regularization, torch.channels_last, device) for device in ("cpu", "cuda")]
     for first, second in zip(*results, strict=True):
         torch.testing.assert_close(first, second)
 
