@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import PIPE
@@ -12,10 +13,15 @@ import torch
 
 from emotiw.engine.caffe.process import last_words, start
 from emotiw.engine.leash import running
+from emotiw.engine.torch.graph import State, graph_of
+from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.scheme import read_solver
 from emotiw.engine.torch.solver import Solver
+from emotiw.engine.torch.weights import write_weights
 from emotiw.prototxt.blobs import array_of
-from emotiw.prototxt.messages import SolverState, read_binary
+from emotiw.prototxt.execution import committed
+from emotiw.prototxt.messages import NetParameter, SolverState, format_text, read_binary
+from emotiw.prototxt.nets import NETS
 
 pytestmark = pytest.mark.caffe
 
@@ -83,6 +89,9 @@ class Case:
     iterations: int = 20
     restore: str = ""
     solve: bool = False
+    net: str = NET
+    images: tuple[int, ...] = (2, 7, 6)
+    learned: dict = field(default_factory=lambda: LEARNED)
     files: dict[str, Path] = field(default_factory=dict)
 
 
@@ -102,13 +111,14 @@ class Batches:
         return [torch.from_numpy(array[places]) for array in self.arrays]
 
 
-def given_to(seed):
-    rng = np.random.default_rng(seed)
+def given_to(case):
+    """Batches, and the weights of the layers that are to have others than their fillers give."""
+    rng = np.random.default_rng(case.seed)
     given = {}
     for phase, count in (("TRAIN", 28), ("TEST", 20)):
-        given[f"images:{phase}"] = rng.standard_normal((count, 2, 7, 6)).astype(np.float32)
+        given[f"images:{phase}"] = rng.standard_normal((count, *case.images)).astype(np.float32)
         given[f"labels:{phase}"] = rng.integers(0, 3, count).astype(np.float32)
-    for layer, shapes in LEARNED.items():
+    for layer, shapes in case.learned.items():
         for k, shape in enumerate(shapes):
             given[f"param:{layer}:{k}"] = (0.3 * rng.standard_normal(shape)).astype(np.float32)
     return given
@@ -116,11 +126,11 @@ def given_to(seed):
 
 def write(folder, case):
     folder.mkdir(parents=True)
-    (folder / "net.prototxt").write_text(NET)
+    (folder / "net.prototxt").write_text(case.net)
     (folder / "solver.prototxt").write_text(case.solver)
     told = {"iterations": case.iterations, "restore": case.restore, "solve": case.solve}
     (folder / "case.json").write_text(json.dumps(told))
-    np.savez(folder / "given.npz", **given_to(case.seed))
+    np.savez(folder / "given.npz", **given_to(case))
     for name, path in case.files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(path.read_bytes())
@@ -141,15 +151,15 @@ def by_caffe(caffe, folder, cases):
 def by_torch(folder, case):
     """The same in torch."""
     write(folder, case)
-    given, lines = given_to(case.seed), []
+    given, lines = given_to(case), []
 
     def open_source(layer):
         phase = ("TRAIN", "TEST")[layer.phase]
         return Batches(given[f"images:{phase}"], given[f"labels:{phase}"], layer.memory_data_param.batch_size)
 
     solver = Solver(read_solver(Path("solver.prototxt"), folder), folder, open_source, say=lines.append)
-    for layer, blobs in solver.net.params.items():
-        for k, blob in enumerate(blobs):
+    for layer in case.learned:
+        for k, blob in enumerate(solver.net.params[layer]):
             blob.data.copy_(torch.from_numpy(given[f"param:{layer}:{k}"]))
     if case.restore:
         solver.restore(folder / case.restore)
@@ -159,7 +169,7 @@ def by_torch(folder, case):
     else:
         for _ in range(case.iterations):
             solver.step(1)
-            losses.append(solver.net.blobs["loss"].item())
+            losses.append([solver.net.blobs[name].item() for name in solver.net.outputs])
     told = {"loss": np.array(losses), "iteration": np.array(solver.iteration)}
     for layer, blobs in solver.net.params.items():
         told |= {f"param:{layer}:{k}": blob.detach().numpy() for k, blob in enumerate(blobs)}
@@ -217,11 +227,41 @@ def test_twenty_iterations(told_by_caffe, tmp_path, name):
     cases, told = told_by_caffe
     ours, lines = by_torch(tmp_path / "torch", cases[name])
     theirs, log = told[name]
-    assert any(
-        not np.allclose(theirs[key], array) for key, array in given_to(cases[name].seed).items() if key in theirs
-    )
+    assert any(not np.allclose(theirs[key], array) for key, array in given_to(cases[name]).items() if key in theirs)
     check(ours, theirs)
     check_logs(lines, log)
+
+
+def real_case(name, folder):
+    """A net of the project without dropout, its batches of two from memory, from the weights that our fillers give."""
+    train_val = committed(name, "train_val_finetune.prototxt")
+    crop = train_val.layer[0].transform_param.crop_size
+    memory = {"batch_size": 2, "channels": 3, "height": crop, "width": crop}
+    net = NetParameter(name=name)
+    net.layer.add(name="data", type="MemoryData", top=["data", "label"], memory_data_param=memory)
+    net.layer.extend(layer for layer in train_val.layer if layer.type not in ("Data", "Dropout"))
+    source = Batches(np.zeros((2, 3, crop, crop), np.float32), np.zeros(2, np.float32), 2)
+    write_weights(folder / "start", Net(graph_of(net, State("TRAIN")), lambda layer: source, seed=0))
+    settings = PLAIN + 'base_lr: 0.001 momentum: 0.9 weight_decay: 5e-4 lr_policy: "step" gamma: 0.1 stepsize: 8 '
+    return Case(
+        settings + 'weights: "start"',
+        net=format_text(net),
+        images=(3, crop, crop),
+        learned={},
+        files={"start": folder / "start"},
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name.endswith("_small") else pytest.mark.slow) for name in NETS]
+)
+def test_the_projects_nets(caffe, tmp_path, name):
+    case = real_case(name, tmp_path)
+    theirs, log = by_caffe(caffe, tmp_path / "caffe", {"it": case})["it"]
+    ours, lines = by_torch(tmp_path / "torch", case)
+    check(ours, theirs)
+    check_logs(lines, log)
+    shutil.rmtree(tmp_path)  # of some hundred megabytes
 
 
 def test_the_logs_tell_of_all_that_is_compared(told_by_caffe):
