@@ -23,7 +23,7 @@ def shape_of(blob: Any) -> tuple[int, ...]:
 
 
 def array_of(blob: Any, where: str = "a blob") -> Blob:
-    """Return a BlobProto's values as a float32 array of its shape, read-only where nothing had to be copied.
+    """Return a BlobProto's values as a float32 array of its shape, a copy.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def array_of(blob: Any, where: str = "a blob") -> Blob:
         raise EmotiwError(f"{where} holds half a number: damaged; fetch or make it anew") from None
     if min(shape, default=0) < 0 or values.size != prod(shape):
         raise EmotiwError(f"{where} of shape {shape} holds {values.size} values: damaged; fetch or make it anew")
-    return values.reshape(shape).astype(np.float32, copy=False)
+    return values.reshape(shape).astype(np.float32)
 
 
 def blob_of(array: Blob) -> Any:
@@ -64,7 +64,7 @@ def read_mean(path: Path) -> Blob:
     (C, H, W) float32
         Channels in blue, green, red order; values in [0, 255].
     """
-    mean = array_of(read_binary(path, PackedBlob), str(path)).copy()  # the caller's, to write to
+    mean = array_of(read_binary(path, PackedBlob), str(path))
     if mean.ndim == 4 and mean.shape[0] == 1:
         mean = mean[0]
     if mean.ndim != 3 or mean.size == 0:

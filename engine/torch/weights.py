@@ -53,8 +53,25 @@ def copy_weights(net: Net, source: Any, where: str = "the weights") -> Copy:
     with torch.no_grad():
         for name, blobs in arrays.items():
             for blob, array in zip(layers[name].blobs, blobs, strict=True):
-                blob.copy_(torch.from_numpy(array.copy()).reshape(blob.shape))
+                blob.copy_(torch.from_numpy(array).reshape(blob.shape))
     return copy
+
+
+def share_weights(net: Net, source: Net) -> None:
+    """Give a net the learned blobs of another one's layers of the same names: Caffe's ShareTrainedLayersWith."""
+    layers = {layer.param.name: layer for layer in source.layers if layer.shapes}
+    shared = {}
+    for layer in net.layers:
+        given = layers.get(layer.param.name)
+        if given is None or not layer.shapes:
+            continue
+        if given.shapes != layer.shapes:
+            raise EmotiwError(f"layer {layer.param.name!r} learns {given.shapes} in one net, {layer.shapes} in another")
+        for k, blob in enumerate(given.blobs):
+            shared[id(layer.blobs[k])] = blob
+            layer.blobs[k] = blob
+    for one in net.learnable:
+        one.blob = shared.get(id(one.blob), one.blob)
 
 
 def to_proto(net: Net) -> Any:

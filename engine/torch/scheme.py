@@ -1,0 +1,125 @@
+"""Which nets a SolverParameter trains and tests: the rules of Caffe's Solver::InitTrainNet and InitTestNets."""
+
+from collections.abc import Iterator, Sequence
+from os import W_OK, access
+from pathlib import Path
+from typing import Any
+
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.messages import NetParameter, SolverParameter, message_class, read_text
+
+from .graph import PHASES, Graph, State, graph_of, read_graph
+
+_NetState = message_class("NetState")
+_TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
+
+
+def read_solver(path: Path, folder: Path = Path()) -> Any:
+    """Return the SolverParameter of a prototxt file as Caffe upgrades it.
+
+    `solver_type` becomes `type`. Where `snapshot_prefix` is missing, `path` without its ending is the prefix, and where
+    it is a folder, the file's name in there.
+
+    Parameters
+    ----------
+    path
+        The file, relative to `folder`.
+    folder
+        What all paths in it are relative to.
+    """
+    if not (folder / path).is_file():
+        raise EmotiwError(f"{folder / path}: no such file")
+    param = upgrade_solver(read_text(folder / path, SolverParameter), str(folder / path))
+    prefix = Path(param.snapshot_prefix)
+    if not param.HasField("snapshot_prefix"):
+        param.snapshot_prefix = str(path.with_suffix(""))
+    elif (folder / prefix).is_dir():
+        param.snapshot_prefix = str(prefix / path.stem)
+    return param
+
+
+def upgrade_solver(param: Any, where: str = "the solver") -> Any:
+    """Return a copy of a SolverParameter that names its type as Caffe does today."""
+    upgraded = SolverParameter()
+    upgraded.CopyFrom(param)
+    if param.HasField("solver_type"):
+        if param.HasField("type"):
+            raise EmotiwError(f"{where} has `solver_type` and `type`: Caffe takes either")
+        kinds = param.DESCRIPTOR.fields_by_name["solver_type"].enum_type.values_by_number
+        upgraded.type = _TYPES[kinds[param.solver_type].name]
+        upgraded.ClearField("solver_type")
+    return upgraded
+
+
+_TYPES = {
+    "SGD": "SGD",
+    "NESTEROV": "Nesterov",
+    "ADAGRAD": "AdaGrad",
+    "RMSPROP": "RMSProp",
+    "ADADELTA": "AdaDelta",
+    "ADAM": "Adam",
+}
+
+
+def check_snapshots(param: Any, folder: Path) -> None:
+    """Refuse snapshots that could not be written, before a run has taken hours."""
+    if param.snapshot_format != param.BINARYPROTO:
+        raise EmotiwError("this engine writes no HDF5: remove snapshot_format")
+    if param.snapshot_diff:
+        raise EmotiwError("this engine writes no gradients: remove snapshot_diff")
+    if not param.snapshot:
+        return
+    if not param.HasField("snapshot_prefix"):
+        raise EmotiwError("snapshot_prefix is missing: there are to be snapshots")
+    place = (folder / f"{param.snapshot_prefix}_iter").parent
+    if not (place.is_dir() and access(place, W_OK)):
+        raise EmotiwError(f"{place} is no folder that can be written to: snapshot_prefix names it")
+
+
+def train_graph(param: Any, folder: Path) -> Graph:
+    """Return the net to train; paths are relative to `folder`."""
+    given = [field for field in _TRAIN_FIELDS if param.HasField(field)]
+    if len(given) != 1:
+        raise EmotiwError(
+            f"a solver names one net to train, by {', '.join(_TRAIN_FIELDS)}: {' and '.join(given) or 'it names none'}"
+        )
+    return _graph(getattr(param, given[0]), given[0], folder, "TRAIN", param.train_state)
+
+
+def test_graphs(param: Any, folder: Path) -> list[Graph]:
+    """Return the nets to test, one for each `test_iter`; paths are relative to `folder`."""
+    sources = list(_test_sources(param))
+    count = len(param.test_iter)
+    if len(sources) != count:
+        raise EmotiwError(f"{len(sources)} nets to test and {count} test_iter: each needs one")
+    if len(param.test_state) not in (0, count):
+        raise EmotiwError(f"{len(param.test_state)} test_state for {count} nets to test: one for each, or none")
+    if count and param.test_interval < 1:
+        raise EmotiwError("test_interval is missing: there are nets to test")
+    states: Sequence[Any] = param.test_state or [_NetState()] * count
+    return [_graph(net, field, folder, "TEST", state) for (field, net), state in zip(sources, states, strict=True)]
+
+
+def _test_sources(param: Any) -> Iterator[tuple[str, Any]]:
+    """Yield test nets with the field that names each: their own ones, then as many of the common net as remain."""
+    for field in ("test_net_param", "test_net"):
+        for net in getattr(param, field):
+            yield field, net
+    remaining = len(param.test_iter) - len(param.test_net_param) - len(param.test_net)
+    for field in ("net_param", "net"):
+        if param.HasField(field):
+            for _ in range(remaining):
+                yield field, getattr(param, field)
+
+
+def _graph(net: Any, field: str, folder: Path, phase: str, given: Any) -> Graph:
+    """Return a net's graph in the state that the solver, the net itself and then `given` say."""
+    path = folder / net if isinstance(net, str) else None
+    if path and not path.is_file():
+        raise EmotiwError(f"{path}: no such file, which the solver's {field} names")
+    message = read_text(path, NetParameter) if path else net
+    state = _NetState(phase=PHASES.index(phase))
+    state.MergeFrom(message.state)
+    state.MergeFrom(given)
+    met = State(PHASES[state.phase], state.level, frozenset(state.stage))
+    return read_graph(path, met) if path else graph_of(message, met, field)

@@ -1,0 +1,237 @@
+"""The training loop: Caffe's solver.cpp."""
+
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from emotiw.engine.events import DivergedError, Loss, OnProgress, Snapshot
+from emotiw.errors import EmotiwError
+
+from .layers.source import OpenSource
+from .net import Net
+from .policies import Policy
+from .scheme import check_snapshots, test_graphs, train_graph, upgrade_solver
+from .smoothing import Losses
+from .snapshots import read_snapshot, write_snapshot
+from .testing import Scores, described, mean_scores, outputs
+from .updates import Update
+from .weights import copy_from, share_weights
+
+
+class Request(Enum):
+    """What a user may ask for between iterations: Caffe's SolverAction."""
+
+    NONE = "none"
+    STOP = "stop"
+    SNAPSHOT = "snapshot"
+
+
+class Solver:
+    """A net with all it is trained by.
+
+    Parameters
+    ----------
+    param : SolverParameter
+        It is not changed.
+    folder
+        What its paths are relative to.
+    open_source
+        What feeds the nets' Data layers.
+    device
+        Where it computes; the solver's `solver_mode` and `device_id` are not looked at.
+    on_progress
+        Called with every loss displayed and every snapshot that is whole.
+    say
+        Called with every line that Caffe would log.
+
+    Attributes
+    ----------
+    net, test_nets
+        The test nets have the learned blobs of `net` as their own.
+    iteration
+        How many updates there were.
+    policy, update
+        The rate, and what it does to the weights.
+    test_scores
+        Of each test net the outputs of its last test, by name.
+    on_start, on_gradients_ready
+        Called in every iteration before the first pass, and between the last one and the update.
+    request
+        Asked after every iteration, and between the batches of a test.
+
+    Raises
+    ------
+    EmotiwError
+        Where Caffe would not take the solver or one of its nets.
+    """
+
+    def __init__(
+        self,
+        param: Any,
+        folder: Path = Path(),
+        open_source: OpenSource | None = None,
+        device: torch.device | str = "cpu",
+        on_progress: OnProgress = lambda event: None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.param, self.folder = upgrade_solver(param), folder
+        self._on_progress, self._say = on_progress, say
+        check_snapshots(self.param, folder)
+        if self.param.average_loss < 1:
+            raise EmotiwError(f"average_loss is {self.param.average_loss}: it is 1 or more")
+        seed = None
+        if self.param.random_seed >= 0:
+            seed = self.param.random_seed
+            torch.manual_seed(seed)
+        self.net = Net(train_graph(self.param, folder), open_source, seed, device)
+        self.test_nets = [Net(graph, open_source, seed, device) for graph in test_graphs(self.param, folder)]
+        for test_net in self.test_nets:
+            share_weights(test_net, self.net)
+        for names in self.param.weights:
+            for name in names.split(","):
+                copy_from(self.net, folder / name.strip())
+        self.iteration = 0
+        self.policy, self.update = Policy(self.param), Update(self.param, self.net.learnable)
+        self.test_scores: list[Scores] = [{} for _ in self.test_nets]
+        self.on_start: list[Callable[[], None]] = []
+        self.on_gradients_ready: list[Callable[[], None]] = []
+        self.request: Callable[[], Request] = lambda: Request.NONE
+        self._stopped = False
+        self._losses = Losses(self.param.average_loss)
+
+    def solve(self, resume: Path | None = None) -> None:
+        """Train to `max_iter`, from the beginning or from a solverstate, with the last snapshot, display and test."""
+        self._stopped = False
+        self._say(f"Solving {self.net.graph.name}")
+        self._say(f"Learning Rate Policy: {self.param.lr_policy}")
+        if resume:
+            self.restore(resume)
+        self.step(self.param.max_iter - self.iteration)
+        if self.param.snapshot_after_train and not self._due(self.param.snapshot):
+            self.snapshot()
+        if self._stopped:
+            self._say("Optimization stopped early.")
+            return
+        if self._due(self.param.display):
+            with torch.no_grad():
+                self._losses.add(self.iteration, self.net())
+            self._display()
+        if self._due(self.param.test_interval):
+            self.test_all()
+        self._say("Optimization Done.")
+
+    def step(self, iterations: int) -> None:
+        """Train for a number of iterations, or until a request to stop.
+
+        Raises
+        ------
+        DivergedError
+            Where a loss is not finite: it names the iteration. Snapshots of before stay.
+        """
+        self._losses = Losses(self.param.average_loss)
+        last = self.iteration + iterations
+        while self.iteration < last and not self._stopped:
+            self._iterate()
+        self._losses.check()
+
+    def test_all(self) -> None:
+        """Test each test net on its `test_iter` batches."""
+        for number, net in enumerate(self.test_nets):
+            self._say(f"Iteration {self.iteration}, Testing net (#{number})")
+            try:
+                told = mean_scores(net, self.param.test_iter[number], self._interrupted)
+            except DivergedError as error:
+                raise DivergedError(f"{error} at iteration {self.iteration}") from None
+            if told is None:
+                self._say("Test interrupted.")
+                return
+            self.test_scores[number], loss = told
+            if self.param.test_compute_loss:
+                self._say(f"Test loss: {loss:g}")
+            for line in described("Test", net, self.test_scores[number]):
+                self._say(line)
+
+    def snapshot(self) -> Path:
+        """Write the weights and the state of this iteration; return the caffemodel.
+
+        Raises
+        ------
+        DivergedError
+            Where a weight is not finite; nothing is written then.
+        """
+        self._losses.check()
+        self._say(f"Snapshotting to {self.param.snapshot_prefix}_iter_{self.iteration}")
+        weights = write_snapshot(
+            self.folder, self.param.snapshot_prefix, self.net, self.iteration, self.policy.step, self.update.history
+        )
+        self._on_progress(Snapshot(self.iteration, weights))
+        return weights
+
+    def restore(self, path: Path) -> None:
+        """Go on from a solverstate of either engine; where the data was, and random numbers, it does not keep.
+
+        Raises
+        ------
+        EmotiwError
+            Where it, or the caffemodel that it names, is missing or of another net or type of solver.
+        """
+        self._say(f"Restoring previous solver status from {path}")
+        saved = read_snapshot(path, self.folder, self.net, self.update.history)
+        self.iteration, self.policy.step = saved.iteration, saved.step
+
+    def apply_update(self) -> None:
+        """Change the weights by the gradients that are there; that makes an iteration."""
+        rate = self.policy.rate(self.iteration)
+        if self._due(self.param.display):
+            self._say(f"Iteration {self.iteration}, lr = {rate:g}")
+        self.update.apply(rate, self.iteration)
+        self.iteration += 1
+
+    def _iterate(self) -> None:
+        for one in self.net.learnable:
+            one.blob.grad = None
+        if self._due(self.param.test_interval) and (self.iteration or self.param.test_initialization):
+            self.test_all()
+            if self._stopped:
+                return
+        for callback in self.on_start:
+            callback()
+        passes = [self._forward_backward() for _ in range(self.param.iter_size)]
+        self._losses.add(self.iteration, torch.stack(passes).mean())
+        if self._due(self.param.display):
+            self._display()
+            for line in described("Train", self.net, outputs(self.net)):
+                self._say(line)
+        for callback in self.on_gradients_ready:
+            callback()
+        self.apply_update()
+        request = self.request()
+        if self._due(self.param.snapshot) or request is Request.SNAPSHOT:
+            self.snapshot()
+        self._stopped = request is Request.STOP
+
+    def _forward_backward(self) -> Tensor:
+        loss: Tensor = self.net()
+        if loss.requires_grad:  # else nothing that learns has a part in it
+            torch.autograd.backward(loss)
+        return loss.detach()
+
+    def _display(self) -> None:
+        loss = Loss(self.iteration, self._losses.mean)
+        self._say(f"Iteration {loss.iteration}, loss = {loss.loss:g}")
+        self._on_progress(loss)
+
+    def _due(self, interval: int) -> bool:
+        return interval > 0 and self.iteration % interval == 0
+
+    def _interrupted(self) -> bool:
+        """Return whether a request came to stop; carry out those for snapshots."""
+        while (request := self.request()) is not Request.NONE:
+            if request is Request.SNAPSHOT:
+                self.snapshot()
+            self._stopped |= request is Request.STOP
+        return self._stopped

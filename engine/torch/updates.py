@@ -1,0 +1,116 @@
+"""What an iteration does to the weights: Caffe's sgd_solver.cpp and its solvers of other types.
+
+The order of operations is ApplyUpdate's: clip the summed gradients, normalise them by `iter_size`, add the decay, then
+the type's own rule. All that is done in place, the gradients' part of it too.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from emotiw.errors import EmotiwError
+
+from .params import Learnable
+from .rules import RULES, Settings
+
+_REGULARIZATIONS: Mapping[str, Callable[[list[Tensor]], list[Tensor]]] = {
+    "L2": lambda weights: weights,
+    "L1": lambda weights: list(torch._foreach_sign(weights)),
+}
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What is updated alike: blobs of the same multipliers, by their numbers among the learnable."""
+
+    lr_mult: float
+    decay_mult: float
+    numbers: list[int]
+
+
+class Update:
+    """A solver's rule, and the history that it keeps of each blob.
+
+    Parameters
+    ----------
+    param : SolverParameter
+        Its `type`, and what that takes.
+    learnable
+        The net's; their gradients are in `blob.grad`, none where a blob has no part in the loss.
+
+    Attributes
+    ----------
+    history
+        In Caffe's order: one tensor of each blob's shape for each of them, then a second one for each (AdaDelta, Adam).
+
+    Raises
+    ------
+    EmotiwError
+        Where Caffe has no such solver or regularization, or the settings do not go together.
+    """
+
+    def __init__(self, param: Any, learnable: Sequence[Learnable]) -> None:
+        if param.type not in RULES:
+            raise EmotiwError(f"no solver of type {param.type!r}: there are {', '.join(RULES)}")
+        if param.regularization_type not in _REGULARIZATIONS:
+            raise EmotiwError(f"no regularization_type {param.regularization_type!r}: there are L1, L2")
+        if param.iter_size < 1:
+            raise EmotiwError(f"iter_size is {param.iter_size}: it is 1 or more")
+        self._param, self._learnable = param, learnable
+        self._rule = RULES[param.type]
+        self._rule.check(param)
+        # L2, in the same pass over the weights: VGG_S has half a gigabyte of them.
+        self._own_decay = self._rule.own_decay and param.regularization_type == "L2"
+        self._weights = [one.blob.detach() for one in learnable]
+        self.history = [torch.zeros_like(weight) for _ in range(self._rule.histories) for weight in self._weights]
+        kinds = sorted({(one.lr_mult, one.decay_mult) for one in learnable})
+        self._groups = [
+            _Group(*kind, [k for k, one in enumerate(learnable) if (one.lr_mult, one.decay_mult) == kind])
+            for kind in kinds
+        ]
+
+    @torch.no_grad()
+    def apply(self, rate: float, iteration: int) -> None:
+        """Change the weights by their gradients.
+
+        Parameters
+        ----------
+        rate
+            As the policy gives it.
+        iteration
+            How many updates there were before.
+        """
+        gradients = [_gradient(one.blob) for one in self._learnable]
+        scale = self._scale(gradients)
+        if isinstance(scale, Tensor) or scale != 1:
+            torch._foreach_mul_(gradients, scale)
+        count = len(self._weights)
+        for group in self._groups:
+            weights, given = ([tensors[k] for k in group.numbers] for tensors in (self._weights, gradients))
+            history = [[self.history[first + k] for k in group.numbers] for first in range(0, len(self.history), count)]
+            decay = self._param.weight_decay * group.decay_mult
+            if decay and not self._own_decay:
+                signed = _REGULARIZATIONS[self._param.regularization_type](weights)
+                torch._foreach_add_(given, signed, alpha=decay)
+            settings = Settings(self._param, rate * group.lr_mult, decay if self._own_decay else 0.0, iteration)
+            self._rule.update(weights, given, history, settings)
+
+    def _scale(self, gradients: list[Tensor]) -> Tensor | float:
+        """ClipGradients and Normalize: return what gradients are multiplied by."""
+        share, clip = 1 / int(self._param.iter_size), float(self._param.clip_gradients)
+        if clip < 0 or not gradients:
+            return share
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        return torch.where(norm > clip, clip / norm, 1.0) * share
+
+
+def _gradient(blob: torch.nn.Parameter) -> Tensor:
+    """Return a blob's gradient, in its layout; Caffe's is zero where there is none."""
+    if blob.grad is None:
+        blob.grad = torch.zeros_like(blob)
+    elif blob.grad.stride() != blob.stride():
+        blob.grad = torch.empty_like(blob).copy_(blob.grad)
+    return blob.grad
