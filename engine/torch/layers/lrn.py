@@ -39,6 +39,7 @@ class _AcrossChannels(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, n: int, alpha: float, beta: float, k: float) -> Tensor:
+        """Return y, of x's shape."""
         s = _over_channels(x * x, n).mul_(alpha / n).add_(k)
         factor = _power(s, beta)
         ctx.save_for_backward(x, s, factor)
@@ -47,6 +48,7 @@ class _AcrossChannels(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *dy: Tensor) -> tuple[Tensor | None, ...]:
+        """Return dx, and None for each setting."""
         x, s, factor = ctx.saved_tensors
         direct = dy[0] * factor
         through_sum = _over_channels((direct * x).div_(s), ctx.n)

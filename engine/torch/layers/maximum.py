@@ -33,6 +33,7 @@ class _OnCpu(torch.autograd.Function):
     def forward(
         ctx: Any, image: Tensor, kernel: Pair, stride: Pair, pad: Pair, ceil_mode: bool
     ) -> tuple[Tensor, Tensor]:
+        """Return the maxima and their places."""
         last = image.contiguous(memory_format=torch.channels_last)
         top, index = functional.max_pool2d(last, kernel, stride, pad, ceil_mode=ceil_mode, return_indices=True)
         first = torch.contiguous_format if image.is_contiguous() else torch.preserve_format
@@ -44,6 +45,7 @@ class _OnCpu(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the image's gradient, and None for each setting."""
         image, index = ctx.saved_tensors
         back = torch.ops.aten.max_pool2d_with_indices_backward(gradients[0], image, *ctx.window, index)
         return back, None, None, None, None
