@@ -18,9 +18,8 @@ from emotiw.data_prep.datum import resize
 from emotiw.data_prep.detection import crop_face
 from emotiw.data_prep.reading import Rgb, decode
 from emotiw.data_prep.sets import PreparedSet, open_set
-from emotiw.engine.caffe.locate import find_caffe
-from emotiw.engine.caffe.scores import Scorer
 from emotiw.engine.classifier import MEAN_RULES, Blob
+from emotiw.engine.opening import open_engine
 from emotiw.engine.scoring import Image, posteriors
 from emotiw.evaluate.models import Model, open_model
 from emotiw.evaluate.scores import Scores
@@ -117,7 +116,7 @@ def measure(model: Model, prepared: PreparedSet, source: Path) -> dict[str, Scor
     pictures, detect = pictures_of(prepared, rows, source), prepared.settings["detect"]
     paths, labels = tuple(row["path"] for row in rows), np.array([int(row["label"]) for row in rows])
     ways, found = {**MISTAKES, **(OF_MAPPED_MODELS if model.representation != "rgb" else {})}, {}
-    with Scorer(find_caffe(), model.deploy, model.weights) as scorer:
+    with open_engine().scorer(model.deploy, model.weights) as scorer:
         for name, way in ways.items():
             images = (way.image(picture, detect, model) for picture in pictures)
             scores = np.array(list(posteriors(scorer.scores, images, way.mean(model))))

@@ -29,10 +29,14 @@ OnProgress = Callable[[Event], None]
 
 
 class DivergedError(EmotiwError):
-    """Losses or scores are no finite numbers any more."""
+    """Losses or scores are no finite numbers any more; `loss` is the first such loss, where a training's is one."""
+
+    def __init__(self, message: str, loss: Loss | None = None) -> None:
+        super().__init__(message)
+        self.loss = loss
 
 
 def check_finite(loss: Loss) -> None:
     """Raise `DivergedError` where the loss is NaN or infinite."""
     if not math.isfinite(loss.loss):
-        raise DivergedError(f"the loss is {loss.loss} at iteration {loss.iteration}")
+        raise DivergedError(f"the loss is {loss.loss} at iteration {loss.iteration}", loss)

@@ -43,7 +43,10 @@ STAND_INS = Kind("STAND-INS (random weights), our code", "STAND-INS", "no releas
 
 @dataclass(frozen=True)
 class Cell:
-    """One net's result on a split, where it lies and how it was scored; `name` is a run's row or a released model's."""
+    """One net's result on a split, where it lies and how it was scored; `name` is a run's row or a released model's.
+
+    `trained_by` names the engines of a run.
+    """
 
     folder: Path
     name: str
@@ -51,6 +54,13 @@ class Cell:
     representation: str
     protocol: Protocol
     scores: Scores
+    trained_by: str = ""
+
+    @property
+    def engine(self) -> str:
+        """Which engine trained and scored it; of a released model, which scored."""
+        scorer = self.protocol.engine
+        return scorer if self.trained_by in ("", scorer) else f"{self.trained_by}, scored by {scorer}"
 
     @property
     def row(self) -> str:
@@ -78,7 +88,7 @@ def run_cells(runs: Iterable[Run], split: str) -> tuple[Cell, ...]:
             continue
         facts = run.facts()
         name = f"{facts.net}-{facts.representation}"
-        cells.append(_read(run.folder, name, facts.net, facts.representation, split))
+        cells.append(_read(run.folder, name, facts.net, facts.representation, split, facts.engine))
     return _sorted(cells)
 
 
@@ -122,9 +132,9 @@ def title(representation: str) -> str:
     return representation if representation in _PAPER else f"{representation} (ours)"
 
 
-def _read(folder: Path, name: str, net: str, representation: str, split: str) -> Cell:
+def _read(folder: Path, name: str, net: str, representation: str, split: str, trained_by: str = "") -> Cell:
     scores = read_scores(scores_file(folder, split))
-    return Cell(folder, name, net, representation, read_protocol(folder, split), scores)
+    return Cell(folder, name, net, representation, read_protocol(folder, split), scores, trained_by)
 
 
 def _sorted(cells: Iterable[Cell]) -> tuple[Cell, ...]:

@@ -9,8 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from emotiw.engine.caffe.locate import Caffe
-from emotiw.engine.caffe.scores import Scorer
 from emotiw.errors import EmotiwError
 from emotiw.lbp_mapping.figures import DPI, FAINT, INK
 from emotiw.prototxt.blobs import read_weights
@@ -56,7 +54,7 @@ class Explanation:
     posteriors: NDArray[np.float64]
 
 
-def explain(face: Face, predictor: Predictor, caffe: Caffe) -> list[Explanation]:
+def explain(face: Face, predictor: Predictor) -> list[Explanation]:
     """Return what each model of a predictor of one crop makes of a face.
 
     Raises
@@ -72,7 +70,7 @@ def explain(face: Face, predictor: Predictor, caffe: Caffe) -> list[Explanation]
     found = []
     for model, blobs, posteriors in zip(predictor.models, inputs, scores, strict=True):
         layer, shape = first_convolution(model)
-        with Scorer(caffe, model.deploy, model.weights, output=layer) as scorer:
+        with predictor.engine.scorer(model.deploy, model.weights, output=layer) as scorer:
             response = scorer.scores(blobs).reshape(shape)
         seen = (blobs[0] + model.input_mean(predictor.mean_rule))[::-1].transpose(1, 2, 0)
         filters = read_weights(model.weights)[layer][0]

@@ -24,12 +24,14 @@ class Line:
     """One figure of the table: ours, its interval, and the published one beside it.
 
     Accuracies and the interval are shares in [0, 1]; `published` is None where nobody has published one, or it may not
-    be compared. Figures of the same `place` stand beside each other; `kind` says whose weights they are of.
+    be compared. Figures of the same `place` stand beside each other; `kind` says whose weights they are of, `engine`
+    what computed them.
     """
 
     name: str
     place: Place
     kind: Kind
+    engine: str
     scores: Scores
     weight: float | None
     published: float | None
@@ -65,6 +67,11 @@ class Row:
     figures: Mapping[Kind, Line | str]
     published: float | None
 
+    @property
+    def engine(self) -> str:
+        """What computed its figures."""
+        return " / ".join(dict.fromkeys(line.engine for line in self.figures.values() if isinstance(line, Line)))
+
 
 def lines(results: Results, known: Sequence[Publication]) -> list[Line]:
     """Return every figure: of each column a line a cell, then the ensembles; then the baseline."""
@@ -72,16 +79,21 @@ def lines(results: Results, known: Sequence[Publication]) -> list[Line]:
     for column in results.columns:
         weights = column.weights.get("likelihood", [None] * len(column.cells))
         found += [
-            Line(cell.name, (cell.net, cell.representation), column.kind, cell.scores, weight, None)
+            Line(cell.name, (cell.net, cell.representation), column.kind, cell.engine, cell.scores, weight, None)
             for cell, weight in zip(column.cells, weights, strict=True)
         ]
         whose = f"ensemble of {len(column.cells)}" + f", {column.kind.mark}" * (column.kind is not TRAINED)
+        engines = "; ".join(dict.fromkeys(cell.engine for cell in column.cells))
         found += [
-            Line(f"{whose}: {average.name}", ("ensemble", average.name), column.kind, average.scores, None, None)
+            Line(
+                f"{whose}: {average.name}", ("ensemble", average.name), column.kind, engines, average.scores, None, None
+            )
             for average in column.averages
         ]
     if results.baseline:
-        found.append(Line(BASELINE, _BASELINE, TRAINED, results.baseline.scores, None, None))
+        found.append(
+            Line(BASELINE, _BASELINE, TRAINED, results.baseline.protocol.engine, results.baseline.scores, None, None)
+        )
     kinds = compared(results)
     return [
         replace(line, published=_published(results, known, line.place)) if line.kind in kinds else line

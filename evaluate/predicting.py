@@ -8,11 +8,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.engine.caffe.describe import version
-from emotiw.engine.caffe.locate import Caffe
-from emotiw.engine.caffe.scores import BATCH, Scorer
 from emotiw.engine.classifier import resize
 from emotiw.engine.events import DivergedError
+from emotiw.engine.interface import BATCH, Engine
 from emotiw.engine.scoring import net_inputs
 from emotiw.errors import EmotiwError
 from emotiw.lbp_mapping.mapping import map_images
@@ -61,8 +59,8 @@ class Predictor:
     ----------
     models
         All of the same classes.
-    caffe
-        Which Caffe computes.
+    engine
+        Which computes.
     crops
         1 (the centre) or 10.
     mean_rule
@@ -79,7 +77,7 @@ class Predictor:
     def __init__(
         self,
         models: Sequence[Model],
-        caffe: Caffe,
+        engine: Engine,
         crops: int = 1,
         mean_rule: str = "",
         weights: NDArray[np.float64] | None = None,
@@ -87,7 +85,7 @@ class Predictor:
         for model in models:
             if model.classes != models[0].classes:
                 raise EmotiwError(f"{model.name} and {models[0].name} have other classes: predict with each alone")
-        self.models, self.crops, self.mean_rule, self._caffe = models, crops, mean_rule, caffe
+        self.models, self.crops, self.mean_rule, self.engine = models, crops, mean_rule, engine
         self.weights = np.full(len(models), 1 / len(models)) if weights is None else weights
         self._representations = [parse(model.representation) for model in models]
         self._means = [model.input_mean(mean_rule) for model in models]
@@ -95,7 +93,7 @@ class Predictor:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._scorers = [
-                stack.enter_context(Scorer(self._caffe, model.deploy, model.weights)) for model in self.models
+                stack.enter_context(self.engine.scorer(model.deploy, model.weights)) for model in self.models
             ]
             self._stack = stack.pop_all()
         return self
@@ -107,11 +105,10 @@ class Predictor:
         """Return, in a line a model, what is run: input, crops, mean, engine."""
         crops = "the centre crop" if self.crops == 1 else f"the average of {self.crops} crops"
         taken = {"resize": "resized", "crop": "cropped"}
-        engine = f"Caffe {version(self._caffe)}"
         weighted = bool(np.ptp(self.weights))
         return [
             f"{model.title}: {model.representation}, resized to {model.size} x {model.size}, {crops} of {model.crop} x "
-            f"{model.crop}, BGR, minus the mean {taken[self.mean_rule or model.mean_rule]} to it, {engine}"
+            f"{model.crop}, BGR, minus the mean {taken[self.mean_rule or model.mean_rule]} to it, {self.engine}"
             + f", weight {weight:.2f}"
             * weighted
             for model, weight in zip(self.models, self.weights, strict=True)

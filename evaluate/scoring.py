@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 
 from emotiw.bars import bar
 from emotiw.data_prep.sets import PreparedSet
-from emotiw.engine.caffe.describe import version
-from emotiw.engine.caffe.locate import Caffe
-from emotiw.engine.caffe.scores import Scorer
 from emotiw.engine.events import DivergedError
+from emotiw.engine.interface import Engine
 from emotiw.engine.scoring import posteriors
 from emotiw.errors import EmotiwError
 from emotiw.files import write_text
@@ -65,7 +63,7 @@ def require(model: Model, prepared: PreparedSet, split: str) -> None:
         )
 
 
-def score(model: Model, prepared: PreparedSet, caffe: Caffe, split: str, crops: int) -> Scores:
+def score(model: Model, prepared: PreparedSet, engine: Engine, split: str, crops: int) -> Scores:
     """Return the posteriors of a model for every image of a split; the mean is taken as its maker takes it.
 
     Raises
@@ -86,7 +84,7 @@ def score(model: Model, prepared: PreparedSet, caffe: Caffe, split: str, crops: 
             yield record.blob
 
     try:
-        with Scorer(caffe, model.deploy, model.weights) as scorer:
+        with engine.scorer(model.deploy, model.weights) as scorer:
             rows = list(posteriors(scorer.scores, images(), model.input_mean(), crops))
     except DivergedError as error:
         mend = "fetch it anew" if model.name in released() else "train it anew, with a lower base_lr"
@@ -95,7 +93,7 @@ def score(model: Model, prepared: PreparedSet, caffe: Caffe, split: str, crops: 
 
 
 def evaluate(
-    model: Model, prepared: PreparedSet, caffe: Caffe, split: str, crops: int, folder: Path, truth: Path | None = None
+    model: Model, prepared: PreparedSet, engine: Engine, split: str, crops: int, folder: Path, truth: Path | None = None
 ) -> Scores:
     """Score a split and write, into `folder`, scores, predictions, confusion matrix and protocol.
 
@@ -104,14 +102,14 @@ def evaluate(
     truth
         A file of lines `<name> <label>` for a split whose images the set holds without labels.
     """
-    scores = score(model, prepared, caffe, split, crops)
+    scores = score(model, prepared, engine, split, crops)
     if truth:
         scores = replace(scores, labels=true_labels(scores.paths, scores.classes, truth))
     with model.weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     protocol = Protocol(
-        engine="caffe",
-        engine_version=version(caffe),
+        engine=engine.title,
+        engine_version=engine.version,
         split=split,
         crops=crops,
         set_digest=prepared.digest,

@@ -39,13 +39,13 @@ def _nets(results: Results) -> str:
 
 def _cell(net: Net, representation: str) -> str:
     cell = net.cells.get(representation)
-    return f"{percent(cell.scores.accuracy)} ({cell.protocol.engine})" if cell else net.why(representation)
+    return f"{percent(cell.scores.accuracy)} ({cell.engine})" if cell else net.why(representation)
 
 
 def _figures(results: Results, known: Sequence[Publication]) -> str:
     """Return every figure: the columns' accuracies, then the published ones, then what lies between."""
     several, beside = bool(results.released), compared(results)
-    head = [""]
+    head = ["", "engine"]
     for column in results.columns:
         head += [column.kind.title if several else results.protocol.split, "95 % interval"]
     head += ["published (SFEW 2.0)"] * bool(beside)
@@ -53,7 +53,7 @@ def _figures(results: Results, known: Sequence[Publication]) -> str:
         head += [f"{word}, {kind.mark}" if several else word for word in ("difference", "within")]
     body = []
     for row in rows(results, known):
-        cells = [row.name]
+        cells = [row.name, row.engine]
         for figure in row.figures.values():
             cells += [figure, ""] if isinstance(figure, str) else figure.words
         if beside:
@@ -72,17 +72,16 @@ def csv_text(results: Results, known: Sequence[Publication]) -> str:
     figures = ["accuracy", "low", "high", "mean_class_accuracy", "weight", "published"]
     whose = ["kind"] * bool(results.released)
     writer.writerow(["name", "net", "representation", "engine", "split", "crops", "n", *figures, *whose])
-    engines = {cell.name: cell.protocol.engine for column in results.columns for cell in column.cells}
+    nets = {cell.name for column in results.columns for cell in column.cells}
     protocol = results.protocol
     for line in lines(results, known):
         values = [line.scores.accuracy, *line.interval, line.scores.mean_class_accuracy, line.weight, line.published]
         cells = ["" if figure is None else f"{figure:.6f}" for figure in values]
-        engine = engines.get(line.name, "scikit-learn" if line.name == BASELINE else "")
         writer.writerow(
             [
                 line.name,
-                *(line.place if line.name in engines else ("", "")),
-                engine,
+                *(line.place if line.name in nets else ("", "")),
+                line.engine,
                 protocol.split,
                 "" if line.name == BASELINE else protocol.crops,
                 len(line.scores.labels),

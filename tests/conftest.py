@@ -10,6 +10,7 @@ from emotiw.__main__ import main
 from emotiw.data_prep.drawn import draw_expressions, draw_identities
 from emotiw.data_prep.preparing import prepare
 from emotiw.data_prep.representing import Settings
+from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.locate import Caffe, find_caffe
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.released import released
@@ -30,6 +31,12 @@ def caffe() -> Caffe:
         return find_caffe()
     except EmotiwError as error:
         pytest.fail(str(error))  # it names `emotiw caffe install`
+
+
+@pytest.fixture(scope="session")
+def engine(caffe: Caffe) -> CaffeEngine:
+    """The real Caffe as an engine."""
+    return CaffeEngine(caffe)
 
 
 @pytest.fixture(scope="session")

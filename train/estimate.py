@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotiw.data_prep.sets import PreparedSet
-from emotiw.engine.caffe.locate import Caffe
-from emotiw.engine.caffe.training import train
 from emotiw.engine.events import Event, Loss
+from emotiw.engine.interface import Engine
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.execution import use_classes
 from emotiw.prototxt.shapes import parameters, shapes
@@ -104,8 +103,8 @@ def room(found: Sequence[Cost], jobs: int) -> int:
     return sum(cost.bytes - cost.taken for cost in found) + jobs * max((cost.snapshot for cost in found), default=0)
 
 
-def costs(tasks: Iterable[Task], runs: Path, caffe: Caffe | None) -> list[Cost]:
-    """Return the costs of `tasks`, a net and stage each; with a Caffe, by iterations that it carries out now.
+def costs(tasks: Iterable[Task], runs: Path, engine: Engine | None) -> list[Cost]:
+    """Return the costs of `tasks`, a net and stage each; with an engine, by iterations that it carries out now.
 
     Parameters
     ----------
@@ -115,10 +114,10 @@ def costs(tasks: Iterable[Task], runs: Path, caffe: Caffe | None) -> list[Cost]:
     alike: dict[tuple[str, str], list[Task]] = {}
     for task in tasks:
         alike.setdefault((task.experiment.net, task.stage), []).append(task)
-    return [_cost(group, runs, caffe) for group in alike.values()]
+    return [_cost(group, runs, engine) for group in alike.values()]
 
 
-def _cost(group: Sequence[Task], runs: Path, caffe: Caffe | None) -> Cost:
+def _cost(group: Sequence[Task], runs: Path, engine: Engine | None) -> Cost:
     left = [task.iterations - reached(task, runs) for task in group]
     return Cost(
         net=group[0].experiment.net,
@@ -128,7 +127,7 @@ def _cost(group: Sequence[Task], runs: Path, caffe: Caffe | None) -> Cost:
         longest=max(left),
         taken=sum(path.stat().st_size for task in group for path in task.run(runs).folder.glob("snapshot_iter_*")),
         parameters=_parameters(group[0]),
-        seconds=seconds_an_iteration(group[0], caffe) if caffe else None,
+        seconds=seconds_an_iteration(group[0], engine) if engine else None,
     )
 
 
@@ -154,7 +153,7 @@ class _EnoughError(Exception):
     pass
 
 
-def seconds_an_iteration(task: Task, caffe: Caffe) -> float:
+def seconds_an_iteration(task: Task, engine: Engine) -> float:
     """Return how long an iteration of a task takes: the mean of a few, really trained and thrown away."""
     times: list[float] = []
 
@@ -169,5 +168,5 @@ def seconds_an_iteration(task: Task, caffe: Caffe) -> float:
     solver.display = 1
     with tempfile.TemporaryDirectory() as folder, suppress(_EnoughError):
         write_executed(Run(Path(folder)), train_val, solver, task.prepared, task.experiment.representation, seed=1)
-        train(caffe, Path(folder) / "solver.prototxt", clock)
+        engine.train(Path(folder) / "solver.prototxt", clock)
     return (times[-1] - times[1]) / (len(times) - 2)

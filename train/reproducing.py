@@ -4,13 +4,12 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tabulate import tabulate
 
 from emotiw.data_prep.sets import PreparedSet
-from emotiw.engine.caffe.locate import Caffe
+from emotiw.engine.interface import Engine
 from emotiw.engine.leash import ctrl_c_passed_on, running
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone
@@ -32,7 +31,7 @@ def reproduce(
     rows: Sequence[Experiment],
     sets: Mapping[str, PreparedSet],
     options: Options,
-    caffe: Caffe,
+    engine: Engine,
     *,
     baseline: str = "",
     more: Sequence[str] = (),
@@ -70,14 +69,14 @@ def reproduce(
     if folder.exists() and any(folder.iterdir()) and not (folder / ASKED).is_file():
         raise EmotiwError(f"{folder} is there and no reproduction's folder: name another -o")
     with alone(folder, f"another emotiw reproduce works in {folder} now: wait for it, or name another -o"):
-        lay_out(folder, rows, sets, options, caffe.program, baseline)
+        lay_out(folder, rows, sets, options, engine, baseline)
         every = steps(folder)
         todo = [step for step in every if step.why]
         say(f"{_what(rows, sets)} -> {folder}; {options.jobs} at a time")
         say(f"{len(todo)} of {len(every)} steps to do{_by_rule(todo)}")
         tasks = _tasks(todo, rows, sets, options)
         if dry_run:
-            say(_estimate(costs(tasks.values(), folder / "runs", _share(caffe, options)), folder, options))
+            say(_estimate(costs(tasks.values(), folder / "runs", engine.sharing(options.threads)), folder, options))
         elif todo:
             _require_room(folder, room(costs(tasks.values(), folder / "runs", None), options.jobs))
             _carry_out(folder, todo, tasks, options, more, say)
@@ -108,12 +107,6 @@ def _tasks(
             anew = stage == "finetune" and models["pretrain"] in tasks
             tasks[models[stage]] = Task(row, stage, sets[stage], iterations, options.seed, anew)
     return tasks
-
-
-def _share(caffe: Caffe, options: Options) -> Caffe:
-    """Return the Caffe as a step has it: with its share of the cores, on its GPUs."""
-    threads = {"OPENBLAS_NUM_THREADS": str(options.threads)}
-    return replace(caffe, environment={**caffe.environment, **threads}, gpu=options.gpu)
 
 
 def _estimate(found: Sequence[Cost], folder: Path, options: Options) -> str:

@@ -3,7 +3,7 @@
 ```
 RUNS/<row>/<stage>/run.json                what was run, on what
                    train_val.prototxt, solver.prototxt, deploy.prototxt, mean.binaryproto   as executed
-                   log.txt                 Caffe's own words
+                   log.txt                 Caffe's own words, or the torch engine's in the same form
                    snapshot_iter_<N>.*     the last good snapshots
                    progress.csv            iteration, loss, validation accuracy
                    curves.png
@@ -13,7 +13,7 @@ RUNS/<row>/<stage>/run.json                what was run, on what
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ class Facts:
     """What `run.json` says of a run.
 
     `set_digest`, `recipe` (the row's net and solver as committed, settings included) and `weights_sha256` are sha256
-    in hexadecimal; `weights` and its sha256 are empty where the run began from the fillers.
+    in hexadecimal; `engine` names all that had a part in it; `weights` and its sha256 are empty where the run began
+    from the fillers.
     """
 
     row: str
@@ -63,6 +64,19 @@ class Facts:
             for key in mine
             if key not in self._FREE and mine[key] != others[key]
         ]
+
+    def after(self, earlier: "Facts", *, trained: bool) -> "Facts":
+        """Return these facts of a run that goes on from `earlier`: every engine that had a part in it is named."""
+        return replace(
+            self,
+            engine=_joined(earlier.engine, self.engine if trained else ""),
+            engine_version=_joined(earlier.engine_version, self.engine_version if trained else ""),
+        )
+
+
+def _joined(words: str, word: str) -> str:
+    """Return words with one more, each once."""
+    return " + ".join(dict.fromkeys([*words.split(" + "), *([word] if word else [])]))
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,8 @@ import numpy as np
 
 from emotiw import __version__
 from emotiw.data_prep.sets import PreparedSet
-from emotiw.engine.caffe.describe import version
-from emotiw.engine.caffe.locate import Caffe
-from emotiw.engine.caffe.training import train
 from emotiw.engine.events import DivergedError, Event
+from emotiw.engine.interface import Engine
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, remove, whole
 from emotiw.prototxt.execution import crop_size, loss_weight, set_size, use_classes
@@ -37,7 +35,7 @@ def run_stage(
     stage: str,
     prepared: PreparedSet,
     run: Run,
-    caffe: Caffe,
+    engine: Engine,
     weights: Path | None = None,
     iterations: int | None = None,
     seed: int = 1,
@@ -60,14 +58,14 @@ def run_stage(
     Raises
     ------
     EmotiwError
-        Where set, weights and net do not fit, the folder holds another run or is in use, Caffe fails or the loss
+        Where set, weights and net do not fit, the folder holds another run or is in use, the engine fails or the loss
         diverges.
     """
     train_val, solver = experiment.train_val(stage), experiment.solver(stage)
     check_set(experiment, stage, prepared)
     use_classes(train_val, len(prepared.classes))
     copy = fit(train_val, weights) if weights else None
-    facts = _facts(experiment, stage, prepared, caffe, weights, iterations, seed)
+    facts = _facts(experiment, stage, prepared, engine, weights, iterations, seed)
     solver.max_iter = facts.iterations
     with alone(run.folder, f"another emotiw trains in {run.folder} now: wait for it, or name another -o"):
         other = None if existing == "replace" else _other_run(run, facts)
@@ -80,14 +78,14 @@ def run_stage(
             if copy and not run.started:
                 print(*copy.lines(), sep="\n")
             write_executed(run, train_val, solver, prepared, experiment.representation, seed)
-            _carry_out(run, facts, _prior_loss(prepared) * loss_weight(train_val), prepared, caffe, weights)
+            _carry_out(run, facts, _prior_loss(prepared) * loss_weight(train_val), prepared, engine, weights)
 
 
 def _facts(
     experiment: Experiment,
     stage: str,
     prepared: PreparedSet,
-    caffe: Caffe,
+    engine: Engine,
     weights: Path | None,
     iterations: int | None,
     seed: int,
@@ -97,8 +95,8 @@ def _facts(
         stage=stage,
         net=experiment.net,
         representation=experiment.representation,
-        engine="caffe",
-        engine_version=version(caffe),
+        engine=engine.title,
+        engine_version=engine.version,
         set_folder=str(prepared.folder.resolve()),
         set_digest=prepared.digest,
         classes=prepared.classes,
@@ -112,17 +110,19 @@ def _facts(
 
 
 def _carry_out(
-    run: Run, facts: Facts, prior_loss: float, prepared: PreparedSet, caffe: Caffe, weights: Path | None
+    run: Run, facts: Facts, prior_loss: float, prepared: PreparedSet, engine: Engine, weights: Path | None
 ) -> None:
     """Train from the last good snapshot, or from the start, to the end."""
     good = run.purge_snapshots(facts.iterations)
     start, state = good[-1] if good else (0, None)
+    if state:
+        facts = facts.after(run.facts(), trained=start < facts.iterations)
     if not run.finished:  # one that goes on keeps its model, and says so, until there is a new one
         run.write_facts(facts)
-    validate = partial(validation_accuracy, run, prepared, caffe)
+    validate = partial(validation_accuracy, run, prepared, engine)
     with Progress(run.folder, start, facts.iterations, prior_loss, validate) as progress:
         if start < facts.iterations:
-            _train(run, caffe, progress, None if state else weights, state)
+            _train(run, engine, progress, None if state else weights, state)
     _finish(run, facts, progress)
 
 
@@ -155,13 +155,13 @@ def _other_run(run: Run, facts: Facts) -> EmotiwError | None:
     return None
 
 
-def _train(run: Run, caffe: Caffe, progress: Progress, weights: Path | None, state: Path | None) -> None:
+def _train(run: Run, engine: Engine, progress: Progress, weights: Path | None, state: Path | None) -> None:
     def on_progress(event: Event) -> None:
         progress(event)
         run.prune_snapshots(event.iteration, KEPT_SNAPSHOTS)
 
     try:
-        train(caffe, run.folder / "solver.prototxt", on_progress, weights, state)
+        engine.train(run.folder / "solver.prototxt", on_progress, weights, state)
     except DivergedError as error:
         raise _stopped(run, f"{error}; try a lower base_lr", progress.last_loss) from None
 
@@ -185,7 +185,7 @@ def _finish(run: Run, facts: Facts, progress: Progress) -> None:
     # Deviation D7
     good = run.snapshots()
     if not good or good[-1][0] != facts.iterations:
-        why = f"Caffe ended without a good snapshot of iteration {facts.iterations}: see log.txt"
+        why = f"the engine ended without a good snapshot of iteration {facts.iterations}: see log.txt"
         raise _stopped(run, why, facts.iterations)
     run.reopen()
     run.write_facts(facts)

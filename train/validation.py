@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.data_prep.sets import PreparedSet
-from emotiw.engine.caffe.locate import Caffe
-from emotiw.engine.caffe.scores import Scorer
 from emotiw.engine.classifier import MEAN_RULES
+from emotiw.engine.interface import Engine
 from emotiw.engine.scoring import posteriors
 from emotiw.prototxt.blobs import read_mean
 from emotiw.prototxt.execution import crop_size
@@ -23,7 +22,7 @@ from .runs import Run
 _MOST = 1000
 
 
-def validation_accuracy(run: Run, prepared: PreparedSet, caffe: Caffe, model: Path) -> float | None:
+def validation_accuracy(run: Run, prepared: PreparedSet, engine: Engine, model: Path) -> float | None:
     """Return the share of validation images whose centre crop `model` names rightly; None without such a split."""
     if not prepared.count("val"):
         return None
@@ -35,6 +34,6 @@ def validation_accuracy(run: Run, prepared: PreparedSet, caffe: Caffe, model: Pa
             yield record.blob
 
     mean = MEAN_RULES["crop"](read_mean(run.folder / "mean.binaryproto"), crop_size(run.train_val()))
-    with Scorer(caffe, run.folder / "deploy.prototxt", model) as scorer:
+    with engine.scorer(run.folder / "deploy.prototxt", model) as scorer:
         answers = [int(scores.argmax()) for scores in posteriors(scorer.scores, images(), mean)]
     return float(np.mean(np.equal(answers, labels)))

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from emotiw.data_prep.sets import PreparedSet
 from emotiw.engine import leash
+from emotiw.engine.interface import Engine
 from emotiw.files import write_text
 
 from .experiments import Experiment
@@ -34,7 +35,6 @@ class Options:
     seed: int = 1
     crops: int = 1
     truth: Path | None = None
-    gpu: str = ""
     jobs: int = 1
     threads: int = 1
 
@@ -49,7 +49,7 @@ def lay_out(
     rows: Iterable[Experiment],
     sets: Mapping[str, PreparedSet],
     options: Options,
-    caffe: Path,
+    engine: Engine,
     baseline: str,
 ) -> None:
     """Write what the workflow needs into `folder`.
@@ -58,8 +58,8 @@ def lay_out(
     ----------
     sets
         The prepared set of each stage.
-    caffe
-        The program that the steps are to use.
+    engine
+        Which the steps are to use.
     baseline
         Where the baseline of the emotions' set goes, relative to `folder`; empty where it can have none.
 
@@ -73,8 +73,8 @@ def lay_out(
     emotions.lmdb(emotions.settings["representations"][0], "val")
     if options.truth:
         emotions.lmdb(emotions.settings["representations"][0], "test")
-    configuration = _configuration(rows, sets, options) | {
-        "caffe": _flags({"--caffe": caffe.absolute()}),
+    configuration = _configuration(rows, sets, options, engine) | {
+        "engine": _flags(engine.options),
         "baseline": baseline,
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,9 @@ def lay_out(
         link.symlink_to(target.resolve())
 
 
-def _configuration(rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options) -> dict[str, object]:
+def _configuration(
+    rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options, engine: Engine
+) -> dict[str, object]:
     """Return what the Snakefile calls `config`; the command lines in it are quoted for the shell."""
     truth = {"test": "sets/truth"} if options.truth else {}
 
@@ -103,7 +105,7 @@ def _configuration(rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], 
         "threads": options.threads,
         "leash": _quoted([sys.executable, "-I", "-S", leash.__file__]),
         "emotiw": _quoted([sys.executable, "-P", "-m", "emotiw"]),  # -P: not a folder emotiw that lies here
-        "training": _flags({"--iterations": options.iterations, "--seed": options.seed, "--gpu": options.gpu}),
+        "training": _flags({"--iterations": options.iterations, "--seed": options.seed, **engine.training_options}),
         "scoring": {split: _flags({"--crops": options.crops, "--truth": truth.get(split)}) for split in splits},
     }
 

@@ -2,9 +2,14 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from emotiw.engine import ENGINES, PRECISIONS
 from emotiw.errors import UsageError
 from emotiw.lbp_mapping.representation import PAPER, Representation, parse
+
+if TYPE_CHECKING:
+    from emotiw.engine.interface import Engine
 
 DEFAULT_MODEL = "VGG_S_rgb"
 
@@ -69,7 +74,39 @@ def add_models(parser: argparse.ArgumentParser, *, crops: bool = True, default: 
         help="how the mean is brought to the input's size (default: resize, as pycaffe does, for the authors' models; "
         "crop, as it was trained, for a run)",
     )
+    add_engine(parser)
+
+
+def add_engine(parser: argparse.ArgumentParser, *, trains: bool = False) -> None:
+    """Add which engine computes; `engine_of` opens it. A verb that trains takes GPUs, too."""
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="caffe: the real one, the reference (default); torch: the same nets by PyTorch, on GPUs of any age",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="of --engine torch: float32, as Caffe's (default), or faster ones of newer GPUs",
+    )
+    if trains:
+        parser.add_argument(
+            "--gpu",
+            metavar="IDS",
+            default="",
+            help="train on GPUs: 0, or 0,1, or all, or none; Caffe must be built for them (default: none; for torch "
+            "the first, where there is one)",
+        )
     add_caffe(parser)
+
+
+def engine_of(args: argparse.Namespace) -> "Engine":
+    """Return the engine that the command line names."""
+    from emotiw.engine.opening import open_engine
+
+    return open_engine(args.engine, args.caffe, getattr(args, "gpu", ""), args.precision)
 
 
 def add_caffe(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ image, one column a class), the confusion matrix as numbers and picture, and how
 import argparse
 from pathlib import Path
 
-from emotiw.verbs.arguments import add_caffe, add_crops
+from emotiw.verbs.arguments import add_crops, add_engine, engine_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,19 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--truth", type=Path, metavar="FILE", help="lines `<name> <label>` for images that the set has no labels of"
     )
     parser.add_argument("--force", action="store_true", help="replace scores that exist")
-    add_caffe(parser)
+    add_engine(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Score each model and print one line for it."""
     from emotiw.data_prep.sets import open_set
-    from emotiw.engine.caffe.locate import find_caffe
     from emotiw.errors import UsageError
     from emotiw.evaluate.models import Model, open_model
     from emotiw.evaluate.scoring import evaluate, name_of, require, scores_file, scores_folder
     from emotiw.files import refuse_overwrite
 
-    caffe, prepared = find_caffe(args.caffe), open_set(args.set)
+    engine, prepared = engine_of(args), open_set(args.set)
     models: dict[Path, Model] = {}
     for named in args.models:
         model = open_model(named)
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
         refuse_overwrite(scores_file(folder, args.split), args.force)
         models[folder] = model
     for folder, model in models.items():
-        scores = evaluate(model, prepared, caffe, args.split, args.crops, folder, args.truth)
+        scores = evaluate(model, prepared, engine, args.split, args.crops, folder, args.truth)
         if scores.labelled:
             print(f"{name_of(model)}: {scores.summary(args.split)} -> {scores_file(folder, args.split)}")
         else:

@@ -7,7 +7,7 @@ As the authors' notebook does for one model, here for any: a row each. The large
 import argparse
 from pathlib import Path
 
-from emotiw.verbs.arguments import DEFAULT_MODEL, add_models
+from emotiw.verbs.arguments import DEFAULT_MODEL, add_models, engine_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Predict one face, and draw how."""
-    from emotiw.engine.caffe.locate import find_caffe
     from emotiw.errors import EmotiwError
     from emotiw.evaluate.explaining import explain, explanation_figure
     from emotiw.evaluate.faces import STDIN, Failure, faces_in, pictures
@@ -43,10 +42,10 @@ def run(args: argparse.Namespace) -> None:
     face = next(faces_in([image], detect=args.detect))
     if isinstance(face, Failure):
         raise EmotiwError(f"{face.image}: {face.reason}")
-    caffe = find_caffe(args.caffe)
-    with Predictor(models, caffe, mean_rule=args.mean) as predictor:
+    engine = engine_of(args)
+    with Predictor(models, engine, mean_rule=args.mean) as predictor:
         print(*predictor.describe(), sep="\n")
-        explanations = explain(face, predictor, caffe)
+        explanations = explain(face, predictor)
     with whole(output) as temporary:
         explanation_figure(explanations).savefig(temporary, format="png")
     print(f"{face.image}: {face.where} -> {output}")

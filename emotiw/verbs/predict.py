@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from emotiw.verbs.arguments import DEFAULT_MODEL, add_models
+from emotiw.verbs.arguments import DEFAULT_MODEL, add_models, engine_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Predict, and print each face as it is done."""
-    from emotiw.engine.caffe.locate import find_caffe
     from emotiw.errors import EmotiwError, UsageError
     from emotiw.evaluate.answers import FORMATS
     from emotiw.evaluate.faces import faces_in, pictures
@@ -49,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
     models = open_models(args.model or [DEFAULT_MODEL])
     weights = ensemble_weights(models, args.weights) if args.weights else None
     tally = Tally()
-    with Predictor(models, find_caffe(args.caffe), args.crops, args.mean, weights) as predictor:
+    with Predictor(models, engine_of(args), args.crops, args.mean, weights) as predictor:
         print(*predictor.describe(), sep="\n", file=sys.stdout if args.format == "text" else sys.stderr)
         answers = tally.counted(predictor.predict(faces_in(watched(images), detect=args.detect)))
         if args.figure:

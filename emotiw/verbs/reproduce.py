@@ -14,10 +14,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotiw.verbs.arguments import add_caffe, add_crops
+from emotiw.verbs.arguments import add_crops, add_engine, engine_of
 
 if TYPE_CHECKING:
     from emotiw.data_prep.sets import PreparedSet
+    from emotiw.engine.interface import Engine
     from emotiw.train.workflow import Options
 
 
@@ -43,11 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", default=1, help="of every training (default: 1)")
     add_crops(parser)
     parser.add_argument("--truth", type=Path, metavar="FILE", help="labels of the test split, as of emotiw evaluate")
-    parser.add_argument("--gpu", metavar="IDS", default="", help="as of emotiw pretrain: 0, or 0,1, or all")
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="trainings at a time (default: one a core; with --gpu one)"
     )
-    add_caffe(parser)
+    add_engine(parser, trains=True)
     parser.add_argument("snakemake", nargs="*", metavar="-- ARGS", help="what Snakemake gets besides")
 
 
@@ -56,13 +56,13 @@ def run(args: argparse.Namespace) -> None:
     from functools import partial
 
     from emotiw.data_prep.sets import open_set
-    from emotiw.engine.caffe.locate import find_caffe
     from emotiw.evaluate.predictions import true_labels
     from emotiw.train.experiments import experiment, paper_rows
     from emotiw.train.reproducing import reproduce
     from emotiw.train.runs import STAGES
     from emotiw.train.workflow import splits_of
 
+    engine = engine_of(args)
     rows = list(map(experiment, dict.fromkeys(args.rows))) if args.rows else paper_rows(small=args.small)
     sets = {stage: open_set(getattr(args, stage)) for stage in STAGES}
     names = [row["path"] for row in sets["finetune"].manifest if row["split"] == "test"]
@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> None:
             args.output,
             rows,
             sets,
-            _options(args),
-            find_caffe(args.caffe),
+            _options(args, engine),
+            engine,
             baseline=_baseline(sets["finetune"]),
             more=args.snakemake,
             dry_run=args.dry_run,
@@ -100,18 +100,18 @@ def _baseline(emotions: "PreparedSet") -> str:
     return str(folder_of(Path("runs"), emotions.digest))
 
 
-def _options(args: argparse.Namespace) -> "Options":
+def _options(args: argparse.Namespace, engine: "Engine") -> "Options":
     from emotiw.errors import UsageError
     from emotiw.train.workflow import Options
     from emotiw.verbs.stages import check_ranges
 
     cores = len(os.sched_getaffinity(0))
-    jobs = args.jobs if args.jobs is not None else 1 if args.gpu else cores
+    jobs = args.jobs if args.jobs is not None else 1 if engine.on_gpu else cores
     check_ranges(args)
     if jobs < 1:
         raise UsageError("--jobs must be at least 1")
     threads = max(1, cores // jobs)
-    return Options(args.iterations, args.seed, args.crops, args.truth, args.gpu, jobs, threads)
+    return Options(args.iterations, args.seed, args.crops, args.truth, jobs, threads)
 
 
 def _show(folder: Path, splits: list[str]) -> None:

@@ -7,7 +7,7 @@ keeps what is uploaded in a temporary folder that goes when it ends (Ctrl-C).
 
 import argparse
 
-from emotiw.verbs.arguments import add_models
+from emotiw.verbs.arguments import add_models, engine_of
 
 _MEGABYTE = 1 << 20  # as the browser tells it
 
@@ -27,7 +27,6 @@ def run(args: argparse.Namespace) -> None:
     from contextlib import ExitStack
     from functools import partial
 
-    from emotiw.engine.caffe.locate import find_caffe
     from emotiw.errors import UsageError
     from emotiw.evaluate.examining import Examiner
     from emotiw.evaluate.models import open_models
@@ -40,10 +39,10 @@ def run(args: argparse.Namespace) -> None:
     with ExitStack() as stack:
         listening = stack.enter_context(listen(args.host, args.port))
         models = open_models(args.model or released_here())
-        caffe = find_caffe(args.caffe)
+        engine = engine_of(args)
         stack.enter_context(quiet_gradio())
         # A worker dies with the thread that starts it: this one stays.
-        predictors = [stack.enter_context(Predictor([model], caffe, args.crops, args.mean)) for model in models]
+        predictors = [stack.enter_context(Predictor([model], engine, args.crops, args.mean)) for model in models]
         examiner = Examiner(predictors)
         print(*examiner.describe(), sep="\n", flush=True)
         examiner.rehearse()

@@ -1,10 +1,9 @@
 """What `emotiw pretrain` and `emotiw finetune` share."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
-from emotiw.verbs.arguments import add_caffe
+from emotiw.verbs.arguments import add_engine, engine_of
 
 
 def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +23,7 @@ def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
         "--force", dest="existing", action="store_const", const="replace", help="start anew where any run is there"
     )
     parser.set_defaults(existing="continue")
-    parser.add_argument(
-        "--gpu", metavar="IDS", default="", help="train on GPUs: 0, or 0,1, or all; needs a Caffe built for them"
-    )
-    add_caffe(parser)
+    add_engine(parser, trains=True)
 
 
 def weights_at(start: Path) -> Path:
@@ -46,23 +42,23 @@ def check_ranges(args: argparse.Namespace) -> None:
 def run_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> None:
     """Carry out one stage; say first what and where to, at the end where the model is."""
     from emotiw.data_prep.sets import open_set
-    from emotiw.engine.caffe.locate import find_caffe
     from emotiw.train.experiments import experiment
     from emotiw.train.runs import Run
     from emotiw.train.staging import run_stage
 
     check_ranges(args)
     row = experiment(args.row)
+    engine = engine_of(args)
     run = Run(args.runs / row.row / stage)
     start = f"from {weights}" if weights else "from scratch"
-    print(f"{row.row}, {stage}, {start}, on {args.set} -> {run.folder}")
+    print(f"{row.row}, {stage}, {start}, on {args.set}, by {engine} -> {run.folder}")
     try:
         run_stage(
             row,
             stage,
             open_set(args.set),
             run,
-            replace(find_caffe(args.caffe), gpu=args.gpu),
+            engine,
             weights,
             args.iterations,
             args.seed,

@@ -7,10 +7,11 @@ from subprocess import PIPE, STDOUT
 from typing import Any
 
 from emotiw.engine.leash import running
+from emotiw.engine.log import last_words
 from emotiw.errors import EmotiwError
 
 from .locate import Caffe
-from .process import last_words, start
+from .process import start
 from .scores import WORKER
 
 

@@ -5,101 +5,51 @@ from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from emotiw.engine.interface import Blob, Scorer
 from emotiw.errors import EmotiwError
 
 from .graph import State, read_graph
 from .net import Net
 from .weights import copy_from
 
-BATCH = 10  # as many as the real Caffe is given
 
-
-class Scorer:
-    """A net with its weights that scores batch after batch; use it in a `with` statement, as the real Caffe's Scorer.
-
-    Parameters
-    ----------
-    net
-        A deploy.prototxt with one input.
-    weights
-        A caffemodel. As always in Caffe, a layer whose name it lacks keeps its filler's values, silently.
-    output
-        The blob to return; None is the net's last output.
-    device
-        Where it computes.
-
-    Raises
-    ------
-    EmotiwError
-        Where a file is missing or damaged, the two do not fit, there is no such blob, or a batch does not fit the net.
-    """
+class TorchScorer(Scorer):
+    """A `Scorer` by torch, on a device, in a precision."""
 
     def __init__(
-        self, net: Path, weights: Path, output: str | None = "prob", device: torch.device | str = "cpu"
+        self,
+        net: Path,
+        weights: Path,
+        output: str | None = "prob",
+        device: torch.device | str = "cpu",
+        precision: str = "float32",
     ) -> None:
-        for file in (net, weights):
-            if not file.is_file():
-                raise EmotiwError(f"{file}: no such file")
-        self._path, self._weights, self._output, self._device = net, weights, output, device
-        self._net: Net | None = None
+        super().__init__(net, weights, output)
+        self._device, self._precision = device, precision
+        self._loaded: Net | None = None
 
     def __enter__(self) -> Self:
-        net = Net(read_graph(self._path, State("TEST")), device=self._device)
+        net = Net(read_graph(self._net, State("TEST")), device=self._device)
         copy_from(net, self._weights)
         if len(net.inputs) != 1:
-            raise EmotiwError(f"{self._path}: it takes one input, not {len(net.inputs)}: is it a deploy.prototxt?")
+            raise EmotiwError(f"{self._net}: it takes one input, not {len(net.inputs)}: is it a deploy.prototxt?")
         if (self._output or net.outputs[-1]) not in net.shapes:
-            raise EmotiwError(f"{self._path}: no blob {self._output} in this net: it has {', '.join(net.shapes)}")
-        self._net = net
+            raise EmotiwError(f"{self._net}: no blob {self._output} in this net: it has {', '.join(net.shapes)}")
+        self._loaded = net
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._net = None  # and with it its memory
+        self._loaded = None  # and with it its memory
 
-    def scores(self, blob: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the net's answer to one batch.
-
-        Parameters
-        ----------
-        blob : float32 array, (N, 3, H, W)
-            What the net's input expects: BGR, minus the mean; N at least 1.
-
-        Returns
-        -------
-        float32 array, (N, classes)
-            The output blob, flattened behind its first axis.
-        """
-        if blob.ndim != 4 or not len(blob):
-            raise ValueError(f"a batch is N x channels x H x W with N >= 1, not {blob.shape}")
-        assert self._net is not None, "a Scorer works in a `with` statement"
-        batch = torch.from_numpy(np.ascontiguousarray(blob, np.float32))
+    def _answer(self, blob: Blob) -> Blob:
+        net = self._loaded
+        assert net is not None, "a Scorer works in a `with` statement"
         try:
             with torch.no_grad():
-                self._net({self._net.inputs[0]: batch})
+                net({net.inputs[0]: torch.from_numpy(blob)})
         except RuntimeError as error:  # torch's own words
             first = str(error).partition("\n")[0]
-            raise EmotiwError(f"{self._path}: a batch of {blob.shape} does not run: {first}") from None
-        answer = self._net.blobs[self._output or self._net.outputs[-1]]
+            raise EmotiwError(f"{self._net}: a batch of {blob.shape} does not run: {first}") from None
+        answer = net.blobs[self._output or net.outputs[-1]]
         return np.array(answer.reshape(len(blob), -1).cpu().numpy(), np.float32)
-
-
-def scores(
-    net: Path, weights: Path, images: NDArray[np.float32], device: torch.device | str = "cpu"
-) -> NDArray[np.float32]:
-    """Return the scores of all `images` at once; as `Scorer.scores`, in batches of `BATCH`.
-
-    Parameters
-    ----------
-    net, weights, device
-        As for `Scorer`.
-    images : float32 array, (N, 3, H, W)
-        As for `Scorer.scores`.
-
-    Returns
-    -------
-    float32 array, (N, classes)
-    """
-    with Scorer(net, weights, None, device) as scorer:
-        return np.concatenate([scorer.scores(images[first : first + BATCH]) for first in range(0, len(images), BATCH)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ class Solver:
             try:
                 told = mean_scores(net, self.param.test_iter[number], self._interrupted)
             except DivergedError as error:
-                raise DivergedError(f"{error} at iteration {self.iteration}") from None
+                raise DivergedError(f"{error} at iteration {self.iteration}", Loss(self.iteration, nan)) from None
             if told is None:
                 self._say("Test interrupted.")
                 return
@@ -164,10 +165,13 @@ class Solver:
             Where a weight is not finite; nothing is written then.
         """
         self._losses.check()
-        self._say(f"Snapshotting to {self.param.snapshot_prefix}_iter_{self.iteration}")
+        name = f"{self.param.snapshot_prefix}_iter_{self.iteration}"
+        self._say(f"Snapshotting to binary proto file {name}.caffemodel")
+        self._say(f"Snapshotting solver state to binary proto file {name}.solverstate")
         weights = write_snapshot(
             self.folder, self.param.snapshot_prefix, self.net, self.iteration, self.policy.step, self.update.history
         )
+        self._say(f"Snapshot of iteration {self.iteration} is whole")
         self._on_progress(Snapshot(self.iteration, weights))
         return weights
 

@@ -11,7 +11,7 @@ import pytest
 
 from emotiw.data_prep.sets import open_set
 from emotiw.engine.caffe.describe import describe
-from emotiw.engine.caffe.scores import Scorer
+from emotiw.engine.caffe.scores import CaffeScorer
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.models import open_model
 from emotiw.evaluate.scores import Scores, read_scores
@@ -178,7 +178,7 @@ def test_which_inputs_the_small_net_takes_and_says_nothing(caffe, runs):
     folder = runs / "vgg_s_small-rgb/finetune"
 
     def scored(*sides):
-        with Scorer(caffe, folder / "deploy.prototxt", folder / "model.caffemodel") as scorer:
+        with CaffeScorer(caffe, folder / "deploy.prototxt", folder / "model.caffemodel") as scorer:
             return [scorer.scores(np.zeros((1, 3, side, side), np.float32)).shape for side in sides]
 
     assert scored(43, 57, 64, 78) == 4 * [(1, 7)]

@@ -6,7 +6,8 @@ import pytest
 from emotiw.engine.caffe import scores as scores_module
 from emotiw.engine.caffe.describe import about, describe
 from emotiw.engine.caffe.process import start
-from emotiw.engine.caffe.scores import Scorer, scores
+from emotiw.engine.caffe.scores import CaffeScorer
+from emotiw.engine.interface import scores
 from emotiw.engine.leash import running
 from emotiw.errors import EmotiwError
 
@@ -48,9 +49,9 @@ def tiny(caffe, tmp_path_factory):
     return folder
 
 
-def test_scores_are_pycaffes(caffe, tiny):
+def test_scores_are_pycaffes(engine, tiny):
     images, rows = np.load(tiny / "images.npy"), np.load(tiny / "rows.npy")
-    found = scores(caffe, tiny / "net.prototxt", tiny / "net.caffemodel", images)
+    found = scores(engine, tiny / "net.prototxt", tiny / "net.caffemodel", images)
     assert found.shape == (23, 7)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, rows, rtol=0, atol=1e-6)
@@ -60,7 +61,7 @@ def test_scores_are_pycaffes(caffe, tiny):
 
 def test_batches_of_any_size_and_memory_order(caffe, tiny):
     images, rows = np.load(tiny / "images.npy"), np.load(tiny / "rows.npy")
-    with Scorer(caffe, tiny / "net.prototxt", tiny / "net.caffemodel") as scorer:
+    with CaffeScorer(caffe, tiny / "net.prototxt", tiny / "net.caffemodel") as scorer:
         for first, last in ((0, 1), (1, 6), (6, 7), (7, 23)):
             batch = np.asfortranarray(images[first:last])
             np.testing.assert_allclose(scorer.scores(batch), rows[first:last], rtol=0, atol=1e-6)
@@ -68,25 +69,28 @@ def test_batches_of_any_size_and_memory_order(caffe, tiny):
 
 def test_any_blob_can_be_asked_for(caffe, tiny):
     images, rows = np.load(tiny / "images.npy"), np.load(tiny / "rows.npy")
-    with Scorer(caffe, tiny / "net.prototxt", tiny / "net.caffemodel", output="fc") as scorer:
+    with CaffeScorer(caffe, tiny / "net.prototxt", tiny / "net.caffemodel", output="fc") as scorer:
         logits = scorer.scores(images)
     softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(softmax, rows, rtol=0, atol=1e-6)
-    with Scorer(caffe, tiny / "net.prototxt", tiny / "net.caffemodel", output="pool") as scorer:
+    with CaffeScorer(caffe, tiny / "net.prototxt", tiny / "net.caffemodel", output="pool") as scorer:
         assert scorer.scores(images[:2]).shape == (2, 4 * 3 * 3)
 
 
-def test_what_caffe_prints_stays_off_the_answers(caffe, tiny, monkeypatch, capfd):
+def test_what_caffe_prints_stays_off_the_answers(engine, tiny, monkeypatch, capfd):
     monkeypatch.setenv("GLOG_minloglevel", "0")
     monkeypatch.setenv("GLOG_logtostderr", "1")
     rows = np.load(tiny / "rows.npy")
-    found = scores(caffe, tiny / "net.prototxt", tiny / "net.caffemodel", np.load(tiny / "images.npy")[:1])
+    found = scores(engine, tiny / "net.prototxt", tiny / "net.caffemodel", np.load(tiny / "images.npy")[:1])
     np.testing.assert_allclose(found, rows[:1], rtol=0, atol=1e-6)
     assert capfd.readouterr() == ("", "")
 
 
 def refusal(caffe, folder, batch=(1, 3, 8, 9), **kwargs):
-    with pytest.raises(EmotiwError) as caught, Scorer(caffe, **{"net": folder / "net.prototxt", **kwargs}) as scorer:
+    with (
+        pytest.raises(EmotiwError) as caught,
+        CaffeScorer(caffe, **{"net": folder / "net.prototxt", **kwargs}) as scorer,
+    ):
         scorer.scores(np.zeros(batch, np.float32))
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -109,7 +113,7 @@ def test_caffes_own_words_when_it_refuses(caffe, tiny, tmp_path):
 
 
 def test_a_killed_worker_is_one_line(caffe, tiny):
-    with Scorer(caffe, tiny / "net.prototxt", tiny / "net.caffemodel") as scorer:
+    with CaffeScorer(caffe, tiny / "net.prototxt", tiny / "net.caffemodel") as scorer:
         scorer.scores(np.zeros((1, 3, 8, 9), np.float32))
         scorer._worker.kill()
         with pytest.raises(EmotiwError, match=r"Caffe stopped: killed \(out of memory\?\)"):
@@ -117,15 +121,15 @@ def test_a_killed_worker_is_one_line(caffe, tiny):
 
 
 def test_the_worker_has_ended_with_its_block(caffe, tiny):
-    with Scorer(caffe, tiny / "net.prototxt", tiny / "net.caffemodel") as scorer:
+    with CaffeScorer(caffe, tiny / "net.prototxt", tiny / "net.caffemodel") as scorer:
         scorer.scores(np.zeros((1, 3, 8, 9), np.float32))
     assert scorer._worker.returncode is not None
 
 
 def test_missing_files_and_odd_batches_are_refused_before_caffe_runs(caffe, tiny):
     with pytest.raises(EmotiwError, match=r"none\.caffemodel: no such file"):
-        Scorer(caffe, tiny / "net.prototxt", tiny / "none.caffemodel")
-    with Scorer(caffe, tiny / "net.prototxt", tiny / "net.caffemodel") as scorer:
+        CaffeScorer(caffe, tiny / "net.prototxt", tiny / "none.caffemodel")
+    with CaffeScorer(caffe, tiny / "net.prototxt", tiny / "net.caffemodel") as scorer:
         for shape in ((3, 8, 9), (0, 3, 8, 9)):
             with pytest.raises(ValueError, match="a batch is N x channels x H x W"):
                 scorer.scores(np.zeros(shape, np.float32))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from emotiw.engine.caffe.log import events
 from emotiw.engine.events import DivergedError, Loss, Snapshot, check_finite
+from emotiw.engine.log import events
 
 LOG = """\
 I1123 15:06:43.361259 19183 caffe.cpp:197] Use CPU.

@@ -39,13 +39,13 @@ def write_split(  # type: ignore[no-untyped-def]
 def make_run(tmp_path: Path) -> MakeRun:
     """Write a run folder by hand, with scores of a split, below RUNS = tmp_path / "runs"."""
 
-    def write(row, posteriors, labels, classes=EMOTIONS, digest="d" * 64, engine="caffe", **more):  # type: ignore[no-untyped-def]
+    def write(row, posteriors, labels, classes=EMOTIONS, digest="d" * 64, engine="caffe", trained_by="", **more):  # type: ignore[no-untyped-def]
         net, _, representation = row.partition("-")
         folder: Path = tmp_path / "runs" / row / "finetune"
         folder.mkdir(parents=True, exist_ok=True)
         facts = {
-            "row": row, "stage": "finetune", "net": net, "representation": representation, "engine": engine,
-            "engine_version": "1.0.0", "set_folder": "gone", "set_digest": digest, "classes": list(classes),
+            "row": row, "stage": "finetune", "net": net, "representation": representation,
+            "engine": trained_by or engine, "engine_version": "1.0.0", "set_folder": "gone", "set_digest": digest, "classes": list(classes),
             "recipe": "e" * 64, "seed": 1, "iterations": 4, "weights": "", "weights_sha256": "", "emotiw": "0.1.0",
         }  # fmt: skip
         (folder / "run.json").write_text(json.dumps(facts))

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from emotiw.__main__ import main
-from emotiw.engine.caffe.scores import Scorer
+from emotiw.engine.caffe.scores import CaffeScorer
 from emotiw.evaluate import downloading
 from emotiw.evaluate.models import open_model
 from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, released
@@ -535,7 +535,7 @@ def test_all_five_from_a_server_to_the_real_caffe(server, stand_ins, caffe, tmp_
     models = at_full_size(server.url, stand_ins, capsys)
     model = open_model("VGG_S_cyclic_lbp_10")
     assert model.title == "VGG_S_cyclic_lbp_10 (STAND-IN: random weights)"
-    with Scorer(caffe, model.deploy, model.weights) as scorer:
+    with CaffeScorer(caffe, model.deploy, model.weights) as scorer:
         (posteriors,) = scorer.scores(np.random.default_rng(0).uniform(-99, 99, (1, 3, 224, 224)).astype(np.float32))
     assert posteriors.shape == (7,)
     assert posteriors.sum() == pytest.approx(1)

@@ -33,8 +33,8 @@ def models(runs):
 
 
 @pytest.fixture(scope="module")
-def predictor(models, caffe):
-    with Predictor(models, caffe) as predictor:
+def predictor(models, engine):
+    with Predictor(models, engine) as predictor:
         yield predictor
 
 
@@ -72,12 +72,12 @@ def test_batches_change_nothing_and_failures_keep_their_places(predictor, files)
     assert len(list(predictor.predict([]))) == 0
 
 
-def test_weights_of_a_table_weigh(models, caffe, files, tmp_path):
+def test_weights_of_a_table_weigh(models, engine, files, tmp_path):
     table = tmp_path / "table.csv"
     table.write_text(f"name,weight\nvgg_s_small-rgb,0.3\nvgg_s_small-{OWN},0.1\nother,0.6\nensemble,\n")
     weights = ensemble_weights(models, table)
     assert weights.tolist() == pytest.approx([0.75, 0.25])
-    with Predictor(models, caffe, weights=weights) as predictor:
+    with Predictor(models, engine, weights=weights) as predictor:
         (found,) = predictor.predict(faces(files[:1]))
     np.testing.assert_allclose(found.average, 0.75 * found.posteriors[0] + 0.25 * found.posteriors[1], atol=1e-9)
 
@@ -179,9 +179,9 @@ def test_figures_are_written_and_never_over_others(files, run_names, tmp_path, c
     assert "would both become" in capsys.readouterr().err
 
 
-def test_what_explain_shows_is_what_caffe_has(predictor, models, caffe, files):
+def test_what_explain_shows_is_what_caffe_has(predictor, models, files):
     (face, *_) = faces(files)
-    for one, model in zip(explain(face, predictor, caffe), models, strict=True):
+    for one, model in zip(explain(face, predictor), models, strict=True):
         filters, bias = read_weights(model.weights)["conv1"]
         np.testing.assert_array_equal(one.filters, filters)
         assert one.response.shape == (24, 25, 25)
@@ -218,10 +218,10 @@ def test_tiles_by_hand():
     assert tiles(np.zeros((1, 2, 2, 3), np.float32)).shape == (2, 2, 3)
 
 
-def test_nets_of_other_classes_do_not_predict_together(models, runs, caffe):
+def test_nets_of_other_classes_do_not_predict_together(models, runs, engine):
     people = open_model(runs / "vgg_s_small-rgb/pretrain")
     with pytest.raises(EmotiwError, match="have other classes"):
-        Predictor([models[0], people], caffe)
+        Predictor([models[0], people], engine)
 
 
 @pytest.mark.slow

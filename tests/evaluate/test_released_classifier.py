@@ -68,7 +68,9 @@ QUICK = "VGG_S_cyclic_lbp_5"  # the others take as long again
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name == QUICK else pytest.mark.slow) for name in released()]
 )
-def test_posteriors_are_those_of_caffes_classifier(name, stand_ins, emotion, caffe, tmp_path, monkeypatch, capsys):
+def test_posteriors_are_those_of_caffes_classifier(
+    name, stand_ins, emotion, caffe, engine, tmp_path, monkeypatch, capsys
+):
     """Both crops, both mean rules; the pictures that pycaffe gets are the files that `emotiw map` writes."""
     monkeypatch.setenv("EMOTIW_MODELS", str(stand_ins))
     faces, representation = sorted(emotion.glob("*.png")), released()[name].representation
@@ -84,7 +86,7 @@ def test_posteriors_are_those_of_caffes_classifier(name, stand_ins, emotion, caf
     model = open_model(name)
     for rule in RULES:
         for crops in (1, 10):
-            with Predictor([model], caffe, crops, rule) as predictor:
+            with Predictor([model], engine, crops, rule) as predictor:
                 ours = np.array([predictor.scores([predictor.inputs(rgb(face))])[0, 0] for face in faces])
             np.testing.assert_allclose(ours, theirs[f"{rule} {crops}"], rtol=0, atol=1e-5)
     # They do differ: faces, crops and rules.
@@ -99,10 +101,10 @@ def test_posteriors_are_those_of_caffes_classifier(name, stand_ins, emotion, caf
     np.testing.assert_allclose(said, theirs["resize 1"], rtol=0, atol=1e-5)
 
 
-def test_what_each_model_sees_is_byte_for_byte_what_map_writes(stand_ins, emotion, caffe, tmp_path, monkeypatch):
+def test_what_each_model_sees_is_byte_for_byte_what_map_writes(stand_ins, emotion, engine, tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTIW_MODELS", str(stand_ins))
     face = emotion / "Angry.png"
-    predictor = Predictor([open_model(name) for name in released()], caffe)
+    predictor = Predictor([open_model(name) for name in released()], engine)
     seen = dict(zip(released(), predictor.mapped(rgb(face)), strict=True))
     assert main(["map", str(face), "-o", str(tmp_path)]) == 0
     np.testing.assert_array_equal(seen.pop("VGG_S_rgb"), rgb(face))

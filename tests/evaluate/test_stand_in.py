@@ -10,8 +10,8 @@ import pytest
 
 from emotiw.data_prep.drawn import draw_expressions
 from emotiw.engine.caffe.process import start
-from emotiw.engine.caffe.scores import scores
 from emotiw.engine.classifier import MEAN_RULES, resize
+from emotiw.engine.interface import scores
 from emotiw.engine.leash import running
 from emotiw.engine.scoring import net_inputs
 from emotiw.evaluate.models import is_stand_in, released_in
@@ -130,7 +130,7 @@ def test_the_real_caffe_reads_it(stand_ins, caffe, tmp_path):
 
 
 @pytest.mark.caffe
-def test_different_faces_get_different_posteriors(stand_ins, caffe, tmp_path):
+def test_different_faces_get_different_posteriors(stand_ins, engine, tmp_path):
     draw_expressions(tmp_path, 1, 1, seed=0)
     faces = [cv2.imread(str(path))[..., ::-1] for path in sorted(tmp_path.rglob("*.png"))[:4]]
     found = []
@@ -138,7 +138,7 @@ def test_different_faces_get_different_posteriors(stand_ins, caffe, tmp_path):
         folder = stand_ins / name
         mean = MEAN_RULES["resize"](read_mean(folder / MEAN), 224)
         blob = np.concatenate([net_inputs(resize(face, 256).transpose(2, 0, 1)[::-1], mean) for face in faces])
-        found.append(scores(caffe, folder / DEPLOY, folder / WEIGHTS, blob))
+        found.append(scores(engine, folder / DEPLOY, folder / WEIGHTS, blob))
     assert np.median(np.max(found, axis=2)) < 0.999  # not saturated
     for posteriors in found:
         assert posteriors.max(axis=1).mean() > 0.4  # not flat: 1/7

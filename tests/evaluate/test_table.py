@@ -1,6 +1,7 @@
 """The table of synthetic runs, whose figures can be counted by hand, and recomputed from their files."""
 
 import csv
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -14,7 +15,7 @@ from emotiw.errors import EmotiwError
 from emotiw.evaluate.ensemble import nested
 from emotiw.evaluate.publications import publications
 from emotiw.evaluate.results import collect
-from emotiw.evaluate.table import markdown
+from emotiw.evaluate.table import csv_text, markdown
 
 # Eight images; always naming the commonest class gives two of eight.
 LABELS = [0, 1, 2, 3, 4, 5, 6, 6]
@@ -40,14 +41,14 @@ Accuracy in % on 8 val images, 1 crop; always naming the commonest class: 25.00%
 | vgg_m_2048 | 50.00 (torch) | not run       | rgb        |
 | vgg_s      | 75.00 (caffe) | 87.50 (caffe) | cyclic_lbp |
 
-|                                                       | val   | 95 % interval   | published (SFEW 2.0)   | difference   | within   |
-|-------------------------------------------------------|-------|-----------------|------------------------|--------------|----------|
-| vgg_m_2048-rgb                                        | 50.00 | 12.50 - 87.50   | not published          |              |          |
-| vgg_s-rgb                                             | 75.00 | 37.50 - 100.00  | not published          |              |          |
-| vgg_s-cyclic_lbp                                      | 87.50 | 62.50 - 100.00  | not published          |              |          |
-| ensemble of 3: likelihood, on these very scores       | 87.50 | 62.50 - 100.00  | 51.75                  | +35.75       | no       |
-| ensemble of 3: greedy selection, on these very scores | 87.50 | 62.50 - 100.00  | 51.75                  | +35.75       | no       |
-| ensemble of 3: uniform average                        | 87.50 | 62.50 - 100.00  | 51.75                  | +35.75       | no       |
+|                                                       | engine       | val   | 95 % interval   | published (SFEW 2.0)   | difference   | within   |
+|-------------------------------------------------------|--------------|-------|-----------------|------------------------|--------------|----------|
+| vgg_m_2048-rgb                                        | torch        | 50.00 | 12.50 - 87.50   | not published          |              |          |
+| vgg_s-rgb                                             | caffe        | 75.00 | 37.50 - 100.00  | not published          |              |          |
+| vgg_s-cyclic_lbp                                      | caffe        | 87.50 | 62.50 - 100.00  | not published          |              |          |
+| ensemble of 3: likelihood, on these very scores       | torch; caffe | 87.50 | 62.50 - 100.00  | 51.75                  | +35.75       | no       |
+| ensemble of 3: greedy selection, on these very scores | torch; caffe | 87.50 | 62.50 - 100.00  | 51.75                  | +35.75       | no       |
+| ensemble of 3: uniform average                        | torch; caffe | 87.50 | 62.50 - 100.00  | 51.75                  | +35.75       | no       |
 
 Published (SFEW 2.0): Levi & Hassner 2015, ensemble of VGG_S, VGG_M, GoogLeNet: val 51.75, test 54.56. On other faces than SFEW's the comparison says nothing.
 
@@ -169,7 +170,7 @@ def test_the_table_recomputed_from_the_score_files(make_run, tmp_path, split):
     published = {"val": "51.75", "test": "54.56"}[split]
     ensemble = next(line for line in text.splitlines() if "uniform average" in line)
     ours = float(table["ensemble of 3: uniform average"]["accuracy"]) * 100
-    assert [cell.strip() for cell in ensemble.split("|")[4:6]] == [published, f"{ours - float(published):+.2f}"]
+    assert [cell.strip() for cell in ensemble.split("|")[5:7]] == [published, f"{ours - float(published):+.2f}"]
     assert all("not published" in line for line in text.splitlines() if line.startswith("| vgg_s-"))
 
 
@@ -235,7 +236,7 @@ def test_nested_cross_validation_has_a_row_and_says_what_it_chose(make_run, tmp_
     accuracy = f"{np.mean(combined.argmax(axis=1) == labels) * 100:.2f}"
     text = markdown(results, publications())
     (line,) = said_of(text, "| ensemble of 3: chosen by nested cross-validation ")
-    assert line.split("|")[2].strip() == accuracy
+    assert line.split("|")[3].strip() == accuracy
     counts = re.findall(r"in each of 5 folds: (.+)\.", text)[0].split(", ")
     assert sorted(counts) == sorted(f"{name} {chosen.count(name)}" for name in set(chosen))
 
@@ -350,7 +351,7 @@ def test_a_user_adds_published_figures(three, tmp_path, capsys):
     command = ["table", str(three), "-o", str(tmp_path / "table"), "--published", str(own), "--force"]
     assert main(command) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| vgg_s-rgb "))
-    assert [cell.strip() for cell in line.split("|")[4:7]] == ["74.00", "+1.00", "yes"]
+    assert [cell.strip() for cell in line.split("|")[5:8]] == ["74.00", "+1.00", "yes"]
     for text, words in (
         ("a,b\n1,2\n", "has not the columns"),
         (head + "x,,,,n/a,,,,,\n", "not a row"),
@@ -409,3 +410,21 @@ def test_names_are_escaped_in_the_report(make_run, answers, tmp_path):
     (folder / "scores_val.json").write_text(json.dumps({**protocol, "engine_version": "<b>&1"}))
     assert main(["table", str(tmp_path / "runs"), "-o", str(tmp_path / "table")]) == 0
     assert "&lt;b&gt;&amp;1" in (tmp_path / "table/report.html").read_text()
+
+
+def test_every_row_says_which_engines_it_comes_from(make_run, answers, tmp_path):
+    """Trained by one and scored by the other is not the same as both by one."""
+    make_run("vgg_s-rgb", answers(0, 1, 0, 0, 0, 0, 6, 6), LABELS, engine="torch bf16")
+    make_run("vgg_s-lbp", answers(0, 1, 0, 0, 0, 0, 6, 6), LABELS, engine="torch bf16", trained_by="caffe + torch")
+    make_run("vgg_s-cyclic_lbp", answers(0, 1, 0, 0, 0, 0, 6, 6), LABELS)
+    results = collect(tmp_path / "runs")
+    rows = list(csv.DictReader(io.StringIO(csv_text(results, publications()))))
+    assert [row["engine"] for row in rows][:4] == [
+        "torch bf16",
+        "caffe + torch, scored by torch bf16",
+        "caffe",
+        "torch bf16; caffe + torch, scored by torch bf16; caffe",
+    ]
+    text = markdown(results, publications())
+    assert "(caffe + torch, scored by torch bf16)" in text
+    assert all(row["engine"] for row in rows)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep.sets import open_set
+from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.locate import Caffe
 from emotiw.engine.leash import running
 from emotiw.errors import EmotiwError
@@ -120,11 +121,11 @@ def test_ctrl_c_leaves_a_snapshot_of_where_it_is(sets, tmp_path):
     assert losses(run) == sorted(set(losses(run)))
 
 
-def diverge(sets, caffe, run, solver, name="people"):
+def diverge(sets, engine, run, solver, name="people"):
     """Train with settings that cannot go well; return the one line that says so."""
     row = Experiment("vgg_s_small", "rgb", {"pretrain": solver, "finetune": ""})
     with pytest.raises(EmotiwError) as caught:
-        run_stage(row, "pretrain", open_set(sets / name), run, caffe, iterations=20)
+        run_stage(row, "pretrain", open_set(sets / name), run, engine, iterations=20)
     assert "\n" not in str(caught.value)
     assert not run.finished
     for path in run.folder.glob("snapshot_*.caffemodel"):
@@ -132,9 +133,9 @@ def diverge(sets, caffe, run, solver, name="people"):
     return str(caught.value)
 
 
-def test_a_diverging_run_stops_and_says_that_no_snapshot_was_made(sets, caffe, tmp_path):
+def test_a_diverging_run_stops_and_says_that_no_snapshot_was_made(sets, engine, tmp_path):
     run = Run(tmp_path / "run")
-    line = diverge(sets, caffe, run, "base_lr: 1e6")
+    line = diverge(sets, engine, run, "base_lr: 1e6")
     assert re.search(r"run: the loss is (nan|inf) at iteration \d+; try a lower base_lr; no snapshot was made$", line)
     assert not list(run.folder.glob("snapshot_*"))
 
@@ -144,19 +145,19 @@ LATE = f'snapshot: {_EVERY} lr_policy: "step" stepsize: {_EVERY} gamma: 1e9'
 
 
 @pytest.mark.parametrize("name", ["people", "expressions"], ids=["by the loss", "or by the scores"])
-def test_a_diverging_run_keeps_the_last_good_snapshot(sets, caffe, tmp_path, name):
+def test_a_diverging_run_keeps_the_last_good_snapshot(sets, engine, tmp_path, name):
     run = Run(tmp_path / "run")
-    line = diverge(sets, caffe, run, LATE, name)
+    line = diverge(sets, engine, run, LATE, name)
     assert line.endswith(f"; the last good snapshot is {run.folder}/snapshot_iter_{_EVERY}.caffemodel")
     assert "nan" in line.lower() or "inf" in line
     assert [iteration for iteration, _ in run.snapshots()] == [_EVERY]
     assert len(list(run.folder.glob("snapshot_*"))) == 2
 
 
-def test_a_snapshot_whose_own_loss_is_no_number_is_not_good(sets, caffe, tmp_path):
+def test_a_snapshot_whose_own_loss_is_no_number_is_not_good(sets, engine, tmp_path):
     """Its weights are finite, but they are those after the step that went wrong."""
     run = Run(tmp_path / "run")
-    line = diverge(sets, caffe, run, LATE.replace(f"snapshot: {_EVERY}", f"snapshot: {_EVERY + 1}"))
+    line = diverge(sets, engine, run, LATE.replace(f"snapshot: {_EVERY}", f"snapshot: {_EVERY + 1}"))
     assert f"at iteration {_EVERY + 1}; " in line
     assert line.endswith("; no snapshot was made")
     assert not list(run.folder.glob("snapshot_*"))
@@ -166,5 +167,5 @@ def test_a_caffe_that_ends_without_a_snapshot(sets, tmp_path):
     program = tmp_path / "caffe"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    line = diverge(sets, Caffe(program, program, "a test"), Run(tmp_path / "run"), "")
-    assert line.endswith("Caffe ended without a good snapshot of iteration 20: see log.txt; no snapshot was made")
+    line = diverge(sets, CaffeEngine(Caffe(program, program, "a test")), Run(tmp_path / "run"), "")
+    assert line.endswith("the engine ended without a good snapshot of iteration 20: see log.txt; no snapshot was made")

@@ -17,6 +17,8 @@ from emotiw.__main__ import main
 from emotiw.data_prep.drawn import draw_expressions
 from emotiw.data_prep.drawn_layouts import as_sfew
 from emotiw.data_prep.sets import open_set
+from emotiw.engine.caffe.engine import CaffeEngine
+from emotiw.engine.caffe.locate import Caffe
 from emotiw.engine.leash import running
 from emotiw.evaluate.baseline import folder_of
 from emotiw.train.estimate import Cost, Task, costs, hours, room
@@ -64,13 +66,16 @@ def copy(done, tmp_path):
     return shutil.copytree(done, tmp_path / "copy", symlinks=True)
 
 
-def todo(folder, sets, sfew, options=SHORT, rows=(ROW,), **settings):
+ELSEWHERE = CaffeEngine(Caffe(Path("/elsewhere/caffe"), Path("/elsewhere/python"), "a test"))
+
+
+def todo(folder, sets, sfew, options=SHORT, rows=(ROW,), engine=ELSEWHERE, **settings):
     """Return the steps that a change makes to do; `settings` are those of the first row's stages."""
     chosen = [experiment(row) for row in rows]
     chosen[0] = replace(chosen[0], settings={**chosen[0].settings, **settings})
     both = {"pretrain": open_set(sets / "people"), "finetune": open_set(sfew)}
     baseline = str(folder_of(Path("runs"), both["finetune"].digest))
-    lay_out(folder, chosen, both, options, Path("/elsewhere/caffe"), baseline)
+    lay_out(folder, chosen, both, options, engine, baseline)
     return sorted(str(step) for step in steps(folder) if step.why)
 
 
@@ -95,7 +100,16 @@ def test_a_changed_setting_makes_to_do_what_depends_on_it_and_nothing_else(copy,
     tuned = [*SCORED[:2], f"finetune {ROW}", *SCORED[2:]]
     every = [*SCORED[:2], f"finetune {ROW}", f"pretrain {ROW}", *SCORED[2:]]
     assert todo(copy, sets, sfew) == []
-    assert todo(copy, sets, sfew, replace(SHORT, gpu="all", jobs=2, threads=7)) == []
+    assert (
+        todo(
+            copy,
+            sets,
+            sfew,
+            replace(SHORT, jobs=2, threads=7),
+            engine=replace(ELSEWHERE, caffe=replace(ELSEWHERE.caffe, gpu="all")),
+        )
+        == []
+    )
     assert todo(copy, sets, sfew, replace(SHORT, crops=10)) == SCORED
     assert todo(copy, sets, sfew, finetune="base_lr: 0.002") == tuned
     assert todo(copy, sets, sfew, pretrain="base_lr: 0.002") == every

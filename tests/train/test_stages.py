@@ -8,8 +8,8 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.data_prep.sets import open_set
-from emotiw.engine.caffe.log import events
 from emotiw.engine.events import Loss
+from emotiw.engine.log import events
 from emotiw.prototxt.blobs import old_blob_of, read_mean, read_weights
 from emotiw.prototxt.execution import committed
 from emotiw.prototxt.messages import NetParameter, PackedNet, SolverParameter, read_binary, read_text, write_binary
@@ -296,21 +296,21 @@ def test_a_folder_in_use_is_refused(sets, tmp_path, capsys):
         pass
 
 
-def test_snapshots_are_pruned_and_a_set_without_validation_trains(sets, caffe, tmp_path):
+def test_snapshots_are_pruned_and_a_set_without_validation_trains(sets, engine, tmp_path):
     prepared = open_set(sets / "people")
     assert prepared.count("val") == 0
     row = Experiment("vgg_s_small", "rgb", {"pretrain": "snapshot: 2", "finetune": ""})
     run = Run(tmp_path / "run")
-    run_stage(row, "pretrain", prepared, run, caffe, iterations=7)
+    run_stage(row, "pretrain", prepared, run, engine, iterations=7)
     assert [iteration for iteration, _ in run.snapshots()] == [6, 7]
     assert all(point.val_accuracy is None for point in read_progress(run.folder / "progress.csv"))
     with (run.folder / "log.txt").open() as log:
         assert sum(isinstance(event, Loss) for event in events(log, run.folder)) == 8  # 0 to 7
 
 
-def test_a_loss_at_the_prior_is_warned_of(sets, caffe, tmp_path, capsys):
+def test_a_loss_at_the_prior_is_warned_of(sets, engine, tmp_path, capsys):
     row = Experiment("vgg_s_small", "rgb", {"pretrain": "base_lr: 1e-9", "finetune": ""})
-    run_stage(row, "pretrain", open_set(sets / "people"), Run(tmp_path / "run"), caffe, iterations=6)
+    run_stage(row, "pretrain", open_set(sets / "people"), Run(tmp_path / "run"), engine, iterations=6)
     assert "warning: the loss is still that of guessing (1.609)" in capsys.readouterr().out  # ln 5
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from emotiw.engine.caffe.process import last_words, start
+from emotiw.engine.caffe.process import start
 from emotiw.engine.leash import running
+from emotiw.engine.log import last_words
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.scheme import read_solver

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from emotiw.engine.caffe.scores import Scorer as CaffeScorer
-from emotiw.engine.caffe.scores import scores as caffe_scores
+from emotiw.engine.caffe.scores import CaffeScorer
+from emotiw.engine.interface import scores
 from emotiw.engine.scoring import posteriors
+from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
-from emotiw.engine.torch.scores import Scorer, scores
+from emotiw.engine.torch.scores import TorchScorer
 from emotiw.engine.torch.weights import write_weights
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.execution import committed
@@ -40,10 +41,10 @@ def faces(count, side, seed=0):
 
 @pytest.mark.caffe
 @pytest.mark.parametrize("name", [*SMALL, *(pytest.param(n, marks=pytest.mark.slow) for n in NETS if n not in SMALL)])
-def test_scores_are_caffes(caffe, tmp_path, name):
+def test_scores_are_caffes(engine, tmp_path, name):
     net, weights, side = deploy_of(name, tmp_path)
     images = faces(23 if name in SMALL else 3, side)
-    ours, theirs = scores(net, weights, images), caffe_scores(caffe, net, weights, images)
+    ours, theirs = scores(TorchEngine(gpu="none"), net, weights, images), scores(engine, net, weights, images)
     assert ours.shape == theirs.shape
     assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
@@ -61,7 +62,7 @@ def test_either_scorer_gives_posteriors(caffe, tiny):
     net, weights, side = tiny
     images = np.random.default_rng(0).integers(0, 256, (13, 3, side + 8, side + 8), np.uint8)
     mean = np.full((3, side, side), 128, np.float32)
-    with Scorer(net, weights) as ours, CaffeScorer(caffe, net, weights) as theirs:
+    with TorchScorer(net, weights) as ours, CaffeScorer(caffe, net, weights) as theirs:
         for crops in (1, 10):
             found, wanted = (list(posteriors(scorer.scores, images, mean, crops)) for scorer in (ours, theirs))
             np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
@@ -72,7 +73,7 @@ def test_any_blob_can_be_asked_for(caffe, tiny):
     net, weights, side = tiny
     images = faces(2, side)
     for blob in ("conv1", "pool5", "fc6", None):
-        with Scorer(net, weights, blob) as ours, CaffeScorer(caffe, net, weights, blob) as theirs:
+        with TorchScorer(net, weights, blob) as ours, CaffeScorer(caffe, net, weights, blob) as theirs:
             found, wanted = ours.scores(images), theirs.scores(images)
         assert found.shape == wanted.shape
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
@@ -81,7 +82,7 @@ def test_any_blob_can_be_asked_for(caffe, tiny):
 def test_batches_of_any_size_and_memory_order(tiny):
     net, weights, side = tiny
     images = faces(9, side)
-    with Scorer(net, weights) as scorer:
+    with TorchScorer(net, weights) as scorer:
         rows = scorer.scores(images)
         kept = rows.copy()
         for first, last in ((0, 1), (1, 6), (6, 9)):
@@ -91,7 +92,7 @@ def test_batches_of_any_size_and_memory_order(tiny):
 
 
 def refusal(net, weights, batch=(1, 3, 56, 56), **kwargs):
-    with pytest.raises(EmotiwError) as caught, Scorer(net, weights, **kwargs) as scorer:
+    with pytest.raises(EmotiwError) as caught, TorchScorer(net, weights, **kwargs) as scorer:
         scorer.scores(np.zeros(batch, np.float32))
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -108,7 +109,7 @@ def test_what_does_not_fit_is_refused_in_a_line(tiny, tmp_path):
     )
     for shape in ((2, 4, 56, 56), (2, 3, 1, 1)):
         assert refusal(net, weights, shape).startswith(f"{net}: a batch of {shape} does not run: ")
-    with Scorer(net, weights) as scorer:
+    with TorchScorer(net, weights) as scorer:
         for shape in ((3, 8, 9), (0, 3, 8, 9)):
             with pytest.raises(ValueError, match="a batch is N x channels x H x W"):
                 scorer.scores(np.zeros(shape, np.float32))
@@ -123,4 +124,9 @@ def test_what_does_not_fit_is_refused_in_a_line(tiny, tmp_path):
 def test_a_gpu_scores_alike(tiny):
     net, weights, side = tiny
     images = faces(9, side)
-    np.testing.assert_allclose(scores(net, weights, images, "cuda"), scores(net, weights, images), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        scores(TorchEngine(), net, weights, images),
+        scores(TorchEngine("none"), net, weights, images),
+        rtol=0,
+        atol=1e-5,
+    )

@@ -1,10 +1,11 @@
-"""Caffe's training log, line by line."""
+"""Caffe's training log, line by line; the torch engine writes the same."""
 
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from signal import SIGKILL
 
-from emotiw.engine.events import Event, Loss, Snapshot
+from .events import Event, Loss, Snapshot
 
 # "Iteration 20 (10.5 iter/s, 1.9s/20 iters), loss = 1.94"; before 1.0 there is no bracket, NVIDIA's solver.cpp has
 # "(3.9 s)" at first, then "(2.3 iter/s, 21s/48 iter)", and after it "0.5/31ep, " where it knows the size of an epoch.
@@ -12,6 +13,9 @@ _LOSS = re.compile(r"Iteration (\d+)\b.*?, loss = ([-+.\w]+)")
 # glog: severity, month and day (the year too, since 0.5), time, thread.
 _THREAD = re.compile(r"[IWEF]\d{4,8} [\d:.]+\s+(\d+) ")
 _STATE = re.compile(r"Snapshotting solver state to binary proto ?file (.*_iter_(\d+))\.solverstate")
+# glog's prefix before a complaint, `F1123 14:43:19.358763  8394 common.cpp:66] `, and libprotobuf's.
+_COMPLAINT = re.compile(r"^(?:[EF]\d{4,8} [\d:.]+\s+\d+ \S+\] |\[libprotobuf (?:ERROR|FATAL) [^]]+\] )(.+)")
+_NOISE = re.compile(r"^(?:\*\*\* |\s|$|[IW]\d{4}|WARNING: Logging before)")
 
 
 def events(lines: Iterable[str], folder: Path) -> Iterator[Event]:
@@ -37,3 +41,23 @@ def _thread(line: str) -> str:
     """Return the number of the thread that wrote a line; a line without glog's prefix has none."""
     match = _THREAD.match(line)
     return match[1] if match else ""
+
+
+def last_words(log: str, status: int = 1) -> str:
+    """Return what a program said last that tells why it ended, in one line.
+
+    That is the complaints of glog and libprotobuf (`Check failed: ...`) without their prefixes; else the last line
+    that is neither a stack trace nor a progress report; else the exit status.
+
+    Parameters
+    ----------
+    log : str
+        All it wrote on standard error.
+    status : int
+        Its exit status; -N where signal N killed it.
+    """
+    lines = log.splitlines()
+    complaints = [found[1] for line in lines if (found := _COMPLAINT.match(line))]
+    told = [line for line in lines if not _NOISE.match(line)]
+    silent = "killed (out of memory?)" if status == -SIGKILL else f"ended with {status}"
+    return "; ".join(complaints[-2:]) or " ".join(told[-1:]) or silent

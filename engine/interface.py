@@ -1,0 +1,143 @@
+"""What every engine offers: the same calls, on the same files."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.errors import EmotiwError
+
+from .events import OnProgress
+
+Blob = NDArray[np.float32]
+
+BATCH = 10  # faces a forward pass: VGG_S takes half the time of single ones, and little memory
+
+
+class Scorer(ABC):
+    """A net with its weights, loaded once, that scores batch after batch; use it in a `with` statement.
+
+    Parameters
+    ----------
+    net : Path
+        A deploy.prototxt with one input.
+    weights : Path
+        A caffemodel. As always in Caffe, a layer whose name it lacks keeps its filler's values, silently.
+    output : str or None
+        The blob to return; None is the net's last output.
+
+    Raises
+    ------
+    EmotiwError
+        Where a file is missing, or the engine refuses net, weights or batch.
+    """
+
+    def __init__(self, net: Path, weights: Path, output: str | None = "prob") -> None:
+        for file in (net, weights):
+            if not file.is_file():
+                raise EmotiwError(f"{file}: no such file")
+        self._net, self._weights, self._output = net, weights, output
+
+    @abstractmethod
+    def __enter__(self) -> Self: ...
+
+    @abstractmethod
+    def __exit__(self, *exception: object) -> None: ...
+
+    def scores(self, blob: Blob) -> Blob:
+        """Return the net's answer to one batch.
+
+        Parameters
+        ----------
+        blob : float32 array, (N, 3, H, W)
+            What the net's input expects: BGR, minus the mean; N at least 1.
+
+        Returns
+        -------
+        float32 array, (N, classes)
+            The output blob, flattened behind its first axis.
+        """
+        if blob.ndim != 4 or not len(blob):
+            raise ValueError(f"a batch is N x channels x H x W with N >= 1, not {blob.shape}")
+        return self._answer(np.ascontiguousarray(blob, np.float32))
+
+    @abstractmethod
+    def _answer(self, blob: Blob) -> Blob: ...
+
+
+class Engine(Protocol):
+    """A program that carries out prototxt files: trains, and scores."""
+
+    @property
+    def title(self) -> str:
+        """What runs and tables call it: its name, and its precision where that is not Caffe's float32."""
+
+    @property
+    def version(self) -> str:
+        """Of the program that computes."""
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """By which flags a verb opens this engine again."""
+
+    @property
+    def training_options(self) -> Mapping[str, object]:
+        """Those that a verb that trains takes besides."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether GPUs train."""
+
+    def __str__(self) -> str:
+        """Name the program and its version, for people."""
+
+    def sharing(self, threads: int) -> "Engine":
+        """Return the same engine on so many cores."""
+
+    def train(
+        self, solver: Path, on_progress: OnProgress, weights: Path | None = None, resume: Path | None = None
+    ) -> None:
+        """Train in the solver's folder; append what is said of it to `log.txt` there.
+
+        Parameters
+        ----------
+        solver : Path
+            solver.prototxt; its paths, the snapshots' too, are relative to its folder, so that folder may be moved.
+        on_progress
+            Called with every loss displayed and every snapshot that is whole.
+        weights : Path, optional
+            A caffemodel to start from: copied by layer name.
+        resume : Path, optional
+            A solverstate in the same folder to go on from; any engine may have written it.
+
+        Raises
+        ------
+        DivergedError
+            At the first loss that is not finite; no snapshot is written after it.
+        KeyboardInterrupt
+            After Ctrl-C, once a snapshot is written; a second Ctrl-C does not wait.
+        EmotiwError
+            Where the training fails, with the program's own words.
+        """
+
+    def scorer(self, net: Path, weights: Path, output: str | None = "prob") -> Scorer:
+        """Return what scores by a net; see `Scorer`."""
+
+
+def scores(engine: Engine, net: Path, weights: Path, images: Blob) -> Blob:
+    """Return a net's last output for all `images` at once; as `Scorer.scores`, in batches of `BATCH`.
+
+    Parameters
+    ----------
+    images : float32 array, (N, 3, H, W)
+        As for `Scorer.scores`.
+
+    Returns
+    -------
+    float32 array, (N, classes)
+    """
+    with engine.scorer(net, weights, output=None) as scorer:
+        return np.concatenate([scorer.scores(images[first : first + BATCH]) for first in range(0, len(images), BATCH)])

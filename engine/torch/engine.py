@@ -1,0 +1,124 @@
+"""PyTorch as an engine: the same nets and solvers, on any CPU or GPU that it knows."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from emotiw.engine.events import OnProgress
+from emotiw.engine.following import follow
+from emotiw.engine.interface import Engine
+from emotiw.engine.leash import leashed
+from emotiw.errors import EmotiwError, UsageError
+
+from .scores import TorchScorer
+
+_WORKER = ["-m", "emotiw.engine.torch.worker"]
+_TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+_GPU = re.compile(r"all|none|\d+(,\d+)*|")
+
+
+@dataclass(frozen=True)
+class TorchEngine(Engine):
+    """PyTorch; see `Engine`. A training has processes of its own, one a GPU; scores are computed in this one.
+
+    Parameters
+    ----------
+    gpu
+        Which GPUs train: "0", "0,1", "all", or "none"; empty: the first, where there is one. The first of them scores.
+    precision
+        "float32", "tf32" or "bf16".
+    threads
+        On how many cores; 0: torch's own choice.
+    ranks
+        How many processes share out a training; 0: one a GPU, and one on a CPU.
+
+    Raises
+    ------
+    EmotiwError
+        Where there is no such GPU.
+    """
+
+    gpu: str = ""
+    precision: str = "float32"
+    threads: int = 0
+    ranks: int = 0
+
+    def __post_init__(self) -> None:
+        if not _GPU.fullmatch(self.gpu):
+            raise UsageError(f"--gpu {self.gpu}: it is 0, or 0,1, or all, or none")
+        here = torch.cuda.device_count()
+        missing = [number for number in self.gpus if number >= here]
+        if missing or (self.gpu == "all" and not here):
+            raise EmotiwError(f"--gpu {self.gpu}: torch {self.version} finds {here or 'no'} GPUs here")
+
+    @property
+    def title(self) -> str:
+        """Its name, and its precision where that is not Caffe's."""
+        return "torch" if self.precision == "float32" else f"torch {self.precision}"
+
+    @property
+    def version(self) -> str:
+        """Such as "2.13.0+cu130"."""
+        return str(torch.__version__)
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """By which flags a verb opens this engine again."""
+        return {"--engine": "torch", "--precision": self.precision}
+
+    @property
+    def training_options(self) -> Mapping[str, object]:
+        """On which GPUs it trains."""
+        return {"--gpu": self.gpu}
+
+    @property
+    def gpus(self) -> list[int]:
+        """The numbers of the GPUs that train; none: the CPU does."""
+        if self.gpu in ("", "all"):
+            return list(range(torch.cuda.device_count()))[: None if self.gpu else 1]
+        return [] if self.gpu == "none" else list(map(int, self.gpu.split(",")))
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether GPUs train."""
+        return bool(self.gpus)
+
+    def __str__(self) -> str:
+        where = ", ".join(torch.cuda.get_device_name(number) for number in self.gpus) or "CPU"
+        precision = "" if self.precision == "float32" else f", {self.precision}"
+        return f"torch {self.version} ({where}{precision})"
+
+    def sharing(self, threads: int) -> "TorchEngine":
+        """Return the same on so many cores."""
+        return replace(self, threads=threads)
+
+    def train(
+        self, solver: Path, on_progress: OnProgress, weights: Path | None = None, resume: Path | None = None
+    ) -> None:
+        """Run a worker, or several by torchrun; see `Engine.train`."""
+        ranks = self.ranks or max(1, len(self.gpus))
+        arguments = [*_WORKER, solver.name, "--device", "cuda" if self.gpus else "cpu", "--precision", self.precision]
+        arguments += ["--weights", str(weights.absolute())] if weights else []
+        arguments += ["--resume", resume.name] if resume else []
+        launcher = [*_TORCHRUN, str(ranks)] if ranks > 1 else []
+        command = [sys.executable, "-P", *launcher, *arguments]
+        process = leashed(command, solver.parent, subprocess.DEVNULL, subprocess.PIPE, self._environment(ranks))
+        follow(process, solver.parent, on_progress, "training by torch")
+
+    def scorer(self, net: Path, weights: Path, output: str | None = "prob") -> TorchScorer:
+        """Return what scores by torch; see `Scorer`."""
+        device = f"cuda:{self.gpus[0]}" if self.gpus else "cpu"
+        return TorchScorer(net, weights, output, device, self.precision)
+
+    def _environment(self, ranks: int) -> dict[str, str]:
+        """Return what a worker needs in its environment; torchrun's own choice is one thread a process."""
+        cores = self.threads or len(os.sched_getaffinity(0))
+        chosen = {"OMP_NUM_THREADS": str(max(1, cores // ranks))} if self.threads or ranks > 1 else {}
+        gpus = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.gpus))} if self.gpu else {}
+        return {"PYTHONSAFEPATH": "1", **chosen, **gpus}

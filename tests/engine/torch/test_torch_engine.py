@@ -1,0 +1,129 @@
+"""Trainings by the torch engine in processes of their own: what the real Caffe's engine promises, kept by this one."""
+
+import os
+import signal
+
+import pytest
+
+from emotiw.data_prep.sets import open_set
+from emotiw.engine.events import DivergedError, Loss, Snapshot
+from emotiw.engine.opening import open_engine
+from emotiw.engine.torch.engine import TorchEngine
+from emotiw.errors import EmotiwError, UsageError
+from emotiw.prototxt.execution import use_classes
+from emotiw.prototxt.messages import SolverParameter, format_text, read_text
+from emotiw.train.executed import write_executed
+from emotiw.train.experiments import experiment
+from emotiw.train.runs import Run
+
+
+@pytest.fixture
+def solver(sets, tmp_path):
+    """Return a function that writes a run of a small net on drawn faces, with a change of the solver's fields."""
+
+    def write(**fields):
+        row, prepared = experiment("vgg_s_small-rgb"), open_set(sets / "people")
+        train_val, param = row.train_val("pretrain"), row.solver("pretrain")
+        use_classes(train_val, len(prepared.classes))
+        for name, value in fields.items():
+            setattr(param, name, value)
+        write_executed(Run(tmp_path), train_val, param, prepared, row.representation, seed=1)
+        return tmp_path / "solver.prototxt"
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def torch_engine():
+    return TorchEngine("none")
+
+
+def test_a_training_tells_its_losses_and_snapshots(solver, torch_engine, tmp_path):
+    seen = []
+    torch_engine.train(solver(max_iter=4, snapshot=2), seen.append)
+    told = [("Loss", 0), ("Loss", 1), ("Snapshot", 2), ("Loss", 2), ("Loss", 3), ("Snapshot", 4), ("Loss", 4)]
+    assert [(type(event).__name__, event.iteration) for event in seen] == told
+    assert seen[-2].weights == tmp_path / "snapshot_iter_4.caffemodel"
+    assert [iteration for iteration, _ in Run(tmp_path).snapshots()] == [2, 4]
+    log = (tmp_path / "log.txt").read_text().splitlines()
+    assert all(line.startswith("I") for line in log)
+    assert log[-1].endswith("] Optimization Done.")
+
+
+@pytest.mark.caffe
+def test_either_engine_goes_on_from_the_others_snapshot_and_weights(solver, torch_engine, engine, tmp_path):
+    seen = []
+    torch_engine.train(solver(max_iter=2, display=1), seen.append)
+    engine.train(solver(max_iter=4, display=1), seen.append, resume=tmp_path / "snapshot_iter_2.solverstate")
+    torch_engine.train(solver(max_iter=6, display=1), seen.append, resume=tmp_path / "snapshot_iter_4.solverstate")
+    assert [event.iteration for event in seen if isinstance(event, Snapshot)] == [2, 4, 6]
+    # A restored run tells the loss of its iteration once more; each begins with the set's first batch.
+    told = {}
+    torch_engine.train(
+        solver(max_iter=1, display=1),
+        lambda event: told.setdefault(type(event), event),
+        weights=tmp_path / "snapshot_iter_6.caffemodel",
+    )
+    assert told[Loss].loss < seen[0].loss
+
+
+def test_a_loss_that_is_no_number_ends_it(solver, torch_engine, tmp_path):
+    seen = []
+    with pytest.raises(DivergedError, match=r"the loss is nan at iteration [1-9]"):
+        torch_engine.train(solver(max_iter=20, base_lr=1e9, snapshot=1, display=20), seen.append)
+    assert [event.iteration for event in seen if isinstance(event, Loss)] == [0]
+
+
+def test_ctrl_c_leaves_a_snapshot(solver, torch_engine, tmp_path):
+    def interrupt(event):
+        if isinstance(event, Loss) and event.iteration == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        torch_engine.train(solver(max_iter=10_000, snapshot=10_000, display=1), interrupt)
+    ((iteration, _),) = Run(tmp_path).snapshots()
+    assert 1 <= iteration < 10_000
+    assert "Optimization stopped early." in (tmp_path / "log.txt").read_text()
+
+
+def test_what_fails_is_one_line(solver, torch_engine, tmp_path):
+    path = solver(max_iter=2)
+    param = read_text(path, SolverParameter)
+    param.type = "Newton"
+    path.write_text(format_text(param))
+    with pytest.raises(
+        EmotiwError, match=r"^training by torch failed in .*: no solver of type 'Newton': there are SGD"
+    ):
+        torch_engine.train(path, lambda event: None)
+
+
+def test_which_gpus(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    assert [TorchEngine(gpu).gpus for gpu in ("", "none", "1", "2,0", "all")] == [[0], [], [1], [2, 0], [0, 1, 2]]
+    with pytest.raises(EmotiwError, match=r"^--gpu 0,3: torch .* finds 3 GPUs here$"):
+        TorchEngine("0,3")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert TorchEngine("").gpus == []
+    for gpu in ("0", "all"):
+        with pytest.raises(EmotiwError, match=rf"^--gpu {gpu}: torch .* finds no GPUs here$"):
+            TorchEngine(gpu)
+    for gpu in ("one", "0;1", "-1", "0,"):
+        with pytest.raises(UsageError, match=f"^--gpu {gpu}: it is 0, or 0,1, or all, or none$"):
+            TorchEngine(gpu)
+
+
+def test_an_engine_is_named_by_all_it_needs(caffe):
+    assert (open_engine().title, open_engine().options["--caffe"]) == ("caffe", caffe.program)
+    found = open_engine("torch", gpu="none", precision="tf32")
+    assert (found.title, dict(found.options)) == ("torch tf32", {"--engine": "torch", "--precision": "tf32"})
+    assert open_engine("torch", gpu="none").title == "torch"
+    with pytest.raises(UsageError, match="--precision bf16 needs --engine torch"):
+        open_engine(precision="bf16")
+    with pytest.raises(UsageError, match="--caffe here is of no use to --engine torch"):
+        open_engine("torch", "here")
+
+
+def test_without_torch_it_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr("emotiw.engine.opening.find_spec", lambda name: None)
+    with pytest.raises(EmotiwError, match=r"^--engine torch needs PyTorch: pip install 'emotiw\[torch\]'$"):
+        open_engine("torch")
