@@ -45,7 +45,8 @@ def make_run(tmp_path: Path) -> MakeRun:
         folder.mkdir(parents=True, exist_ok=True)
         facts = {
             "row": row, "stage": "finetune", "net": net, "representation": representation,
-            "engine": trained_by or engine, "engine_version": "1.0.0", "set_folder": "gone", "set_digest": digest, "classes": list(classes),
+            "engine": trained_by or engine, "engine_version": "1.0.0", "set_folder": "gone", "set_digest": digest,
+            "classes": list(classes),
             "recipe": "e" * 64, "seed": 1, "iterations": 4, "weights": "", "weights_sha256": "", "emotiw": "0.1.0",
         }  # fmt: skip
         (folder / "run.json").write_text(json.dumps(facts))
