@@ -176,3 +176,20 @@ def test_the_caffe_of_another_image_is_driven_alike(builder, trained, work, caff
     assert np.array_equal(read_scores(run / "scores_val.csv").posteriors, before)
     again = ["finetune", "vgg_s_small-rgb", "--from", "scratch", "--set", "sets/faces", "--iterations", "3", "--force"]
     assert "model: runs/vgg_s_small-rgb/finetune/model.caffemodel" in builder.run("caffe-cuda", work, "emotiw", *again)
+
+
+def test_torch_trains_beside_the_debian_caffe(builder, trained, work):
+    """The wheel of this machine's index; there is no GPU here, so the CPU computes."""
+    builder.build("torch-cuda")
+    assert re.search(
+        r"^program +/opt/caffe/bin/caffe$", builder.run("torch-cuda", work, "emotiw", "caffe", "info"), re.M
+    )
+    command = ["finetune", "vgg_s_small-cyclic_lbp_5", "--set", "sets/faces", "--iterations", "6", "--engine", "torch"]
+    assert "by torch 2." in builder.run("torch-cuda", work, "emotiw", *command)
+    run = work / "runs/vgg_s_small-cyclic_lbp_5/finetune"
+    evaluate = ["emotiw", "evaluate", run.relative_to(work), "--set", "sets/faces", "--force"]
+    found = []
+    for engine in ("caffe", "torch"):
+        builder.run("torch-cuda", work, *evaluate, "--engine", engine)
+        found.append(read_scores(run / "scores_val.csv").posteriors)
+    np.testing.assert_allclose(*found, rtol=0, atol=1e-5)

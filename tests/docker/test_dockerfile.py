@@ -45,9 +45,10 @@ def test_images_are_named_once():
     for base, name in stages:
         assert base in earlier
         earlier.add(name)
-    assert {"caffe", "caffe-cuda"} <= earlier
-    # Docker builds the last stage that is asked for and what it needs: the CUDA image is not fetched for `caffe`.
-    assert [name for _, name in stages].index("caffe") < [name for _, name in stages].index("source")
+    assert {"caffe", "caffe-cuda", "torch-cuda"} <= earlier
+    # Docker builds the last stage that is asked for and what it needs: the CUDA image is not fetched for the others.
+    names = [name for _, name in stages]
+    assert max(names.index("caffe"), names.index("torch-cuda")) < names.index("source")
 
 
 def test_what_a_target_ships_is_what_was_tested():
@@ -55,6 +56,14 @@ def test_what_a_target_ships_is_what_was_tested():
     copied = re.findall(r"^COPY (.+)$", caffe, re.M)
     assert copied == ["--from=tested /opt/caffe /opt/caffe", "--from=tested /opt/emotiw /opt/emotiw"]
     assert "--require-hashes -r /src/requirements.lock" in DOCKERFILE
+
+
+def test_torch_is_the_extras_and_as_tested():
+    (pinned,) = re.findall(r'"(torch==[\d.]+)"', (ROOT / "setup.py").read_text(encoding="utf-8"))
+    assert DOCKERFILE.count(f"'{pinned}'") == (ROOT / "Makefile").read_text(encoding="utf-8").count(f"'{pinned}'") == 1
+    target = DOCKERFILE.split(" AS torch-cuda\n")[1].split("\nFROM ")[0]
+    assert re.findall(r"^COPY (.+)$", target, re.M) == ["--from=torch-tested /opt/torch /opt/torch"]
+    assert "tests/engine/torch" in DOCKERFILE.split(" AS torch-tested\n")[1].split("\nFROM ")[0]
 
 
 COMMANDS = [
@@ -76,6 +85,6 @@ def test_every_command_of_the_readme_parses(command):
 
 
 def test_the_readme_says_which_target_serves_which_gpu():
-    for target in ("`caffe`", "`caffe-cuda`", "CUDA_CAFFE=bvlc/caffe:gpu`"):
+    for target in ("`caffe`", "`caffe-cuda`", "`torch-cuda`", "CUDA_CAFFE=bvlc/caffe:gpu`"):
         assert target in README
     assert "has not been run on a GPU" in README

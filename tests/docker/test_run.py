@@ -63,11 +63,12 @@ def test_python_is_a_pycaffe_script(docker):
     assert options(docker())[1] == []
 
 
-def test_the_gpus_are_for_the_target_with_cuda(docker):
-    before, _ = options(docker("map", EMOTIW_TARGET="caffe-cuda"), "emotiw:caffe-cuda")
+@pytest.mark.parametrize("target", ["caffe-cuda", "torch-cuda"])
+def test_the_gpus_are_for_the_targets_with_cuda(docker, target):
+    before, _ = options(docker("map", EMOTIW_TARGET=target), f"emotiw:{target}")
     assert "--gpus all" in before
     assert "--shm-size 1g" in before
-    before, _ = options(docker("map", EMOTIW_TARGET="caffe-cuda", EMOTIW_IMAGE="mine"), "mine")
+    before, _ = options(docker("map", EMOTIW_TARGET=target, EMOTIW_IMAGE="mine"), "mine")
     assert "--gpus all" in before
 
 
@@ -104,7 +105,7 @@ def test_podman_where_there_is_no_docker(docker):
     ("environment", "tool", "status", "complaint"),
     [
         ({}, None, 1, "docker/run: neither docker nor podman is on the PATH: install one, or run emotiw without"),
-        ({"EMOTIW_TARGET": "cpu"}, "docker", 2, "docker/run: EMOTIW_TARGET=cpu: it is caffe or caffe-cuda"),
+        ({"EMOTIW_TARGET": "cpu"}, "docker", 2, "docker/run: EMOTIW_TARGET=cpu: it is caffe, caffe-cuda or torch-cuda"),
         ({"EMOTIW_FOLDERS": "/nowhere"}, "docker", 1, "docker/run: /nowhere ($EMOTIW_FOLDERS): no such folder"),
     ],
 )
