@@ -96,6 +96,18 @@ def test_it_is_all_there_and_done_once(done, sets, sfew, capsys):
     assert (done / "runs" / ROW / "finetune/log.txt").read_bytes() == log
 
 
+@pytest.mark.slow
+def test_another_engine_does_it_all_and_the_tables_say_so(sets, sfew, tmp_path, capsys):
+    options = ["--iterations", "3", "--engine", "torch", "--gpu", "none", "--precision", "bf16"]
+    assert main(asked(sets, sfew, tmp_path / "it", *options)) == 0
+    assert "(torch bf16)" in capsys.readouterr().out
+    run = Run(tmp_path / "it/runs" / ROW / "finetune")
+    assert run.facts().engine == "torch bf16"
+    # What is done stays done: which engine did it is in the tables.
+    assert main(asked(sets, sfew, tmp_path / "it", "--iterations", "3")) == 0
+    assert "0 of 8 steps to do\n" in capsys.readouterr().out
+
+
 def test_a_changed_setting_makes_to_do_what_depends_on_it_and_nothing_else(copy, sets, sfew):
     tuned = [*SCORED[:2], f"finetune {ROW}", *SCORED[2:]]
     every = [*SCORED[:2], f"finetune {ROW}", f"pretrain {ROW}", *SCORED[2:]]

@@ -1,0 +1,83 @@
+"""What the verbs do by `--engine torch`: the same, and they say so."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from emotiw.__main__ import main
+from emotiw.evaluate.scores import read_scores
+
+pytestmark = pytest.mark.caffe
+TORCH = ["--engine", "torch"]
+RUN = "vgg_s_small-rgb/finetune"
+
+
+@pytest.fixture
+def copy(runs, tmp_path):
+    return shutil.copytree(runs, tmp_path / "runs")
+
+
+def test_evaluate_and_table(copy, sets, tmp_path, capsys):
+    """A net that Caffe trained and torch scored: the same scores, and the table tells both engines."""
+    scores = copy / RUN / "scores_val.csv"
+    before = read_scores(scores)
+    assert main(["evaluate", str(copy / RUN), "--set", str(sets / "expressions"), "--force", *TORCH]) == 0
+    np.testing.assert_allclose(read_scores(scores).posteriors, before.posteriors, rtol=0, atol=1e-5)
+    assert json.loads(scores.with_suffix(".json").read_text())["engine"] == "torch"
+    assert main(["table", str(copy), "-o", str(tmp_path / "table")]) == 0
+    text = (tmp_path / "table/table.md").read_text()
+    assert re.search(r"^\| vgg_s_small-rgb +\| caffe, scored by torch +\|", text, re.M)
+    assert re.search(r"^\| vgg_s_small-cyclic_lbp_r3_t5 +\| caffe +\|", text, re.M)
+    assert re.search(r"^\| ensemble of 2: uniform average +\| caffe, scored by torch; caffe +\|", text, re.M)
+    assert "caffe, scored by torch" in (tmp_path / "table/report.html").read_text()
+
+
+def test_predict_and_explain(runs, sets, tmp_path, capsys):
+    face = str(next((sets / "faces/expressions").rglob("*.png")))
+    told = []
+    for engine in ([], TORCH):
+        assert main(["predict", face, "--aligned", "--model", str(runs / RUN), "--format", "json", *engine]) == 0
+        out, err = capsys.readouterr()
+        (posteriors,) = json.loads(out)["pictures"][0]["posteriors"].values()
+        told.append(posteriors)
+        assert ("torch 2.13" in err) == bool(engine)
+    assert told[0].keys() == told[1].keys()
+    np.testing.assert_allclose(list(told[0].values()), list(told[1].values()), rtol=0, atol=1e-5)
+    png = tmp_path / "explained.png"
+    assert main(["explain", face, "--aligned", "--model", str(runs / RUN), "-o", str(png), *TORCH]) == 0
+    assert png.stat().st_size > 10_000
+
+
+def test_a_run_changes_engines_and_says_so(sets, tmp_path, capsys):
+    command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path), "--iterations"]
+    run = tmp_path / "vgg_s_small-rgb/pretrain"
+    assert main([*command, "2", *TORCH]) == 0
+    assert ", by torch 2.13" in capsys.readouterr().out
+    assert main([*command, "4"]) == 0
+    facts = json.loads((run / "run.json").read_text())
+    assert facts["engine"] == "torch + caffe"
+    assert re.fullmatch(r"2\.13\.0\S* \+ 1\.0\.0", facts["engine_version"])
+    assert main([*command, "4", *TORCH]) == 0  # nothing is left to do
+    assert json.loads((run / "run.json").read_text()) == facts
+    assert main(["evaluate", str(run), "--set", str(sets / "people"), "--split", "train", *TORCH]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "line"),
+    [
+        (["--precision", "bf16"], 2, "emotiw: --precision bf16 needs --engine torch: Caffe computes in float32\n"),
+        ([*TORCH, "--caffe", "x"], 2, "emotiw: --caffe x is of no use to --engine torch: leave one of them out\n"),
+        ([*TORCH, "--gpu", "7"], 1, "emotiw: --gpu 7: torch 2.13.0+cpu finds no GPUs here\n"),
+        ([*TORCH, "--gpu", "first"], 2, "emotiw: --gpu first: it is 0, or 0,1, or all, or none\n"),
+    ],
+)
+def test_what_cannot_be_is_one_line(sets, tmp_path, capsys, monkeypatch, options, status, line):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("torch.__version__", "2.13.0+cpu")
+    command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path), *options]
+    assert main(command) == status
+    assert capsys.readouterr().err == line
+    assert not any(tmp_path.iterdir())
