@@ -15,6 +15,7 @@ from .layers.layer import Layer, Shape
 from .layers.source import OpenSource
 from .memory import keep_freed_memory, laid
 from .params import Learnable, Params
+from .precision import precision_of
 
 
 class Net(torch.nn.Module):
@@ -33,11 +34,15 @@ class Net(torch.nn.Module):
     layout
         How blobs of four axes lie in memory. With `torch.channels_last` some convolutions are faster; on a CPU they
         round three times as much, so that scores leave Caffe's by more than 1e-5.
+    precision
+        A name of `PRECISIONS`. Passes of float32 are that whatever torch's own switches say.
 
     Attributes
     ----------
     graph
         As given.
+    precision
+        By which `precision.computing()` is what backward passes belong in, too.
     layers
         Its layers, in order; each has the LayerParameter `param` and the learned `blobs`.
     shapes
@@ -64,9 +69,11 @@ class Net(torch.nn.Module):
         seed: int | None = None,
         device: torch.device | str = "cpu",
         layout: torch.memory_format = torch.contiguous_format,
+        precision: str = "float32",
     ) -> None:
         super().__init__()
         self.graph, self.device, self.layout, self.keep_diffs = graph, torch.device(device), layout, False
+        self.precision = precision_of(precision, self.device)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.blobs: dict[str, Tensor] = {}
@@ -113,8 +120,18 @@ class Net(torch.nn.Module):
             self.set_input(name, value)
         return self.run(0, len(self.layers))
 
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a loss that `forward` returned to what the learned blobs have in `grad`."""
+        if loss.requires_grad:  # else nothing that learns has a part in it
+            with self.precision.computing():
+                torch.autograd.backward(loss)
+
     def run(self, first: int, last: int) -> Tensor:
         """Run the layers from `first` to before `last` on what is in `blobs`; return their loss."""
+        with self.precision.computing():
+            return self._run(first, last)
+
+    def _run(self, first: int, last: int) -> Tensor:
         loss = torch.zeros((), device=self.device)
         for layer, where in zip(self.layers[first:last], self.graph.where[first:last], strict=True):
             try:
@@ -123,7 +140,7 @@ class Net(torch.nn.Module):
                 raise EmotiwError(f"{where}: {error}") from None
             for weight, top in zip(layer.loss_weights, tops, strict=True):
                 if weight:
-                    loss = loss + weight * top.sum()
+                    loss = loss + weight * top.float().sum()
             for name, top in zip(layer.param.top, tops, strict=False):
                 self._keep(layer, name, top)
         return loss
@@ -140,7 +157,7 @@ class Net(torch.nn.Module):
         return [layer for layer in self.layers if isinstance(layer, Input)]
 
     def _tops(self, layer: Layer) -> list[Tensor]:
-        tops: list[Tensor] = layer(*map(self._bottom, layer.param.bottom, layer.propagates))
+        tops = self.precision.tops(layer, list(map(self._bottom, layer.param.bottom, layer.propagates)))
         if isinstance(layer, SourceLayer):
             forced = self.graph.force_backward
             return [self._laid(top).requires_grad_(forced and top.is_floating_point()) for top in tops]

@@ -29,6 +29,8 @@ class Scorer:
         The blob to return; None is the net's last output.
     device
         Where it computes.
+    precision
+        A name of `PRECISIONS`.
 
     Raises
     ------
@@ -37,16 +39,22 @@ class Scorer:
     """
 
     def __init__(
-        self, net: Path, weights: Path, output: str | None = "prob", device: torch.device | str = "cpu"
+        self,
+        net: Path,
+        weights: Path,
+        output: str | None = "prob",
+        device: torch.device | str = "cpu",
+        precision: str = "float32",
     ) -> None:
         for file in (net, weights):
             if not file.is_file():
                 raise EmotiwError(f"{file}: no such file")
-        self._path, self._weights, self._output, self._device = net, weights, output, device
+        self._path, self._weights, self._output = net, weights, output
+        self._device, self._precision = device, precision
         self._net: Net | None = None
 
     def __enter__(self) -> Self:
-        net = Net(read_graph(self._path, State("TEST")), device=self._device)
+        net = Net(read_graph(self._path, State("TEST")), device=self._device, precision=self._precision)
         copy_from(net, self._weights)
         if len(net.inputs) != 1:
             raise EmotiwError(f"{self._path}: it takes one input, not {len(net.inputs)}: is it a deploy.prototxt?")
@@ -82,17 +90,21 @@ class Scorer:
             first = str(error).partition("\n")[0]
             raise EmotiwError(f"{self._path}: a batch of {blob.shape} does not run: {first}") from None
         answer = self._net.blobs[self._output or self._net.outputs[-1]]
-        return np.array(answer.reshape(len(blob), -1).cpu().numpy(), np.float32)
+        return np.array(answer.reshape(len(blob), -1).float().cpu().numpy(), np.float32)
 
 
 def scores(
-    net: Path, weights: Path, images: NDArray[np.float32], device: torch.device | str = "cpu"
+    net: Path,
+    weights: Path,
+    images: NDArray[np.float32],
+    device: torch.device | str = "cpu",
+    precision: str = "float32",
 ) -> NDArray[np.float32]:
     """Return the scores of all `images` at once; as `Scorer.scores`, in batches of `BATCH`.
 
     Parameters
     ----------
-    net, weights, device
+    net, weights, device, precision
         As for `Scorer`.
     images : float32 array, (N, 3, H, W)
         As for `Scorer.scores`.
@@ -101,5 +113,5 @@ def scores(
     -------
     float32 array, (N, classes)
     """
-    with Scorer(net, weights, None, device) as scorer:
+    with Scorer(net, weights, None, device, precision) as scorer:
         return np.concatenate([scorer.scores(images[first : first + BATCH]) for first in range(0, len(images), BATCH)])

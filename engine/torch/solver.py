@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ class Solver:
         Called with every loss displayed and every snapshot that is whole.
     say
         Called with every line that Caffe would log.
+    precision
+        A name of `PRECISIONS`: of training and tests.
 
     Attributes
     ----------
@@ -77,6 +80,7 @@ class Solver:
         device: torch.device | str = "cpu",
         on_progress: OnProgress = lambda event: None,
         say: Callable[[str], None] = lambda line: None,
+        precision: str = "float32",
     ) -> None:
         self.param, self.folder = upgrade_solver(param), folder
         self._on_progress, self._say = on_progress, say
@@ -87,8 +91,9 @@ class Solver:
         if self.param.random_seed >= 0:
             seed = self.param.random_seed
             torch.manual_seed(seed)
-        self.net = Net(train_graph(self.param, folder), open_source, seed, device)
-        self.test_nets = [Net(graph, open_source, seed, device) for graph in test_graphs(self.param, folder)]
+        net = partial(Net, open_source=open_source, seed=seed, device=device, precision=precision)
+        self.net = net(train_graph(self.param, folder))
+        self.test_nets = [net(graph) for graph in test_graphs(self.param, folder)]
         for test_net in self.test_nets:
             share_weights(test_net, self.net)
         for names in self.param.weights:
@@ -216,8 +221,7 @@ class Solver:
 
     def _forward_backward(self) -> Tensor:
         loss: Tensor = self.net()
-        if loss.requires_grad:  # else nothing that learns has a part in it
-            torch.autograd.backward(loss)
+        self.net.backward(loss)
         return loss.detach()
 
     def _display(self) -> None:

@@ -15,7 +15,7 @@ Scores = Mapping[str, Tensor]
 
 def outputs(net: Net) -> dict[str, Tensor]:
     """Return the blobs that no layer of the net takes, by name, in Caffe's order."""
-    return {name: net.blobs[name].detach() for name in net.outputs}
+    return {name: net.blobs[name].detach().float() for name in net.outputs}
 
 
 @torch.no_grad()
