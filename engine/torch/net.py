@@ -79,6 +79,7 @@ class Net(torch.nn.Module):
         self.blobs: dict[str, Tensor] = {}
         self.shapes: dict[str, Shape] = {}
         self._made: dict[str, Tensor] = {}
+        self._labels: dict[str, Data] = {}
         self.layers: list[Layer] = []
         generator = Generator()
         generator.manual_seed(generator.seed() if seed is None else seed)
@@ -126,6 +127,13 @@ class Net(torch.nn.Module):
             with self.precision.computing():
                 torch.autograd.backward(loss)
 
+    def forget(self) -> None:
+        """Let go of the blobs of the last pass and of all gradients, and so of their memory."""
+        self.blobs.clear()
+        self._made.clear()
+        for one in self.learnable:
+            one.blob.grad = None
+
     def run(self, first: int, last: int) -> Tensor:
         """Run the layers from `first` to before `last` on what is in `blobs`; return their loss."""
         with self.precision.computing():
@@ -138,6 +146,10 @@ class Net(torch.nn.Module):
                 tops = self._tops(layer)
             except EmotiwError as error:
                 raise EmotiwError(f"{where}: {error}") from None
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:  # torch's own words
+                raise EmotiwError(f"{where}: {str(error).partition(chr(10))[0]}") from None
             for weight, top in zip(layer.loss_weights, tops, strict=True):
                 if weight:
                     loss = loss + weight * top.float().sum()
@@ -191,6 +203,7 @@ class Net(torch.nn.Module):
             if open_source is None:
                 raise EmotiwError("nothing feeds it: this net was opened without a source of data")
             layer.feed(open_source(param))
+            self._labels.update(dict.fromkeys(param.top[1:2], layer))
         if isinstance(layer, SourceLayer):
             layer.begin(generator)
             layer.values = [self._laid(value) for value in layer.values]
@@ -199,8 +212,18 @@ class Net(torch.nn.Module):
             bottoms = [self.shapes[name] for name in param.bottom]
             params.add(layer, bottoms)
             tops = layer.infer(bottoms)
+            self._expect(layer, bottoms)
         self.shapes.update(zip(param.top, tops, strict=False))
         self.layers.append(layer)
+
+    def _expect(self, layer: Layer, bottoms: list[Shape]) -> None:
+        """Tell where a layer's labels come from which ones it takes: met on a GPU, another one would be too late."""
+        param = layer.param
+        if param.type == "Split" and param.bottom[0] in self._labels:
+            self._labels.update(dict.fromkeys(param.top, self._labels[param.bottom[0]]))
+        classes = layer.classes(bottoms)
+        if classes and param.bottom[1] in self._labels:
+            self._labels[param.bottom[1]].expect(classes)
 
     def _check_names(self, param: Any) -> None:
         """Refuse bottoms that nothing makes, tops that are made already, and more or fewer than the type takes."""

@@ -86,9 +86,10 @@ class Scorer:
         try:
             with torch.no_grad():
                 self._net({self._net.inputs[0]: batch})
-        except RuntimeError as error:  # torch's own words
-            first = str(error).partition("\n")[0]
-            raise EmotiwError(f"{self._path}: a batch of {blob.shape} does not run: {first}") from None
+        except torch.OutOfMemoryError:
+            raise EmotiwError(
+                f"{self._path}: a batch of {blob.shape} does not fit into {self._device}'s memory: give fewer at a time"
+            ) from None
         answer = self._net.blobs[self._output or self._net.outputs[-1]]
         return np.array(answer.reshape(len(blob), -1).float().cpu().numpy(), np.float32)
 

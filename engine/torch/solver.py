@@ -10,6 +10,7 @@ from torch import Tensor
 
 from emotiw.engine.events import Loss, OnProgress, Snapshot
 
+from .fitting import memory_told
 from .layers.source import OpenSource
 from .net import Net
 from .policies import Policy
@@ -144,7 +145,8 @@ class Solver:
     def _test_all(self) -> None:
         for number, net in enumerate(self.test_nets):
             self._say(f"Iteration {self.iteration}, Testing net (#{number})")
-            told = mean_scores(net, self.param.test_iter[number], self._interrupted, self.iteration)
+            with memory_told(net):
+                told = mean_scores(net, self.param.test_iter[number], self._interrupted, self.iteration)
             if told is None:
                 self._say("Test interrupted.")
                 return
@@ -216,7 +218,7 @@ class Solver:
         self._stopped = request is Request.STOP
 
     def _forward_backward(self, last: bool) -> Tensor:
-        with self.together.passing(self.net, last) as forward:
+        with memory_told(self.net, self.param.iter_size), self.together.passing(self.net, last) as forward:
             loss = forward()
             self.net.backward(loss)
         return loss.detach()
