@@ -176,6 +176,18 @@ def test_what_is_not_there_is_refused(name, words):
         net_of(name)
 
 
+def test_a_gpu_that_is_too_old_for_tf32(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    for capability, fits in (((8, 0), True), ((7, 5), False)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, given=capability: given)
+        PRECISIONS["bf16"].check(torch.device("cuda"))
+        if fits:
+            PRECISIONS["tf32"].check(torch.device("cuda"))
+        else:
+            with pytest.raises(EmotiwError, match="Tesla T4 has no precision tf32"):
+                PRECISIONS["tf32"].check(torch.device("cuda"))
+
+
 @pytest.mark.gpu
 def test_tf32_on_a_gpu():
     exact = gradients(net_of("float32"))
