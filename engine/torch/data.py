@@ -14,7 +14,7 @@ from emotiw.errors import EmotiwError
 from .ahead import Ahead
 from .datums import Colour
 from .graph import PHASES
-from .layers.layer import Shape
+from .layers.source import Classes, Shape
 from .records import Records
 from .transformer import Transformer
 
@@ -86,6 +86,8 @@ class LmdbSource:
     ----------
     shapes
         Of a batch that begins with the first image.
+    expected
+        What its labels are to be in, each; to be added to before the first `next`.
 
     Raises
     ------
@@ -113,7 +115,8 @@ class LmdbSource:
         with _placed(records.path):
             shape = transformer.shape(first.shape)
         self.shapes: list[Shape] = [(data.batch_size, *shape), (data.batch_size,)]
-        begin = partial(_batches, records, data.batch_size, transformer, torch.device(device))
+        self.expected: list[Classes] = []
+        begin = partial(_batches, records, data.batch_size, self.expected, transformer, torch.device(device))
         self._ahead = Ahead(begin, max(1, data.prefetch))
 
     def next(self) -> list[Tensor]:
@@ -135,13 +138,15 @@ class LmdbSource:
         self._ahead.close()
 
 
-def _batches(records: Records, size: int, transformer: Transformer, device: torch.device) -> Generator[list[Tensor]]:
+def _batches(
+    records: Records, size: int, expected: list[Classes], transformer: Transformer, device: torch.device
+) -> Generator[list[Tensor]]:
     """Yield an LMDB's batches without end, made on the device; a GPU makes them while the net computes."""
     stream = None
     if device.type == "cuda":
         stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.default_stream(device))  # on which the mean was uploaded
-    with closing(records.batches(size)) as read:
+    with closing(records.batches(size, expected)) as read:
         for batch in read:
             images, labels = zip(*batch, strict=True)
             with torch.cuda.stream(stream), _placed(records.path):

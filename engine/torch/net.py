@@ -15,6 +15,7 @@ from .layers.layer import Layer, Shape
 from .layers.source import OpenSource
 from .memory import keep_freed_memory, laid
 from .params import Learnable, Params
+from .precision import precision_of
 
 
 class Net(torch.nn.Module):
@@ -33,11 +34,15 @@ class Net(torch.nn.Module):
     layout
         How blobs of four axes lie in memory. With `torch.channels_last` some convolutions are faster; on a CPU they
         round three times as much, so that scores leave Caffe's by more than 1e-5.
+    precision
+        A name of `PRECISIONS`. Passes of float32 are that whatever torch's own switches say.
 
     Attributes
     ----------
     graph
         As given.
+    precision
+        By which `precision.computing()` is what backward passes belong in, too.
     layers
         Its layers, in order; each has the LayerParameter `param` and the learned `blobs`.
     shapes
@@ -64,14 +69,17 @@ class Net(torch.nn.Module):
         seed: int | None = None,
         device: torch.device | str = "cpu",
         layout: torch.memory_format = torch.contiguous_format,
+        precision: str = "float32",
     ) -> None:
         super().__init__()
         self.graph, self.device, self.layout, self.keep_diffs = graph, torch.device(device), layout, False
+        self.precision = precision_of(precision, self.device)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.blobs: dict[str, Tensor] = {}
         self.shapes: dict[str, Shape] = {}
         self._made: dict[str, Tensor] = {}
+        self._labels: dict[str, Data] = {}
         self.layers: list[Layer] = []
         generator = Generator()
         generator.manual_seed(generator.seed() if seed is None else seed)
@@ -113,17 +121,38 @@ class Net(torch.nn.Module):
             self.set_input(name, value)
         return self.run(0, len(self.layers))
 
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a loss that `forward` returned to what the learned blobs have in `grad`."""
+        if loss.requires_grad:  # else nothing that learns has a part in it
+            with self.precision.computing():
+                torch.autograd.backward(loss)
+
+    def forget(self) -> None:
+        """Let go of the blobs of the last pass and of all gradients, and so of their memory."""
+        self.blobs.clear()
+        self._made.clear()
+        for one in self.learnable:
+            one.blob.grad = None
+
     def run(self, first: int, last: int) -> Tensor:
         """Run the layers from `first` to before `last` on what is in `blobs`; return their loss."""
+        with self.precision.computing():
+            return self._run(first, last)
+
+    def _run(self, first: int, last: int) -> Tensor:
         loss = torch.zeros((), device=self.device)
         for layer, where in zip(self.layers[first:last], self.graph.where[first:last], strict=True):
             try:
                 tops = self._tops(layer)
             except EmotiwError as error:
                 raise EmotiwError(f"{where}: {error}") from None
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:  # torch's own words
+                raise EmotiwError(f"{where}: {str(error).partition(chr(10))[0]}") from None
             for weight, top in zip(layer.loss_weights, tops, strict=True):
                 if weight:
-                    loss = loss + weight * top.sum()
+                    loss = loss + weight * top.float().sum()
             for name, top in zip(layer.param.top, tops, strict=False):
                 self._keep(layer, name, top)
         return loss
@@ -140,7 +169,7 @@ class Net(torch.nn.Module):
         return [layer for layer in self.layers if isinstance(layer, Input)]
 
     def _tops(self, layer: Layer) -> list[Tensor]:
-        tops: list[Tensor] = layer(*map(self._bottom, layer.param.bottom, layer.propagates))
+        tops = self.precision.tops(layer, list(map(self._bottom, layer.param.bottom, layer.propagates)))
         if isinstance(layer, SourceLayer):
             forced = self.graph.force_backward
             return [self._laid(top).requires_grad_(forced and top.is_floating_point()) for top in tops]
@@ -174,6 +203,7 @@ class Net(torch.nn.Module):
             if open_source is None:
                 raise EmotiwError("nothing feeds it: this net was opened without a source of data")
             layer.feed(open_source(param))
+            self._labels.update(dict.fromkeys(param.top[1:2], layer))
         if isinstance(layer, SourceLayer):
             layer.begin(generator)
             layer.values = [self._laid(value) for value in layer.values]
@@ -182,8 +212,18 @@ class Net(torch.nn.Module):
             bottoms = [self.shapes[name] for name in param.bottom]
             params.add(layer, bottoms)
             tops = layer.infer(bottoms)
+            self._expect(layer, bottoms)
         self.shapes.update(zip(param.top, tops, strict=False))
         self.layers.append(layer)
+
+    def _expect(self, layer: Layer, bottoms: list[Shape]) -> None:
+        """Tell where a layer's labels come from which ones it takes: met on a GPU, another one would be too late."""
+        param = layer.param
+        if param.type == "Split" and param.bottom[0] in self._labels:
+            self._labels.update(dict.fromkeys(param.top, self._labels[param.bottom[0]]))
+        classes = layer.classes(bottoms)
+        if classes and param.bottom[1] in self._labels:
+            self._labels[param.bottom[1]].expect(classes)
 
     def _check_names(self, param: Any) -> None:
         """Refuse bottoms that nothing makes, tops that are made already, and more or fewer than the type takes."""

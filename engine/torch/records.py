@@ -1,7 +1,7 @@
 """The records of an LMDB in the order in which Caffe's data_layer.cpp reads them."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from emotiw.engine.environments import environment
 from emotiw.errors import EmotiwError
 
 from .datums import Colour, Image, parse, pixels
+from .layers.source import Classes
 
 Record = tuple[Image, int]  # (C, H, W), and its label
 _MOST_THREADS = 8
@@ -43,14 +44,16 @@ class Records:
         with closing(self._datums()) as datums:
             return self._image(next(datums))
 
-    def batches(self, size: int) -> Generator[list[Record]]:
-        """Yield batches without end."""
+    def batches(self, size: int, expected: Sequence[Classes] = ()) -> Generator[list[Record]]:
+        """Yield batches without end; refuse labels that are not in each of `expected`."""
         threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
         with ThreadPoolExecutor(threads) as pool, closing(self._datums()) as datums:
             while batch := list(islice(datums, size)):
                 # OpenCV lets other threads run while it decodes; plain bytes would gain nothing.
                 run = pool.map if batch[0][1].encoded else map
                 images = run(self._image, batch)
+                for classes in expected:
+                    self._check(batch, classes)
                 yield [(image, datum.label) for image, (_, datum) in zip(images, batch, strict=True)]
 
     def _datums(self) -> Generator[tuple[bytes, Any]]:
@@ -73,11 +76,23 @@ class Records:
         with self._placed(key):
             return pixels(datum, self.colour)
 
+    def _check(self, batch: Sequence[tuple[bytes, Any]], classes: Classes) -> None:
+        for key, datum in batch:
+            if datum.label not in classes:
+                raise EmotiwError(
+                    f"{self.path}: the record {_spelt(key)} has label {datum.label}, which is none of the "
+                    f"{classes.count} classes of layer {classes.layer!r}, 0 to {classes.count - 1}"
+                )
+
     @contextmanager
     def _placed(self, key: bytes) -> Iterator[None]:
         """Name a record in an error about it."""
         try:
             yield
         except EmotiwError as error:
-            name = key.decode(errors="backslashreplace")
-            raise EmotiwError(f"{self.path}: the record {name!r} is damaged: {error}; make the LMDB anew") from None
+            where = f"{self.path}: the record {_spelt(key)}"
+            raise EmotiwError(f"{where} is damaged: {error}; make the LMDB anew") from None
+
+
+def _spelt(key: bytes) -> str:
+    return repr(key.decode(errors="backslashreplace"))

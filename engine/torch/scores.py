@@ -30,7 +30,7 @@ class TorchScorer(Scorer):
         self._loaded: Net | None = None
 
     def __enter__(self) -> Self:
-        net = Net(read_graph(self._net, State("TEST")), device=self._device)
+        net = Net(read_graph(self._net, State("TEST")), device=self._device, precision=self._precision)
         copy_from(net, self._weights)
         if len(net.inputs) != 1:
             raise EmotiwError(f"{self._net}: it takes one input, not {len(net.inputs)}: is it a deploy.prototxt?")
@@ -48,8 +48,9 @@ class TorchScorer(Scorer):
         try:
             with torch.no_grad():
                 net({net.inputs[0]: torch.from_numpy(blob)})
-        except RuntimeError as error:  # torch's own words
-            first = str(error).partition("\n")[0]
-            raise EmotiwError(f"{self._net}: a batch of {blob.shape} does not run: {first}") from None
+        except torch.OutOfMemoryError:
+            raise EmotiwError(
+                f"{self._net}: a batch of {blob.shape} does not fit into {self._device}'s memory: give fewer at a time"
+            ) from None
         answer = net.blobs[self._output or net.outputs[-1]]
-        return np.array(answer.reshape(len(blob), -1).cpu().numpy(), np.float32)
+        return np.array(answer.reshape(len(blob), -1).float().cpu().numpy(), np.float32)

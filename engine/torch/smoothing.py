@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from emotiw.engine.events import Loss, check_finite
+from emotiw.errors import EmotiwError
 
 _MOST_PENDING = 20
 
@@ -18,10 +19,12 @@ class Losses:
     Parameters
     ----------
     window
-        Over how many iterations: `average_loss`.
+        Over how many iterations: `average_loss`; 1 or more.
     """
 
     def __init__(self, window: int) -> None:
+        if window < 1:
+            raise EmotiwError(f"average_loss is {window}: it is 1 or more")
         self._last: deque[float] = deque(maxlen=window)
         self._pending: list[tuple[int, Tensor]] = []
 

@@ -33,10 +33,15 @@ def write_snapshot(folder: Path, prefix: str, net: Net, iteration: int, step: in
     """
     if not all(one.blob.isfinite().all() for one in net.learnable):
         raise DivergedError(f"the weights are no finite numbers any more after iteration {iteration}")
-    weights = f"{prefix}_iter_{iteration}.caffemodel"
+    weights = weights_name(prefix, iteration)
     write_weights(folder / weights, net)
     write_state((folder / weights).with_suffix(".solverstate"), iteration, step, weights, history)
     return folder / weights
+
+
+def weights_name(prefix: str, iteration: int) -> str:
+    """Return how the caffemodel of an iteration's snapshot is called."""
+    return f"{prefix}_iter_{iteration}.caffemodel"
 
 
 def read_snapshot(path: Path, folder: Path, net: Net, history: Sequence[Tensor]) -> Saved:

@@ -1,34 +1,27 @@
 """The training loop: Caffe's solver.cpp."""
 
 from collections.abc import Callable
-from enum import Enum
-from math import nan
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from emotiw.engine.events import DivergedError, Loss, OnProgress, Snapshot
-from emotiw.errors import EmotiwError
+from emotiw.engine.events import Loss, OnProgress, Snapshot
 
+from .fitting import memory_told
 from .layers.source import OpenSource
 from .net import Net
 from .policies import Policy
 from .scheme import check_snapshots, test_graphs, train_graph, upgrade_solver
 from .smoothing import Losses
-from .snapshots import read_snapshot, write_snapshot
+from .snapshots import read_snapshot, weights_name, write_snapshot
 from .testing import Scores, described, mean_scores, outputs
+from .together import Alone
+from .together import Request as Request
 from .updates import Update
 from .weights import copy_from, share_weights
-
-
-class Request(Enum):
-    """What a user may ask for between iterations: Caffe's SolverAction."""
-
-    NONE = "none"
-    STOP = "stop"
-    SNAPSHOT = "snapshot"
 
 
 class Solver:
@@ -48,6 +41,8 @@ class Solver:
         Called with every loss displayed and every snapshot that is whole.
     say
         Called with every line that Caffe would log.
+    precision
+        A name of `PRECISIONS`: of training and tests.
 
     Attributes
     ----------
@@ -63,6 +58,8 @@ class Solver:
         Called in every iteration before the first pass, and between the last one and the update.
     request
         Asked after every iteration, and between the batches of a test.
+    together
+        What it does with solvers of other ranks.
 
     Raises
     ------
@@ -78,18 +75,17 @@ class Solver:
         device: torch.device | str = "cpu",
         on_progress: OnProgress = lambda event: None,
         say: Callable[[str], None] = lambda line: None,
+        precision: str = "float32",
     ) -> None:
         self.param, self.folder = upgrade_solver(param), folder
-        self._on_progress, self._say = on_progress, say
+        self._on_progress, self._log, self.together = on_progress, say, Alone()
         check_snapshots(self.param, folder)
-        if self.param.average_loss < 1:
-            raise EmotiwError(f"average_loss is {self.param.average_loss}: it is 1 or more")
-        seed = None
-        if self.param.random_seed >= 0:
-            seed = self.param.random_seed
+        seed = self.param.random_seed if self.param.random_seed >= 0 else None
+        if seed is not None:
             torch.manual_seed(seed)
-        self.net = Net(train_graph(self.param, folder), open_source, seed, device)
-        self.test_nets = [Net(graph, open_source, seed, device) for graph in test_graphs(self.param, folder)]
+        net = partial(Net, open_source=open_source, seed=seed, device=device, precision=precision)
+        self.net = net(train_graph(self.param, folder))
+        self.test_nets = [net(graph) for graph in test_graphs(self.param, folder)]
         for test_net in self.test_nets:
             share_weights(test_net, self.net)
         for names in self.param.weights:
@@ -119,7 +115,7 @@ class Solver:
             return
         if self._due(self.param.display):
             with torch.no_grad():
-                self._losses.add(self.iteration, self.net())
+                self._take(self.net())
             self._display()
         if self._due(self.param.test_interval):
             self.test_all()
@@ -134,19 +130,23 @@ class Solver:
             Where a loss is not finite: it names the iteration. Snapshots of before stay.
         """
         self._losses = Losses(self.param.average_loss)
+        self.iteration, self.policy.step = self.together.alike(self.update.kept, (self.iteration, self.policy.step))
         last = self.iteration + iterations
         while self.iteration < last and not self._stopped:
             self._iterate()
         self._losses.check()
 
     def test_all(self) -> None:
-        """Test each test net on its `test_iter` batches."""
+        """Test each test net on its `test_iter` batches; of several ranks only the leader does, the others wait."""
+        if self.together.leads:
+            self._test_all()
+        self._stopped = self.together.agreed(Request.STOP if self._stopped else Request.NONE) is Request.STOP
+
+    def _test_all(self) -> None:
         for number, net in enumerate(self.test_nets):
             self._say(f"Iteration {self.iteration}, Testing net (#{number})")
-            try:
-                told = mean_scores(net, self.param.test_iter[number], self._interrupted)
-            except DivergedError as error:
-                raise DivergedError(f"{error} at iteration {self.iteration}", Loss(self.iteration, nan)) from None
+            with memory_told(net):
+                told = mean_scores(net, self.param.test_iter[number], self._interrupted, self.iteration)
             if told is None:
                 self._say("Test interrupted.")
                 return
@@ -157,7 +157,7 @@ class Solver:
                 self._say(line)
 
     def snapshot(self) -> Path:
-        """Write the weights and the state of this iteration; return the caffemodel.
+        """Write the weights and the state of this iteration; return the caffemodel, which of several one writes.
 
         Raises
         ------
@@ -165,6 +165,8 @@ class Solver:
             Where a weight is not finite; nothing is written then.
         """
         self._losses.check()
+        if not self.together.leads:
+            return self.folder / weights_name(self.param.snapshot_prefix, self.iteration)
         name = f"{self.param.snapshot_prefix}_iter_{self.iteration}"
         self._say(f"Snapshotting to binary proto file {name}.caffemodel")
         self._say(f"Snapshotting solver state to binary proto file {name}.solverstate")
@@ -204,8 +206,8 @@ class Solver:
                 return
         for callback in self.on_start:
             callback()
-        passes = [self._forward_backward() for _ in range(self.param.iter_size)]
-        self._losses.add(self.iteration, torch.stack(passes).mean())
+        passes = [self._forward_backward(k + 1 == self.param.iter_size) for k in range(self.param.iter_size)]
+        self._take(torch.stack(passes).mean())
         if self._due(self.param.display):
             self._display()
             for line in described("Train", self.net, outputs(self.net)):
@@ -213,21 +215,29 @@ class Solver:
         for callback in self.on_gradients_ready:
             callback()
         self.apply_update()
-        request = self.request()
+        request = self.together.agreed(self.request())
         if self._due(self.param.snapshot) or request is Request.SNAPSHOT:
             self.snapshot()
         self._stopped = request is Request.STOP
 
-    def _forward_backward(self) -> Tensor:
-        loss: Tensor = self.net()
-        if loss.requires_grad:  # else nothing that learns has a part in it
-            torch.autograd.backward(loss)
+    def _forward_backward(self, last: bool) -> Tensor:
+        with memory_told(self.net, self.param.iter_size), self.together.passing(self.net, last) as forward:
+            loss = forward()
+            self.net.backward(loss)
         return loss.detach()
+
+    def _take(self, loss: Tensor) -> None:
+        self._losses.add(self.iteration, self.together.mean(loss))
+
+    def _say(self, line: str) -> None:
+        if self.together.leads:
+            self._log(line)
 
     def _display(self) -> None:
         loss = Loss(self.iteration, self._losses.mean)
         self._say(f"Iteration {loss.iteration}, loss = {loss.loss:g}")
-        self._on_progress(loss)
+        if self.together.leads:
+            self._on_progress(loss)
 
     def _due(self, interval: int) -> bool:
         return interval > 0 and self.iteration % interval == 0

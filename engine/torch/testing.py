@@ -6,7 +6,7 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-from emotiw.engine.events import DivergedError
+from emotiw.engine.events import DivergedError, Loss
 
 from .net import Net
 
@@ -15,11 +15,11 @@ Scores = Mapping[str, Tensor]
 
 def outputs(net: Net) -> dict[str, Tensor]:
     """Return the blobs that no layer of the net takes, by name, in Caffe's order."""
-    return {name: net.blobs[name].detach() for name in net.outputs}
+    return {name: net.blobs[name].detach().float() for name in net.outputs}
 
 
 @torch.no_grad()
-def mean_scores(net: Net, batches: int, interrupted: Callable[[], bool]) -> tuple[Scores, float] | None:
+def mean_scores(net: Net, batches: int, interrupted: Callable[[], bool], iteration: int) -> tuple[Scores, float] | None:
     """Return the mean of each output over a number of batches, and the mean loss; None where it was interrupted.
 
     That is the score of a set only where it is a whole number of batches.
@@ -39,7 +39,7 @@ def mean_scores(net: Net, batches: int, interrupted: Callable[[], bool]) -> tupl
             sums[name] = sums[name] + value if name in sums else value.clone()
     mean = loss.item() / batches
     if not isfinite(mean):
-        raise DivergedError(f"the loss of a test is {mean}")
+        raise DivergedError(f"the loss of a test is {mean} at iteration {iteration}", Loss(iteration, mean))
     return {name: total / batches for name, total in sums.items()}, mean
 
 

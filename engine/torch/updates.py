@@ -45,6 +45,8 @@ class Update:
     ----------
     history
         In Caffe's order: one tensor of each blob's shape for each of them, then a second one for each (AdaDelta, Adam).
+    ranks
+        Over how many the gradients are a mean: they are clipped as their sum would be.
 
     Raises
     ------
@@ -60,7 +62,7 @@ class Update:
         if param.iter_size < 1:
             raise EmotiwError(f"iter_size is {param.iter_size}: it is 1 or more")
         self._param, self._learnable = param, learnable
-        self._rule = RULES[param.type]
+        self._rule, self.ranks = RULES[param.type], 1
         self._rule.check(param)
         # L2, in the same pass over the weights: VGG_S has half a gigabyte of them.
         self._own_decay = self._rule.own_decay and param.regularization_type == "L2"
@@ -71,6 +73,11 @@ class Update:
             _Group(*kind, [k for k, one in enumerate(learnable) if (one.lr_mult, one.decay_mult) == kind])
             for kind in kinds
         ]
+
+    @property
+    def kept(self) -> list[Tensor]:
+        """Return what lasts from one iteration to the next: the weights, and the history."""
+        return [*self._weights, *self.history]
 
     @torch.no_grad()
     def apply(self, rate: float, iteration: int) -> None:
@@ -103,7 +110,7 @@ class Update:
         share, clip = 1 / int(self._param.iter_size), float(self._param.clip_gradients)
         if clip < 0 or not gradients:
             return share
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))) * self.ranks
         return torch.where(norm > clip, clip / norm, 1.0) * share
 
 

@@ -13,17 +13,21 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
+
 from emotiw.engine import PRECISIONS
 from emotiw.engine.events import DivergedError
 from emotiw.engine.leash import die_with
 from emotiw.errors import EmotiwError
 
 from .data import Sources
+from .parallel import ranks
 from .scheme import read_solver
-from .solver import Request, Solver
+from .solver import Solver
+from .together import Request
 from .weights import copy_from
 
-_GLOG = logging.Formatter("I%(asctime)s.%(msecs)03d %(process)d %(module)s] %(message)s", "%m%d %H:%M:%S")
+_GLOG = "%(levelname).1s%(asctime)s.%(msecs)03d %(process)d %(module)s] %(message)s"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,19 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     die_with(os.getppid())
     args = _parser().parse_args(argv)
     handler = logging.StreamHandler()
-    handler.setFormatter(_GLOG)
+    handler.setFormatter(logging.Formatter(_GLOG, "%m%d %H:%M:%S"))
     log = logging.getLogger(__name__)
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     try:
         train(args, log)
-    except DivergedError as error:
-        if error.loss:  # as Caffe, which goes on, would log it
+    except (EmotiwError, torch.OutOfMemoryError) as error:
+        if isinstance(error, DivergedError) and error.loss:  # as Caffe, which goes on, would log it
             log.info("Iteration %d, loss = %g", error.loss.iteration, error.loss.loss)
-        print(error, file=sys.stderr)
-        return 1
-    except EmotiwError as error:
-        print(error, file=sys.stderr)
+        log.error("%s", str(error).partition("\n")[0])
         return 1
     return 0
 
@@ -53,9 +54,10 @@ def train(args: argparse.Namespace, log: logging.Logger) -> None:
     folder = args.solver.parent
     param = read_solver(Path(args.solver.name), folder)
     seed = param.random_seed if param.random_seed >= 0 else None
-    with Sources(folder, args.device, seed) as sources:
-        solver = Solver(param, folder, sources, args.device, say=log.info)
+    with ranks(args.device) as here, Sources(folder, here.device, seed, here.rank, here.count) as sources:
+        solver = Solver(param, folder, sources, here.device, say=log.info, precision=args.precision)
         solver.request = _signals()
+        here.share(solver)
         if args.weights:
             log.info("Finetuning from %s", args.weights)
             copy_from(solver.net, args.weights)

@@ -1,28 +1,32 @@
 """What is counted, not learned: Caffe's accuracy_layer.cpp and argmax_layer.cpp."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from emotiw.errors import EmotiwError
 
-from .labels import check_labels
+from .labels import Labelled
 from .layer import Layer, canonical
 
 
-class Accuracy(Layer):
+class Accuracy(Labelled):
     """The share of labels that are right; that of each class in a second top.
 
     A label is right where fewer than `top_k` scores are at least its own, itself not counted: ties count as wrong.
     """
 
-    bottoms = (2, 2)
     tops = (1, 2)
+
+    def _told(self) -> tuple[int, Any]:
+        return self.param.accuracy_param.axis, self.param.accuracy_param
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return a scalar, and (C,)."""
         p, scores = self.param.accuracy_param, bottoms[0].detach()
         axis = canonical(p.axis, scores.dim())
-        labels = check_labels(self, bottoms[1], scores.shape, axis)
+        labels, wrong = self.labels(scores, bottoms[1])
         if p.top_k > scores.shape[axis]:
             raise EmotiwError(f"top_k is {p.top_k}, of {scores.shape[axis]} classes")
         counted = labels != p.ignore_label if p.HasField("ignore_label") else torch.ones_like(labels, dtype=torch.bool)
@@ -30,7 +34,7 @@ class Accuracy(Layer):
         own = scores.gather(axis, labels.unsqueeze(axis))
         # A NaN is at least nothing: then not even a label's own score is counted, and Caffe calls it right.
         right = ((scores >= own).sum(dim=axis) - 1 < p.top_k) & counted
-        tops = [_share(right.sum(), counted.sum())]
+        tops = [_share(right.sum(), counted.sum()) + wrong]
         if len(self.param.top) > 1:
             each = torch.arange(scores.shape[axis], device=scores.device)[:, None]
             of_class = (labels.flatten() == each) & counted.flatten()

@@ -9,7 +9,7 @@ from emotiw.engine.torch.fillers import fill
 from emotiw.errors import EmotiwError
 
 from .layer import FillerParameter, Layer, Shape
-from .source import Source
+from .source import Classes, JudgingSource, Source
 
 
 class SourceLayer(Layer):
@@ -94,6 +94,11 @@ class Data(SourceLayer):
             raise EmotiwError(f"its source gives {len(source.shapes)} blobs for {len(self.param.top)} tops")
         self.source = source
         self.top_shapes = source.shapes[: len(self.param.top)]
+
+    def expect(self, classes: Classes) -> None:
+        """Have the source refuse other labels, where it can."""
+        if isinstance(self.source, JudgingSource):
+            self.source.expected.append(classes)
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return the next batch."""

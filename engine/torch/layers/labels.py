@@ -1,37 +1,61 @@
 """Labels as Caffe's layers take them: numbers in float32, one for each place of the scores but their class axis."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from emotiw.errors import EmotiwError
 
-from .layer import Layer
+from .layer import Layer, Shape, canonical
+from .source import Classes
 
 
-def check_labels(layer: Layer, labels: Tensor, scores: torch.Size, axis: int) -> Tensor:
-    """Return the labels as int64, of the shape of the scores without `axis`.
+class Labelled(Layer):
+    """A layer of scores, N x C x ..., and of their labels, N x ... or of as many numbers."""
 
-    Raises
-    ------
-    EmotiwError
-        Where there are not as many, or one is no class (looked at on the CPU; on a GPU torch itself stops).
-    """
-    shape = (*scores[:axis], *scores[axis + 1 :])
-    if labels.numel() != torch.Size(shape).numel():
-        raise EmotiwError(f"{labels.numel()} labels for scores of {tuple(scores)}: one for each place but axis {axis}")
-    whole = labels.detach().long().reshape(shape)
-    if whole.device.type == "cpu":
-        _check_classes(layer, whole, scores[axis])
-    return whole
+    bottoms = (2, 2)
+
+    def _told(self) -> tuple[int, Any]:
+        """Return the axis of the classes, and the message that has `ignore_label`."""
+        raise NotImplementedError
+
+    def classes(self, shapes: Sequence[Shape]) -> Classes:
+        """Return which labels it takes."""
+        axis, told = self._told()
+        ignored = told.ignore_label if told.HasField("ignore_label") else None
+        return Classes(self.param.name, shapes[0][canonical(axis, len(shapes[0]))], ignored)
+
+    def labels(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | float]:
+        """Return the labels as int64, of the shape of the scores without the classes' axis, and what to add to the top.
+
+        That is 0, but NaN where on a GPU a label is no class: to look at it would take time, and torch itself would end
+        the process. Such a label is 0 then.
+
+        Raises
+        ------
+        EmotiwError
+            Where there are not as many, or on the CPU one is no class.
+        """
+        axis = canonical(self._told()[0], scores.dim())
+        shape = (*scores.shape[:axis], *scores.shape[axis + 1 :])
+        if labels.numel() != torch.Size(shape).numel():
+            raise EmotiwError(
+                f"{labels.numel()} labels for scores of {tuple(scores.shape)}: one for each place but axis {axis}"
+            )
+        whole, classes = labels.detach().long().reshape(shape), self.classes([tuple(scores.shape)])
+        outside = (whole < 0) | (whole >= classes.count)
+        if classes.ignored is not None:
+            outside &= whole != classes.ignored
+        if whole.device.type != "cpu":
+            return spared(whole, outside)
+        if outside.any():
+            label = int(whole[outside][0])
+            raise EmotiwError(f"label {label} is none of its {classes.count} classes, 0 to {classes.count - 1}")
+        return whole, 0.0
 
 
-def _check_classes(layer: Layer, labels: Tensor, classes: int) -> None:
-    """Refuse labels that are neither a class nor the ignored label."""
-    # The ignored label of a loss and of an accuracy stand in messages of their own.
-    told = layer.param.accuracy_param if layer.param.type == "Accuracy" else layer.param.loss_param
-    outside = (labels < 0) | (labels >= classes)
-    if told.HasField("ignore_label"):
-        outside &= labels != told.ignore_label
-    if outside.any():
-        label = int(labels[outside][0])
-        raise EmotiwError(f"label {label} is none of its {classes} classes, 0 to {classes - 1}")
+def spared(labels: Tensor, outside: Tensor) -> tuple[Tensor, Tensor]:
+    """Return labels with 0 instead of those outside, and NaN where there are any, else 0."""
+    return labels.masked_fill(outside, 0), torch.where(outside.any(), torch.nan, 0.0)

@@ -10,7 +10,9 @@ from torch import Tensor
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.messages import message_class
 
-Shape = tuple[int, ...]
+from .source import Classes
+from .source import Shape as Shape
+
 Counts = tuple[int, int | None]  # least and most; None: any number
 
 FillerParameter = message_class("FillerParameter")
@@ -80,6 +82,10 @@ class Layer(torch.nn.Module):
     def learned(self, shapes: Sequence[Shape]) -> list[Learned]:
         """Return what the layer learns, given the shapes of its bottoms."""
         return []
+
+    def classes(self, shapes: Sequence[Shape]) -> Classes | None:
+        """Return what the numbers of its second bottom are to be, where they are labels."""
+        return None
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return the tops."""

@@ -1,13 +1,14 @@
 """Softmax and the losses: Caffe's softmax_layer.cpp, softmax_loss_layer.cpp, euclidean_loss_layer.cpp."""
 
 from math import log
+from typing import Any
 
 from torch import Tensor
 from torch.nn import functional
 
 from emotiw.errors import EmotiwError
 
-from .labels import check_labels
+from .labels import Labelled
 from .layer import Layer, canonical
 
 _LOG_FLT_MIN = log(1.1754943508222875e-38)  # a probability below FLT_MIN counts as that
@@ -22,20 +23,22 @@ class Softmax(Layer):
         return [functional.softmax(bottoms[0], canonical(self.param.softmax_param.axis, bottoms[0].dim()))]
 
 
-class SoftmaxWithLoss(Layer):
+class SoftmaxWithLoss(Labelled):
     """-sum log max(p, FLT_MIN) of the labels / norm.
 
     The norm is VALID (labels not ignored), FULL (all labels), BATCH_SIZE or NONE (1), and at least 1.
     """
 
-    bottoms = (2, 2)
     is_loss = True
 
+    def _told(self) -> tuple[int, Any]:
+        return self.param.softmax_param.axis, self.param.loss_param
+
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
-        """Return the loss, a scalar; scores are N x C x ..., labels N x ... or of as many numbers."""
+        """Return the loss, a scalar."""
         scores, loss_param = bottoms[0], self.param.loss_param
         axis = canonical(self.param.softmax_param.axis, scores.dim())
-        labels = check_labels(self, bottoms[1], scores.shape, axis)
+        labels, wrong = self.labels(scores, bottoms[1])
         ignored = labels == loss_param.ignore_label if loss_param.HasField("ignore_label") else None
         if ignored is not None:
             labels = labels.masked_fill(ignored, 0)
@@ -45,7 +48,7 @@ class SoftmaxWithLoss(Layer):
         found = found + (found.detach().clamp(min=_LOG_FLT_MIN) - found.detach())
         if ignored is not None:
             found = found.masked_fill(ignored.unsqueeze(axis), 0)
-        return [-found.sum() / self._norm(labels, ignored, axis)]
+        return [-found.sum() / self._norm(labels, ignored, axis) + wrong]
 
     def _norm(self, labels: Tensor, ignored: Tensor | None, axis: int) -> Tensor | float:
         loss_param = self.param.loss_param

@@ -72,7 +72,7 @@ class Pooling(Layer):
         if not own:
             row, column = index // padded.shape[3] - pad[2], index % padded.shape[3] - pad[0]
             index = row * image.shape[3] + column
-        return [top, index.to(top.dtype)]
+        return [top, index.float()]
 
     def _mean(self, image: Tensor, kernel: Pair, windows: list[int], pad: tuple[int, ...]) -> Tensor:
         if self._torch_has(image, kernel, windows):

@@ -72,9 +72,7 @@ def in_caffe(
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest) -> str:
-    """Where torch computes, in float32 and no less."""
-    torch.backends.cudnn.allow_tf32 = False
-    torch.set_float32_matmul_precision("highest")
+    """Where torch computes."""
     return str(request.param)
 
 
@@ -99,7 +97,8 @@ def in_torch() -> Callable[..., Arrays]:
                 tops.append(net.blobs[name[5:]])
                 diffs.append(torch.from_numpy(array).to(device))
         if case.backward:
-            torch.autograd.backward(tops, diffs)
+            with net.precision.computing():
+                torch.autograd.backward(tops, diffs)
         told = {f"blob:{name}": blob for name, blob in net.blobs.items()}
         told |= {f"diff:{name}": diff for name, diff in net.diffs.items()}
         for layer, blobs in net.params.items():

@@ -6,9 +6,11 @@ import signal
 import pytest
 
 from emotiw.data_prep.sets import open_set
+from emotiw.engine import PRECISIONS
 from emotiw.engine.events import DivergedError, Loss, Snapshot
 from emotiw.engine.opening import open_engine
 from emotiw.engine.torch.engine import TorchEngine
+from emotiw.engine.torch.precision import PRECISIONS as BY_NAME
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.execution import use_classes
 from emotiw.prototxt.messages import SolverParameter, format_text, read_text
@@ -127,3 +129,37 @@ def test_without_torch_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr("emotiw.engine.opening.find_spec", lambda name: None)
     with pytest.raises(EmotiwError, match=r"^--engine torch needs PyTorch: pip install 'emotiw\[torch\]'$"):
         open_engine("torch")
+
+
+def test_precisions_are_the_ones_that_can_be_named():
+    assert tuple(BY_NAME) == PRECISIONS
+
+
+@pytest.mark.slow
+def test_several_ranks_stop_together_with_a_snapshot_and_go_on(solver, tmp_path):
+    """Two ranks on the CPU, by torchrun, as two GPUs would be."""
+    both = TorchEngine("none", ranks=2)
+
+    def interrupt(event):
+        if isinstance(event, Loss) and event.iteration == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        both.train(solver(max_iter=10_000, snapshot=10_000, display=1), interrupt)
+    ((iteration, state),) = Run(tmp_path).snapshots()
+    seen = []
+    both.train(solver(max_iter=iteration + 2, display=1), seen.append, resume=state)
+    assert [event.iteration for event in seen if isinstance(event, Snapshot)] == [iteration + 2]
+    path = solver(max_iter=2)
+    path.write_text(path.read_text().replace('type: "SGD"', "") + 'type: "Newton"\n')
+    with pytest.raises(
+        EmotiwError, match=r"^training by torch failed in .*: no solver of type 'Newton': there are SGD"
+    ):
+        both.train(path, lambda event: None)
+
+
+@pytest.mark.gpu
+def test_a_gpu_trains(solver, tmp_path):
+    seen = []
+    TorchEngine("0").train(solver(max_iter=2), seen.append)
+    assert [type(event).__name__ for event in seen] == ["Loss", "Loss", "Snapshot", "Loss"]

@@ -108,7 +108,7 @@ def test_what_does_not_fit_is_refused_in_a_line(tiny, tmp_path):
         net, weights, (2, 3, 90, 90)
     )
     for shape in ((2, 4, 56, 56), (2, 3, 1, 1)):
-        assert refusal(net, weights, shape).startswith(f"{net}: a batch of {shape} does not run: ")
+        assert refusal(net, weights, shape).startswith(f"{net}:15: layer 'conv1' (Convolution): ")
     with TorchScorer(net, weights) as scorer:
         for shape in ((3, 8, 9), (0, 3, 8, 9)):
             with pytest.raises(ValueError, match="a batch is N x channels x H x W"):

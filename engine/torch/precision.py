@@ -1,0 +1,93 @@
+"""In how many bits a net computes: `float32`, and the named choices `tf32` and `bf16`.
+
+Weights, their gradients, the solver's history, softmax, losses and LRN are float32 in each of them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from emotiw.errors import EmotiwError
+
+from .layers.layer import Layer
+
+_MULTIPLYING = frozenset({"Convolution", "Deconvolution", "InnerProduct"})
+# They pass on numbers, or means of them: in whatever they are given.
+_PASSING = frozenset({"ReLU", "Pooling", "Dropout", "Concat", "Slice", "Split", "Flatten", "Reshape", "Silence"})
+# Torch's own default lets convolutions on a GPU be TF32; a CPU's library may be told to round, too.
+_BACKENDS: Any = torch.backends  # of which torch's own types know not everything
+_SWITCHES = (_BACKENDS.cuda.matmul, _BACKENDS.cudnn.conv, _BACKENDS.mkldnn.matmul, _BACKENDS.mkldnn.conv)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A way to compute.
+
+    Attributes
+    ----------
+    name
+        As `PRECISIONS` has it.
+    float32
+        How torch multiplies float32 numbers: "ieee", or "tf32" with 10 bits of each factor behind the point.
+    multiplied
+        What convolutions and inner products take and give instead of float32, which sums stay in; None: float32.
+    """
+
+    name: str
+    float32: str = "ieee"
+    multiplied: torch.dtype | None = None
+
+    def check(self, device: torch.device) -> None:
+        """Refuse a device that would silently compute in another one."""
+        if self.float32 == "tf32" and (device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0)):
+            what = "a CPU" if device.type != "cuda" else torch.cuda.get_device_name(device)
+            raise EmotiwError(f"{what} has no precision tf32, NVIDIA's GPUs since Ampere do: name float32 or bf16")
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Have torch compute so: forward passes, and backward ones; afterwards its switches are as before."""
+        before = [switch.fp32_precision for switch in _SWITCHES]
+        try:
+            for switch in _SWITCHES:
+                switch.fp32_precision = self.float32
+            yield
+        finally:
+            for switch, value in zip(_SWITCHES, before, strict=True):
+                switch.fp32_precision = value
+
+    def tops(self, layer: Layer, bottoms: Sequence[Tensor]) -> list[Tensor]:
+        """Return a layer's tops, of bottoms in what is right for it."""
+        if self.multiplied is None:
+            tops: list[Tensor] = layer(*bottoms)
+            return tops
+        kind = layer.param.type
+        if kind not in _PASSING | _MULTIPLYING:
+            bottoms = [bottom.float() if bottom.is_floating_point() else bottom for bottom in bottoms]
+        device = bottoms[0].device.type if bottoms else "cpu"
+        with torch.autocast(device, self.multiplied) if kind in _MULTIPLYING else nullcontext():
+            tops = layer(*bottoms)
+        return tops
+
+
+PRECISIONS: Mapping[str, Precision] = {
+    each.name: each
+    for each in (Precision("float32"), Precision("tf32", float32="tf32"), Precision("bf16", multiplied=torch.bfloat16))
+}
+
+
+def precision_of(name: str, device: torch.device) -> Precision:
+    """Return a precision by its name.
+
+    Raises
+    ------
+    EmotiwError
+        Where there is none of that name, or the device has it not.
+    """
+    if name not in PRECISIONS:
+        raise EmotiwError(f"no precision {name!r}: there are {', '.join(PRECISIONS)}")
+    PRECISIONS[name].check(device)
+    return PRECISIONS[name]
