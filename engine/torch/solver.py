@@ -11,6 +11,7 @@ from torch import Tensor
 from emotiw.engine.events import DivergedError, Loss, OnProgress, Snapshot
 from emotiw.errors import EmotiwError
 
+from .graph import Graph
 from .layers.source import OpenSource
 from .net import Net
 from .policies import Policy
@@ -87,8 +88,8 @@ class Solver:
         if self.param.random_seed >= 0:
             seed = self.param.random_seed
             torch.manual_seed(seed)
-        self.net = Net(train_graph(self.param, folder), open_source, seed, device)
-        self.test_nets = [Net(graph, open_source, seed, device) for graph in test_graphs(self.param, folder)]
+        self.net = self._open(train_graph(self.param, folder), open_source, seed, device)
+        self.test_nets = [self._open(graph, open_source, seed, device) for graph in test_graphs(self.param, folder)]
         for test_net in self.test_nets:
             share_weights(test_net, self.net)
         for names in self.param.weights:
@@ -191,9 +192,11 @@ class Solver:
         self.update.apply(rate, self.iteration)
         self.iteration += 1
 
+    def _open(self, graph: Graph, open_source: OpenSource | None, seed: int | None, device: torch.device | str) -> Net:
+        return Net(graph, open_source, seed, device)
+
     def _iterate(self) -> None:
-        for one in self.net.learnable:
-            one.blob.grad = None
+        self._clear_gradients()
         if self._due(self.param.test_interval) and (self.iteration or self.param.test_initialization):
             self.test_all()
             if self._stopped:
@@ -213,6 +216,10 @@ class Solver:
         if self._due(self.param.snapshot) or request is Request.SNAPSHOT:
             self.snapshot()
         self._stopped = request is Request.STOP
+
+    def _clear_gradients(self) -> None:
+        for one in self.net.learnable:
+            one.blob.grad = None
 
     def _forward_backward(self) -> Tensor:
         loss: Tensor = self.net()
