@@ -1,0 +1,219 @@
+"""A net that runs layer by layer, forward and backward, on blobs that keep their place: Caffe's own way.
+
+The engine's other nets compute gradients of a whole pass by autograd. Here each layer's pass is an autograd graph of
+its own, so that a pass may begin and end at any layer, and what a user writes to a blob in between is what counts.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from emotiw.engine.torch.graph import Graph
+from emotiw.engine.torch.layers.inputs import Data, Input, SourceLayer
+from emotiw.engine.torch.layers.layer import Layer, Shape
+from emotiw.engine.torch.layers.source import OpenSource
+from emotiw.engine.torch.net import Net
+from emotiw.errors import EmotiwError
+
+from .blobs import Blob, ParamBlob
+from .needs import needs_of
+from .splits import with_splits
+
+Callbacks = list[Callable[[int], None]]
+AUTOMATIC = "(automatic)"  # what Caffe calls a loss without a name
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """A layer's last pass: what autograd computes its gradients from."""
+
+    bottoms: list[Tensor]
+    tops: list[Tensor]
+
+
+class Layerwise(Net):
+    """A net whose blobs are those of Caffe, with the splits that it inserts.
+
+    Parameters
+    ----------
+    graph, open_source, seed, device
+        As for `Net`.
+
+    Attributes
+    ----------
+    store
+        Each blob by its name, in the order in which layers make them.
+    learned
+        Of each layer, what it learns.
+    tops
+        Of each layer, its tops' names.
+    before_forward, after_forward, before_backward, after_backward
+        Called with a layer's number.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        open_source: OpenSource | None = None,
+        seed: int | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(with_splits(graph), open_source, seed, device)
+        self.tops = [
+            [*layer.param.top, *[AUTOMATIC] * (len(layer.loss_weights) - len(layer.param.top))] for layer in self.layers
+        ]
+        self.store: dict[str, Blob] = {}
+        for layer, names in zip(self.layers, self.tops, strict=True):
+            for name in names:
+                shape = self.shapes.get(name, ())
+                self.store.setdefault(name, Blob(torch.zeros(shape, device=self.device)))
+            for name, value in zip(names, layer.values if isinstance(layer, SourceLayer) else [], strict=False):
+                self.store[name].data_memory.tensor.copy_(value)
+            self._weigh(layer, names)
+        self.before_forward: Callbacks = []
+        self.after_forward: Callbacks = []
+        self.before_backward: Callbacks = []
+        self.after_backward: Callbacks = []
+        self.learned: list[list[ParamBlob]] = []
+        self.learn_from({})
+
+    def learn_from(self, known: dict[int, ParamBlob]) -> None:
+        """Show what the layers learn: by the blobs that another net has of it, by id of parameter, else by new ones."""
+        self._passes: dict[int, _Pass] = {}
+        self.learned = [
+            [
+                known[id(parameter)] if id(parameter) in known else ParamBlob(parameter, shape)
+                for parameter, shape in zip(layer.blobs, layer.shapes, strict=True)
+            ]
+            for layer in self.layers
+        ]
+        self._needs = needs_of(self.layers, self.tops, self.graph.force_backward)
+
+    def forget(self) -> None:
+        """Forget the last passes: weights are others now. A backward pass before the next one computes them anew."""
+        self._passes.clear()
+
+    def run(self, first: int, last: int) -> Tensor:
+        """Run the layers from `first` to before `last` on what is in the blobs; return their loss."""
+        loss = torch.zeros((), device=self.device)
+        for number in range(first, last):
+            _call(self.before_forward, number)
+            loss += self._forward(number)
+            _call(self.after_forward, number)
+        return loss
+
+    def run_backward(self, first: int, last: int) -> None:
+        """Run the layers from `first` down to `last` backward; what they learn has its gradients added up."""
+        for number in range(first, last - 1, -1):
+            _call(self.before_backward, number)
+            if self._needs[number].layer:
+                self._backward(number)
+            _call(self.after_backward, number)
+
+    def reshape(self) -> None:
+        """Give every blob the shape that follows from those of the inputs."""
+        for number, layer in enumerate(self.layers):
+            if not isinstance(layer, SourceLayer):
+                with self._placed(number):
+                    shapes = layer.infer([self.store[name].shape for name in layer.param.bottom])
+                self._fit(number, shapes)
+
+    def _forward(self, number: int) -> Tensor:
+        layer, loss = self.layers[number], torch.zeros((), device=self.device)
+        if isinstance(layer, Input):
+            return loss
+        done = self._pass(number, self._needs[number].layer and torch.is_grad_enabled())
+        self._fit(number, [tuple(top.shape) for top in done.tops])
+        for name, weight, top in zip(self.tops[number], layer.loss_weights, done.tops, strict=False):
+            blob, value = self.store[name], top.detach()
+            if layer.param.type == "Split":
+                blob.share_data(self.store[layer.param.bottom[0]])
+            else:
+                blob.data_memory.tensor.copy_(value)
+            self.blobs[name], self.shapes[name] = blob.data_memory.tensor, blob.shape
+            if weight:
+                loss = loss + weight * value.sum()
+        if any(top.requires_grad for top in done.tops):
+            self._passes[number] = done
+        else:
+            self._passes.pop(number, None)
+        return loss
+
+    def _pass(self, number: int, gradients: bool) -> _Pass:
+        """Compute a layer's tops from what is in the blobs."""
+        layer, need = self.layers[number], self._needs[number]
+        if isinstance(layer, SourceLayer) and not isinstance(layer, Data):
+            layer.values = [self.store[name].data_memory.tensor for name in self.tops[number]]
+            layer.top_shapes = [tuple(value.shape) for value in layer.values]
+        for blob in self.learned[number]:
+            _ = blob.data_memory.tensor  # with what the user has written
+        bottoms = [
+            self._leaf(name, name in layer.param.top, gradients and needed)
+            for name, needed in zip(layer.param.bottom, need.bottoms, strict=True)
+        ]
+        with self._placed(number), torch.set_grad_enabled(gradients):
+            return _Pass(bottoms, layer(*bottoms))
+
+    def _leaf(self, name: str, in_place: bool, needed: bool) -> Tensor:
+        """Return a bottom: the blob's own memory, which autograd reads again on the way back, as Caffe does."""
+        tensor = self.store[name].data_memory.tensor
+        return (tensor.clone() if in_place else tensor.data).requires_grad_(needed)
+
+    def _backward(self, number: int) -> None:
+        """Write the gradients of a layer's bottoms, and add up those of what it learns, from those of its tops."""
+        done = self._passes.get(number)
+        if done is None or any(
+            top.shape != self.store[name].shape for name, top in zip(self.tops[number], done.tops, strict=False)
+        ):
+            done = self._pass(number, True)
+        names = self.layers[number].param.bottom
+        given = [
+            (top, self.store[name].diff_memory.tensor)
+            for name, top in zip(self.tops[number], done.tops, strict=False)
+            if top.requires_grad
+        ]
+        taken = [
+            (bottom, self.store[name].diff_memory)
+            for name, bottom in zip(names, done.bottoms, strict=True)
+            if bottom.requires_grad
+        ]
+        learned = [(blob.parameter, blob) for blob in self.learned[number] if blob.parameter.requires_grad]
+        if not given or not (taken or learned):
+            return
+        tops, diffs = zip(*given, strict=True)
+        wanted = [bottom for bottom, _ in taken] + [parameter for parameter, _ in learned]
+        gradients = torch.autograd.grad(tops, wanted, diffs, retain_graph=True, allow_unused=True)
+        for (_, memory), gradient in zip(taken, gradients, strict=False):
+            memory.tensor.zero_() if gradient is None else memory.tensor.copy_(gradient)
+        for (_, blob), gradient in zip(learned, gradients[len(taken) :], strict=True):
+            if gradient is not None:
+                blob.diff_memory.tensor.add_(gradient.view(blob.shape))
+
+    def _fit(self, number: int, shapes: list[Shape]) -> None:
+        """Give a layer's tops their shapes."""
+        for name, shape in zip(self.tops[number], shapes, strict=False):
+            if self.store[name].shape != shape:
+                self.store[name].reshape(*shape)
+                self._weigh(self.layers[number], self.tops[number])
+
+    def _weigh(self, layer: Layer, names: list[str]) -> None:
+        """Write losses' weights as their gradients: Layer::SetLossWeights."""
+        for name, weight in zip(names, layer.loss_weights, strict=False):
+            if weight:
+                self.store[name].diff_memory.tensor.fill_(weight)
+
+    @contextmanager
+    def _placed(self, number: int) -> Iterator[None]:
+        """Name the layer in an error about it."""
+        try:
+            yield
+        except EmotiwError as error:
+            raise EmotiwError(f"{self.graph.where[number]}: {error}") from None
+
+
+def _call(callbacks: Callbacks, number: int) -> None:
+    for callback in callbacks:
+        callback(number)
