@@ -28,7 +28,7 @@ class Memory:
     @property
     def array(self) -> Array:
         """Return float32, for reading and writing."""
-        if self._tensor.device.type == "cpu":
+        if _is_host(self._tensor):
             return np.asarray(self._tensor.numpy())
         if self._array.shape != self.shape or not self._array.size:
             self._array = np.empty(self.shape, np.float32)
@@ -48,6 +48,10 @@ class Memory:
     def view(self, shape: Shape) -> "Memory":
         """Return the same numbers in another shape."""
         return Memory(self.tensor.view(shape))
+
+
+def _is_host(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu"
 
 
 class Blob:

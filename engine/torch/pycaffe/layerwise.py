@@ -4,8 +4,7 @@ The engine's other nets compute gradients of a whole pass by autograd. Here each
 its own, so that a pass may begin and end at any layer, and what a user writes to a blob in between is what counts.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,17 +12,12 @@ from torch import Tensor
 
 from emotiw.engine.torch.graph import Graph
 from emotiw.engine.torch.layers.inputs import Data, Input, SourceLayer
-from emotiw.engine.torch.layers.layer import Layer, Shape
 from emotiw.engine.torch.layers.source import OpenSource
-from emotiw.engine.torch.net import Net
-from emotiw.errors import EmotiwError
 
-from .blobs import Blob, ParamBlob
 from .needs import needs_of
-from .splits import with_splits
+from .stored import StoredNet
 
 Callbacks = list[Callable[[int], None]]
-AUTOMATIC = "(automatic)"  # what Caffe calls a loss without a name
 
 
 @dataclass(frozen=True)
@@ -34,8 +28,8 @@ class _Pass:
     tops: list[Tensor]
 
 
-class Layerwise(Net):
-    """A net whose blobs are those of Caffe, with the splits that it inserts.
+class Layerwise(StoredNet):
+    """A net that runs from any layer to any.
 
     Parameters
     ----------
@@ -44,12 +38,6 @@ class Layerwise(Net):
 
     Attributes
     ----------
-    store
-        Each blob by its name, in the order in which layers make them.
-    learned
-        Of each layer, what it learns.
-    tops
-        Of each layer, its tops' names.
     before_forward, after_forward, before_backward, after_backward
         Called with a layer's number.
     """
@@ -61,36 +49,13 @@ class Layerwise(Net):
         seed: int | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(with_splits(graph), open_source, seed, device)
-        self.tops = [
-            [*layer.param.top, *[AUTOMATIC] * (len(layer.loss_weights) - len(layer.param.top))] for layer in self.layers
-        ]
-        self.store: dict[str, Blob] = {}
-        for layer, names in zip(self.layers, self.tops, strict=True):
-            for name in names:
-                shape = self.shapes.get(name, ())
-                self.store.setdefault(name, Blob(torch.zeros(shape, device=self.device)))
-            for name, value in zip(names, layer.values if isinstance(layer, SourceLayer) else [], strict=False):
-                self.store[name].data_memory.tensor.copy_(value)
-            self._weigh(layer, names)
+        super().__init__(graph, open_source, seed, device)
+        self._needs = needs_of(self.layers, self.tops, graph.force_backward)
+        self._passes: dict[int, _Pass] = {}
         self.before_forward: Callbacks = []
         self.after_forward: Callbacks = []
         self.before_backward: Callbacks = []
         self.after_backward: Callbacks = []
-        self.learned: list[list[ParamBlob]] = []
-        self.learn_from({})
-
-    def learn_from(self, known: dict[int, ParamBlob]) -> None:
-        """Show what the layers learn: by the blobs that another net has of it, by id of parameter, else by new ones."""
-        self._passes: dict[int, _Pass] = {}
-        self.learned = [
-            [
-                known[id(parameter)] if id(parameter) in known else ParamBlob(parameter, shape)
-                for parameter, shape in zip(layer.blobs, layer.shapes, strict=True)
-            ]
-            for layer in self.layers
-        ]
-        self._needs = needs_of(self.layers, self.tops, self.graph.force_backward)
 
     def forget(self) -> None:
         """Forget the last passes: weights are others now. A backward pass before the next one computes them anew."""
@@ -113,17 +78,10 @@ class Layerwise(Net):
                 self._backward(number)
             _call(self.after_backward, number)
 
-    def reshape(self) -> None:
-        """Give every blob the shape that follows from those of the inputs."""
-        for number, layer in enumerate(self.layers):
-            if not isinstance(layer, SourceLayer):
-                with self._placed(number):
-                    shapes = layer.infer([self.store[name].shape for name in layer.param.bottom])
-                self._fit(number, shapes)
-
     def _forward(self, number: int) -> Tensor:
         layer, loss = self.layers[number], torch.zeros((), device=self.device)
         if isinstance(layer, Input):
+            self.blobs.update((name, self.store[name].data_memory.tensor) for name in self.tops[number])
             return loss
         done = self._pass(number, self._needs[number].layer and torch.is_grad_enabled())
         self._fit(number, [tuple(top.shape) for top in done.tops])
@@ -164,12 +122,7 @@ class Layerwise(Net):
 
     def _backward(self, number: int) -> None:
         """Write the gradients of a layer's bottoms, and add up those of what it learns, from those of its tops."""
-        done = self._passes.get(number)
-        if done is None or any(
-            top.shape != self.store[name].shape for name, top in zip(self.tops[number], done.tops, strict=False)
-        ):
-            done = self._pass(number, True)
-        names = self.layers[number].param.bottom
+        done = self._last_pass(number)
         given = [
             (top, self.store[name].diff_memory.tensor)
             for name, top in zip(self.tops[number], done.tops, strict=False)
@@ -177,41 +130,26 @@ class Layerwise(Net):
         ]
         taken = [
             (bottom, self.store[name].diff_memory)
-            for name, bottom in zip(names, done.bottoms, strict=True)
+            for name, bottom in zip(self.layers[number].param.bottom, done.bottoms, strict=True)
             if bottom.requires_grad
         ]
-        learned = [(blob.parameter, blob) for blob in self.learned[number] if blob.parameter.requires_grad]
+        learned = [blob for blob in self.learned[number] if blob.parameter.requires_grad]
         if not given or not (taken or learned):
             return
         tops, diffs = zip(*given, strict=True)
-        wanted = [bottom for bottom, _ in taken] + [parameter for parameter, _ in learned]
+        wanted = [bottom for bottom, _ in taken] + [blob.parameter for blob in learned]
         gradients = torch.autograd.grad(tops, wanted, diffs, retain_graph=True, allow_unused=True)
         for (_, memory), gradient in zip(taken, gradients, strict=False):
             memory.tensor.zero_() if gradient is None else memory.tensor.copy_(gradient)
-        for (_, blob), gradient in zip(learned, gradients[len(taken) :], strict=True):
+        for blob, gradient in zip(learned, gradients[len(taken) :], strict=True):
             if gradient is not None:
                 blob.diff_memory.tensor.add_(gradient.view(blob.shape))
 
-    def _fit(self, number: int, shapes: list[Shape]) -> None:
-        """Give a layer's tops their shapes."""
-        for name, shape in zip(self.tops[number], shapes, strict=False):
-            if self.store[name].shape != shape:
-                self.store[name].reshape(*shape)
-                self._weigh(self.layers[number], self.tops[number])
-
-    def _weigh(self, layer: Layer, names: list[str]) -> None:
-        """Write losses' weights as their gradients: Layer::SetLossWeights."""
-        for name, weight in zip(names, layer.loss_weights, strict=False):
-            if weight:
-                self.store[name].diff_memory.tensor.fill_(weight)
-
-    @contextmanager
-    def _placed(self, number: int) -> Iterator[None]:
-        """Name the layer in an error about it."""
-        try:
-            yield
-        except EmotiwError as error:
-            raise EmotiwError(f"{self.graph.where[number]}: {error}") from None
+    def _last_pass(self, number: int) -> _Pass:
+        """Return a layer's last pass, a new one where there was none or where blobs have other shapes now."""
+        done, shapes = self._passes.get(number), [self.store[name].shape for name in self.tops[number]]
+        fits = done is not None and [tuple(top.shape) for top in done.tops] == shapes
+        return done if done is not None and fits else self._pass(number, True)
 
 
 def _call(callbacks: Callbacks, number: int) -> None:

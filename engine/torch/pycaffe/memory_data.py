@@ -57,7 +57,8 @@ class MemorySource:
             raise EmotiwError("no arrays were given: call set_input_arrays first")
         batch, count = self.shapes[0][0], len(self._arrays[1])
         first, self._at = self._at, (self._at + batch) % count
-        return [array[first : first + batch] for array in self._arrays]
+        images, labels = (array[first : first + batch] for array in self._arrays)
+        return [images, labels.reshape(-1, 1, 1, 1)]  # as Caffe's Forward has it, unlike its set-up
 
 
 class Feeds:

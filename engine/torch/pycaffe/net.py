@@ -73,17 +73,20 @@ class Net(BatchedNet):
         """Copy the weights of a caffemodel, by layer name."""
         if path.endswith(".h5"):
             raise EmotiwError(f"{path}: {_HDF5}")
+        self._net.settle()
         copy_from(self._net, Path(path))
         self._net.forget()
 
     def share_with(self, other: "Net") -> None:
         """Have the weights of another net's layers of the same names as its own."""
         share_weights(self._net, other._net)
-        self._net.learn_from({id(blob.parameter): blob for blobs in other._net.learned for blob in blobs})
+        self._net.learn_with(other._net)
+        self._net.forget()
         self._show()
 
     def save(self, path: str) -> None:
         """Write a caffemodel."""
+        self._net.settle()
         write_weights(Path(path), self._net)
 
     def save_hdf5(self, path: str) -> None:

@@ -4,55 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor
-
-from emotiw.engine.torch.graph import Graph
-from emotiw.engine.torch.layers.source import OpenSource
 from emotiw.engine.torch.scheme import read_solver
-from emotiw.engine.torch.solver import Solver as Loop
 from emotiw.errors import EmotiwError
 
-from .layerwise import Layerwise
+from .loop import Loop
 from .memory_data import Feeds
 from .modes import device, draw_seed
 from .net import Net
-
-
-class _Loop(Loop):
-    """The engine's training loop on nets that run layer by layer, and whose gradients keep their place."""
-
-    opened: list[Layerwise]
-
-    def apply_update(self) -> None:
-        """Change the weights by their gradients, which become what the weights lost, as Caffe leaves them."""
-        blobs = {id(blob.parameter): blob for blobs in self.opened[0].learned for blob in blobs}.values()
-        before = [blob.data_memory.tensor.clone() for blob in blobs]
-        for blob in blobs:
-            _ = blob.diff_memory.tensor  # with what the user has written
-        super().apply_update()
-        for blob, weights in zip(blobs, before, strict=True):
-            torch.sub(weights, blob.data_memory.tensor, out=blob.diff_memory.tensor)
-        for net in self.opened:
-            net.forget()
-
-    def _open(
-        self, graph: Graph, open_source: OpenSource | None, seed: int | None, device: torch.device | str
-    ) -> Layerwise:
-        net = Layerwise(graph, open_source, draw_seed() if seed is None else seed, device)
-        self.opened = [*getattr(self, "opened", []), net]
-        return net
-
-    def _clear_gradients(self) -> None:
-        for one in self.net.learnable:
-            if one.blob.grad is not None:
-                one.blob.grad.zero_()
-
-    def _forward_backward(self) -> Tensor:
-        net = self.opened[0]
-        loss: Tensor = net()
-        net.run_backward(len(net.layers) - 1, 0)
-        return loss
 
 
 class Solver:
@@ -77,11 +35,10 @@ class Solver:
         param = read_solver(Path(solver_file))
         param.type = self._type
         self._feeds = Feeds(device(), draw_seed())
-        self._loop = _Loop(param, open_source=self._feeds, device=device())
+        self._loop = Loop(param, open_source=self._feeds, device=device())
         trained, *tested = self._loop.opened
-        known = {id(blob.parameter): blob for blobs in trained.learned for blob in blobs}
         for net in tested:
-            net.learn_from(known)
+            net.learn_with(trained)
         self.net = Net.of(trained, self._feeds)
         self.test_nets = [Net.of(net, self._feeds) for net in tested]
 
@@ -111,8 +68,6 @@ class Solver:
     def restore(self, state_file: str) -> None:
         """Go on from a solverstate."""
         self._loop.restore(Path(state_file))
-        for net in self._loop.opened:
-            net.forget()
 
     def snapshot(self) -> None:
         """Write the caffemodel and the solverstate of this iteration."""
