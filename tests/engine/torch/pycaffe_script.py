@@ -157,6 +157,7 @@ def splits():
         net.blobs["x"].data[...] = numbers(3, 4)
         section = "splits " + force
         tell(section, loss=net._forward(0, len(net.layers) - 1))
+        net.blobs["aside"].diff[...] = 1  # which has no part in a loss
         net.backward()
         net.backward()  # what is learned has both
         tell_blobs(section, net)
