@@ -14,6 +14,8 @@ FOLDERS = {
     "emotiw.engine.caffe": "engine/caffe",
     "emotiw.engine.torch": "engine/torch",
     "emotiw.engine.torch.layers": "engine/torch/layers",
+    "emotiw.engine.torch.pycaffe": "engine/torch/pycaffe",
+    "emotiw.engine.torch.pycaffe.proto": "engine/torch/pycaffe/proto",
     "emotiw.train": "train",
     "emotiw.evaluate": "evaluate",
 }

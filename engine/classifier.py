@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Blob = NDArray[np.float32]
+Sides = tuple[int, int]  # height and width
 
 
 def resize(rgb: NDArray[np.uint8], size: int) -> Blob:
@@ -26,33 +27,55 @@ def resize(rgb: NDArray[np.uint8], size: int) -> Blob:
     (size, size, 3) float32
         RGB, [0, 255].
     """
-    return _resize_image((rgb / 255).astype(np.float32), size) * np.float32(255)
+    return resize_image((rgb / 255).astype(np.float32), (size, size)) * np.float32(255)
 
 
-def _resize_image(image: Blob, size: int) -> Blob:
-    """`caffe.io.resize_image` to size x size, with scikit-image 0.15 or newer, which smooths; in scipy's words."""
+def resize_image(image: Blob, sides: Sides, order: int = 1) -> Blob:
+    """`caffe.io.resize_image`, with scikit-image 0.15 or newer, which smooths; in scipy's words.
+
+    Parameters
+    ----------
+    image : (H, W, K) float32
+        Of any range.
+    sides
+        Height and width of the result.
+    order
+        Of the interpolation: 1 is bilinear; others round otherwise than scikit-image does.
+
+    Returns
+    -------
+    (height, width, K) float32
+    """
     from scipy import ndimage
 
+    shrink = np.array(image.shape[:2]) / sides
+    if image.shape[2] not in (1, 3):  # scikit-image knows no such pictures
+        return np.asarray(ndimage.zoom(image, (*1 / shrink, 1), order=order), np.float32)
     low, high = image.min(), image.max()
     if low == high:
-        return np.full((size, size, image.shape[2]), low, np.float32)
+        return np.full((*sides, image.shape[2]), low, np.float32)
     unit = (image - low) / (high - low)
-    shrink = np.array(image.shape[:2]) / size
     if (shrink > 1).any():
         # Deviation D15
         unit = ndimage.gaussian_filter(unit, (*np.maximum(0, (shrink - 1) / 2), 0), mode="constant")
-    resized = ndimage.zoom(unit, (*1 / shrink, 1), order=1, mode="grid-constant", grid_mode=True)
+    resized = ndimage.zoom(unit, (*1 / shrink, 1), order=order, mode="grid-constant", grid_mode=True).clip(0, 1)
     return np.asarray(resized * (high - low) + low, np.float32)
 
 
-def _resized(mean: Blob, crop: int) -> Blob:
-    """Return what `caffe.io.Transformer.set_mean` does since mid-2017: the mean made as small as the net's input."""
-    if mean.shape[1:] == (crop, crop) or mean.min() == mean.max():
-        return mean[:, :crop, :crop]
+def resize_mean(mean: Blob, sides: Sides) -> Blob:
+    """Return what `caffe.io.Transformer.set_mean` does since mid-2017: a (C, H, W) mean of the net's input's size."""
     low, high = mean.min(), mean.max()
+    if mean.shape[1:] == sides:
+        return mean
+    if low == high:
+        return np.full((len(mean), *sides), low, np.float32)
     unit = (mean - low) / (high - low)
-    smaller = _resize_image(unit.transpose(1, 2, 0), crop).transpose(2, 0, 1)
+    smaller = resize_image(unit.transpose(1, 2, 0), sides).transpose(2, 0, 1)
     return np.asarray(smaller * (high - low) + low, np.float32)
+
+
+def _resized(mean: Blob, crop: int) -> Blob:
+    return resize_mean(mean, (crop, crop))
 
 
 def _cropped(mean: Blob, crop: int) -> Blob:

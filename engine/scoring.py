@@ -6,6 +6,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from .classifier import Sides
 from .events import DivergedError
 
 Image = NDArray[np.uint8] | NDArray[np.float32]
@@ -14,14 +15,18 @@ Blob = NDArray[np.float32]
 BATCH = 40  # inputs a forward pass
 
 
-def crop_offsets(size: int, crop: int, crops: int) -> list[tuple[int, int, bool]]:
-    """Return (top, left, mirrored) of the centre crop, or of pycaffe's ten: centre and corners, each mirrored too."""
-    centre = (size - crop) // 2
+def crop_places(sides: Sides, crop: Sides, crops: int) -> list[tuple[int, int, bool]]:
+    """Return (top, left, mirrored) of the centre crop, or of pycaffe's ten: corners and centre, each mirrored too."""
+    (low, left), (far, right) = (((sides[k] - crop[k]) // 2 for k in (0, 1)), (sides[k] - crop[k] for k in (0, 1)))
     if crops == 1:
-        return [(centre, centre, False)]
-    far = size - crop
-    places = [(0, 0), (0, far), (far, 0), (far, far), (centre, centre)]
-    return [(top, left, mirrored) for mirrored in (False, True) for top, left in places]
+        return [(low, left, False)]
+    places = [(0, 0), (0, right), (far, 0), (far, right), (low, left)]
+    return [(*place, mirrored) for mirrored in (False, True) for place in places]
+
+
+def crop_offsets(size: int, crop: int, crops: int) -> list[tuple[int, int, bool]]:
+    """Return `crop_places` of a square one in a square."""
+    return crop_places((size, size), (crop, crop), crops)
 
 
 def net_inputs(image: Image, mean: Blob, crops: int = 1) -> Blob:

@@ -14,15 +14,15 @@ from .state import Saved, read_state, write_state
 from .weights import copy_from, write_weights
 
 
-def write_snapshot(folder: Path, prefix: str, net: Net, iteration: int, step: int, history: Sequence[Tensor]) -> Path:
-    """Write the weights, then the state; return the caffemodel.
+def write_snapshot(folder: Path, weights: str, net: Net, iteration: int, step: int, history: Sequence[Tensor]) -> None:
+    """Write the weights, then the state.
 
     Parameters
     ----------
     folder
-        What the prefix is relative to, in the name of the caffemodel that the state holds, too.
-    prefix
-        `snapshot_prefix`.
+        What the name is relative to, in the state, too.
+    weights
+        The caffemodel's name.
     net, iteration, step, history
         Of the run; `step` is the policy's.
 
@@ -33,15 +33,13 @@ def write_snapshot(folder: Path, prefix: str, net: Net, iteration: int, step: in
     """
     if not all(one.blob.isfinite().all() for one in net.learnable):
         raise DivergedError(f"the weights are no finite numbers any more after iteration {iteration}")
-    weights = weights_name(prefix, iteration)
     write_weights(folder / weights, net)
-    write_state((folder / weights).with_suffix(".solverstate"), iteration, step, weights, history)
-    return folder / weights
+    write_state(folder / state_name(weights), iteration, step, weights, history)
 
 
-def weights_name(prefix: str, iteration: int) -> str:
-    """Return how the caffemodel of an iteration's snapshot is called."""
-    return f"{prefix}_iter_{iteration}.caffemodel"
+def state_name(weights: str) -> str:
+    """Return how the solverstate beside a caffemodel is called."""
+    return f"{weights.removesuffix('.caffemodel')}.solverstate"
 
 
 def read_snapshot(path: Path, folder: Path, net: Net, history: Sequence[Tensor]) -> Saved:

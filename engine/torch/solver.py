@@ -1,7 +1,6 @@
 """The training loop: Caffe's solver.cpp."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ from .net import Net
 from .policies import Policy
 from .scheme import check_snapshots, test_graphs, train_graph, upgrade_solver
 from .smoothing import Losses
-from .snapshots import read_snapshot, weights_name, write_snapshot
+from .snapshots import read_snapshot, state_name, write_snapshot
 from .testing import Scores, described, mean_scores, outputs
-from .together import Alone
-from .together import Request as Request
+from .together import Alone, Request
 from .updates import Update
 from .weights import copy_from, share_weights
 
@@ -67,6 +65,8 @@ class Solver:
         Where Caffe would not take the solver or one of its nets.
     """
 
+    nets: Callable[..., Net] = Net  # what it opens
+
     def __init__(
         self,
         param: Any,
@@ -83,9 +83,9 @@ class Solver:
         seed = self.param.random_seed if self.param.random_seed >= 0 else None
         if seed is not None:
             torch.manual_seed(seed)
-        net = partial(Net, open_source=open_source, seed=seed, device=device, precision=precision)
-        self.net = net(train_graph(self.param, folder))
-        self.test_nets = [net(graph) for graph in test_graphs(self.param, folder)]
+        how = {"open_source": open_source, "seed": seed, "device": device, "precision": precision}
+        self.net = self.nets(train_graph(self.param, folder), **how)
+        self.test_nets: Sequence[Net] = [self.nets(graph, **how) for graph in test_graphs(self.param, folder)]
         for test_net in self.test_nets:
             share_weights(test_net, self.net)
         for names in self.param.weights:
@@ -115,7 +115,7 @@ class Solver:
             return
         if self._due(self.param.display):
             with torch.no_grad():
-                self._take(self.net())
+                self._losses.add(self.iteration, self.together.mean(self.net()))
             self._display()
         if self._due(self.param.test_interval):
             self.test_all()
@@ -165,17 +165,14 @@ class Solver:
             Where a weight is not finite; nothing is written then.
         """
         self._losses.check()
-        if not self.together.leads:
-            return self.folder / weights_name(self.param.snapshot_prefix, self.iteration)
-        name = f"{self.param.snapshot_prefix}_iter_{self.iteration}"
-        self._say(f"Snapshotting to binary proto file {name}.caffemodel")
-        self._say(f"Snapshotting solver state to binary proto file {name}.solverstate")
-        weights = write_snapshot(
-            self.folder, self.param.snapshot_prefix, self.net, self.iteration, self.policy.step, self.update.history
-        )
-        self._say(f"Snapshot of iteration {self.iteration} is whole")
-        self._on_progress(Snapshot(self.iteration, weights))
-        return weights
+        weights = f"{self.param.snapshot_prefix}_iter_{self.iteration}.caffemodel"
+        if self.together.leads:
+            self._say(f"Snapshotting to binary proto file {weights}")
+            self._say(f"Snapshotting solver state to binary proto file {state_name(weights)}")
+            write_snapshot(self.folder, weights, self.net, self.iteration, self.policy.step, self.update.history)
+            self._say(f"Snapshot of iteration {self.iteration} is whole")
+            self._on_progress(Snapshot(self.iteration, self.folder / weights))
+        return self.folder / weights
 
     def restore(self, path: Path) -> None:
         """Go on from a solverstate of either engine; where the data was, and random numbers, it does not keep.
@@ -198,8 +195,7 @@ class Solver:
         self.iteration += 1
 
     def _iterate(self) -> None:
-        for one in self.net.learnable:
-            one.blob.grad = None
+        self._clear_gradients()
         if self._due(self.param.test_interval) and (self.iteration or self.param.test_initialization):
             self.test_all()
             if self._stopped:
@@ -207,7 +203,7 @@ class Solver:
         for callback in self.on_start:
             callback()
         passes = [self._forward_backward(k + 1 == self.param.iter_size) for k in range(self.param.iter_size)]
-        self._take(torch.stack(passes).mean())
+        self._losses.add(self.iteration, self.together.mean(torch.stack(passes).mean()))
         if self._due(self.param.display):
             self._display()
             for line in described("Train", self.net, outputs(self.net)):
@@ -220,14 +216,15 @@ class Solver:
             self.snapshot()
         self._stopped = request is Request.STOP
 
+    def _clear_gradients(self) -> None:
+        for one in self.net.learnable:
+            one.blob.grad = None
+
     def _forward_backward(self, last: bool) -> Tensor:
         with memory_told(self.net, self.param.iter_size), self.together.passing(self.net, last) as forward:
             loss = forward()
             self.net.backward(loss)
         return loss.detach()
-
-    def _take(self, loss: Tensor) -> None:
-        self._losses.add(self.iteration, self.together.mean(loss))
 
     def _say(self, line: str) -> None:
         if self.together.leads:

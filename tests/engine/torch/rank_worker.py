@@ -14,7 +14,8 @@ import torch
 from emotiw.engine.torch.data import Sources
 from emotiw.engine.torch.parallel import ranks
 from emotiw.engine.torch.scheme import read_solver
-from emotiw.engine.torch.solver import Request, Solver
+from emotiw.engine.torch.solver import Solver
+from emotiw.engine.torch.together import Request
 from emotiw.errors import EmotiwError
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from emotiw.engine.interface import scores
+from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.precision import PRECISIONS
-from emotiw.engine.torch.scores import scores
 from emotiw.engine.torch.solver import Solver
 from emotiw.engine.torch.weights import write_weights
 from emotiw.errors import EmotiwError
@@ -118,7 +119,12 @@ def test_scores_in_bf16(tmp_path):
     (tmp_path / "deploy.prototxt").write_text(DEPLOY)
     write_weights(tmp_path / "w.caffemodel", net_of("float32", DEPLOY))
     ours, theirs = (
-        scores(tmp_path / "deploy.prototxt", tmp_path / "w.caffemodel", images().numpy(), precision=precision)
+        scores(
+            TorchEngine("none", precision),
+            tmp_path / "deploy.prototxt",
+            tmp_path / "w.caffemodel",
+            images().numpy(),
+        )
         for precision in ("bf16", "float32")
     )
     assert ours.dtype == np.float32

@@ -5,7 +5,8 @@ import torch
 
 from emotiw.engine.events import DivergedError, Loss, Snapshot
 from emotiw.engine.torch.scheme import read_solver
-from emotiw.engine.torch.solver import Request, Solver
+from emotiw.engine.torch.solver import Solver
+from emotiw.engine.torch.together import Request
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.blobs import read_weights
 from emotiw.prototxt.messages import SolverParameter, SolverState, parse_text, read_binary, write_binary
@@ -204,7 +205,13 @@ def test_a_request_in_a_test(tmp_path):
     solver.request = lambda: next(asked)
     solver.solve()
     assert solver.iteration == 0
-    assert lines[-3:] == ["Test interrupted.", "Snapshotting to s_iter_0", "Optimization stopped early."]
+    assert lines[-5:] == [
+        "Test interrupted.",
+        "Snapshotting to binary proto file s_iter_0.caffemodel",
+        "Snapshotting solver state to binary proto file s_iter_0.solverstate",
+        "Snapshot of iteration 0 is whole",
+        "Optimization stopped early.",
+    ]
 
 
 def test_callbacks_stand_where_caffes_do(tmp_path):

@@ -1,0 +1,120 @@
+"""`caffe.io`: arrays in Caffe's messages, pictures, what a net's input expects; pycaffe's io.py anew."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.engine.classifier import Sides
+from emotiw.engine.classifier import resize_image as _resize_image
+from emotiw.engine.scoring import crop_places
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.messages import BlobProto, Datum, message_class
+
+from .transformer import Transformer as Transformer
+
+Array = NDArray[Any]
+
+_BlobProtoVector = message_class("BlobProtoVector")
+_GREY = np.array([0.2125, 0.7154, 0.0721], np.float32)  # scikit-image's rgb2gray
+_WHITE = {"uint8": 255, "uint16": 65535}
+
+
+def blobproto_to_array(blob: Any, return_diff: bool = False) -> Array:
+    """Return a BlobProto's numbers, or its gradient, in its shape.
+
+    Raises
+    ------
+    ValueError
+        Where they are not as many as the shape says, which is of one number where there is none.
+    """
+    values = np.array(blob.diff if return_diff else blob.data)
+    old = ("num", "channels", "height", "width")
+    if any(blob.HasField(side) for side in old):
+        return values.reshape([getattr(blob, side) for side in old])
+    return values.reshape(tuple(blob.shape.dim))
+
+
+def array_to_blobproto(arr: Array, diff: Array | None = None) -> Any:
+    """Return a BlobProto of an array, and of a gradient of the same shape."""
+    blob = BlobProto(shape={"dim": arr.shape}, data=arr.astype(float).ravel())
+    if diff is not None:
+        blob.diff.extend(diff.astype(float).ravel())
+    return blob
+
+
+def arraylist_to_blobprotovector_str(arraylist: Iterable[Array]) -> bytes:
+    """Return arrays as a serialised BlobProtoVector."""
+    return bytes(_BlobProtoVector(blobs=map(array_to_blobproto, arraylist)).SerializeToString())
+
+
+def blobprotovector_str_to_arraylist(serialised: bytes) -> list[Array]:
+    """Return the arrays of a serialised BlobProtoVector."""
+    return [blobproto_to_array(blob) for blob in _BlobProtoVector.FromString(serialised).blobs]
+
+
+def array_to_datum(arr: Array, label: int | None = None) -> Any:
+    """Return a Datum of a (C, H, W) array: of bytes where it is uint8, else of floats."""
+    if arr.ndim != 3:
+        raise ValueError(f"a Datum is of C x H x W, not of {arr.shape}")
+    datum = Datum(channels=arr.shape[0], height=arr.shape[1], width=arr.shape[2], label=label)
+    if arr.dtype == np.uint8:
+        datum.data = arr.tobytes()
+    else:
+        datum.float_data.extend(arr.astype(float).ravel())
+    return datum
+
+
+def datum_to_array(datum: Any) -> Array:
+    """Return a Datum's (C, H, W): uint8 of bytes, float64 of floats."""
+    shape = (datum.channels, datum.height, datum.width)
+    if datum.data:
+        return np.frombuffer(datum.data, np.uint8).reshape(shape).copy()
+    return np.array(datum.float_data, float).reshape(shape)
+
+
+def load_image(filename: str | Path, color: bool = True) -> NDArray[np.float32]:
+    """Return a picture of a file: (H, W, 3) RGB, or (H, W, 1) grey where not `color`; float32, [0, 1].
+
+    Raises
+    ------
+    EmotiwError
+        Where it cannot be read.
+    """
+    import cv2
+
+    path = Path(filename)
+    if not path.is_file():
+        raise EmotiwError(f"{path}: no such file")
+    stored = np.frombuffer(path.read_bytes(), np.uint8)
+    image = cv2.imdecode(stored, cv2.IMREAD_UNCHANGED) if stored.size else None
+    if image is None or str(image.dtype) not in _WHITE:
+        raise EmotiwError(f"{path} is no picture that can be read")
+    unit = np.atleast_3d((image / _WHITE[str(image.dtype)]).astype(np.float32))
+    rgb = unit[..., 2::-1] if unit.shape[2] >= 3 else unit[..., :1]
+    if color:
+        return np.ascontiguousarray(np.broadcast_to(rgb, (*rgb.shape[:2], 3)))
+    return np.ascontiguousarray(rgb @ _GREY[:, None] if rgb.shape[2] == 3 else rgb)
+
+
+def resize_image(im: Array, new_dims: Sequence[int], interp_order: int = 1) -> NDArray[np.float32]:
+    """Return an (H, W, K) picture in (height, width)."""
+    return _resize_image(im, _sides(new_dims), interp_order)
+
+
+def oversample(images: Sequence[Array], crop_dims: Sequence[int]) -> NDArray[np.float32]:
+    """Return of each (H, W, K) picture the four corners and the centre, then their mirrors: (10 N, h, w, K) float32."""
+    height, width = _sides(crop_dims)
+    places = crop_places(_sides(images[0].shape), (height, width), 10)
+    cut = [
+        image[top : top + height, left : left + width][:, :: -1 if mirrored else 1]
+        for image in images
+        for top, left, mirrored in places
+    ]
+    return np.stack(cut).astype(np.float32)
+
+
+def _sides(dims: Sequence[int]) -> Sides:
+    return int(dims[0]), int(dims[1])

@@ -1,0 +1,159 @@
+"""A net that runs layer by layer, forward and backward, on blobs that keep their place: Caffe's own way.
+
+The engine's other nets compute gradients of a whole pass by autograd. Here each layer's pass is an autograd graph of
+its own, so that a pass may begin and end at any layer, and what a user writes to a blob in between is what counts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from emotiw.engine.torch.graph import Graph
+from emotiw.engine.torch.layers.inputs import Data, Input, SourceLayer
+from emotiw.engine.torch.layers.source import OpenSource
+
+from .modes import draw_seed
+from .needs import needs_of
+from .stored import StoredNet
+
+Callbacks = list[Callable[[int], None]]
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """A layer's last pass: what autograd computes its gradients from."""
+
+    bottoms: list[Tensor]
+    tops: list[Tensor]
+
+
+class Layerwise(StoredNet):
+    """A net that runs from any layer to any.
+
+    Parameters
+    ----------
+    graph, open_source, seed, device, precision
+        As for `Net`.
+
+    Attributes
+    ----------
+    before_forward, after_forward, before_backward, after_backward
+        Called with a layer's number.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        open_source: OpenSource | None = None,
+        seed: int | None = None,
+        device: torch.device | str = "cpu",
+        precision: str = "float32",
+    ) -> None:
+        super().__init__(graph, open_source, draw_seed() if seed is None else seed, device, precision)
+        self._needs = needs_of(self.layers, self.tops, graph.force_backward)
+        self._passes: dict[int, _Pass] = {}
+        self.before_forward: Callbacks = []
+        self.after_forward: Callbacks = []
+        self.before_backward: Callbacks = []
+        self.after_backward: Callbacks = []
+
+    def forget(self) -> None:
+        """Forget the last passes: weights are others now. A backward pass before the next one computes them anew."""
+        self._passes.clear()
+
+    def _run(self, first: int, last: int) -> Tensor:
+        loss = torch.zeros((), device=self.device)
+        for number in range(first, last):
+            _call(self.before_forward, number)
+            loss += self._forward(number)
+            _call(self.after_forward, number)
+        return loss
+
+    def run_backward(self, first: int, last: int) -> None:
+        """Run the layers from `first` down to `last` backward; what they learn has its gradients added up."""
+        for number in range(first, last - 1, -1):
+            _call(self.before_backward, number)
+            if self._needs[number].layer:
+                with self.precision.computing():
+                    self._backward(number)
+            _call(self.after_backward, number)
+
+    def _forward(self, number: int) -> Tensor:
+        layer, loss = self.layers[number], torch.zeros((), device=self.device)
+        if isinstance(layer, Input):
+            self.blobs.update((name, self.store[name].data_memory.tensor) for name in self.tops[number])
+            return loss
+        done = self._pass(number, self._needs[number].layer and torch.is_grad_enabled())
+        self._fit(number, [tuple(top.shape) for top in done.tops])
+        for name, weight, top in zip(self.tops[number], layer.loss_weights, done.tops, strict=False):
+            blob, value = self.store[name], top.detach()
+            if layer.param.type == "Split":
+                blob.share_data(self.store[layer.param.bottom[0]])
+            else:
+                blob.data_memory.tensor.copy_(value)
+            self.blobs[name], self.shapes[name] = blob.data_memory.tensor, blob.shape
+            if weight:
+                loss = loss + weight * value.sum()
+        if any(top.requires_grad for top in done.tops):
+            self._passes[number] = done
+        else:
+            self._passes.pop(number, None)
+        return loss
+
+    def _pass(self, number: int, gradients: bool) -> _Pass:
+        """Compute a layer's tops from what is in the blobs."""
+        layer, need = self.layers[number], self._needs[number]
+        if isinstance(layer, SourceLayer) and not isinstance(layer, Data):
+            layer.values = [self.store[name].data_memory.tensor for name in self.tops[number]]
+            layer.top_shapes = [tuple(value.shape) for value in layer.values]
+        for blob in self.learned[number]:
+            _ = blob.data_memory.tensor  # with what the user has written
+        bottoms = [
+            self._leaf(name, name in layer.param.top, gradients and needed)
+            for name, needed in zip(layer.param.bottom, need.bottoms, strict=True)
+        ]
+        with self._placed(number), torch.set_grad_enabled(gradients):
+            return _Pass(bottoms, layer(*bottoms))
+
+    def _leaf(self, name: str, in_place: bool, needed: bool) -> Tensor:
+        """Return a bottom: the blob's own memory, which autograd reads again on the way back, as Caffe does."""
+        tensor = self.store[name].data_memory.tensor
+        return (tensor.clone() if in_place else tensor.data).requires_grad_(needed)
+
+    def _backward(self, number: int) -> None:
+        """Write the gradients of a layer's bottoms, and add up those of what it learns, from those of its tops."""
+        done = self._last_pass(number)
+        given = [
+            (top, self.store[name].diff_memory.tensor)
+            for name, top in zip(self.tops[number], done.tops, strict=False)
+            if top.requires_grad
+        ]
+        taken = [
+            (bottom, self.store[name].diff_memory)
+            for name, bottom in zip(self.layers[number].param.bottom, done.bottoms, strict=True)
+            if bottom.requires_grad
+        ]
+        learned = [blob for blob in self.learned[number] if blob.parameter.requires_grad]
+        if not given or not (taken or learned):
+            return
+        tops, diffs = zip(*given, strict=True)
+        wanted = [bottom for bottom, _ in taken] + [blob.parameter for blob in learned]
+        gradients = torch.autograd.grad(tops, wanted, diffs, retain_graph=True, allow_unused=True)
+        for (_, memory), gradient in zip(taken, gradients, strict=False):
+            memory.tensor.zero_() if gradient is None else memory.tensor.copy_(gradient)
+        for blob, gradient in zip(learned, gradients[len(taken) :], strict=True):
+            if gradient is not None:
+                blob.diff_memory.tensor.add_(gradient.view(blob.shape))
+
+    def _last_pass(self, number: int) -> _Pass:
+        """Return a layer's last pass, a new one where there was none or where blobs have other shapes now."""
+        done, shapes = self._passes.get(number), [self.store[name].shape for name in self.tops[number]]
+        fits = done is not None and [tuple(top.shape) for top in done.tops] == shapes
+        return done if done is not None and fits else self._pass(number, True)
+
+
+def _call(callbacks: Callbacks, number: int) -> None:
+    for callback in callbacks:
+        callback(number)

@@ -1,0 +1,3 @@
+"""Caffe's messages."""
+
+from . import caffe_pb2 as caffe_pb2

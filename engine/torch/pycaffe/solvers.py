@@ -1,0 +1,143 @@
+"""`caffe.get_solver` and pycaffe's solvers: its names for the training loop."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from emotiw.engine.torch.scheme import read_solver
+from emotiw.errors import EmotiwError
+
+from .loop import Loop
+from .memory_data import Feeds
+from .modes import device, draw_seed
+from .net import Net
+
+
+class Solver:
+    """A solver, as pycaffe shows it; nets, batches and weights are read and written relative to the current folder.
+
+    A loss that is not finite ends the training with an error, where Caffe goes on.
+
+    Parameters
+    ----------
+    solver_file
+        A solver's prototxt; its `type` is the class's own, its `solver_mode` is not looked at.
+
+    Attributes
+    ----------
+    net, test_nets
+        The test nets learn what `net` does.
+    """
+
+    _type: ClassVar[str]
+
+    def __init__(self, solver_file: str) -> None:
+        param = read_solver(Path(solver_file))
+        param.type = self._type
+        self._feeds = Feeds(device(), draw_seed())
+        self._loop = Loop(param, open_source=self._feeds, device=device())
+        trained, *tested = self._loop.opened
+        for net in tested:
+            net.learn_with(trained)
+        self.net = Net.of(trained, self._feeds)
+        self.test_nets = [Net.of(net, self._feeds) for net in tested]
+
+    @property
+    def iter(self) -> int:
+        """Return how many updates there were."""
+        return self._loop.iteration
+
+    @property
+    def param(self) -> Any:
+        """Return the SolverParameter; what is changed in it counts from the next iteration on."""
+        return self._loop.param
+
+    @property
+    def lr(self) -> float:
+        """Return the rate of the next iteration."""
+        return self._loop.policy.rate(self.iter)
+
+    def solve(self, resume_file: str | None = None) -> None:
+        """Train to `max_iter`, from the beginning or from a solverstate."""
+        self._loop.solve(Path(resume_file) if resume_file else None)
+
+    def step(self, iterations: int) -> None:
+        """Train for a number of iterations."""
+        self._loop.step(iterations)
+
+    def restore(self, state_file: str) -> None:
+        """Go on from a solverstate."""
+        self._loop.restore(Path(state_file))
+
+    def snapshot(self) -> None:
+        """Write the caffemodel and the solverstate of this iteration."""
+        self._loop.snapshot()
+
+    def apply_update(self) -> None:
+        """Change the weights by the gradients that are there; that makes an iteration."""
+        self._loop.apply_update()
+
+    def add_callback(self, on_start: Callable[[], Any], on_gradients_ready: Callable[[], Any]) -> None:
+        """Have functions called in every iteration: before its first pass, and between its last one and the update."""
+        self._loop.on_start.append(on_start)
+        self._loop.on_gradients_ready.append(on_gradients_ready)
+
+    def share_weights(self, net: Net) -> None:
+        """Have another net learn what this one's does."""
+        net.share_with(self.net)
+
+
+class SGDSolver(Solver):
+    """Stochastic gradient descent with momentum."""
+
+    _type = "SGD"
+
+
+class NesterovSolver(Solver):
+    """Nesterov's accelerated gradient."""
+
+    _type = "Nesterov"
+
+
+class AdaGradSolver(Solver):
+    """AdaGrad."""
+
+    _type = "AdaGrad"
+
+
+class RMSPropSolver(Solver):
+    """RMSProp."""
+
+    _type = "RMSProp"
+
+
+class AdaDeltaSolver(Solver):
+    """AdaDelta."""
+
+    _type = "AdaDelta"
+
+
+class AdamSolver(Solver):
+    """Adam."""
+
+    _type = "Adam"
+
+
+_KINDS: Sequence[type[Solver]] = (
+    SGDSolver,
+    NesterovSolver,
+    AdaGradSolver,
+    RMSPropSolver,
+    AdaDeltaSolver,
+    AdamSolver,
+)
+SOLVERS: Mapping[str, type[Solver]] = {kind._type: kind for kind in _KINDS}
+"""By their types in a prototxt."""
+
+
+def get_solver(solver_file: str) -> Solver:
+    """Return the solver of the type that its prototxt names."""
+    kind = read_solver(Path(solver_file)).type
+    if kind not in SOLVERS:
+        raise EmotiwError(f"{solver_file}: no solver of type {kind!r}: there are {', '.join(SOLVERS)}")
+    return SOLVERS[kind](solver_file)

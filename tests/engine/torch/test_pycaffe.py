@@ -1,0 +1,103 @@
+"""pycaffe's names on torch beside the real pycaffe: one script, with only its import of caffe changed."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import PIPE
+
+import numpy as np
+import pytest
+
+from emotiw.data_prep.drawn import draw_expressions
+from emotiw.engine.caffe.process import start
+from emotiw.engine.leash import running
+from emotiw.engine.torch import pycaffe
+
+pytestmark = pytest.mark.caffe
+
+SCRIPT = Path(__file__).with_name("pycaffe_script.py").read_text()
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+IMPORT = "import caffe\n"
+OURS = "from emotiw.engine.torch import pycaffe as caffe\n"
+SECTIONS = (
+    *("splits false", "splits true", "passes", "cleared", "no pass before", "written between", "inputs", "reshaped"),
+    *("weights", "resized", "transformed", "messages", "classified"),
+    *(f"solver {kind}{more}" for kind in pycaffe.solvers.SOLVERS for more in ("", " update")),
+)
+
+
+def in_caffe(caffe, script, folder, *arguments):
+    """Run a script under Caffe's own Python in a folder; return what it printed."""
+    command = ["-c", script, *arguments]
+    env = {"GLOG_minloglevel": "2"}
+    with running(start(caffe, command, folder, stdout=PIPE, stderr=PIPE, program=caffe.python, env=env)) as child:
+        said, complaint = child.communicate()
+    assert child.returncode == 0, complaint.decode()[-2000:]
+    return said.decode()
+
+
+def in_torch(script, folder, *arguments):
+    """Run it here, with only its import of caffe changed."""
+    assert script.count(IMPORT) == 1
+    command = [sys.executable, "-c", script.replace(IMPORT, OURS), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def told(caffe, tmp_path_factory):
+    """Numbers and words of both, ours first."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("ours", "theirs")]
+    in_torch(SCRIPT, folders[0], ".")
+    in_caffe(caffe, SCRIPT, folders[1], ".")
+    return [(dict(np.load(f / "told.npz")), json.loads((f / "told.json").read_text())) for f in folders]
+
+
+def rounding(section, name, arrays):
+    """An update is told as what the weights lost: their own rounding is left."""
+    if section.startswith("solver") and name.startswith("gradient"):
+        return 4 * np.finfo(np.float32).eps * np.abs(arrays[f"{section}:{name.replace('gradient', 'param')}"]).max()
+    return 0
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_numbers_are_those_of_pycaffe(told, section, relative_error):
+    (ours, _), (theirs, _) = told
+    names = [key.partition(":")[2] for key in theirs if key.partition(":")[0] == section]
+    assert names
+    for name in names:
+        one, other = ours[f"{section}:{name}"], theirs[f"{section}:{name}"]
+        assert one.shape == other.shape, name
+        if np.abs(one - other).max(initial=0) > rounding(section, name, theirs):
+            assert relative_error(one, other) <= 1e-5, name
+
+
+def test_words_are_those_of_pycaffe(told):
+    (ours, said), (theirs, expected) = told
+    assert said == expected
+    assert ours.keys() == theirs.keys()
+    assert {key.partition(":")[0] for key in theirs} == set(SECTIONS)
+    # They are not those of empty nets.
+    assert "label_d_1_split_2" in [name for name, *_ in expected["names TEST"]["blobs"]]
+    assert expected["solver SGD"][1] == ["start", "ready"] * 5
+
+
+def test_the_readmes_script_runs_with_only_its_import_changed(stand_ins, caffe, tmp_path):
+    script = re.search(r"\$ cat > classify.py <<END\n(.*?)\nEND\n", README, re.S)[1]
+    line = "    print(name, EMOTIONS[prediction[0].argmax()])"
+    assert line in script
+    script = script.replace(line, line.replace(")])", ")], *prediction[0].tolist())"))
+    draw_expressions(tmp_path / "drawn", 1, 1, seed=4)
+    (tmp_path / "emotion").mkdir()
+    for face in sorted((tmp_path / "drawn").rglob("*.png"))[:2]:
+        face.rename(tmp_path / "emotion" / f"{face.parent.name}.png")
+    said = in_torch(script, tmp_path, str(stand_ins / "VGG_S_rgb"))
+    expected = in_caffe(caffe, script, tmp_path, str(stand_ins / "VGG_S_rgb"))
+    ours, theirs = ([line.split() for line in lines.splitlines()] for lines in (said, expected))
+    assert [words[:2] for words in ours] == [words[:2] for words in theirs]
+    posteriors = np.array([[float(word) for word in words[2:]] for words in theirs])
+    assert posteriors.shape == (2, 7)
+    np.testing.assert_allclose([[float(word) for word in words[2:]] for words in ours], posteriors, rtol=0, atol=1e-5)

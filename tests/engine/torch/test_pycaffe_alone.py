@@ -1,0 +1,300 @@
+"""pycaffe's names on torch by themselves: hand values, what stays in its place, and what is refused."""
+
+import gc
+import subprocess
+import sys
+
+import cv2
+import lmdb
+import numpy as np
+import pytest
+import skimage.io
+import torch
+
+from emotiw.engine.torch import pycaffe as caffe
+from emotiw.engine.torch.pycaffe import blobs, modes
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.messages import Datum
+
+NET = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 2
+  weight_filler { type: "gaussian" } } }
+layer { name: "relu" type: "ReLU" bottom: "y" top: "y" }
+"""
+MEMORY = """layer { name: "d" type: "MemoryData" top: "x" top: "label"
+  memory_data_param { batch_size: 2 channels: 1 height: 1 width: 3 } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 2 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "loss" }
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(modes, "_MODES", modes._Modes())
+    return tmp_path
+
+
+@pytest.fixture
+def opened(folder):
+    def net(text=NET, phase=caffe.TEST, **settings):
+        (folder / "net.prototxt").write_text(text)
+        return caffe.Net("net.prototxt", phase, **settings)
+
+    return net
+
+
+def test_a_pass_by_hand(opened):
+    net = opened("force_backward: true " + NET)
+    net.params["ip"][0].data[...] = [[1, 2, 3], [-1, 0, 1]]
+    net.params["ip"][1].data[...] = [0.5, -1]
+    x, y = net.blobs["x"].data, net.blobs["y"].data
+    x[...] = [[1, 1, 1], [0, -1, 2]]
+    assert net.forward()["y"] is not None
+    np.testing.assert_array_equal(y, [[6.5, 0], [4.5, 1]])  # the array of before
+    assert net.backward(y=np.float32([[1, 1], [1, 10]]))["x"].tolist() == [[1, 2, 3], [-9, 2, 13]]
+    assert net.params["ip"][1].diff.tolist() == [2, 10]
+    net.backward(y=np.float32([[1, 0], [0, 0]]))
+    assert net.params["ip"][1].diff.tolist() == [3, 10]
+
+
+def test_blobs_outlive_their_net_and_a_solver_its_nets(opened, folder):
+    net = opened()
+    x, weights = net.blobs["x"], net.params["ip"][0].data
+    x.data[...] = 3
+    copy = weights.copy()
+    del net
+    gc.collect()
+    assert (x.data + x.diff).sum() == 18
+    np.testing.assert_array_equal(weights, copy)
+    opened(MEMORY)
+    (folder / "solver.prototxt").write_text(
+        'net: "net.prototxt" base_lr: 1 lr_policy: "fixed" test_iter: 1 test_interval: 9'
+    )
+    solver = caffe.SGDSolver("solver.prototxt")
+    nets = [solver.net, *solver.test_nets]
+    del solver
+    gc.collect()
+    assert [sum(blob.data.sum() for blob in net.blobs.values()) for net in nets] == [0, 0]
+    nets[0].params["ip"][0].data[...] = 5
+    assert nets[1].params["ip"][0].data.tolist() == [[5, 5, 5], [5, 5, 5]]
+
+
+def test_memory_data_goes_around_and_sees_what_is_written_to_its_arrays(opened):
+    net = opened(MEMORY)
+    with pytest.raises(EmotiwError, match=r"layer 'd' .*: no arrays were given: call set_input_arrays first"):
+        net.forward()
+    images, labels = np.arange(12, dtype=np.float32).reshape(4, 1, 1, 3), np.float32([0, 1, 1, 0])
+    net.set_input_arrays(images, labels)
+    images[3] = 7
+    seen = [(net.forward(), net.blobs["x"].data[:, 0, 0, 0].tolist())[1] for _ in range(3)]
+    assert seen == [[0, 3], [6, 7], [0, 3]]
+    assert net.blobs["label"].data.ravel().tolist() == [0, 1]
+    with pytest.raises(EmotiwError, match=r"^data is N x 1 x 1 x 3, N a multiple of 2, not \(3, 1, 1, 3\)$"):
+        net.set_input_arrays(images[:3], labels[:3])
+    with pytest.raises(EmotiwError, match=r"labels are \(4,\), or \(4, 1, 1, 1\), not \(2,\)"):
+        net.set_input_arrays(images, labels[:2])
+    with pytest.raises(EmotiwError, match="set_input_arrays wants a MemoryData first, not layer 'x'"):
+        opened().set_input_arrays(images, labels)
+
+
+def test_an_lmdb_feeds_a_data_layer(opened, folder):
+    with lmdb.open(str(folder / "faces")) as environment, environment.begin(write=True) as transaction:
+        for k in range(3):
+            datum = Datum(channels=1, height=1, width=2, data=bytes([k, 10 * k]), label=k)
+            transaction.put(f"{k}".encode(), datum.SerializeToString())
+    net = opened(
+        'layer { name: "d" type: "Data" top: "x" top: "label" '
+        'data_param { source: "faces" batch_size: 2 backend: LMDB } }'
+    )
+    labels = [net.forward()["label"].tolist() for _ in range(2)]
+    assert labels == [[0, 1], [2, 0]]
+    assert net.blobs["x"].data.ravel().tolist() == [2, 20, 0, 0]
+
+
+def test_a_seed_gives_the_same_weights_again(opened):
+    made = []
+    for seed in (3, 3, 4):
+        caffe.set_random_seed(seed)
+        made.append([opened().params["ip"][0].data.copy() for _ in range(2)])
+    np.testing.assert_array_equal(made[0], made[1])
+    assert not np.array_equal(made[0], made[2])
+    assert not np.array_equal(made[0][0], made[0][1])  # of one net after the other
+
+
+@pytest.mark.parametrize(
+    ("do", "words"),
+    [
+        (lambda net: net.forward(start="conv"), "no layer 'conv' in this net: it has x, ip, relu"),
+        (lambda net: net.forward(z=np.zeros((2, 3))), "a pass takes all of x, or none, not z"),
+        (lambda net: net.forward(x=np.zeros((3, 3))), r"'x' is a batch of 2, not \(3, 3\)"),
+        (lambda net: net.copy_from("weights.caffemodel"), "weights.caffemodel: no such file"),
+        (lambda net: net.copy_from("weights.h5"), "weights.h5: this engine reads and writes no HDF5"),
+        (lambda net: net.save_hdf5("net.h5"), "net.h5: this engine reads and writes no HDF5"),
+        (lambda net: net.load_hdf5("net.h5"), "net.h5: this engine reads and writes no HDF5"),
+        (lambda net: net.params["ip"][0].reshape(3, 2), r"what a layer learns keeps its shape \(2, 3\)"),
+        (lambda net: (net.blobs["x"].reshape(2, 4), net.reshape()), "it has weights for 3 inputs, not 4"),
+        (lambda net: (net.blobs["x"].reshape(1, 1, 1, 1, 3), net.blobs["x"].num), "a blob of 5 axes has no num"),
+        (lambda net: caffe.Net("other.prototxt", caffe.TEST), "other.prototxt"),
+        (lambda net: caffe.Net("net.prototxt", "no.caffemodel", caffe.TEST), "no.caffemodel: no such file"),
+        (lambda net: caffe.get_solver("solver.prototxt"), "solver.prototxt: no such file"),
+        (lambda net: caffe.io.load_image("net.prototxt"), "net.prototxt is no picture that can be read"),
+        (lambda net: caffe.io.load_image("face.png"), "face.png: no such file"),
+        (lambda net: caffe.io.Transformer({"x": (1, 3, 2, 2)}).set_raw_scale("y", 1), "'y' is no input: there are x"),
+    ],
+)
+def test_what_is_refused(opened, do, words):
+    with pytest.raises(EmotiwError, match=words):
+        do(opened())
+
+
+def test_a_net_takes_a_phase_behind_its_prototxt(opened):
+    opened()
+    with pytest.raises(TypeError):
+        caffe.Net("net.prototxt")
+    with pytest.raises(TypeError, match="Net takes weights, phase behind the prototxt, not 3 arguments"):
+        caffe.Net("net.prototxt", "weights", caffe.TEST, 0)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
+@pytest.mark.parametrize("ask", [caffe.set_mode_gpu, lambda: caffe.set_device(0)])
+def test_a_gpu_that_is_not_there(ask, opened):
+    with pytest.raises(EmotiwError, match=r"^no GPU 0: torch finds 0; set_mode_cpu\(\) needs none$"):
+        ask()
+    opened().forward()
+
+
+@pytest.mark.parametrize("color", [True, False])
+def test_pictures_are_loaded_as_scikit_image_loads_them(folder, color):
+    rng = np.random.default_rng(1)
+    for name, shape, kind in (
+        ("rgb", (5, 4, 3), np.uint8),
+        ("alpha", (5, 4, 4), np.uint8),
+        ("grey", (5, 4), np.uint8),
+        ("deep", (5, 4), np.uint16),
+    ):
+        image = rng.integers(0, np.iinfo(kind).max, shape).astype(kind)
+        cv2.imwrite(f"{name}.png", image)
+        loaded = caffe.io.load_image(f"{name}.png", color)
+        stored = skimage.util.img_as_float32(skimage.io.imread(f"{name}.png"))
+        expected = stored[..., :3] if stored.ndim == 3 else np.repeat(stored[..., None], 3, 2)
+        if not color:
+            expected = skimage.color.rgb2gray(expected)[..., None]
+        assert loaded.dtype == np.float32
+        assert loaded.flags.c_contiguous
+        np.testing.assert_allclose(loaded, expected, rtol=0, atol=1e-6)
+
+
+def test_a_picture_that_is_preprocessed_stays_as_it_was():
+    transformer = caffe.io.Transformer({"x": (1, 3, 4, 5)})
+    transformer.set_transpose("x", (2, 0, 1))
+    transformer.set_raw_scale("x", 255)
+    picture = np.full((4, 5, 3), 0.5, np.float32)
+    assert transformer.preprocess("x", picture).max() == 127.5
+    assert picture.max() == 0.5
+
+
+def test_messages_have_pycaffes_names():
+    from emotiw.engine.torch.pycaffe.proto import caffe_pb2
+
+    assert caffe.proto.caffe_pb2 is caffe_pb2
+    assert (caffe.TRAIN, caffe.TEST, caffe_pb2.TRAIN, caffe_pb2.TEST) == (0, 1, 0, 1)
+    assert caffe_pb2.PoolingParameter.AVE == 1
+    with pytest.raises(AttributeError, match="Caffe has no message 'Dat'"):
+        _ = caffe_pb2.Dat
+    assert {"Convolution", "MemoryData", "SoftmaxWithLoss"} <= set(caffe.layer_type_list())
+
+
+def test_what_a_specification_refuses():
+    with pytest.raises(TypeError, match="ReLU: input 0 is no Top, but a str"):
+        caffe.layers.ReLU("data")
+    with pytest.raises(AttributeError, match="LayerParameter has no field 'kernel'"):
+        caffe.layers.Pooling(caffe.layers.Input(), kernel=2).to_proto()
+    with pytest.raises(AttributeError, match="no top 'a' in this net"):
+        _ = caffe.NetSpec().a
+
+
+def test_importing_it_opens_no_window_and_draws_no_number():
+    script = "import torch; a = torch.get_rng_state(); from emotiw.engine.torch import pycaffe; "
+    script += "import sys; print(torch.equal(a, torch.get_rng_state()), 'matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False"], done.stderr
+
+
+@pytest.fixture(params=["apart", pytest.param("cuda", marks=pytest.mark.gpu)])
+def elsewhere(request, monkeypatch):
+    """Have the nets that are opened next compute on other memory than the user's: a GPU's, or merely other."""
+
+    def begin():
+        if request.param == "cuda":
+            caffe.set_mode_gpu()
+        else:
+            monkeypatch.setattr(blobs, "_is_host", lambda tensor: False)
+
+    return begin
+
+
+def test_passes_on_other_memory_than_the_users(opened, elsewhere):
+    text = "force_backward: true " + NET
+    here = opened(text)
+    x, y = here.blobs["x"].data, here.blobs["y"].data
+    elsewhere()
+    there = opened(text)
+    there.params["ip"][0].data[...] = here.params["ip"][0].data
+    there.params["ip"][1].data[...] = here.params["ip"][1].data[...] = 0.3
+    for value in (1, -2):  # the second on arrays that have been there and back
+        made = []
+        for net in (here, there):
+            net.blobs["x"].data[...] = np.float32([[value, 2, 3], [4, -5, value]])
+            net.params["ip"][0].data[0] *= 2
+            net.forward()
+            net.backward(y=np.float32([[1, 2], [3, 4]]))
+            each = [*net.blobs.values(), *net.params["ip"]]
+            made.append([array.copy() for blob in each for array in (blob.data, blob.diff)])
+        for one, other in zip(*made, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    assert np.abs(y).max() > 0
+    assert np.abs(x).max() == 5
+    there.save("there.caffemodel")
+    here.params["ip"][0].data[...] = 0
+    here.copy_from("there.caffemodel")
+    np.testing.assert_array_equal(here.params["ip"][0].data, there.params["ip"][0].data)
+    there.params["ip"][0].data[...] = 9
+    there.copy_from("there.caffemodel")
+    np.testing.assert_array_equal(here.params["ip"][0].data, there.params["ip"][0].data)
+    there.clear_param_diffs()
+    assert not there.params["ip"][0].diff.any()
+
+
+def test_solvers_on_other_memory_than_the_users(opened, folder, elsewhere):
+    opened(MEMORY)
+    settings = 'net: "net.prototxt" base_lr: 0.1 momentum: 0.9 lr_policy: "fixed" test_iter: 1 test_interval: 9 '
+    (folder / "solver.prototxt").write_text(settings + 'snapshot_prefix: "s"')
+    told = []
+    for place in (lambda: None, elsewhere):
+        place()
+        solver = caffe.SGDSolver("solver.prototxt")
+        for net in (solver.net, *solver.test_nets):
+            net.set_input_arrays(np.arange(12, dtype=np.float32).reshape(4, 1, 1, 3) / 9, np.float32([0, 1, 1, 0]))
+        weights, bias = solver.net.params["ip"]
+        weights.data[...] = [[1, 2, 3], [3, 2, 0]]
+        bias.data[...] = 1
+        solver.step(2)
+        weights.data[0] += 1
+        assert bias.diff.any()  # handed out, and so taken for written to
+        solver.step(1)
+        solver.snapshot()
+        told.append([np.array(weights.data), np.array(weights.diff), np.array(solver.net.blobs["loss"].data)])
+        weights.data[...] = 0
+        weights.diff[...] = 1
+        solver.restore("s_iter_3.solverstate")
+        told[-1].append(np.array(weights.data))
+        weights.diff[...] = 1
+        bias.diff[...] = 0
+        solver.apply_update()
+        told[-1] += [np.array(weights.data), np.array(solver.test_nets[0].params["ip"][0].data), np.array(bias.data)]
+        told[-1].append(np.array(solver.test_nets[0].forward()["loss"]))
+    for one, other in zip(*told, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(told[0][0], told[0][3])
+    np.testing.assert_array_equal(told[0][4], told[0][5])
