@@ -85,6 +85,7 @@ def test_words_are_those_of_pycaffe(told):
     assert expected["solver SGD"][1] == ["start", "ready"] * 5
 
 
+@pytest.mark.slow
 def test_the_readmes_script_runs_with_only_its_import_changed(stand_ins, caffe, tmp_path):
     script = re.search(r"\$ cat > classify.py <<END\n(.*?)\nEND\n", README, re.S)[1]
     line = "    print(name, EMOTIONS[prediction[0].argmax()])"
