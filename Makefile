@@ -54,7 +54,7 @@ $(VENV)/locked: requirements.lock
 	  { echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check 'torch==2.13.0'
+	$(BIN)/pip install --quiet --disable-pip-version-check 'torch==2.13.0' 'h5py>=3.10,<4'
 	touch $@
 
 clean:

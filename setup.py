@@ -58,7 +58,8 @@ setup(
     extras_require={
         "reproduce": REPRODUCE,
         "serve": SERVE,
-        "torch": ["torch==2.13.0"],  # `--engine torch`; outside the lock: each machine's wheel is another
+        # `--engine torch`; outside the lock: each machine's wheel is another
+        "torch": ["torch==2.13.0", "h5py>=3.10,<4"],
         "test": [
             *REPRODUCE,
             *SERVE,

@@ -11,8 +11,9 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.engine.caffe.describe import about
+from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.locate import find_caffe
-from emotiw.engine.caffe.scores import scores
+from emotiw.engine.interface import scores
 from emotiw.evaluate.scores import read_scores
 
 from .conftest import LAYOUTS, TRIPLET
@@ -59,7 +60,7 @@ def test_the_caffe_of_an_image_is_found_wherever_it_lies_and_runs(image, layout,
     run = runs / "vgg_s_small-rgb/finetune"
     images = np.random.default_rng(0).normal(size=(3, 3, 56, 56)).astype(np.float32)
     net, weights = run / "deploy.prototxt", run / "model.caffemodel"
-    assert np.array_equal(scores(copied, net, weights, images), scores(caffe, net, weights, images))
+    assert np.array_equal(*(scores(CaffeEngine(one), net, weights, images) for one in (copied, caffe)))
 
 
 def test_it_trains_and_evaluates(image, sets, tmp_path):

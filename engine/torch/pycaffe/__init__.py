@@ -1,6 +1,6 @@
 """pycaffe's names on the torch engine: `from emotiw.engine.torch import pycaffe as caffe`.
 
-What Caffe ends the process for is an EmotiwError here. There are no Python layers, no HDF5 and no NCCL; a net computes
+What Caffe ends the process for is an EmotiwError here. There are no Python layers and no NCCL; a net computes
 where the mode said when it was opened; random numbers are torch's.
 """
 

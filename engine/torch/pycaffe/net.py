@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from emotiw.engine.torch.graph import PHASES, State, read_graph
+from emotiw.engine.torch.hdf5 import copy_from_hdf5, write_hdf5
 from emotiw.engine.torch.weights import copy_from, share_weights, write_weights
-from emotiw.errors import EmotiwError
 
 from .batches import BatchedNet
 from .blobs import Array
 from .layerwise import Layerwise
 from .memory_data import Feeds
 from .modes import device, draw_seed
-
-_HDF5 = "this engine reads and writes no HDF5: use save and copy_from, a .caffemodel"
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,9 @@ class Net(BatchedNet):
 
     def copy_from(self, path: str) -> None:
         """Copy the weights of a caffemodel, by layer name."""
-        if path.endswith(".h5"):
-            raise EmotiwError(f"{path}: {_HDF5}")
+        if path.endswith(".h5"):  # by which Caffe tells it
+            self.load_hdf5(path)
+            return
         self._net.settle()
         copy_from(self._net, Path(path))
         self._net.forget()
@@ -90,12 +89,15 @@ class Net(BatchedNet):
         write_weights(Path(path), self._net)
 
     def save_hdf5(self, path: str) -> None:
-        """Not offered."""
-        raise EmotiwError(f"{path}: {_HDF5}")
+        """Write the weights as HDF5."""
+        self._net.settle()
+        write_hdf5(Path(path), self._net)
 
     def load_hdf5(self, path: str) -> None:
-        """Not offered."""
-        raise EmotiwError(f"{path}: {_HDF5}")
+        """Copy the weights of an HDF5 file, by layer name."""
+        self._net.settle()
+        copy_from_hdf5(self._net, Path(path))
+        self._net.forget()
 
     def set_input_arrays(self, data: Array, labels: Array) -> None:
         """Have the net's first layer, a MemoryData, go through arrays from now on, around and around.

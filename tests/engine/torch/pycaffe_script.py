@@ -231,14 +231,17 @@ def weights():
     first = net_of("deploy", DEPLOY)
     fill(first)
     first.save("deploy.caffemodel")
+    first.save_hdf5("deploy.h5")
     pictures = numbers(4, 3, 10, 12)
     opened = {
         "old order": caffe.Net("deploy.prototxt", "deploy.caffemodel", caffe.TEST),
         "named": caffe.Net("deploy.prototxt", caffe.TEST, weights="deploy.caffemodel"),
         "copied": caffe.Net("deploy.prototxt", caffe.TEST),
+        "hdf5": caffe.Net("deploy.prototxt", caffe.TEST),
         "shared": caffe.Net("deploy.prototxt", caffe.TEST),
     }
     opened["copied"].copy_from("deploy.caffemodel")
+    opened["hdf5"].load_hdf5("deploy.h5")
     opened["shared"].share_with(first)
     first.params["fc"][1].data[...] += 1
     for name, net in opened.items():

@@ -1,0 +1,81 @@
+"""Weights as HDF5, in and out: Caffe's Net::CopyTrainedLayersFromHDF5 and Net::ToHDF5."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import torch
+from torch import Tensor
+
+from emotiw.errors import EmotiwError
+from emotiw.files import whole
+
+from .layers.layer import Layer
+from .net import Net
+
+
+def write_hdf5(path: Path, net: Net) -> None:
+    """Write what a net learns, each blob once; whole or not at all."""
+    shared = _shared(net)
+    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        data = file.create_group("data")
+        for layer in net.layers:
+            place = data.create_group(layer.param.name)
+            for k, (blob, shape) in enumerate(zip(layer.blobs, layer.shapes, strict=True)):
+                if (layer.param.name, k) not in shared:
+                    place.create_dataset(str(k), data=blob.detach().cpu().reshape(shape).numpy())
+
+
+def copy_from_hdf5(net: Net, path: Path) -> None:
+    """Copy the weights of an HDF5 file into a net, by layer name.
+
+    Raises
+    ------
+    EmotiwError
+        Where there is no such file, or a layer's blobs are not those of the net's; the net is as before then.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            data = file.get("data")
+            if not isinstance(data, h5py.Group):
+                raise EmotiwError(f"{path}: no group `data` in it: Caffe's weights have one")
+            shared = _shared(net)
+            found = [
+                (blob, torch.from_numpy(array))
+                for layer in net.layers
+                if isinstance(data.get(layer.param.name), h5py.Group)
+                for blob, array in _read(data[layer.param.name], layer, shared, f"{path}: layer {layer.param.name!r}")
+            ]
+    except OSError as error:
+        raise EmotiwError(f"{path} is no HDF5 file that can be read: {error}") from None
+    with torch.no_grad():
+        for blob, array in found:
+            blob.copy_(array.reshape(blob.shape))
+
+
+def _read(group: Any, layer: Layer, shared: set[tuple[str, int]], where: str) -> list[tuple[Tensor, Any]]:
+    """Return a layer's blobs with what they are to be."""
+    if len(group) > len(layer.shapes):
+        raise EmotiwError(f"{where} has {len(group)} blobs there, not {len(layer.shapes)}")
+    found = []
+    for k, (blob, shape) in enumerate(zip(layer.blobs, layer.shapes, strict=True)):
+        dataset = group.get(str(k))
+        if dataset is None and (layer.param.name, k) in shared:
+            continue
+        if not isinstance(dataset, h5py.Dataset) or dataset.shape != shape:
+            shown = getattr(dataset, "shape", "missing")
+            raise EmotiwError(f"{where}: its blob {k} is {shown} there, not {shape}: name the layer anew")
+        found.append((blob, dataset[()].astype("float32")))
+    return found
+
+
+def _shared(net: Net) -> set[tuple[str, int]]:
+    """Return the layers and numbers of blobs that an earlier layer owns."""
+    seen: set[int] = set()
+    found = set()
+    for layer in net.layers:
+        for k, blob in enumerate(layer.blobs):
+            if id(blob) in seen:
+                found.add((layer.param.name, k))
+            seen.add(id(blob))
+    return found
