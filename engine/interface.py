@@ -84,15 +84,14 @@ class Engine(Protocol):
         """By which flags a verb opens this engine again."""
 
     @property
-    def training_options(self) -> Mapping[str, object]:
-        """Those that a verb that trains takes besides."""
-
-    @property
     def on_gpu(self) -> bool:
-        """Whether GPUs train."""
+        """Whether it trains on GPUs."""
 
     def __str__(self) -> str:
         """Name the program and its version, for people."""
+
+    def require(self) -> None:
+        """Raise `EmotiwError` where what it is to compute on is not here."""
 
     def sharing(self, threads: int) -> "Engine":
         """Return the same engine on so many cores."""

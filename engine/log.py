@@ -56,7 +56,7 @@ def last_words(log: str, status: int = 1) -> str:
     status : int
         Its exit status; -N where signal N killed it.
     """
-    lines = log.splitlines()
+    lines = [line for line in log.splitlines() if "torch/distributed/" not in line]  # torchrun's own, of a worker's end
     complaints = [found[1] for line in lines if (found := _COMPLAINT.match(line))]
     told = [line for line in lines if not _NOISE.match(line)]
     silent = "killed (out of memory?)" if status == -SIGKILL else f"ended with {status}"

@@ -105,7 +105,7 @@ class Examiner:
         Raises
         ------
         EmotiwError
-            Where Caffe fails.
+            Where the engine fails.
         """
         grey = np.full((256, 256, 3), 128, np.uint8)
         self._answers(Face("a grey picture", 1, None, grey, grey), range(len(self.models)))
@@ -129,7 +129,7 @@ class Examiner:
         UnreadableImageError
             Where it is no picture.
         EmotiwError
-            Where Caffe fails.
+            Where the engine fails.
         """
         with self._lock:
             picture = decode_one(data)

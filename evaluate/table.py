@@ -17,7 +17,7 @@ from .results import Results
 def markdown(results: Results, known: Sequence[Publication]) -> str:
     """Return the table and what must be said beside it, as Markdown.
 
-    Rows are nets and columns representations, accuracies in percent with the engine that scored; the
+    Rows are nets and columns representations, accuracies in percent with their engines; the
     ensembles, the baseline and the published figures below.
     """
     n, protocol = len(results.first.labels), results.protocol

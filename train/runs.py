@@ -65,18 +65,14 @@ class Facts:
             if key not in self._FREE and mine[key] != others[key]
         ]
 
-    def after(self, earlier: "Facts", *, trained: bool) -> "Facts":
-        """Return these facts of a run that goes on from `earlier`: every engine that had a part in it is named."""
-        return replace(
-            self,
-            engine=_joined(earlier.engine, self.engine if trained else ""),
-            engine_version=_joined(earlier.engine_version, self.engine_version if trained else ""),
-        )
+    def made_by(self, other: "Facts") -> "Facts":
+        """Return these facts with the engines of `other`."""
+        return replace(self, engine=other.engine, engine_version=other.engine_version)
 
 
 def _joined(words: str, word: str) -> str:
     """Return words with one more, each once."""
-    return " + ".join(dict.fromkeys([*words.split(" + "), *([word] if word else [])]))
+    return " + ".join(dict.fromkeys([*words.split(" + "), word]))
 
 
 @dataclass(frozen=True)
@@ -121,6 +117,13 @@ class Run:
         """Write `run.json`."""
         write_text(self.folder / "run.json", json.dumps(asdict(facts), indent=1) + "\n")
 
+    def add_engine(self, title: str, version: str) -> None:
+        """Name an engine that has written a snapshot, beside those that did before."""
+        known = self.facts()
+        engine, engine_version = _joined(known.engine, title), _joined(known.engine_version, version)
+        if (engine, engine_version) != (known.engine, known.engine_version):
+            self.write_facts(replace(known, engine=engine, engine_version=engine_version))
+
     def snapshots(self) -> list[tuple[int, Path]]:
         """Return (iteration, solverstate) of the snapshots that are whole and finite, oldest first.
 
@@ -147,7 +150,7 @@ class Run:
         """Remove all snapshots but the good ones up to the iteration `last`; return these."""
         good = [(iteration, state) for iteration, state in self.snapshots() if iteration <= last]
         names = {state.stem for _, state in good}
-        for path in self.folder.glob("snapshot_iter_*"):
+        for path in [*self.folder.glob("snapshot_iter_*"), *self.folder.glob(".snapshot_iter_*")]:  # cut-off ones, too
             if path.stem not in names:
                 path.unlink()
         return good

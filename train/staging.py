@@ -12,7 +12,7 @@ import numpy as np
 
 from emotiw import __version__
 from emotiw.data_prep.sets import PreparedSet
-from emotiw.engine.events import DivergedError, Event
+from emotiw.engine.events import DivergedError, Event, Snapshot
 from emotiw.engine.interface import Engine
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, remove, whole
@@ -113,10 +113,10 @@ def _carry_out(
     run: Run, facts: Facts, prior_loss: float, prepared: PreparedSet, engine: Engine, weights: Path | None
 ) -> None:
     """Train from the last good snapshot, or from the start, to the end."""
-    good = run.purge_snapshots(facts.iterations)
+    good = run.purge_snapshots(facts.iterations if run.started else 0)  # without its facts a snapshot is anybody's
     start, state = good[-1] if good else (0, None)
     if state:
-        facts = facts.after(run.facts(), trained=start < facts.iterations)
+        facts = facts.made_by(run.facts())
     if not run.finished:  # one that goes on keeps its model, and says so, until there is a new one
         run.write_facts(facts)
     validate = partial(validation_accuracy, run, prepared, engine)
@@ -157,6 +157,8 @@ def _other_run(run: Run, facts: Facts) -> EmotiwError | None:
 
 def _train(run: Run, engine: Engine, progress: Progress, weights: Path | None, state: Path | None) -> None:
     def on_progress(event: Event) -> None:
+        if isinstance(event, Snapshot):
+            run.add_engine(engine.title, engine.version)
         progress(event)
         run.prune_snapshots(event.iteration, KEPT_SNAPSHOTS)
 
@@ -188,7 +190,7 @@ def _finish(run: Run, facts: Facts, progress: Progress) -> None:
         why = f"the engine ended without a good snapshot of iteration {facts.iterations}: see log.txt"
         raise _stopped(run, why, facts.iterations)
     run.reopen()
-    run.write_facts(facts)
+    run.write_facts(facts.made_by(run.facts()))
     draw_curves(progress.points, f"{facts.row}, {facts.stage}", run.folder / "curves.png")
     with whole(run.model) as temporary:
         last = good[-1][1].with_suffix(".caffemodel")

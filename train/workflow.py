@@ -105,7 +105,7 @@ def _configuration(
         "threads": options.threads,
         "leash": _quoted([sys.executable, "-I", "-S", leash.__file__]),
         "emotiw": _quoted([sys.executable, "-P", "-m", "emotiw"]),  # -P: not a folder emotiw that lies here
-        "training": _flags({"--iterations": options.iterations, "--seed": options.seed, **engine.training_options}),
+        "training": _flags({"--iterations": options.iterations, "--seed": options.seed}),
         "scoring": {split: _flags({"--crops": options.crops, "--truth": truth.get(split)}) for split in splits},
     }
 

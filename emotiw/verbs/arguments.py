@@ -77,13 +77,13 @@ def add_models(parser: argparse.ArgumentParser, *, crops: bool = True, default: 
     add_engine(parser)
 
 
-def add_engine(parser: argparse.ArgumentParser, *, trains: bool = False) -> None:
-    """Add which engine computes; `engine_of` opens it. A verb that trains takes GPUs, too."""
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add which engine computes; `engine_of` opens it."""
     parser.add_argument(
         "--engine",
         choices=ENGINES,
         default=ENGINES[0],
-        help="caffe: the real one, the reference (default); torch: the same nets by PyTorch, on GPUs of any age",
+        help="caffe: the real one, the reference (default); torch: the same nets by PyTorch, on newer GPUs, too",
     )
     parser.add_argument(
         "--precision",
@@ -91,22 +91,24 @@ def add_engine(parser: argparse.ArgumentParser, *, trains: bool = False) -> None
         default=PRECISIONS[0],
         help="of --engine torch: float32, as Caffe's (default), or faster ones of newer GPUs",
     )
-    if trains:
-        parser.add_argument(
-            "--gpu",
-            metavar="IDS",
-            default="",
-            help="train on GPUs: 0, or 0,1, or all, or none; Caffe must be built for them (default: none; for torch "
-            "the first, where there is one)",
-        )
+    parser.add_argument(
+        "--gpu",
+        metavar="IDS",
+        default="",
+        help="which GPUs: 0, or 0,1, or all, or none. Caffe, which must be built for them, trains there (default: "
+        "none); torch scores there, too (default: the first, where there is one)",
+    )
     add_caffe(parser)
 
 
-def engine_of(args: argparse.Namespace) -> "Engine":
-    """Return the engine that the command line names."""
+def engine_of(args: argparse.Namespace, *, here: bool = True) -> "Engine":
+    """Return the engine that the command line names, which is to compute `here` or on other machines."""
     from emotiw.engine.opening import open_engine
 
-    return open_engine(args.engine, args.caffe, getattr(args, "gpu", ""), args.precision)
+    engine = open_engine(args.engine, args.caffe, args.gpu, args.precision)
+    if here:
+        engine.require()
+    return engine
 
 
 def add_caffe(parser: argparse.ArgumentParser) -> None:

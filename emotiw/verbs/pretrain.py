@@ -1,6 +1,6 @@
-"""Pre-train a row (net x representation) on a set of identities, by the real `caffe train`.
+"""Pre-train a row (net x representation) on a set of identities, by the real Caffe or by PyTorch.
 
-The run folder RUNS/ROW/pretrain holds the prototxt as executed, Caffe's log, snapshots, curves and
+The run folder RUNS/ROW/pretrain holds the prototxt as executed, the engine's log, snapshots, curves and
 the model. It starts from the fillers, or with --from from weights of the same net for other classes,
 such as ImageNet's: the last layer is then new. Ctrl-C leaves a snapshot; interrupted or killed, the
 same command goes on.

@@ -44,10 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", default=1, help="of every training (default: 1)")
     add_crops(parser)
     parser.add_argument("--truth", type=Path, metavar="FILE", help="labels of the test split, as of emotiw evaluate")
-    parser.add_argument(
-        "--jobs", type=int, metavar="N", help="trainings at a time (default: one a core; with --gpu one)"
-    )
-    add_engine(parser, trains=True)
+    parser.add_argument("--jobs", type=int, metavar="N", help="trainings at a time (default: one a core; on GPUs one)")
+    add_engine(parser)
     parser.add_argument("snakemake", nargs="*", metavar="-- ARGS", help="what Snakemake gets besides")
 
 
@@ -62,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.train.runs import STAGES
     from emotiw.train.workflow import splits_of
 
-    engine = engine_of(args)
+    engine = engine_of(args, here=not args.snakemake)  # else a cluster may have what this machine has not
     rows = list(map(experiment, dict.fromkeys(args.rows))) if args.rows else paper_rows(small=args.small)
     sets = {stage: open_set(getattr(args, stage)) for stage in STAGES}
     names = [row["path"] for row in sets["finetune"].manifest if row["split"] == "test"]

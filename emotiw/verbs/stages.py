@@ -23,7 +23,7 @@ def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
         "--force", dest="existing", action="store_const", const="replace", help="start anew where any run is there"
     )
     parser.set_defaults(existing="continue")
-    add_engine(parser, trains=True)
+    add_engine(parser)
 
 
 def weights_at(start: Path) -> Path:

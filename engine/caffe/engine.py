@@ -29,20 +29,18 @@ class CaffeEngine(Engine):
     @property
     def options(self) -> Mapping[str, object]:
         """By which flags a verb finds this Caffe again."""
-        return {"--caffe": self.caffe.program.absolute()}
-
-    @property
-    def training_options(self) -> Mapping[str, object]:
-        """On which GPUs it trains."""
-        return {"--gpu": self.caffe.gpu}
+        return {"--caffe": self.caffe.program.absolute(), "--gpu": self.caffe.gpu}
 
     @property
     def on_gpu(self) -> bool:
-        """Whether GPUs train."""
+        """Whether it trains on GPUs."""
         return bool(self.caffe.gpu)
 
     def __str__(self) -> str:
         return f"Caffe {self.version}"
+
+    def require(self) -> None:
+        """Do nothing: Caffe itself says so where it has no GPU."""
 
     def sharing(self, threads: int) -> "CaffeEngine":
         """Return this Caffe on so many cores."""

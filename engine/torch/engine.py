@@ -17,9 +17,11 @@ from emotiw.engine.leash import leashed
 from emotiw.errors import EmotiwError, UsageError
 
 from .scores import TorchScorer
+from .worker import LEASHED
 
 _WORKER = ["-m", "emotiw.engine.torch.worker"]
-_TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+# A rank that was told to stop writes its snapshot before it ends, however long that takes.
+_TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--shutdown-timeout", "86400", "--nproc-per-node"]
 _GPU = re.compile(r"all|none|\d+(,\d+)*|")
 
 
@@ -30,7 +32,8 @@ class TorchEngine(Engine):
     Parameters
     ----------
     gpu
-        Which GPUs train: "0", "0,1", "all", or "none"; empty: the first, where there is one. The first of them scores.
+        Which GPUs compute: "0", "0,1", "all", or "none"; empty: the first, where there is one. All of them train, the
+        first scores.
     precision
         "float32", "tf32" or "bf16".
     threads
@@ -40,8 +43,8 @@ class TorchEngine(Engine):
 
     Raises
     ------
-    EmotiwError
-        Where there is no such GPU.
+    UsageError
+        Where `gpu` is none of those.
     """
 
     gpu: str = ""
@@ -52,6 +55,9 @@ class TorchEngine(Engine):
     def __post_init__(self) -> None:
         if not _GPU.fullmatch(self.gpu):
             raise UsageError(f"--gpu {self.gpu}: it is 0, or 0,1, or all, or none")
+
+    def require(self) -> None:
+        """Raise where a GPU is named that is not here."""
         here = torch.cuda.device_count()
         missing = [number for number in self.gpus if number >= here]
         if missing or (self.gpu == "all" and not here):
@@ -70,12 +76,7 @@ class TorchEngine(Engine):
     @property
     def options(self) -> Mapping[str, object]:
         """By which flags a verb opens this engine again."""
-        return {"--engine": "torch", "--precision": self.precision}
-
-    @property
-    def training_options(self) -> Mapping[str, object]:
-        """On which GPUs it trains."""
-        return {"--gpu": self.gpu}
+        return {"--engine": "torch", "--precision": self.precision, "--gpu": self.gpu}
 
     @property
     def gpus(self) -> list[int]:
@@ -86,8 +87,8 @@ class TorchEngine(Engine):
 
     @property
     def on_gpu(self) -> bool:
-        """Whether GPUs train."""
-        return bool(self.gpus)
+        """Whether GPUs compute."""
+        return self.gpu not in ("", "none") or bool(self.gpus)
 
     def __str__(self) -> str:
         where = ", ".join(torch.cuda.get_device_name(number) for number in self.gpus) or "CPU"
@@ -102,6 +103,7 @@ class TorchEngine(Engine):
         self, solver: Path, on_progress: OnProgress, weights: Path | None = None, resume: Path | None = None
     ) -> None:
         """Run a worker, or several by torchrun; see `Engine.train`."""
+        self.require()
         ranks = self.ranks or max(1, len(self.gpus))
         arguments = [*_WORKER, solver.name, "--device", "cuda" if self.gpus else "cpu", "--precision", self.precision]
         arguments += ["--weights", str(weights.absolute())] if weights else []
@@ -117,9 +119,16 @@ class TorchEngine(Engine):
         return TorchScorer(net, weights, output, device, self.precision)
 
     def _environment(self, ranks: int) -> dict[str, str]:
-        """Return what a worker needs in its environment; torchrun's own choice is one thread a process."""
-        cores = self.threads or len(os.sched_getaffinity(0))
-        chosen = {"OMP_NUM_THREADS": str(max(1, cores // ranks))} if self.threads or ranks > 1 else {}
-        gpus = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.gpus))} if self.gpu else {}
+        """Return what workers need in their environment besides ours."""
         # Threads that spin while they wait cost five times the time where others use the cores, too.
-        return {"PYTHONSAFEPATH": "1", "OMP_WAIT_POLICY": "passive", **chosen, **gpus}
+        needed = {"PYTHONSAFEPATH": "1", "OMP_WAIT_POLICY": "passive"}
+        if self.gpu and self.gpus:
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")  # ours are numbers in that list
+            names = visible.split(",") if visible else list(map(str, range(max(self.gpus) + 1)))
+            needed["CUDA_VISIBLE_DEVICES"] = ",".join(names[number] for number in self.gpus)
+        if self.threads or ranks > 1:  # torchrun's own choice is one thread a process
+            cores = self.threads or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+            needed["OMP_NUM_THREADS"] = str(max(1, cores // ranks))
+        # A cluster may have set these for its job; a worker by itself must not wait for others.
+        alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
+        return needed | ({LEASHED: "1"} if ranks > 1 else alone)

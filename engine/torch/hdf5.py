@@ -20,7 +20,7 @@ def write_hdf5(path: Path, net: Net) -> None:
     with whole(path) as temporary, h5py.File(temporary, "w") as file:
         data = file.create_group("data")
         for layer in net.layers:
-            place = data.create_group(layer.param.name)
+            place = data.require_group(layer.param.name)  # `a` may be there, of `a/b`
             for k, (blob, shape) in enumerate(zip(layer.blobs, layer.shapes, strict=True)):
                 if (layer.param.name, k) not in shared:
                     place.create_dataset(str(k), data=blob.detach().cpu().reshape(shape).numpy())
@@ -34,6 +34,8 @@ def copy_from_hdf5(net: Net, path: Path) -> None:
     EmotiwError
         Where there is no such file, or a layer's blobs are not those of the net's; the net is as before then.
     """
+    if not path.is_file():
+        raise EmotiwError(f"{path}: no such file")
     try:
         with h5py.File(path, "r") as file:
             data = file.get("data")
@@ -55,8 +57,9 @@ def copy_from_hdf5(net: Net, path: Path) -> None:
 
 def _read(group: Any, layer: Layer, shared: set[tuple[str, int]], where: str) -> list[tuple[Tensor, Any]]:
     """Return a layer's blobs with what they are to be."""
-    if len(group) > len(layer.shapes):
-        raise EmotiwError(f"{where} has {len(group)} blobs there, not {len(layer.shapes)}")
+    count = sum(isinstance(each, h5py.Dataset) for each in group.values())
+    if count > len(layer.shapes):
+        raise EmotiwError(f"{where} has {count} blobs there, not {len(layer.shapes)}")
     found = []
     for k, (blob, shape) in enumerate(zip(layer.blobs, layer.shapes, strict=True)):
         dataset = group.get(str(k))

@@ -35,7 +35,7 @@ class Net(torch.nn.Module):
         How blobs of four axes lie in memory. With `torch.channels_last` some convolutions are faster; on a CPU they
         round three times as much, so that scores leave Caffe's by more than 1e-5.
     precision
-        A name of `PRECISIONS`. Passes of float32 are that whatever torch's own switches say.
+        One of `engine.PRECISIONS`. Passes of float32 are that whatever torch's own switches say.
 
     Attributes
     ----------

@@ -30,7 +30,7 @@ class Precision:
     Attributes
     ----------
     name
-        As `PRECISIONS` has it.
+        One of `engine.PRECISIONS`.
     float32
         How torch multiplies float32 numbers: "ieee", or "tf32" with 10 bits of each factor behind the point.
     multiplied
@@ -73,7 +73,7 @@ class Precision:
         return tops
 
 
-PRECISIONS: Mapping[str, Precision] = {
+BY_NAME: Mapping[str, Precision] = {
     each.name: each
     for each in (Precision("float32"), Precision("tf32", float32="tf32"), Precision("bf16", multiplied=torch.bfloat16))
 }
@@ -87,7 +87,7 @@ def precision_of(name: str, device: torch.device) -> Precision:
     EmotiwError
         Where there is none of that name, or the device has it not.
     """
-    if name not in PRECISIONS:
-        raise EmotiwError(f"no precision {name!r}: there are {', '.join(PRECISIONS)}")
-    PRECISIONS[name].check(device)
-    return PRECISIONS[name]
+    if name not in BY_NAME:
+        raise EmotiwError(f"no precision {name!r}: there are {', '.join(BY_NAME)}")
+    BY_NAME[name].check(device)
+    return BY_NAME[name]

@@ -30,8 +30,13 @@ class TorchScorer(Scorer):
         self._loaded: Net | None = None
 
     def __enter__(self) -> Self:
-        net = Net(read_graph(self._net, State("TEST")), device=self._device, precision=self._precision)
-        copy_from(net, self._weights)
+        try:
+            net = Net(read_graph(self._net, State("TEST")), device=self._device, precision=self._precision)
+            copy_from(net, self._weights)
+        except torch.OutOfMemoryError:
+            raise EmotiwError(
+                f"{self._net}: {self._device}'s memory is full: free some, or name another --gpu"
+            ) from None
         if len(net.inputs) != 1:
             raise EmotiwError(f"{self._net}: it takes one input, not {len(net.inputs)}: is it a deploy.prototxt?")
         if (self._output or net.outputs[-1]) not in net.shapes:
@@ -40,7 +45,9 @@ class TorchScorer(Scorer):
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._loaded = None  # and with it its memory
+        self._loaded = None
+        if torch.device(self._device).type == "cuda":
+            torch.cuda.empty_cache()  # a training may want that memory
 
     def _answer(self, blob: Blob) -> Blob:
         net = self._loaded

@@ -40,7 +40,7 @@ class Solver:
     say
         Called with every line that Caffe would log.
     precision
-        A name of `PRECISIONS`: of training and tests.
+        One of `engine.PRECISIONS`: of training and tests.
 
     Attributes
     ----------

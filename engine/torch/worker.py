@@ -5,71 +5,32 @@ It logs on standard error in Caffe's words. SIGINT (Ctrl-C) ends it in order, wi
 """
 
 import argparse
-import logging
 import os
-import signal
 import sys
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from emotiw.engine import PRECISIONS
-from emotiw.engine.events import DivergedError
 from emotiw.engine.leash import die_with
-from emotiw.errors import EmotiwError
 
-from .data import Sources
-from .parallel import ranks
-from .scheme import read_solver
-from .solver import Solver
-from .together import Request
-from .weights import copy_from
-
-_GLOG = "%(levelname).1s%(asctime)s.%(msecs)03d %(process)d %(module)s] %(message)s"
+LEASHED = "EMOTIW_LEASHED"  # in the environment: an emotiw has started this, by torchrun
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; return 1, after a line that says why, where that fails."""
-    die_with(os.getppid())
+    if "LOCAL_RANK" in os.environ:  # torchrun gives each rank a session of its own: no signal to its group reaches it
+        _die_with_torchrun()
     args = _parser().parse_args(argv)
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(_GLOG, "%m%d %H:%M:%S"))
-    log = logging.getLogger(__name__)
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        train(args, log)
-    except (EmotiwError, torch.OutOfMemoryError) as error:
-        if isinstance(error, DivergedError) and error.loss:  # as Caffe, which goes on, would log it
-            log.info("Iteration %d, loss = %g", error.loss.iteration, error.loss.loss)
-        log.error("%s", str(error).partition("\n")[0])
-        return 1
-    return 0
+    from .training import carry_out  # torch takes seconds, in which torchrun may be gone
+
+    return carry_out(args.solver, args.weights, args.resume, args.device, args.precision)
 
 
-def train(args: argparse.Namespace, log: logging.Logger) -> None:
-    """Train as the command line says."""
-    folder = args.solver.parent
-    param = read_solver(Path(args.solver.name), folder)
-    seed = param.random_seed if param.random_seed >= 0 else None
-    with ranks(args.device) as here, Sources(folder, here.device, seed, here.rank, here.count) as sources:
-        solver = Solver(param, folder, sources, here.device, say=log.info, precision=args.precision)
-        solver.request = _signals()
-        here.share(solver)
-        if args.weights:
-            log.info("Finetuning from %s", args.weights)
-            copy_from(solver.net, args.weights)
-        solver.solve(args.resume)
-
-
-def _signals() -> Callable[[], Request]:
-    """Take signals as requests; return what hands on the next one."""
-    waiting: deque[Request] = deque()
-    for number, request in ((signal.SIGINT, Request.STOP), (signal.SIGHUP, Request.SNAPSHOT)):
-        signal.signal(number, lambda *_, request=request: waiting.append(request))
-    return lambda: waiting.popleft() if waiting else Request.NONE
+def _die_with_torchrun() -> None:
+    parent = os.getppid()
+    die_with(parent)
+    if LEASHED in os.environ and b"torch.distributed" not in Path(f"/proc/{parent}/cmdline").read_bytes():
+        sys.exit(1)  # it was gone already
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -114,6 +114,7 @@ def test_what_each_model_sees_is_byte_for_byte_what_map_writes(stand_ins, emotio
     assert len(seen) == 4
 
 
+@pytest.mark.slow
 def test_explain_draws_a_released_model(stand_ins, emotion, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("EMOTIW_MODELS", str(stand_ins))
     output = tmp_path / "explained.png"
@@ -127,6 +128,7 @@ def rgb(file):
     return np.ascontiguousarray(cv2.imread(str(file))[..., ::-1])
 
 
+@pytest.mark.slow
 def test_the_readmes_script_prints_what_predict_says(stand_ins, emotion, caffe, tmp_path, monkeypatch, capsys):
     script = re.search(r"\$ cat > classify.py <<END\n(.*?)\nEND\n", README, re.S)[1]
     (tmp_path / "classify.py").write_text(script)

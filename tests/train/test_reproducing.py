@@ -133,6 +133,7 @@ def test_a_changed_setting_makes_to_do_what_depends_on_it_and_nothing_else(copy,
     assert todo(copy, sets, sfew) == [], "a set that was only touched is the same set"
 
 
+@pytest.mark.slow
 def test_another_set_is_another_experiment_however_old_it_is(copy, sets, sfew, tmp_path):
     other = tmp_path / "other"
     source = ["prepare", str(sets / "faces/expressions"), "-o", str(other), "--labels", "emotions", "--size", "64"]
@@ -184,6 +185,7 @@ def test_truth_scores_the_test_split_alone(copy, sets, sfew, tmp_path):
     assert not list((copy / "runs" / ROW / "finetune").glob("confusion_test.*"))
 
 
+@pytest.mark.slow
 def test_with_other_settings_it_starts_anew_where_it_must_and_goes_on_where_it_can(copy, sets, sfew):
     pretrain, finetune = (Run(copy / "runs" / ROW / stage) for stage in STAGES)
     assert main(asked(sets, sfew, copy, "--iterations", "5")) == 0
@@ -246,6 +248,7 @@ def test_the_papers_rows_cost_what_their_parameters_do():
     assert found["vgg_s"].bytes == 5 * 2 * 2 * 4 * 124_507_607
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_after_a_success_is_told_and_made_good(copy, sets, sfew, capsys):
     """A table that is there, of scores that a failed step has lost, is no success."""
     model = copy / "runs" / ROW / "finetune/model.caffemodel"
@@ -303,7 +306,7 @@ def complaint(process):
     return [line for line in lines if line.startswith("emotiw")]
 
 
-@pytest.mark.parametrize("victim", ["emotiw reproduce", "snakemake"])
+@pytest.mark.parametrize("victim", [pytest.param("emotiw reproduce", marks=pytest.mark.slow), "snakemake"])
 def test_killed_it_leaves_no_process_and_the_same_command_goes_on(sets, sfew, caffe, tmp_path, victim):
     folder = tmp_path / "reproduction"
     # Its first snapshot is whole when the next loss is told.

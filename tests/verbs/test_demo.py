@@ -31,7 +31,7 @@ def check_table(output: Path, printed: str) -> list[float]:
     uniform = np.mean([posteriors for _, posteriors in scores], axis=0)
     assert "ensemble of 5: uniform average" in printed
     uniform_row = next(line for line in printed.split("\n") if "uniform average" in line)
-    assert uniform_row.split("|")[2].strip() == f"{(uniform.argmax(1) == labels).mean() * 100:.2f}"
+    assert uniform_row.split("|")[3].strip() == f"{(uniform.argmax(1) == labels).mean() * 100:.2f}"
     return accuracies
 
 

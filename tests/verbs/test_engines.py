@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from emotiw.__main__ import main
+from emotiw.engine.torch.engine import TorchEngine
 from emotiw.evaluate.scores import read_scores
+from emotiw.train.runs import Run
 
 pytestmark = pytest.mark.caffe
 TORCH = ["--engine", "torch"]
@@ -63,6 +65,39 @@ def test_a_run_changes_engines_and_says_so(sets, tmp_path, capsys):
     assert main([*command, "4", *TORCH]) == 0  # nothing is left to do
     assert json.loads((run / "run.json").read_text()) == facts
     assert main(["evaluate", str(run), "--set", str(sets / "people"), "--split", "train", *TORCH]) == 0
+
+
+def test_an_engine_that_trained_nothing_is_not_named_and_one_that_did_is(sets, tmp_path, monkeypatch):
+    command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path), "--iterations"]
+    run = Run(tmp_path / "vgg_s_small-rgb/pretrain")
+    assert main([*command, "2"]) == 0
+    run.model.unlink()
+    assert main([*command, "4", *TORCH, "--precision", "tf32", "--gpu", "none"]) == 1  # a CPU has none
+    assert run.facts().engine == "caffe"
+    # Stopped behind its snapshot: what torch trained of a run that Caffe ends is torch's.
+    train = TorchEngine.train
+
+    def stopped(self, solver, on_progress, *args):
+        train(self, solver, on_progress, *args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TorchEngine, "train", stopped)
+    assert main([*command, "3", *TORCH]) == 130
+    assert main([*command, "4"]) == 0
+    assert run.facts().engine == "caffe + torch"
+
+
+def test_snapshots_without_facts_are_not_gone_on_with(sets, tmp_path):
+    command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path), "--iterations", "2"]
+    run = Run(tmp_path / "vgg_s_small-rgb/pretrain")
+    assert main(command) == 0
+    (run.folder / "run.json").unlink()
+    run.model.unlink()
+    (run.folder / ".snapshot_iter_1.caffemodel.partial").touch()
+    assert main(command) == 0
+    left = sorted(path.name for path in run.folder.glob("*snapshot*"))
+    assert left == ["snapshot_iter_2.caffemodel", "snapshot_iter_2.solverstate"]
+    assert len(re.findall(r"Iteration 0\b.* loss = ", (run.folder / "log.txt").read_text())) == 2  # anew
 
 
 @pytest.mark.parametrize(

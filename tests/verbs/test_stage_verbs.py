@@ -17,9 +17,9 @@ def test_a_stage_says_first_what_from_what_and_where_to(runs, sets, capsys):
     assert main(["finetune", "vgg_s_small-rgb", *faces, "--iterations", "3"]) == 0
     model = folder / "pretrain/model.caffemodel"
     assert capsys.readouterr().out.splitlines() == [
-        f"vgg_s_small-rgb, pretrain, from scratch, on {sets}/people -> {folder}/pretrain",
+        f"vgg_s_small-rgb, pretrain, from scratch, on {sets}/people, by Caffe 1.0.0 -> {folder}/pretrain",
         f"model: {model}",
-        f"vgg_s_small-rgb, finetune, from {model}, on {sets}/expressions -> {folder}/finetune",
+        f"vgg_s_small-rgb, finetune, from {model}, on {sets}/expressions, by Caffe 1.0.0 -> {folder}/finetune",
         f"model: {folder}/finetune/model.caffemodel",
     ]
 

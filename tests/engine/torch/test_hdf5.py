@@ -105,9 +105,18 @@ def test_files_that_are_no_weights(tmp_path):
     with h5py.File(tmp_path / "empty.h5", "w"):
         pass
     for name, words in (
-        ("none.h5", "is no HDF5 file that can be read"),
+        ("none.h5", r"none\.h5: no such file"),
         ("text.h5", "is no HDF5 file that can be read"),
         ("empty.h5", "no group `data` in it"),
     ):
         with pytest.raises(EmotiwError, match=words):
             copy_from_hdf5(net, tmp_path / name)
+
+
+def test_a_layers_name_may_begin_anothers(tmp_path):
+    text = NET.replace('"one"', '"conv/one"').replace('"two"', '"conv/one/two"')
+    net = net_in(tmp_path, text)
+    write_hdf5(tmp_path / "net.h5", net)
+    other = net_in(tmp_path, text, seed=1)
+    copy_from_hdf5(other, tmp_path / "net.h5")
+    check(learned(other), learned(net))

@@ -10,7 +10,7 @@ from emotiw.engine.interface import scores
 from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
-from emotiw.engine.torch.precision import PRECISIONS
+from emotiw.engine.torch.precision import BY_NAME
 from emotiw.engine.torch.solver import Solver
 from emotiw.engine.torch.weights import write_weights
 from emotiw.errors import EmotiwError
@@ -140,12 +140,12 @@ def switches():
     ]
 
 
-@pytest.mark.parametrize("name", PRECISIONS)
+@pytest.mark.parametrize("name", BY_NAME)
 def test_torchs_switches_are_ours_within_and_as_before_afterwards(name):
     before = switches()
     assert before[1] == "tf32"  # torch's own choice for convolutions
     within = pytest.raises(EmotiwError, match=re.escape(str(["tf32" if name == "tf32" else "ieee"] * 4)))
-    with within, PRECISIONS[name].computing():
+    with within, BY_NAME[name].computing():
         raise EmotiwError(str(switches()))
     assert switches() == before
 
@@ -186,12 +186,12 @@ def test_a_gpu_that_is_too_old_for_tf32(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
     for capability, fits in (((8, 0), True), ((7, 5), False)):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, given=capability: given)
-        PRECISIONS["bf16"].check(torch.device("cuda"))
+        BY_NAME["bf16"].check(torch.device("cuda"))
         if fits:
-            PRECISIONS["tf32"].check(torch.device("cuda"))
+            BY_NAME["tf32"].check(torch.device("cuda"))
         else:
             with pytest.raises(EmotiwError, match="Tesla T4 has no precision tf32"):
-                PRECISIONS["tf32"].check(torch.device("cuda"))
+                BY_NAME["tf32"].check(torch.device("cuda"))
 
 
 @pytest.mark.gpu

@@ -129,7 +129,7 @@ def test_a_seed_gives_the_same_weights_again(opened):
         (lambda net: net.forward(z=np.zeros((2, 3))), "a pass takes all of x, or none, not z"),
         (lambda net: net.forward(x=np.zeros((3, 3))), r"'x' is a batch of 2, not \(3, 3\)"),
         (lambda net: net.copy_from("weights.caffemodel"), "weights.caffemodel: no such file"),
-        (lambda net: net.copy_from("weights.h5"), "weights.h5 is no HDF5 file that can be read"),
+        (lambda net: net.copy_from("weights.h5"), "weights.h5: no such file"),
         (lambda net: net.params["ip"][0].reshape(3, 2), r"what a layer learns keeps its shape \(2, 3\)"),
         (lambda net: (net.blobs["x"].reshape(2, 4), net.reshape()), "it has weights for 3 inputs, not 4"),
         (lambda net: (net.blobs["x"].reshape(1, 1, 1, 1, 3), net.blobs["x"].num), "a blob of 5 axes has no num"),
