@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from subprocess import PIPE
 
@@ -16,6 +16,8 @@ from emotiw.engine.leash import running
 from emotiw.engine.log import last_words
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
+from emotiw.engine.torch.params import Learnable
+from emotiw.engine.torch.rules import RULES
 from emotiw.engine.torch.scheme import read_solver
 from emotiw.engine.torch.solver import Solver
 from emotiw.engine.torch.weights import write_weights
@@ -240,10 +242,19 @@ def test_twenty_iterations(told_by_caffe, tmp_path, name):
 
 
 def real_case(name, folder):
-    """A net of the project without dropout, its batches of two from memory, from the weights that our fillers give.
+    """Return a net of the project without dropout, its batches from memory, and the weights that it begins with.
 
-    Biases are not as their fillers say, but N(., 0.1) around it: where they began at zero, all that an iteration's
-    rounding does to them would be measured against nothing.
+    Weights are our fillers'; biases are N(0, 0.1). With the fillers' own biases, most of them one and two layers' zero,
+    no two programs stay together: at base_lr 1e-3 Caffe leaves itself within 20 iterations, with one thread instead of
+    two the losses of googlenet by 1.1e-3, vgg_s's biases that began at zero by 1.6e-3 of their norm, with weights
+    changed by an ulp by 2e-2; torch left it by 1.1e-3 and 1e-2. Another maximum of a window wins, another ReLU opens,
+    and each time 0.1 to 1 % of a gradient is another. From here, at 5e-4, measured as losses | blobs | blobs' changes:
+
+        Caffe with one thread, with weights of an ulp more or less; torch: from Caffe with two threads
+        vgg_s        1e-7 | 9e-7 | 0.4 %    4e-7 | 1.0e-6 | 0.5 %    5e-7 | 3e-7 | 0.1 %
+        vgg_m_2048   2e-7 | 3e-7 | 0.6 %    1e-7 | 6e-7 | 1.0 %      2e-7 | 4e-7 | 0.7 %
+        vgg_m_4096   1e-7 | 3e-7 | 0.4 %    2e-7 | 4e-7 | 0.6 %      4e-7 | 3e-7 | 0.4 %
+        googlenet    4e-6 | 1.0e-6 | 0.4 %  4e-6 | 1.0e-6 | 0.4 %    3e-6 | 1.0e-6 | 0.4 %
     """
     train_val = committed(name, "train_val_finetune.prototxt")
     crop = train_val.layer[0].transform_param.crop_size
@@ -255,29 +266,30 @@ def real_case(name, folder):
     start = Net(graph_of(net, State("TRAIN")), lambda layer: source, seed=0)
     generator = torch.Generator().manual_seed(1)
     for _, bias in start.params.values():
-        bias.data += 0.1 * torch.empty(bias.shape).normal_(generator=generator)
+        bias.data.normal_(0, 0.1, generator=generator)
     write_weights(folder / "start", start)
-    settings = PLAIN + 'base_lr: 2e-4 momentum: 0.9 weight_decay: 5e-4 lr_policy: "step" gamma: 0.1 stepsize: 8 '
-    return Case(
+    settings = PLAIN + 'base_lr: 5e-4 momentum: 0.9 weight_decay: 5e-4 lr_policy: "step" gamma: 0.1 stepsize: 8 '
+    case = Case(
         settings + 'weights: "start"',
         net=format_text(net),
         images=(3, crop, crop),
         learned={},
         kinds=True,
         files={"start": folder / "start"},
-    ), {
-        f"param:{name}:{k}": blob.detach().numpy()
-        for name, blobs in start.params.items()
+    )
+    return case, {
+        f"param:{layer}:{k}": blob.detach().numpy()
+        for layer, blobs in start.params.items()
         for k, blob in enumerate(blobs)
     }
 
 
-def check_moves(ours, theirs, begun):
-    """Hold what training changed against what Caffe's did: however little a blob moves, a wrong gradient shows."""
-    moved = {name: float(np.linalg.norm(theirs[name] - array)) for name, array in begun.items()}
-    errors = {name: float(np.linalg.norm(ours[name] - theirs[name])) / far for name, far in moved.items()}
-    assert max(errors.values()) <= 0.05, {name: error for name, error in errors.items() if error > 0.05}
-    assert max(moved[name] / np.linalg.norm(array) for name, array in begun.items()) > 0.01  # 100 times the tolerance
+def changes_apart(ours, theirs, begun):
+    """Return |ours - theirs| / |theirs - begun| of each blob: a wrong gradient shows, however little a blob moves."""
+    return {
+        name: float(np.linalg.norm(ours[name] - theirs[name]) / np.linalg.norm(theirs[name] - array))
+        for name, array in begun.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -288,10 +300,36 @@ def test_the_projects_nets(caffe, tmp_path, name):
     theirs, log = by_caffe(caffe, tmp_path / "caffe", {"it": case})["it"]
     ours, lines = by_torch(tmp_path / "torch", case)
     check(ours, theirs)
-    check_moves(ours, theirs, begun)
     check_logs(lines, log)
-    assert theirs["loss"][-1].max() != pytest.approx(theirs["loss"][0].max(), abs=0.01)
+    apart = changes_apart(ours, theirs, begun)
+    assert max(apart.values()) <= 0.03, apart
+    # They learn: the loss falls by a thousand times what it may differ, the last layer changes altogether.
+    assert theirs["loss"][0].sum() - theirs["loss"][-1].sum() > 0.1
+    assert max(np.linalg.norm(theirs[key] - array) / np.linalg.norm(array) for key, array in begun.items()) > 1
     shutil.rmtree(tmp_path)  # of some hundred megabytes
+
+
+def momentum_outside(w, g, history, s):
+    """Update as torch.optim.SGD does."""
+    torch._foreach_add_(g, w, alpha=s.decay)
+    torch._foreach_mul_(history[0], s.param.momentum)
+    torch._foreach_add_(history[0], g)
+    torch._foreach_sub_(w, history[0], alpha=s.rate)
+
+
+def test_what_shows_a_wrong_update(caffe, tmp_path, monkeypatch):
+    case, begun = real_case("vgg_m_2048_small", tmp_path)
+    theirs, _ = by_caffe(caffe, tmp_path / "caffe", {"it": case})["it"]
+    with monkeypatch.context() as patch:
+        patch.setitem(RULES, "SGD", replace(RULES["SGD"], update=momentum_outside))
+        outside, _ = by_torch(tmp_path / "outside", case)
+    monkeypatch.setattr(Learnable, "lr_mult", 1.0)
+    alike, _ = by_torch(tmp_path / "alike", case)
+    for wrong in (outside, alike):
+        with pytest.raises(AssertionError):
+            check(wrong, theirs)
+        assert np.abs(wrong["loss"] - theirs["loss"]).max() > 1e-2
+        assert min(changes_apart(wrong, theirs, begun).values()) > 0.03
 
 
 def test_the_logs_tell_of_all_that_is_compared(told_by_caffe):
