@@ -20,8 +20,10 @@ from .scores import TorchScorer
 from .worker import LEASHED
 
 _WORKER = ["-m", "emotiw.engine.torch.worker"]
-# A rank that was told to stop writes its snapshot before it ends, however long that takes.
-_TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--shutdown-timeout", "86400", "--nproc-per-node"]
+# Nothing leaves this machine, whose name may lead nowhere in a container. A rank that was told to stop writes its
+# snapshot before it ends, however long that takes.
+_LOCAL = ["--standalone", "--local-addr", "127.0.0.1", "--shutdown-timeout", "86400"]
+_TORCHRUN = ["-m", "torch.distributed.run", *_LOCAL, "--nproc-per-node"]
 _GPU = re.compile(r"all|none|\d+(,\d+)*|")
 
 

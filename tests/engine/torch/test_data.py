@@ -369,6 +369,8 @@ def test_ctrl_c_ends_a_program_that_waits_for_a_batch(layers, tmp_path):
 
 
 FORK = """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of any fork beside threads
 pid = os.fork()
 if not pid:
     try:

@@ -19,7 +19,7 @@ from emotiw.errors import EmotiwError
 from emotiw.prototxt.messages import Datum, SolverState, read_binary
 
 WORKER = Path(__file__).with_name("rank_worker.py")
-TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
 
 # With blobs that do not learn, that two layers share, and that have no part in the loss: none may be waited for.
 NET = """
