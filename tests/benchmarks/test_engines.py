@@ -1,0 +1,83 @@
+"""The benchmarks of the engines: what they time is the same net, and what they print is what they timed."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from emotiw.engine.torch.graph import State, graph_of
+from emotiw.engine.torch.net import Net
+from emotiw.prototxt.execution import committed
+from emotiw.prototxt.nets import NETS
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """From a benchmark's name to its module; one imports the other by name, as scripts beside each other do."""
+
+    def module(name):
+        spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+        loaded = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, loaded)
+        spec.loader.exec_module(loaded)
+        return loaded
+
+    return module
+
+
+def test_a_line_by_hand(load):
+    engines = load("engines")
+    turns = engines.Turns([4.0, 2.0, 9.0], [2.0, 2.0, 3.0])
+    assert turns.ratio == 2  # of 2, 1 and 3
+    assert engines.line("x", 10, turns) == ["x", "10", "4.000", "2.000", "2.00", "1.00 to 3.00"]
+
+
+@pytest.mark.parametrize("name", ["vgg_s_small", "vgg_m_2048_small"])
+def test_the_net_by_hand_is_the_prototxts(load, name):
+    load("engines")
+    by_hand = load("gpu").by_hand(NETS[name]).eval()
+    net = Net(graph_of(committed(name, "deploy.prototxt"), State("TEST")), seed=0)
+    images = torch.randn(2, 3, 56, 56, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        by_hand(images)  # so it learns its shapes
+        for ours, one in zip(by_hand.parameters(), net.learnable, strict=True):
+            one.blob.normal_(0, 0.1, generator=torch.Generator().manual_seed(one.blob.numel()))
+            ours.copy_(one.blob)
+        net({"data": images})
+        scores = by_hand(images)
+    bottom = next(layer.param.bottom[0] for layer in net.layers if layer.param.type == "Softmax")
+    assert scores.std() > 0.1
+    torch.testing.assert_close(scores, net.blobs[bottom], rtol=1e-4, atol=1e-4)
+
+
+def run(script, *arguments):
+    command = [sys.executable, BENCHMARKS / script, *arguments]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}  # as users have it
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.caffe
+def test_both_engines_take_turns():
+    printed = run("engines.py", "vgg_s_small", "--batch", "2", "--turns", "1", "--iterations", "2")
+    name, batch, caffe, by_torch, ratio, _ = (cell.strip() for cell in printed[2].strip("|").split("|"))
+    assert (name, batch) == ("vgg_s_small", "2")
+    assert float(caffe) > 0
+    assert float(by_torch) > 0
+    assert float(ratio) > 0
+    assert printed[-1].endswith("; 1 turns of 2 iterations each, medians")
+
+
+def test_the_gpus_script_runs_on_a_cpu():
+    arguments = ("--device", "cpu", "--net", "vgg_s_small", "--batch", "2", "--turns", "1", "--iterations", "6")
+    printed = run("gpu.py", *arguments)
+    assert printed[0] == "vgg_s_small, batch 2, float32, on CPU, images a second:"
+    assert all(int(line.split()[0]) > 0 for line in printed[1:4])
+    assert printed[4].startswith("the engine's share of the rate by hand: ")
