@@ -64,6 +64,7 @@ def run(script, *arguments):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.caffe
 def test_both_engines_take_turns():
     printed = run("engines.py", "vgg_s_small", "--batch", "2", "--turns", "1", "--iterations", "2")
@@ -75,6 +76,7 @@ def test_both_engines_take_turns():
     assert printed[-1].endswith("; 1 turns of 2 iterations each, medians")
 
 
+@pytest.mark.slow
 def test_the_gpus_script_runs_on_a_cpu():
     arguments = ("--device", "cpu", "--net", "vgg_s_small", "--batch", "2", "--turns", "1", "--iterations", "6")
     printed = run("gpu.py", *arguments)
