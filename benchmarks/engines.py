@@ -71,6 +71,7 @@ def write_run(folder: Path, name: str, batch: int | None, iterations: int) -> in
     data.batch_size = batch or data.batch_size
     for field in ("test_iter", "test_interval", "snapshot"):
         solver.ClearField(field)
+    solver.base_lr = 1e-6  # noise teaches nothing, and a loss that is no number would end a run
     # Both engines display once more behind the last iteration, without an update.
     solver.net, solver.display, solver.max_iter = "net.prototxt", 1, WARM + iterations + 1
     solver.snapshot_after_train = False
