@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from emotiw.engine.environments import environment
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.datums import damage_placed
 
 from .datum import decode
 from .listing import Image
@@ -128,8 +129,13 @@ class PreparedSet:
             with reading(path) as transaction:
                 some = [(key, bytes(transaction.get(key))) for key in chosen[start : start + _READ_AHEAD]]
             for key, datum in some:
-                blob, label = decode(datum)
-                yield Record(key.decode().partition("_")[2], label, blob)
+                yield _record(path, key, datum)
+
+
+def _record(path: Path, key: bytes, datum: bytes) -> Record:
+    with damage_placed(path, key):
+        blob, label = decode(datum)
+    return Record(key.decode().partition("_")[2], label, blob)
 
 
 @contextmanager

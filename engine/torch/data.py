@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.datums import Colour
 
 from .ahead import Ahead
-from .datums import Colour
 from .graph import PHASES
 from .layers.source import Classes, Shape
 from .records import Records

@@ -1,9 +1,9 @@
 """The records of an LMDB in the order in which Caffe's data_layer.cpp reads them."""
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,11 +11,11 @@ from typing import Any
 
 from emotiw.engine.environments import environment
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.datums import Colour, Pixels, damage_placed, parse, pixels, spelt
 
-from .datums import Colour, Image, parse, pixels
 from .layers.source import Classes
 
-Record = tuple[Image, int]  # (C, H, W), and its label
+Record = tuple[Pixels, int]  # (C, H, W), and its label
 _MOST_THREADS = 8
 
 
@@ -39,7 +39,7 @@ class Records:
     rank: int = 0
     ranks: int = 1
 
-    def first(self) -> Image:
+    def first(self) -> Pixels:
         """Return the image of the first key; refuse an LMDB that has none."""
         with closing(self._datums()) as datums:
             return self._image(next(datums))
@@ -68,31 +68,18 @@ class Records:
         raise EmotiwError(f"{self.path} is empty")
 
     def _datum(self, key: bytes, serialised: bytes) -> tuple[bytes, Any]:
-        with self._placed(key):
+        with damage_placed(self.path, key):
             return key, parse(serialised)
 
-    def _image(self, record: tuple[bytes, Any]) -> Image:
+    def _image(self, record: tuple[bytes, Any]) -> Pixels:
         key, datum = record
-        with self._placed(key):
+        with damage_placed(self.path, key):
             return pixels(datum, self.colour)
 
     def _check(self, batch: Sequence[tuple[bytes, Any]], classes: Classes) -> None:
         for key, datum in batch:
             if datum.label not in classes:
                 raise EmotiwError(
-                    f"{self.path}: the record {_spelt(key)} has label {datum.label}, which is none of the "
+                    f"{spelt(self.path, key)} has label {datum.label}, which is none of the "
                     f"{classes.count} classes of layer {classes.layer!r}, 0 to {classes.count - 1}"
                 )
-
-    @contextmanager
-    def _placed(self, key: bytes) -> Iterator[None]:
-        """Name a record in an error about it."""
-        try:
-            yield
-        except EmotiwError as error:
-            where = f"{self.path}: the record {_spelt(key)}"
-            raise EmotiwError(f"{where} is damaged: {error}; make the LMDB anew") from None
-
-
-def _spelt(key: bytes) -> str:
-    return repr(key.decode(errors="backslashreplace"))

@@ -10,8 +10,8 @@ from torch import Generator, Tensor
 
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.blobs import Blob, read_mean
+from emotiw.prototxt.datums import Pixels
 
-from .datums import Image
 from .graph import Phase
 from .layers.layer import Shape
 
@@ -70,7 +70,7 @@ class Transformer:
             raise EmotiwError(f"{len(self._host_mean)} mean_values for {image[0]} channels: one, or one for each")
         return (image[0], crop, crop) if crop else image
 
-    def __call__(self, images: Sequence[Image]) -> Tensor:
+    def __call__(self, images: Sequence[Pixels]) -> Tensor:
         """Return what the net sees.
 
         Parameters
@@ -119,7 +119,7 @@ def _spelt(shape: Shape) -> str:
     return " x ".join(map(str, shape))
 
 
-def _uploaded(images: Sequence[Image], device: torch.device) -> Tensor:
+def _uploaded(images: Sequence[Pixels], device: torch.device) -> Tensor:
     """Return images of one shape as they are, (N, C, H, W), on a GPU."""
     kind = torch.uint8 if images[0].dtype == np.uint8 else torch.float32
     packed = torch.empty((len(images), *images[0].shape), dtype=kind, pin_memory=True)
@@ -127,7 +127,7 @@ def _uploaded(images: Sequence[Image], device: torch.device) -> Tensor:
     return packed.to(device, non_blocking=True)
 
 
-def one_by_one(images: Sequence[Image], shape: Shape, places: Places, mean: Blob, scale: float) -> Tensor:
+def one_by_one(images: Sequence[Pixels], shape: Shape, places: Places, mean: Blob, scale: float) -> Tensor:
     """Transform images on the CPU, each while it is in the cache, by one thread: the net has need of the others."""
     out = torch.empty((len(images), *shape))
     tops, lefts, mirrors = (place.tolist() for place in places)

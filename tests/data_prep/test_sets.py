@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import lmdb
 import numpy as np
 import pytest
 
@@ -8,9 +9,12 @@ from emotiw.data_prep.datum import decode, encode
 from emotiw.data_prep.listing import Image
 from emotiw.data_prep.preparing import prepare
 from emotiw.data_prep.representing import Settings
-from emotiw.data_prep.sets import manifest_text, open_set
+from emotiw.data_prep.sets import keys_of, manifest_text, open_set
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.blobs import read_mean
+from emotiw.prototxt.messages import Datum
+
+FLOATS = Datum(channels=1, height=1, width=1, float_data=[1]).SerializeToString()
 
 
 @pytest.fixture
@@ -75,6 +79,18 @@ def test_records_by_their_paths_decode_no_others(folder, monkeypatch):
     assert all(np.array_equal(record.blob, records[record.path]) for record in found)
     assert len(decoded) == 3
     assert list(open_set(folder).records("lbp", "train", only=[])) == []
+
+
+@pytest.mark.parametrize(
+    "value", [b"\xff\xff", b"", Datum(channels=1, height=1, width=1, float_data=[1]).SerializeToString()]
+)
+def test_a_damaged_record_is_named(folder, value):
+    path = open_set(folder).lmdb("rgb", "train")
+    key = keys_of(path)[3]
+    with lmdb.open(str(path), map_size=1 << 24) as environment, environment.begin(write=True) as transaction:
+        transaction.put(key, value)
+    said = refusal(lambda: list(open_set(folder).records("rgb", "train")))
+    assert said.startswith(f"{path}: the record {key.decode()!r} is damaged: ")
 
 
 def test_an_lmdb_can_be_read_twice_at_once(folder, monkeypatch):

@@ -1,6 +1,9 @@
 """Caffe's Datums as arrays: raw bytes, floats, or a picture encoded as JPEG or PNG."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,9 +11,10 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import Datum
 
-Image = NDArray[np.uint8] | NDArray[np.float32]
+from .messages import Datum
+
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 
 class Colour(Enum):
@@ -29,7 +33,7 @@ def parse(serialised: bytes) -> Any:
         raise EmotiwError("it is no Datum of Caffe's") from None
 
 
-def pixels(datum: Any, colour: Colour = Colour.NATIVE) -> Image:
+def pixels(datum: Any, colour: Colour = Colour.NATIVE) -> Pixels:
     """Return the image of a Datum.
 
     Parameters
@@ -51,9 +55,23 @@ def pixels(datum: Any, colour: Colour = Colour.NATIVE) -> Image:
     return _decoded(datum.data, colour) if datum.encoded else _planes(datum)
 
 
-def _planes(datum: Any) -> Image:
+@contextmanager
+def damage_placed(path: Path, key: bytes) -> Iterator[None]:
+    """Name the record of an LMDB in an error about its Datum."""
+    try:
+        yield
+    except EmotiwError as error:
+        raise EmotiwError(f"{spelt(path, key)} is damaged: {error}; make the LMDB anew") from None
+
+
+def spelt(path: Path, key: bytes) -> str:
+    """Return how errors name the record of an LMDB."""
+    return f"{path}: the record {key.decode(errors='backslashreplace')!r}"
+
+
+def _planes(datum: Any) -> Pixels:
     shape = (datum.channels, datum.height, datum.width)
-    values: Image = np.frombuffer(datum.data, np.uint8)
+    values: Pixels = np.frombuffer(datum.data, np.uint8)
     if not values.size:
         values = np.array(datum.float_data, np.float32)
     if min(shape) < 1 or values.size != shape[0] * shape[1] * shape[2]:
