@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FOLDERS := emotiw lbp_mapping prototxt data_prep engine train evaluate
+# Two at a time, each on a core: what a test starts seldom fills two.
+TESTS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 SOURCES := $(shell find $(FOLDERS) -type f -not -name '*.pyc') setup.py README.md
 
 .PHONY: demo test test-all protobufs lint types install caffe clean
@@ -12,10 +14,10 @@ demo: caffe
 	$(BIN)/emotiw demo -o demo
 
 test: lint types caffe
-	$(BIN)/pytest -m "not slow and not gpu"
+	$(TESTS) -m "not slow and not gpu"
 
 test-all: lint types caffe protobufs
-	$(BIN)/pytest -m "not gpu"
+	$(TESTS) -m "not gpu"
 
 # Caffe's messages are built at run time: every protobuf release must give the same ones.
 protobufs: caffe
