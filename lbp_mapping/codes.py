@@ -6,7 +6,9 @@ bottom right, and nothing is rounded before the comparison.
 """
 
 import math
+from functools import cache
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -17,7 +19,7 @@ NEIGHBOURS = 8
 
 # The first row of the inverse of MATLAB's NTSC matrix. No RGB triple comes nearer than 4.5e-6 to a half, so
 # neither further digits nor the order of the sum change a grey value.
-GREY_WEIGHTS = np.array([0.298936021, 0.587043074, 0.114020904])
+GREY_WEIGHTS = (0.298936021, 0.587043074, 0.114020904)
 
 # `lbp.m` takes the pixel itself where a sample point is this near to one.
 ON_PIXEL = 1e-6
@@ -48,7 +50,8 @@ def grey(rgb: npt.NDArray[np.uint8]) -> Grey:
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise ValueError(f"an RGB image is an H x W x 3 array of uint8, not {rgb.shape} of {rgb.dtype}")
-    return np.asarray(rgb @ GREY_WEIGHTS + 0.5).astype(np.uint8)  # the cast floors
+    rounding = np.array([[*GREY_WEIGHTS, 0.5]])  # the last is added; the cast floors
+    return np.asarray(cv2.transform(rgb.astype(np.float64), rounding)).astype(np.uint8)
 
 
 def lbp_codes(grey: Grey, radius: int = 1, threshold: float = 0.0) -> Grey:
@@ -123,7 +126,8 @@ def lbp_codes(grey: Grey, radius: int = 1, threshold: float = 0.0) -> Grey:
     return np.ascontiguousarray(codes[:, : width - 2 * R])
 
 
-def sample_terms(k: int, radius: int) -> list[tuple[float, int, int]]:
+@cache
+def sample_terms(k: int, radius: int) -> tuple[tuple[float, int, int], ...]:
     """Return neighbour `k` of the first pixel that has all its neighbours as a weighted sum of pixels.
 
     Parameters
@@ -135,7 +139,7 @@ def sample_terms(k: int, radius: int) -> list[tuple[float, int, int]]:
 
     Returns
     -------
-    list of (weight, row, column)
+    tuple of (weight, row, column)
         In the order in which they are added: one pixel of weight 1, or the four around the sample point.
         Rows and columns count from 0.
 
@@ -148,12 +152,12 @@ def sample_terms(k: int, radius: int) -> list[tuple[float, int, int]]:
     y = -radius * math.sin(angle) + (radius + 1)
     x = radius * math.cos(angle) + (radius + 1)
     if max(abs(y - round(y)), abs(x - round(x))) < ON_PIXEL:
-        return [(1.0, round(y) - 1, round(x) - 1)]
+        return ((1.0, round(y) - 1, round(x) - 1),)
     top, left = math.floor(y), math.floor(x)
     ty, tx = y - top, x - left
-    return [
+    return (
         ((1 - tx) * (1 - ty), top - 1, left - 1),
         (tx * (1 - ty), top - 1, left),
         ((1 - tx) * ty, top, left - 1),
         (tx * ty, top, left),
-    ]
+    )

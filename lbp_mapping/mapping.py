@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -59,5 +60,23 @@ def map_images(rgb: Image, representations: Iterable[Representation]) -> list[Im
         operator = representation.radius, representation.threshold
         if operator not in codes:
             codes[operator] = lbp_codes(grey_image, *operator)
-        images.append(palette(representation.mapping).take(codes[operator], axis=0))
+        images.append(coloured(codes[operator], representation.mapping))
     return images
+
+
+def coloured(codes: npt.NDArray[np.uint8], mapping: str) -> Image:
+    """Return the colour of every code: ``palette(mapping)[codes]``, but faster, a channel at a time.
+
+    Parameters
+    ----------
+    codes : (H, W) uint8
+        LBP codes.
+    mapping : str
+        As for `palette`.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+        RGB, [0, 255].
+    """
+    return np.asarray(cv2.merge([cv2.LUT(codes, channel) for channel in palette(mapping).T]), np.uint8)
