@@ -1,12 +1,12 @@
 """Levi & Hassner (ICMI 2015), redone: face images in, the paper's accuracy table out."""
 
-from importlib.metadata import version as _version
-
 __all__ = ["__version__"]
 
 
 def __getattr__(name: str) -> str:
-    """Look the version up only when asked for: reading metadata is slow."""
+    """Look the version up only when asked for: to import what reads metadata takes longer than all else of `--help`."""
     if name == "__version__":
-        return _version("emotiw")
+        from importlib.metadata import version
+
+        return version("emotiw")
     raise AttributeError(name)

@@ -26,8 +26,8 @@ class Paragraphs(argparse.HelpFormatter):
         return "\n\n".join(super(Paragraphs, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
 
 
-def build_parser() -> Parser:
-    """Return the parser of the whole command line."""
+def build_parser(verb: str | None = None) -> Parser:
+    """Return the parser of the command line; `verb` alone has its arguments, for to import the others takes time."""
     parser = Parser(
         prog="emotiw",
         description="Levi & Hassner, Emotion Recognition in the Wild via Convolutional Neural Networks and "
@@ -38,18 +38,15 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     verbs = parser.add_subparsers(metavar="VERB", title="verbs", parser_class=Parser)
-    for name in VERBS:
-        module = import_module(f"emotiw.verbs.{name}")
-        summary, _, details = (module.__doc__ or "").partition("\n")
-        verb = verbs.add_parser(
-            name,
-            help=summary[0].lower() + summary[1:].rstrip("."),
-            description=summary + "\n" + details,
-            formatter_class=Paragraphs,
-        )
-        module.add_arguments(verb)
-        verb.add_argument("--debug", action="store_true", help="show a traceback when something fails")
-        verb.set_defaults(run=module.run)
+    for name, summary in VERBS.items():
+        short = summary[0].lower() + summary[1:].rstrip(".")
+        added = verbs.add_parser(name, help=short, formatter_class=Paragraphs)
+        if name == verb:
+            module = import_module(f"emotiw.verbs.{name}")
+            added.description = summary + "\n" + (module.__doc__ or "").partition("\n")[2]
+            module.add_arguments(added)
+            added.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+            added.set_defaults(run=module.run)
     return parser
 
 
@@ -87,8 +84,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Return what a command line asks for: `args.run(args)` does it. Exits with 2 where it is off."""
-    parser = build_parser()
-    args = parser.parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    parser = build_parser(next((word for word in given if word in VERBS), None))
+    args = parser.parse_args(given)
     if args.version:
         from emotiw import __version__
 

@@ -1,21 +1,23 @@
 """The verbs of the command, one small module each: `add_arguments(parser)` and `run(args)`.
 
-Their first docstring line is their help. They import what is heavy only inside `run`.
+Only the module of the verb in use is imported, and what is heavy only inside its `run`. What its docstring says behind
+the first line is the verb's help.
 """
 
-VERBS = (
-    "map",
-    "caffe",
-    "prepare",
-    "pretrain",
-    "finetune",
-    "evaluate",
-    "baseline",
-    "table",
-    "reproduce",
-    "models",
-    "predict",
-    "explain",
-    "serve",
-    "demo",
-)
+VERBS = {
+    "map": "Turn face images into their mapped binary patterns.",
+    "caffe": "Install a real Caffe, look at it, or run a pycaffe script in it.",
+    "prepare": "Make a prepared set (manifest, LMDBs, means) of a folder of face images.",
+    "pretrain": "Pre-train a row (net x representation) on a set of identities, by the real Caffe or by PyTorch.",
+    "finetune": "Fine-tune a row (net x representation) on a set of emotions, by the real Caffe or by PyTorch.",
+    "evaluate": "Score runs and released models on a split of a prepared set: posteriors, accuracy, confusion matrix.",
+    "baseline": "Score a classical baseline on a prepared set: region histograms of LBP codes, and an SVM.",
+    "table": "Put all evaluated runs into one table, with their ensemble and the published figures.",
+    "reproduce": "Carry out the paper's whole experiment: every row pre-trained, fine-tuned, scored; ensemble, table.",
+    "models": "The authors' five released models: list, fetch and verify them, or make stand-ins.",
+    "predict": "Name the emotion of the faces in pictures, by the authors' models or by nets trained here.",
+    "explain": "Show what the nets make of a face: their input, first filters and response, posteriors; one picture.",
+    "serve": "Open a local page: drop or shoot a face, see what the models make of it.",
+    "demo": "Draw faces and take them the whole way: sets, pre-training, fine-tuning, ensemble, table, report.",
+}
+"""Each verb with its summary, in the order of the help."""

@@ -1,4 +1,4 @@
-"""Score a classical baseline on a prepared set: region histograms of LBP codes, and an SVM.
+"""The verb `baseline`.
 
 It learns from the set's train split and chooses kernel and C there, by cross-validation that keeps
 groups together; it needs no Caffe. RUNS/baseline/<digest> gets what `emotiw evaluate` writes for a run,

@@ -1,4 +1,4 @@
-"""Install a real Caffe, look at it, or run a pycaffe script in it.
+"""The verb `caffe`.
 
 Any build serves, whatever its Python. Which one is used: --caffe, else $EMOTIW_CAFFE, else `caffe` on the PATH,
 else the one that `emotiw caffe install` put into the cache folder ($XDG_CACHE_HOME, ~/.cache). For a Caffe of your

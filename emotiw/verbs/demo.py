@@ -1,4 +1,4 @@
-"""Draw faces and take them the whole way: sets, pre-training, fine-tuning, ensemble, table, report.
+"""The verb `demo`.
 
 Two sets of drawn faces (many people; the seven expressions of others) go through the very commands
 that real ones would, with the net vgg_s_small on the real Caffe, in all five representations. The

@@ -1,4 +1,4 @@
-"""Score runs and released models on a split of a prepared set: posteriors, accuracy, confusion matrix.
+"""The verb `evaluate`.
 
 Each run folder, and RUNS/released/<NAME>/ for a released model, gets scores_<split>.csv (one line an
 image, one column a class), the confusion matrix as numbers and picture, and how they were made.

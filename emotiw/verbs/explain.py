@@ -1,4 +1,4 @@
-"""Show what the nets make of a face: their input, first filters and response, posteriors; one picture.
+"""The verb `explain`.
 
 As the authors' notebook does for one model, here for any: a row each. The largest face of IMAGE is looked for, or with
 --aligned the picture is the face.

@@ -1,4 +1,4 @@
-"""Fine-tune a row (net x representation) on a set of emotions, by the real Caffe or by PyTorch.
+"""The verb `finetune`.
 
 It starts from the row's own pre-trained model in RUNS, unless --from says otherwise; the last layer
 is new, and so is what the weights do not have: it says which. Ctrl-C leaves a snapshot; interrupted

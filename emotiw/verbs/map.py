@@ -1,4 +1,4 @@
-"""Turn face images into their mapped binary patterns.
+"""The verb `map`.
 
 IMAGE becomes DIR/<stem>.<representation>.png at its native size, less 2 x radius pixels each way: LBP
 codes, coloured by the paper's 3-D map. No data and no Caffe are needed. Name the images before -r.

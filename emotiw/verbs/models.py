@@ -1,4 +1,4 @@
-"""The authors' five released models: list, fetch and verify them, or make stand-ins.
+"""The verb `models`.
 
 The files are the authors', "as is", under no open licence: they are fetched, never shipped. They lie in $EMOTIW_MODELS,
 else in the cache folder. `emotiw models` alone lists them.

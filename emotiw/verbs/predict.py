@@ -1,4 +1,4 @@
-"""Name the emotion of the faces in pictures, by the authors' models or by nets trained here.
+"""The verb `predict`.
 
 IMAGE is a picture, a folder of them, or - (standard input). Every face in it is looked for (--detect, the default), or
 the picture is taken as the crop of one already (--aligned), as SFEW's aligned faces are. Each model gets the input that

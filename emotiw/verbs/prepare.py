@@ -1,4 +1,4 @@
-"""Make a prepared set (manifest, LMDBs, means) of a folder of face images.
+"""The verb `prepare`.
 
 SOURCE is recognised by looking, unless --layout names what it is: folders (<class>/<image>, with
 folders around that; ones named train, val or test say the split), sfew (SFEW 2.0, its zips left

@@ -1,4 +1,4 @@
-"""Pre-train a row (net x representation) on a set of identities, by the real Caffe or by PyTorch.
+"""The verb `pretrain`.
 
 The run folder RUNS/ROW/pretrain holds the prototxt as executed, the engine's log, snapshots, curves and
 the model. It starts from the fillers, or with --from from weights of the same net for other classes,

@@ -1,4 +1,4 @@
-"""Carry out the paper's whole experiment: every row pre-trained, fine-tuned, scored; ensemble and table.
+"""The verb `reproduce`.
 
 From two prepared sets, by Snakemake (pip install 'emotiw[reproduce]'), into a folder of its own: runs/, table_val/ and,
 where the emotions' set has a test split, table_test/. --dry-run says what is to do, in which hours and on how much

@@ -1,4 +1,4 @@
-"""Open a local page: drop or shoot a face, see what the models make of it.
+"""The verb `serve`.
 
 The page shows the faces found, the five representations of one, and the posteriors of each model and of the ensemble,
 their average. It listens on this machine alone unless --host says otherwise, asks nothing of any other machine, and

@@ -1,4 +1,4 @@
-"""Put all evaluated runs into one table, with their ensemble and the published figures.
+"""The verb `table`.
 
 Released models that were evaluated into RUNS stand beside them in a column of their own.
 
