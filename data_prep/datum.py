@@ -25,13 +25,13 @@ def encode(rgb: NDArray[np.uint8], label: int, store: str) -> bytes:
     store
         "raw": bytes in channel (blue, green, red), row, column order; "png": an encoded, loss-free PNG.
     """
+    import cv2
+
     if store == "raw":
         height, width, channels = rgb.shape
-        data = np.ascontiguousarray(rgb[..., ::-1].transpose(2, 0, 1)).tobytes()
+        data = np.stack(cv2.split(rgb)[::-1]).tobytes()
         datum = Datum(channels=channels, height=height, width=width, data=data, label=label, encoded=False)
     else:
-        import cv2
-
         png = cv2.imencode(".png", rgb[..., ::-1])[1].tobytes()
         datum = Datum(data=png, label=label, encoded=True)
     return bytes(datum.SerializeToString())

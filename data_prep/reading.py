@@ -61,7 +61,7 @@ def decode(data: bytes) -> Rgb:
         raise UnreadableImageError(f"OpenCV: {error.err or 'refused'}") from None
     if bgr is None:
         raise UnreadableImageError("not an image that OpenCV reads")
-    return np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False)
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _cut_off(data: bytes) -> bool:
