@@ -7,16 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.prototxt.encoded import MOST_PIXELS, imdecode, png_cut_off
+
 Rgb = NDArray[np.uint8]
 
-# A PNG of 1 MB can hold a thousand million pixels of one colour, and mapping takes 100 bytes a pixel. OpenCV reads its
-# limit once, when it is imported; whoever has larger pictures can set it.
-_MOST_PIXELS = "OPENCV_IO_MAX_IMAGE_PIXELS"
-os.environ.setdefault(_MOST_PIXELS, str(1 << 25))
-
-# A JPEG's or PNG's last marker: OpenCVs before 4.11 fill the rest of a cut-off file with grey and say nothing.
+# A JPEG's last marker: OpenCVs before 4.11 fill the rest of a cut-off file with grey and say nothing.
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
-_PNG, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
 
 
 class UnreadableImageError(ValueError):
@@ -53,11 +49,10 @@ def decode(data: bytes) -> Rgb:
     if _cut_off(data):
         raise UnreadableImageError("cut off before its end")
     try:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the reason is reported, once
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        bgr = imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error as error:
         if "MAX_IMAGE_PIXELS" in (error.err or ""):
-            raise UnreadableImageError(f"more than {os.environ[_MOST_PIXELS]} pixels (${_MOST_PIXELS})") from None
+            raise UnreadableImageError(f"more than {os.environ[MOST_PIXELS]} pixels (${MOST_PIXELS})") from None
         raise UnreadableImageError(f"OpenCV: {error.err or 'refused'}") from None
     if bgr is None:
         raise UnreadableImageError("not an image that OpenCV reads")
@@ -67,4 +62,4 @@ def decode(data: bytes) -> Rgb:
 def _cut_off(data: bytes) -> bool:
     if data.startswith(b"\xff\xd8"):
         return data.find(_END_OF_IMAGE, max(data.rfind(_START_OF_SCAN), 0)) < 0
-    return data.startswith(_PNG) and _PNG_END not in data
+    return png_cut_off(data)

@@ -18,7 +18,15 @@ _MOST_OF_A_FILE, _MOST_OF_ALL = 1 << 26, 1 << 37
 _MOST_SHRUNK, _SMALL = 200, 1 << 20
 _ENCRYPTED = 1
 CHUNK = 1 << 20  # bytes of a large file that are in memory at once
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    UnicodeDecodeError,  # of a member's own name
+)
 
 
 def is_zip(name: str) -> bool:
@@ -110,6 +118,8 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _danger(member: zipfile.ZipInfo) -> str:
     """Return why an archive with this member is not read, or nothing."""
     name = member.filename
+    if not name:
+        return "a file without a name: it is not read"
     if name.startswith("/") or "\\" in name or ":" in name.split("/")[0] or ".." in name.split("/"):
         return "a path that leads out of the archive: it is not read"
     if member.flag_bits & _ENCRYPTED:

@@ -107,7 +107,7 @@ def read_scores(path: Path) -> Scores:
             return scores
     except FileNotFoundError:
         raise EmotiwError(f"{path}: no scores there: make them with emotiw evaluate") from None
-    except (ValueError, IndexError, csv.Error):
+    except (ValueError, OverflowError, IndexError, csv.Error):
         pass
     raise EmotiwError(f"{path} is no table of scores: make it anew with emotiw evaluate --force")
 

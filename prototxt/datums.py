@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 
+from .encoded import imdecode
 from .messages import Datum
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
@@ -83,8 +84,8 @@ def _decoded(data: bytes, colour: Colour) -> NDArray[np.uint8]:
     import cv2
 
     try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), colour.value)
-    except cv2.error:  # of no bytes, or of far too many pixels
+        picture = imdecode(data, colour.value)
+    except cv2.error:  # of far too many pixels
         picture = None
     if picture is None:
         raise EmotiwError("its picture cannot be decoded")

@@ -41,6 +41,11 @@ def test_a_path_that_leads_out_of_an_archive(tmp_path, name):
     assert said == f"{made} holds {name!r}, a path that leads out of the archive: it is not read"
 
 
+def test_a_file_without_a_name(tmp_path):
+    made = archive(tmp_path / "a.zip", {"sad/1.png": b"1", "": b"2"})
+    assert refusal(lambda: list_images(made, "emotions")) == f"{made} holds '', a file without a name: it is not read"
+
+
 def test_a_bomb(tmp_path, monkeypatch):
     made = archive(tmp_path / "a.zip", {"sad/1.png": bytes(1 << 24)})
     assert re.search(

@@ -1,6 +1,7 @@
 import hashlib
 import io
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -128,6 +129,15 @@ def test_a_thumbnail_inside_does_not_hide_that_the_photo_was_cut_off():
     whole = photo[:2] + note + photo[2:]
     np.testing.assert_array_equal(decode(whole), decode(photo))
     assert reason(whole[:-200]) == "cut off before its end"
+
+
+def test_a_chunk_that_says_it_is_huge_takes_no_memory():
+    """OpenCV would ask for 4 GB first."""
+    png = bytearray(encoded(".png", ramp()))
+    png[33:37] = b"\xff\xff\xff\xf0"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert reason(bytes(png)) == "cut off before its end"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
 def test_what_follows_a_whole_file_does_no_harm():

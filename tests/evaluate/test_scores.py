@@ -82,6 +82,7 @@ HEAD = "path,label,a,b\n"
         HEAD + "x,happy,0.5,0.5\n",
         HEAD + "x,2,0.5,0.5\n",
         HEAD + "x,-2,0.5,0.5\n",
+        HEAD + "x,55555555555555555555,0.5,0.5\n",
         HEAD + "x,0,nan,nan\n",
         HEAD + "x,0,inf,0\n",
         HEAD + "x,0,0.5,0.\n",  # cut off

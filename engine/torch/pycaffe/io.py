@@ -11,6 +11,7 @@ from emotiw.engine.classifier import Sides
 from emotiw.engine.classifier import resize_image as _resize_image
 from emotiw.engine.scoring import crop_places
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.encoded import imdecode
 from emotiw.prototxt.messages import BlobProto, Datum, message_class
 
 from .transformer import Transformer as Transformer
@@ -88,8 +89,7 @@ def load_image(filename: str | Path, color: bool = True) -> NDArray[np.float32]:
     path = Path(filename)
     if not path.is_file():
         raise EmotiwError(f"{path}: no such file")
-    stored = np.frombuffer(path.read_bytes(), np.uint8)
-    image = cv2.imdecode(stored, cv2.IMREAD_UNCHANGED) if stored.size else None
+    image = imdecode(path.read_bytes(), cv2.IMREAD_UNCHANGED)
     if image is None or str(image.dtype) not in _WHITE:
         raise EmotiwError(f"{path} is no picture that can be read")
     unit = np.atleast_3d((image / _WHITE[str(image.dtype)]).astype(np.float32))
