@@ -38,7 +38,8 @@ def array_of(blob: Any, where: str = "a blob") -> Blob:
         raise EmotiwError(f"{where} holds half a number: damaged; fetch or make it anew") from None
     if min(shape, default=0) < 0 or values.size != prod(shape):
         raise EmotiwError(f"{where} of shape {shape} holds {values.size} values: damaged; fetch or make it anew")
-    return values.reshape(shape).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # as Caffe casts doubles: what is too large becomes infinite
+        return values.reshape(shape).astype(np.float32)
 
 
 def blob_of(array: Blob) -> Any:
