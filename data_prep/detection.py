@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ Box = tuple[int, int, int, int]
 
 
 @cache
-def _cascade() -> Any:
+def _cascade(thread: int) -> Any:
+    """Return the cascade of a thread: it does not bear several at once."""
     import cv2
 
     return cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"))
@@ -22,7 +24,7 @@ def find_faces(rgb: NDArray[np.uint8]) -> list[Box]:
     import cv2
 
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    boxes = _cascade().detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5, minSize=(30, 30))
+    boxes = _cascade(get_ident()).detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5, minSize=(30, 30))
     return sorted((tuple(int(side) for side in box) for box in boxes), key=lambda box: -box[2] * box[3])  # type: ignore[misc]
 
 

@@ -1,20 +1,18 @@
-"""The same function over many items, in order, on several processes, with flat memory."""
+"""The same function over many items, in order, on several threads, with flat memory.
 
-import os
-import signal
+Threads, as OpenCV, NumPy and hashlib let others run while they compute: a picture that goes from process to process is
+copied three times, and processes need seconds to start.
+"""
+
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import get_context
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
-
-from emotiw.engine.leash import die_with
-from emotiw.errors import EmotiwError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_AHEAD = 16  # results a thread that may wait to be taken: as many as are made during a commit
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Generator[Result, None, None]:
@@ -23,46 +21,25 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: in
     Parameters
     ----------
     jobs
-        Number of processes; 1 works in this one. At most four results a process wait to be taken, so memory stays flat
-        however many items there are.
-
-    Raises
-    ------
-    EmotiwError
-        Where one of the processes was killed.
+        Number of threads, in which OpenCV has none of its own; 1 works in this one. At most 16 results a thread wait
+        to be taken, so memory stays flat however many items there are.
     """
     if jobs == 1:
         yield from map(function, items)
         return
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
     waiting: deque[Future[Result]] = deque()
-    # Spawned, not forked: OpenCV's and BLAS's threads do not survive a fork.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (os.getpid(),)) as pool:
+    with ThreadPoolExecutor(jobs, "prepare") as pool:
         try:
             for item in items:
-                with _deaf():
-                    waiting.append(pool.submit(function, item))
-                if len(waiting) >= 4 * jobs:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= _AHEAD * jobs:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-        except BrokenProcessPool:
-            raise EmotiwError("one of the --jobs was killed (out of memory?): go on with fewer --jobs") from None
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Let processes that start in this block never hear Ctrl-C: it is ours to handle, after the block."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def _start_worker(parent: int) -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
-    die_with(parent)
+            cv2.setNumThreads(before)

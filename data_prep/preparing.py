@@ -123,7 +123,7 @@ def _write(
         for (position, image), (outcome, datums) in zip(todo, shown, strict=True):
             for name, datum in zip(settings.representations, datums, strict=False):
                 writers[name, image.split].put(key(position, image.path), datum)
-            outcomes.append(replace(outcome, image=image))  # not the copy that came back from another process
+            outcomes.append(outcome)
             if len(outcomes) - committed == _COMMIT_EVERY or len(outcomes) == len(order):
                 for writer in writers.values():
                     writer.commit()

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "no group is on both sides of the split that --val draws",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and of the order (default: 0)")
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="images at a time, a thread each (default: one a core)")
     parser.add_argument("--store", choices=("raw", "png"), default="raw", help="pixels, or PNG in half the space")
     parser.add_argument("--strict", action="store_true", help="fail where any file of SOURCE cannot be used")
     parser.add_argument("--force", action="store_true", help="replace SET where it exists")

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -362,7 +363,31 @@ def test_a_full_disk_is_one_line_and_the_call_goes_on(source, tmp_path):
     assert subprocess.run(command, capture_output=True).returncode == 0
 
 
-def test_a_killed_process_of_several_is_one_line():
-    assert list(in_order(abs, [-3, 2, -1], 2)) == [3, 2, 1]
-    said = refusal(lambda: list(in_order(os._exit, [9], 2)))
-    assert said == "one of the --jobs was killed (out of memory?): go on with fewer --jobs"
+@pytest.mark.parametrize("jobs", [1, 2, 3])
+def test_threads_keep_the_order_and_run_ahead_by_so_much(jobs):
+    begun = []
+
+    def late(number):
+        begun.append(number)
+        time.sleep(0.001 * (number % 3))
+        return number
+
+    for expected, number in zip(range(200), in_order(late, range(200), jobs), strict=True):
+        assert number == expected
+        assert len(begun) <= number + 1 + 16 * jobs
+    assert sorted(begun) == list(range(200))
+    assert list(in_order(abs, [-3, 2, -1], jobs)) == [3, 2, 1]
+
+
+def test_what_fails_in_a_thread_is_raised_and_the_others_are_not_begun():
+    begun = []
+
+    def fail(number):
+        begun.append(number)
+        raise ZeroDivisionError
+
+    before = cv2.getNumThreads()
+    with pytest.raises(ZeroDivisionError):
+        list(in_order(fail, range(1000), 2))
+    assert len(begun) < 1000
+    assert cv2.getNumThreads() == before

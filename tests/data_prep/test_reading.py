@@ -177,5 +177,5 @@ def test_the_largest_face_is_the_one(monkeypatch):
             assert grey.shape == (20, 33)
             return np.array([[0, 0, 4, 4], [5, 2, 10, 11]])
 
-    monkeypatch.setattr(detection, "_cascade", Two)
+    monkeypatch.setattr(detection, "_cascade", lambda thread: Two())
     np.testing.assert_array_equal(crop_face(ramp()), ramp()[2:13, 5:15])
