@@ -7,7 +7,7 @@ FOLDERS := emotiw lbp_mapping prototxt data_prep engine train evaluate
 TESTS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 SOURCES := $(shell find $(FOLDERS) -type f -not -name '*.pyc') setup.py README.md
 
-.PHONY: demo test test-all protobufs lint types install caffe clean
+.PHONY: demo test test-all bench protobufs lint types install caffe clean
 .DELETE_ON_ERROR:
 
 demo: caffe
@@ -18,6 +18,10 @@ test: lint types caffe
 
 test-all: lint types caffe protobufs
 	$(TESTS) -m "not gpu"
+
+# Wants the machine to itself: 40 minutes on 2 cores.
+bench: caffe
+	$(BIN)/python -P benchmarks
 
 # Caffe's messages are built at run time: every protobuf release must give the same ones.
 protobufs: caffe

@@ -1,24 +1,13 @@
-"""How long a whole training iteration takes in each engine: data, both passes and the update, on this machine's CPU.
+"""How long a whole training iteration takes in each engine: data, both passes and the update, on this machine's CPU."""
 
-python benchmarks/engines.py [NET...]    a Markdown table; the four real nets, unless others are named
-
-The engines take turns, on the same LMDB, solver and batch; a ratio is of two turns that follow each other.
-"""
-
-import argparse
-import os
-import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import metadata
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
-from time import perf_counter
 
 import numpy as np
-from tabulate import tabulate
+import pyperf
+from alternating import TURNS, Row, Turns
 
 from emotiw.data_prep.datum import encode
 from emotiw.data_prep.writing import LmdbWriter
@@ -30,22 +19,9 @@ from emotiw.prototxt.execution import committed, set_size, use_set
 from emotiw.prototxt.messages import format_text
 from emotiw.prototxt.nets import EMOTIONS, NETS
 
-IMAGES = 64
+IMAGES, ITERATIONS = 64, 3
 WARM = 2  # iterations that are not counted: memory is taken, threads begin
 SOLVER = Path("solver.prototxt")
-
-
-@dataclass(frozen=True)
-class Turns:
-    """Seconds an iteration, one for each turn of an engine."""
-
-    caffe: list[float]
-    torch: list[float]
-
-    @property
-    def ratio(self) -> float:
-        """Return how many times Caffe's speed torch has: of neighbouring turns, their median."""
-        return median(theirs / ours for theirs, ours in zip(self.caffe, self.torch, strict=True))
 
 
 def write_run(folder: Path, name: str, batch: int | None, iterations: int) -> int:
@@ -86,55 +62,31 @@ def seconds(engine: Engine, folder: Path) -> float:
 
     def note(event: Event) -> None:
         if isinstance(event, Loss):
-            moments.append(perf_counter())
+            moments.append(pyperf.perf_counter())
 
     engine.train(folder / SOLVER, note)
     return median(after - before for before, after in pairwise(moments[WARM:-1]))
 
 
-def measure(folder: Path, turns: int) -> Turns:
-    """Let the engines take turns."""
-    engines = [open_engine(name, gpu="none") for name in ENGINES]
-    pairs = [[seconds(engine, folder) for engine in engines] for _ in range(turns)]
-    return Turns(*map(list, zip(*pairs, strict=True)))
+def batch_of(name: str) -> int:
+    """Return the batch that is timed: a small net's own; of the large ones as much as two cores do in seconds."""
+    return 30 if name.endswith("_small") else 10
 
 
-def line(name: str, batch: int, turns: Turns) -> list[str]:
-    """Return a net's line of the table."""
-    times = [f"{median(each):.3f}" for each in (turns.caffe, turns.torch)]
-    ratios = [theirs / ours for theirs, ours in zip(turns.caffe, turns.torch, strict=True)]
-    return [name, str(batch), *times, f"{turns.ratio:.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}"]
+def measure(folder: Path, name: str) -> Turns:
+    """Let the engines take turns at a net's fine-tuning."""
+    write_run(folder, name, batch_of(name), ITERATIONS)
+    caffe, torch = (open_engine(engine, gpu="none") for engine in ENGINES)
+    pairs = [(seconds(torch, folder), seconds(caffe, folder)) for _ in range(TURNS)]
+    return Turns(*zip(*pairs, strict=True))
 
 
-def machine() -> str:
-    """Return what this was measured on, in words."""
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.is_file() else []
-    models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    cores = len(os.sched_getaffinity(0))
-    return f"{cores} cores of {(models or [platform.machine()])[0]}; torch {metadata.version('torch')}"
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    real = [name for name in NETS if not name.endswith("_small")]
-    parser.add_argument("net", metavar="NET", nargs="*", default=real, help=", ".join(NETS))
-    parser.add_argument("--batch", type=int, help="images an iteration; the net's own, unless given")
-    parser.add_argument("--turns", type=int, default=5, help="of each engine (default: %(default)s)")
-    parser.add_argument("--iterations", type=int, default=5, help="counted in each turn (default: %(default)s)")
-    args = parser.parse_args(arguments)
-    if unknown := [name for name in args.net if name not in NETS]:
-        parser.error(f"no net {unknown[0]!r}: there are {', '.join(NETS)}")
-    lines = []
-    for name in args.net:
-        with TemporaryDirectory() as folder:
-            batch = write_run(Path(folder), name, args.batch, args.iterations)
-            lines.append(line(name, batch, measure(Path(folder), args.turns)))
-    heads = ["net", "batch", "Caffe, s an iteration", "torch, s an iteration", "times Caffe's speed", "of its turns"]
-    print(tabulate(lines, heads, "github", disable_numparse=True))
-    print(f"\n{machine()}; {args.turns} turns of {args.iterations} iterations each, medians")
-
-
-if __name__ == "__main__":
-    main()
+ROWS = {
+    f"train-{name}": Row(
+        f"a training iteration, {name}, batch {batch_of(name)}, torch engine, two cores",
+        "`caffe train` of the real Caffe, same LMDB",
+        partial(measure, name=name),
+        least=1,
+    )
+    for name in NETS
+}

@@ -10,13 +10,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 from tempfile import TemporaryDirectory
-from time import perf_counter
 
+import pyperf
 import torch
-from engines import SOLVER, write_run  # beside this script
+from alternating import TURNS, Row, Turns
+from engines import SOLVER, write_run
 from torch import Tensor, nn
 
 from emotiw.engine import PRECISIONS
@@ -29,6 +31,7 @@ from emotiw.prototxt.nets import EMOTIONS, NETS, Net
 from emotiw.prototxt.vgg import Vgg
 
 Step = Callable[[int], object]
+NET, ITERATIONS = "vgg_s", 50
 
 
 def by_hand(net: Net) -> nn.Sequential:
@@ -69,10 +72,10 @@ def steps_by_hand(net: nn.Sequential, images: Tensor, labels: Tensor, precision:
 def rate(step: Step, batch: int, iterations: int, device: torch.device) -> float:
     """Return images a second."""
     _wait(device)
-    begun = perf_counter()
+    begun = pyperf.perf_counter()
     step(iterations)
     _wait(device)
-    return batch * iterations / (perf_counter() - begun)
+    return batch * iterations / (pyperf.perf_counter() - begun)
 
 
 def _wait(device: torch.device) -> None:
@@ -130,16 +133,42 @@ def measure(
     return found
 
 
+class NoGpuError(Exception):
+    """There is no GPU that torch can use."""
+
+
+def row_of(folder: Path, name: str, precision: str) -> Turns:
+    """Return the seconds an image of the engine, and of the net by hand."""
+    if not torch.cuda.is_available():
+        raise NoGpuError
+    device = torch.device("cuda")
+    batch = write_run(folder, name, None, ITERATIONS)
+    found = measure(folder, name, batch, device, precision, TURNS, ITERATIONS)
+    ours, theirs = ([1 / rate for rate in found[who]] for who in ("engine", "by hand"))
+    return Turns(ours, theirs, {"reading of the LMDB": 1 / median(found["reading"])})
+
+
+ROWS = {
+    f"gpu-{precision}": Row(
+        f"a training iteration on a GPU, {NET}, {precision}, from an LMDB; seconds an image",
+        "the same net by hand in torch, on noise",
+        partial(row_of, name=NET, precision=precision),
+        least=0.9,
+    )
+    for precision in PRECISIONS
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the rates."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     family = [name for name, net in NETS.items() if isinstance(net.topology, Vgg)]
-    parser.add_argument("--net", choices=family, default="vgg_s", help="(default: %(default)s)")
+    parser.add_argument("--net", choices=family, default=NET, help="(default: %(default)s)")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="(default: %(default)s)")
     parser.add_argument("--device", type=torch.device, default="cuda", help="(default: %(default)s)")
     parser.add_argument("--batch", type=int, help="images an iteration; the net's own, unless given")
-    parser.add_argument("--turns", type=int, default=5, help="of each (default: %(default)s)")
-    parser.add_argument("--iterations", type=int, default=50, help="in each turn (default: %(default)s)")
+    parser.add_argument("--turns", type=int, default=TURNS, help="of each (default: %(default)s)")
+    parser.add_argument("--iterations", type=int, default=ITERATIONS, help="in each turn (default: %(default)s)")
     args = parser.parse_args(arguments)
     device = args.device
     if device.type == "cuda" and not torch.cuda.is_available():

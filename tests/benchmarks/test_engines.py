@@ -1,6 +1,5 @@
-"""The benchmarks of the engines: what they time is the same net, and what they print is what they timed."""
+"""The benchmarks of the engines: what they time is the same net."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -17,30 +16,8 @@ from emotiw.prototxt.nets import NETS
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.fixture
-def load(monkeypatch):
-    """From a benchmark's name to its module; one imports the other by name, as scripts beside each other do."""
-
-    def module(name):
-        spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-        loaded = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, name, loaded)
-        spec.loader.exec_module(loaded)
-        return loaded
-
-    return module
-
-
-def test_a_line_by_hand(load):
-    engines = load("engines")
-    turns = engines.Turns([4.0, 2.0, 9.0], [2.0, 2.0, 3.0])
-    assert turns.ratio == 2  # of 2, 1 and 3
-    assert engines.line("x", 10, turns) == ["x", "10", "4.000", "2.000", "2.00", "1.00 to 3.00"]
-
-
 @pytest.mark.parametrize("name", ["vgg_s_small", "vgg_m_2048_small"])
 def test_the_net_by_hand_is_the_prototxts(load, name):
-    load("engines")
     by_hand = load("gpu").by_hand(NETS[name]).eval()
     net = Net(graph_of(committed(name, "deploy.prototxt"), State("TEST")), seed=0)
     images = torch.randn(2, 3, 56, 56, generator=torch.Generator().manual_seed(0))
@@ -56,6 +33,12 @@ def test_the_net_by_hand_is_the_prototxts(load, name):
     torch.testing.assert_close(scores, net.blobs[bottom], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", [name for name in NETS if name.endswith("_small")])
+def test_a_small_net_is_timed_with_its_own_batch(load, tmp_path, name):
+    engines = load("engines")
+    assert engines.write_run(tmp_path, name, None, 1) == engines.batch_of(name)
+
+
 def run(script, *arguments):
     command = [sys.executable, BENCHMARKS / script, *arguments]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}  # as users have it
@@ -66,14 +49,11 @@ def run(script, *arguments):
 
 @pytest.mark.slow
 @pytest.mark.caffe
-def test_both_engines_take_turns():
-    printed = run("engines.py", "vgg_s_small", "--batch", "2", "--turns", "1", "--iterations", "2")
-    name, batch, caffe, by_torch, ratio, _ = (cell.strip() for cell in printed[2].strip("|").split("|"))
-    assert (name, batch) == ("vgg_s_small", "2")
-    assert float(caffe) > 0
-    assert float(by_torch) > 0
-    assert float(ratio) > 0
-    assert printed[-1].endswith("; 1 turns of 2 iterations each, medians")
+def test_both_engines_take_turns(load, monkeypatch, tmp_path):
+    engines = load("engines")
+    monkeypatch.setattr(engines, "TURNS", 2)
+    turns = engines.ROWS["train-vgg_s_small"].measure(tmp_path)
+    assert min(len(turns.ours), *turns.ours, *turns.theirs) > 0
 
 
 @pytest.mark.slow

@@ -1,0 +1,114 @@
+"""How time and memory of `emotiw prepare` grow with the images: small ones, so that what is not pixels shows."""
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyperf
+from tabulate import tabulate
+
+from emotiw.data_prep.drawn_layouts import write_records
+from emotiw.files import write_text
+
+COUNTS = (1_000, 10_000, 100_000)
+BASE = 100
+JOBS = 2
+FILE = "growth.csv"
+
+
+@dataclass(frozen=True)
+class Point:
+    """What so many images took: seconds, and MB of memory at the most."""
+
+    images: int
+    seconds: float
+    peak: float
+
+
+def records(folder: Path, count: int) -> Path:
+    """Write a RecordIO of so many pictures of 16 x 16, of 300 different ones, 50 of each person; return its folder."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (300, 16, 16, 3), np.uint8)
+    pictures = [cv2.imencode(".png", picture)[1].tobytes() for picture in noise]
+    folder.mkdir()
+    samples = [(0, (float(k // 50),), pictures[k % 300]) for k in range(count)]
+    write_records(folder / "train.rec", [(2, (count + 1, count + 1 + count // 50), b""), *samples])
+    return folder
+
+
+def memory(group: int) -> int:
+    """Return the bytes of memory that the processes of a group have of their own now; pages of files do not count."""
+    held = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(process.name)) == group:
+                status = (process / "status").read_text(encoding="utf-8")
+                held += sum(int(size) << 10 for size in re.findall(r"RssAnon:\s+(\d+) kB", status))
+        except OSError:  # it has ended
+            continue
+    return held
+
+
+def peak(command: list[str]) -> int:
+    """Run a command to its end; return the most bytes that it and its processes had at once."""
+    child = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    most = 0
+    try:
+        while child.poll() is None:
+            most = max(most, memory(child.pid))
+            time.sleep(0.05)
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+    if child.returncode:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return most
+
+
+def prepared(folder: Path, count: int) -> Point:
+    """Prepare so many images in `<folder>/<count>.set`."""
+    source, made = records(folder / f"{count}", count), folder / f"{count}.set"
+    options = ["--labels", "identities", "-r", "rgb", "--size", "32", "--val", "0.1", "--jobs", str(JOBS)]
+    begun = pyperf.perf_counter()
+    most = peak([sys.executable, "-P", "-m", "emotiw", "prepare", str(source), "-o", str(made), *options])
+    return Point(count, pyperf.perf_counter() - begun, most / 2**20)
+
+
+def measure(folder: Path) -> list[Point]:
+    """Return the points: the base, and the counts."""
+    return [prepared(folder, count) for count in (BASE, *COUNTS)]
+
+
+def slope(points: list[Point]) -> float:
+    """Return the power of the images by which the time beyond the base's grows: 1 where it is linear."""
+    base, *rest = points
+    images = [point.images - base.images for point in rest]
+    seconds = [point.seconds - base.seconds for point in rest]
+    return float(np.polyfit(np.log(images), np.log(seconds), 1)[0])
+
+
+def write(folder: Path, points: list[Point]) -> None:
+    """Write the points as `growth.csv`."""
+    base = points[0]
+    lines = ["images,seconds,peak_mb,over_the_base_mb"]
+    lines += [f"{one.images},{one.seconds:.2f},{one.peak:.0f},{one.peak - base.peak:.0f}" for one in points]
+    write_text(folder / FILE, "\n".join(lines) + "\n")
+
+
+def table(folder: Path) -> str:
+    """Return `growth.csv` as Markdown, and the slope."""
+    with (folder / FILE).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    points = [Point(int(row["images"]), float(row["seconds"]), float(row["peak_mb"])) for row in rows]
+    lines = [list(row.values()) for row in rows]
+    heads = ["images", "seconds", "peak, MB", "over the base, MB"]
+    shown = tabulate(lines, heads, "github", disable_numparse=True)
+    return f"{shown}\n\nThe time beyond the first line's grows with the images to the power of {slope(points):.2f}."
