@@ -1,7 +1,6 @@
 """The faces that benchmarks work on: drawn, 250 x 250, as CASIA-WebFace's are."""
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -23,7 +22,7 @@ def face(number: int = 0) -> Image:
     return np.asarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
 
 
-def draw(folder: Path, count: int, people: int = 40, **how: Any) -> Path:
+def draw(folder: Path, count: int, people: int = 40) -> Path:
     """Write JPEGs in CASIA-WebFace's layout: `<folder>/<7 digits>/<nnnnnn>.jpg`; return the folder.
 
     There are `people` different ones; each file has noise of its own.

@@ -8,7 +8,7 @@ from subprocess import PIPE
 
 import cv2
 import numpy as np
-from alternating import Row, Turns, alternate, on_cores
+from alternating import Row, Turns, Work, alternate, on_cores
 from faces import face
 
 from emotiw.engine.caffe.locate import find_caffe
@@ -74,7 +74,7 @@ def measure(folder: Path, crops: int) -> Turns:
 
 
 @contextmanager
-def common(folder: Path, crops: int) -> Iterator[partial[None]]:
+def common(folder: Path, crops: int) -> Iterator[Work]:
     """Run the common script in the same Caffe; yield what has it score all faces once."""
     caffe = find_caffe()
     arguments = ["-c", COMMON, folder / DEPLOY, folder / WEIGHTS, folder, str(crops)]
@@ -89,7 +89,7 @@ def common(folder: Path, crops: int) -> Iterator[partial[None]]:
             raise SystemExit("the common script failed")
 
     with running(process):
-        yield partial(score)
+        yield score
 
 
 def row(crops: int, least: float) -> Row:

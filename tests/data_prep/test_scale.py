@@ -3,20 +3,14 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
-import cv2
-import numpy as np
 import pytest
 
 from emotiw.data_prep import preparing
-from emotiw.data_prep.drawn_layouts import write_records
 from emotiw.data_prep.preparing import prepare
 from emotiw.data_prep.representing import Settings
 from emotiw.data_prep.room import pages, pixels
@@ -90,62 +84,3 @@ def test_the_keys_of_an_lmdb_are_read_without_what_they_name(source, tmp_path):
     count, taken = map(int, done.stdout.split())
     assert count == 24
     assert taken < data.stat().st_size / 10
-
-
-# Memory
-
-
-def records(folder: Path, count: int) -> Path:
-    """A RecordIO of so many pictures of 16 x 16, of 300 different ones, 50 of each person."""
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (300, 16, 16, 3), np.uint8)
-    pictures = [cv2.imencode(".png", picture)[1].tobytes() for picture in noise]
-    folder.mkdir()
-    samples = [(0, (float(k // 50),), pictures[k % 300]) for k in range(count)]
-    write_records(folder / "train.rec", [(2, (count + 1, count + 1 + count // 50), b""), *samples])
-    return folder
-
-
-def memory(group: int) -> int:
-    """The bytes of memory of their own that the processes of a group hold now; pages of files are not counted."""
-    held = 0
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getpgid(int(process.name)) == group:
-                held += int(re.search(r"RssAnon:\s+(\d+) kB", (process / "status").read_text())[1]) << 10
-        except (OSError, TypeError):  # it has ended
-            continue
-    return held
-
-
-def peak(command: list[str]) -> int:
-    """Run a command to its end; return the most memory that it and its processes held at once."""
-    child = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    most = 0
-    try:
-        while child.poll() is None:
-            most = max(most, memory(child.pid))
-            time.sleep(0.05)
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-    assert child.returncode == 0
-    return most
-
-
-@pytest.mark.slow
-def test_a_hundred_thousand_images_keep_memory_flat(tmp_path):
-    """What grows is a row of text an image: where it lies, whose it is, its sha256; never its pixels."""
-    peaks = {}
-    for count in (10_000, 100_000):
-        source, made = records(tmp_path / f"{count}", count), tmp_path / f"set{count}"
-        options = ["--labels", "identities", "-r", "rgb", "--size", "32", "--val", "0.1", "--jobs", "2"]
-        peaks[count] = peak([sys.executable, "-m", "emotiw", "prepare", str(source), "-o", str(made), *options])
-        prepared = open_set(made)
-        assert (prepared.count("train"), prepared.count("val")) == (0.9 * count, 0.1 * count)
-        assert sum(1 for _ in prepared.records("rgb", "val")) == 0.1 * count
-    growth = (peaks[100_000] - peaks[10_000]) / 90_000
-    print(f"peak {peaks[10_000] >> 20} MB, then {peaks[100_000] >> 20} MB: {growth:.0f} bytes an image")
-    # A path, a class, a group, a sha256 and their objects are about 1 kB: half a GB for CASIA-WebFace. Their Datums
-    # would be 3 kB more here, and 197 kB at 256 x 256.
-    assert growth < 1500
