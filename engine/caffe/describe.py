@@ -53,6 +53,7 @@ def about(caffe: Caffe) -> dict[str, str]:
         "Python": f"{told['Python']} ({caffe.python})",
         "numpy": told["numpy"],
         "BLAS": ", ".join(told["BLAS"]) or "unknown",
+        "its kernels": caffe.environment.get("OPENBLAS_CORETYPE", "its own choice"),
         "device": _device(caffe),
         "layer types": str(told["layer types"]),
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 from emotiw.errors import EmotiwError
 
 from .debian import installed
+from .kernel import kernel
 
 _PROGRAM_IN_FOLDER = ("bin/caffe", "build/tools/caffe", "caffe")
 _PYTHONS = ("python", "python3", "python2")
@@ -92,11 +93,11 @@ def _program(path: Path, source: str) -> Path:
 
 def _caffe(program: Path, source: str) -> Caffe:
     if program.resolve().name == "run":  # our install: its python was proved when it was made
-        return Caffe(program, program.with_name("python"), source)
+        return Caffe(program, program.with_name("python"), source, kernel(program, {}))
     environment = _environment(program)
     for python in _pythons(program):
         if _imports_caffe(python, environment):
-            return Caffe(program, python, source, environment)
+            return Caffe(program, python, source, {**environment, **kernel(program, environment)})
     raise EmotiwError(
         f"{program} ({source}): no Python found that can import this Caffe: name one in $EMOTIW_CAFFE_PYTHON, "
         "or use the Caffe of `emotiw caffe install`"

@@ -1,6 +1,7 @@
 """Training by the real `caffe train`."""
 
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from emotiw.engine.events import OnProgress
@@ -22,5 +23,5 @@ def train(
     arguments += [f"--weights={weights.absolute()}"] if weights else []
     arguments += [f"--snapshot={resume.name}"] if resume else []
     arguments += [f"--gpu={caffe.gpu}"] if caffe.gpu else []
-    process = start(caffe, arguments, solver.parent, subprocess.DEVNULL, subprocess.PIPE)
-    follow(process, solver.parent, on_progress, "caffe train")
+    begin = partial(start, caffe, arguments, solver.parent, subprocess.DEVNULL)
+    follow(begin, solver.parent, on_progress, "caffe train")

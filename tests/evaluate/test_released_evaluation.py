@@ -79,7 +79,8 @@ def test_scores_are_those_of_caffes_classifier(scored, stand_ins, faces, caffe, 
     for name in released():
         ours = read_scores(scored / "released" / name / "scores_val.csv")
         assert (ours.paths, ours.labels.tolist()) == truth[name]
-        np.testing.assert_allclose(ours.posteriors, theirs[name], rtol=0, atol=1e-5)
+        # In a batch of another size Caffe rounds otherwise: with AVX-512 kernels 1.2e-5 at a posterior of 0.49.
+        np.testing.assert_allclose(ours.posteriors, theirs[name], rtol=5e-5, atol=1e-5)
         assert np.ptp(theirs[name], axis=0).max() > 1e-3  # the faces do differ
 
 

@@ -71,8 +71,10 @@ def test_numbers_are_those_of_pycaffe(told, section, relative_error):
     for name in names:
         one, other = ours[f"{section}:{name}"], theirs[f"{section}:{name}"]
         assert one.shape == other.shape, name
+        # Steps that divide by a gradient's own size make its rounding count.
+        bound = 1e-4 if section.startswith("solver") else 1e-5
         if np.abs(one - other).max(initial=0) > rounding(section, name, theirs):
-            assert relative_error(one, other) <= 1e-5, name
+            assert relative_error(one, other) <= bound, name
 
 
 def test_words_are_those_of_pycaffe(told):

@@ -45,10 +45,13 @@ def distance(ours, theirs):
     return far / norm if norm else far
 
 
-def check(ours, theirs, bound):
+def check(ours, theirs):
+    """Blobs to 1e-5; gradients through a whole net to 1e-4: of googlenet_small some cancel, and with the kernels of one
+    processor instead of another's Caffe itself is 1e-5 from exact arithmetic, or 1e-6."""
     errors = {key: distance(ours[key], theirs[key]) for key in ours}
-    assert max(errors.values()) <= bound, {key: error for key, error in errors.items() if error > bound}
-    return errors
+    bounds = {key: 1e-4 if key.startswith("gradient:") else 1e-5 for key in errors}
+    wrong = {key: error for key, error in errors.items() if error > bounds[key]}
+    assert not wrong, wrong
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +80,7 @@ def test_small_nets_forward_and_backward(cases, by_caffe, in_torch, name, phase,
     assert {key for key in theirs if key.startswith("blob:") and "_split_" not in key} <= ours.keys()
     # Of branches of two channels some are dead behind their ReLU.
     assert np.mean([theirs[key].any() for key in learned]) > 0.9
-    check(ours, theirs, 1e-5)
+    check(ours, theirs)
 
 
 @pytest.mark.slow
@@ -88,4 +91,4 @@ def test_real_nets_forward(make_case, in_caffe, in_torch, name):
     case = make_case(format_text(net), given, "TEST", backward=False)
     ours, theirs = in_torch(case), in_caffe({name: case})[name]
     assert ours["blob:prob"].shape == (1, 7)
-    check(ours, theirs, 1e-5)
+    check(ours, theirs)
