@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import growth
 import results
+import torch
 from alternating import machine
 from gpu import NoGpuError
 from results import NOT_HERE, Result
@@ -36,10 +37,11 @@ def measured(name: str, about: dict[str, str]) -> Result:
 def surroundings() -> dict[str, str]:
     """Return machine, versions and date."""
     known = machine()
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     versions = [f"Python {known['python_version'].split()[0]}"]
     versions += [f"{name} {metadata.version(name)}" for name in PACKAGES]
     return {
-        "machine": f"{known['cpu_count']} cores of {known['cpu_model_name']}",
+        "machine": f"{known['cpu_count']} cores of {known['cpu_model_name']}{gpu}",
         "versions": ", ".join(versions),
         "date": datetime.now(UTC).date().isoformat(),
     }

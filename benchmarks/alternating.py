@@ -22,11 +22,14 @@ class Turns:
     ----------
     floors
         By what it is, how many seconds a part takes that nobody can do without, on the same cores in the same run.
+    note
+        What else was seen in ours.
     """
 
     ours: Sequence[float]
     theirs: Sequence[float]
     floors: dict[str, float] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def ratios(self) -> list[float]:

@@ -39,7 +39,8 @@ def result(name: str, row: Row, turns: Turns, about: dict[str, str]) -> Result:
     """Return the line of a row."""
     ours, theirs = median(turns.ours), median(turns.theirs)
     ratio, least, largest = (f"{value:.2f}" for value in row.ratio(turns))
-    floor = "; ".join(f"{what} {seconds / ours:.0%} of ours" for what, seconds in turns.floors.items())
+    floors = [f"{what} {seconds / ours:.0%} of ours" for what, seconds in turns.floors.items()]
+    floor = "; ".join([*floors, *([turns.note] if turns.note else [])])
     met = "yes" if row.met(turns) else "no"
     seconds = f"{ours:.4g}", f"{theirs:.4g}"
     return Result(

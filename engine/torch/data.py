@@ -127,10 +127,12 @@ class LmdbSource:
         EmotiwError
             Where a record is damaged, or an image does not fit.
         """
-        batch = self._ahead.next()
-        for made in batch:
-            if made.is_cuda:
-                made.record_stream(torch.cuda.current_stream(made.device))  # another one made it
+        batch, ready = self._ahead.next()
+        if ready is not None:  # on another stream than that of the net
+            current = torch.cuda.current_stream(batch[0].device)
+            current.wait_event(ready)
+            for made in batch:
+                made.record_stream(current)
         return batch
 
     def close(self) -> None:
@@ -140,20 +142,22 @@ class LmdbSource:
 
 def _batches(
     records: Records, size: int, expected: list[Classes], transformer: Transformer, device: torch.device
-) -> Generator[list[Tensor]]:
-    """Yield an LMDB's batches without end, made on the device; a GPU makes them while the net computes."""
+) -> Generator[tuple[list[Tensor], torch.cuda.Event | None]]:
+    """Yield an LMDB's batches without end, on the device, and the event of a GPU that they are made.
+
+    A GPU makes them while the net computes, in the gaps that it leaves; nobody waits for that here.
+    """
     stream = None
     if device.type == "cuda":
-        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        stream = torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.default_stream(device))  # on which the mean was uploaded
     with closing(records.batches(size, expected)) as read:
         for batch in read:
             images, labels = zip(*batch, strict=True)
+            numbers = torch.tensor(labels, dtype=torch.float32, pin_memory=stream is not None)
             with torch.cuda.stream(stream), _placed(records.path):
-                made = [transformer(images), torch.tensor(labels, dtype=torch.float32).to(device)]
-            if stream is not None:
-                stream.synchronize()
-            yield made
+                made = [transformer(images), numbers.to(device, non_blocking=True)]
+            yield made, stream.record_event() if stream else None
 
 
 @contextmanager
