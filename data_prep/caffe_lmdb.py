@@ -113,7 +113,7 @@ def _path(folder: str, key: bytes) -> str:
 
 def _datum(value: bytes, place: Path) -> Any:
     try:
-        return Datum.FromString(bytes(value))
+        return Datum.FromString(value)
     except DecodeError as error:
         raise EmotiwError(f"{place} holds what is no Datum ({error}): it is no LMDB of Caffe's") from None
 

@@ -29,7 +29,7 @@ def encode(rgb: NDArray[np.uint8], label: int, store: str) -> bytes:
 
     if store == "raw":
         height, width, channels = rgb.shape
-        data = np.stack(cv2.split(rgb)[::-1]).tobytes()
+        data = b"".join(plane.data for plane in reversed(cv2.split(rgb)))
         datum = Datum(channels=channels, height=height, width=width, data=data, label=label, encoded=False)
     else:
         png = cv2.imencode(".png", rgb[..., ::-1])[1].tobytes()
@@ -37,7 +37,7 @@ def encode(rgb: NDArray[np.uint8], label: int, store: str) -> bytes:
     return bytes(datum.SerializeToString())
 
 
-def decode(serialised: bytes) -> tuple[NDArray[np.uint8], int]:
+def decode(serialised: bytes | memoryview) -> tuple[NDArray[np.uint8], int]:
     """Return the (C, H, W) uint8 array, channels in blue, green, red order, and the label of a serialised Datum.
 
     Raises

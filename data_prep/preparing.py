@@ -16,7 +16,7 @@ from emotiw.files import write_text
 from .layouts import list_images
 from .listing import Image, Listing
 from .parallel import in_order
-from .report import report
+from .report import FILE, report
 from .representing import Outcome, Settings, represent
 from .room import check_room, foretold
 from .sets import FORMAT, SPLITS, manifest_text
@@ -27,6 +27,7 @@ from .unpacked import unpack
 from .writing import LmdbWriter, key
 
 _COMMIT_EVERY = 100  # images: what is not committed lies in memory, in every representation
+_MOST_TOLD = 50  # files left out; the report in the set lists all
 
 Order = list[tuple[int, Image]]
 Writers = dict[tuple[str, str], LmdbWriter]
@@ -40,7 +41,7 @@ def prepare(
     strict: bool = False,
     say: Callable[[str], object] = lambda line: None,
 ) -> str:
-    """Make the prepared set `output` from the images below `source`; return its report.
+    """Make the prepared set `output` from the images below `source`; return its report, cut to what one reads.
 
     What is being made lies in `.<output>.partial` beside it. The same call goes on with it after an interruption, and
     the name `output` appears only when everything is there; a set that was there is replaced.
@@ -69,13 +70,12 @@ def prepare(
         say(f"{source} -> {shown}: layout {listing.layout}, {told}")
         check_room(folder, len(order) - len(done), settings)
         outcomes = _write(source, listing.source, folder, settings, order, done, jobs)
-        text = report(listing, outcomes)
-        write_text(folder / "report.txt", text + "\n")
+        write_text(folder / FILE, report(listing, outcomes) + "\n")
         if strict:
             _check_complete(source, folder, listing, outcomes)
         _describe(folder, settings, listing, outcomes)
         finish(folder, output)
-    return text
+    return report(listing, outcomes, _MOST_TOLD)
 
 
 def _check_output(source: Path, output: Path) -> None:
@@ -165,7 +165,7 @@ def _check_splits(source: Path, outcomes: Sequence[Outcome]) -> None:
 def _check_complete(source: Path, folder: Path, listing: Listing, outcomes: Sequence[Outcome]) -> None:
     count = len(listing.left_out) + listing.unknown_classes.total() + sum(bool(o.reason) for o in outcomes)
     if count:
-        where = folder / "report.txt"
+        where = folder / FILE
         raise EmotiwError(f"--strict: {count} files of {source} cannot be used; {where} lists them with the reasons")
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from tabulate import tabulate
 
@@ -9,14 +10,18 @@ from .listing import Listing
 from .representing import Outcome
 from .sets import SPLITS
 
-_MOST_LISTED = 50
+FILE = "report.txt"
+
 _MOST_CLASSES = 30
 
 
-def report(listing: Listing, outcomes: Sequence[Outcome]) -> str:
-    """Return the report: counts per class and split, what was left out and why, and what looks wrong."""
+def report(listing: Listing, outcomes: Sequence[Outcome], most: int | None = None) -> str:
+    """Return the report: counts per class and split, what was left out and why, and what looks wrong.
+
+    Of each kind `most` lines at the most, and how many more there are.
+    """
     used = [outcome for outcome in outcomes if not outcome.reason]
-    lines = [*_left_out(listing, outcomes), *_warnings(listing, used)]
+    lines = [*_left_out(listing, outcomes, most), *_warnings(listing, used, most)]
     return "\n".join([_counts(listing, used), *map(_one_line, lines)])
 
 
@@ -31,16 +36,16 @@ def _counts(listing: Listing, used: Sequence[Outcome]) -> str:
     return tabulate([*rows, total], [f"{len(listing.classes)} classes", *splits])
 
 
-def _left_out(listing: Listing, outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _left_out(listing: Listing, outcomes: Sequence[Outcome], most: int | None) -> Iterator[str]:
     reasons = listing.left_out | {outcome.image.path: outcome.reason for outcome in outcomes if outcome.reason}
     if reasons:
         yield f"left out, {len(reasons)} files:"
-        yield from _first(f"  {path}: {reason}" for path, reason in sorted(reasons.items()))
+        yield from _first(most, (f"  {path}: {reason}" for path, reason in sorted(reasons.items())))
     for name, count in sorted(listing.unknown_classes.items()):
         yield f"left out: {count} images in folders named {name or '.'!r}, which is none of the classes"
 
 
-def _warnings(listing: Listing, used: Sequence[Outcome]) -> Iterator[str]:
+def _warnings(listing: Listing, used: Sequence[Outcome], most: int | None) -> Iterator[str]:
     yield from listing.notes
     present: dict[str, set[str]] = defaultdict(set)
     for outcome in used:
@@ -55,12 +60,9 @@ def _warnings(listing: Listing, used: Sequence[Outcome]) -> Iterator[str]:
     for outcome in sorted(used, key=lambda outcome: outcome.image.path):
         same_picture[outcome.sha256].append(outcome)
         groups[outcome.image.group].add(outcome.image.split)
-    yield from _first(_duplicates(same_picture.values()))
-    yield from _first(
-        f"warning: group {group} is on {len(sides)} sides of the split"
-        for group, sides in sorted(groups.items())
-        if len(sides) > 1
-    )
+    yield from _first(most, _duplicates(same_picture.values()))
+    divided = [(group, len(sides)) for group, sides in sorted(groups.items()) if len(sides) > 1]
+    yield from _first(most, (f"warning: group {group} is on {count} sides of the split" for group, count in divided))
 
 
 def _duplicates(same_picture: Iterable[list[Outcome]]) -> Iterator[str]:
@@ -77,13 +79,8 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def _first(lines: Iterator[str]) -> Iterator[str]:
+def _first(most: int | None, lines: Iterator[str]) -> Iterator[str]:
     """Yield the first lines and the number of the rest."""
-    rest = 0
-    for number, line in enumerate(lines):
-        if number < _MOST_LISTED:
-            yield line
-        else:
-            rest += 1
-    if rest:
-        yield f"  ... and {rest} more"
+    yield from islice(lines, most)
+    if rest := sum(1 for _ in lines):
+        yield f"  ... and {rest} more, in {FILE}"

@@ -122,7 +122,9 @@ class PreparedSet:
         path = self.lmdb(representation, split)
         keys = keys_of(path)
         if only is not None:
-            keys = [key for key in keys if key.decode().partition("_")[2] in only]
+            keys = [key for key in keys if _path(key) in only]
+            if strangers := set(only) - set(map(_path, keys)):
+                raise EmotiwError(f"{path} does not hold {min(strangers)}, which the manifest names: prepare it anew")
         count = min(most or len(keys), len(keys))
         chosen = [keys[k * len(keys) // count] for k in range(count)]
         for start in range(0, count, _READ_AHEAD):
@@ -135,7 +137,11 @@ class PreparedSet:
 def _record(path: Path, key: bytes, datum: bytes) -> Record:
     with damage_placed(path, key):
         blob, label = decode(datum)
-    return Record(key.decode().partition("_")[2], label, blob)
+    return Record(_path(key), label, blob)
+
+
+def _path(key: bytes) -> str:
+    return key.decode().partition("_")[2]
 
 
 @contextmanager

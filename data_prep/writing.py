@@ -41,7 +41,7 @@ class LmdbWriter:
 
         path.mkdir(parents=True, exist_ok=True)
         self._environment: Any = lmdb.open(str(path), map_size=_MAP_SIZE)
-        self._transaction: Any = self._environment.begin(write=True)
+        self._transaction: Any = self._environment.begin(write=True, buffers=True)
         self._sum: NDArray[np.float32] | None = None
         self._count = 0
 
@@ -54,9 +54,9 @@ class LmdbWriter:
     def recount(self, names: Sequence[bytes]) -> None:
         """Add the images already stored under `names` to the sum, in their order."""
         for name in names:
-            self._add(bytes(self._transaction.get(name)))
+            self._add(self._transaction.get(name))
 
-    def _add(self, datum: bytes) -> None:
+    def _add(self, datum: bytes | memoryview) -> None:
         import cv2
 
         blob, _ = decode(datum)
@@ -70,7 +70,7 @@ class LmdbWriter:
         """Make what was put durable."""
         with _one_line():
             self._transaction.commit()
-            self._transaction = self._environment.begin(write=True)
+            self._transaction = self._environment.begin(write=True, buffers=True)
 
     def write_mean(self, path: Path) -> None:
         """Write the mean of the images as a binaryproto."""

@@ -1,6 +1,7 @@
 """The command `emotiw VERB ...`."""
 
 import argparse
+import errno
 import os
 import sys
 from importlib import import_module
@@ -9,6 +10,8 @@ from typing import NoReturn
 
 from emotiw.errors import EmotiwError
 from emotiw.verbs import VERBS
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Parser(argparse.ArgumentParser):
@@ -100,8 +103,10 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def _line(error: Exception) -> str:
     if isinstance(error, FileExistsError | NotADirectoryError):
         return f"{error.filename}: a file is where a folder should be: name another output"
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f"{error.filename}: "
+        mend = ": make room, then the same command goes on" if error.errno in _FULL else ""
+        return f"{where}{error.strerror}{mend}"
     return " ".join(str(error).split())
 
 

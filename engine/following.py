@@ -1,7 +1,8 @@
 """A training in a process of its own, while it runs: its log, and what it reports there."""
 
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -9,16 +10,22 @@ from emotiw.errors import EmotiwError
 
 from .events import Loss, OnProgress, check_finite
 from .leash import ctrl_c_passed_on, running
-from .log import events, last_words
+from .log import LOG, events, last_words
+
+_PAUSE = 0.02  # seconds between looks at what was said
 
 
-def follow(process: "subprocess.Popen[bytes]", folder: Path, on_progress: OnProgress, name: str) -> None:
-    """Follow a training to its end; append what it says on standard error, a pipe, to `log.txt` in `folder`.
+def follow(
+    start: "Callable[[IO[bytes]], subprocess.Popen[bytes]]", folder: Path, on_progress: OnProgress, name: str
+) -> None:
+    """Follow a training to its end, by the lines that it appends to `log.txt` in `folder`.
+
+    It writes there by itself: what it said is not lost with us, and does not wait for us.
 
     Parameters
     ----------
-    process
-        It stops in order, with a snapshot, at SIGINT.
+    start
+        Starts the process, with that file as its standard error; it stops in order, with a snapshot, at SIGINT.
     on_progress
         Called with every loss displayed and every snapshot that is whole.
     name
@@ -34,12 +41,13 @@ def follow(process: "subprocess.Popen[bytes]", folder: Path, on_progress: OnProg
         Where the process fails, with its own words.
     """
     with (
-        running(process),
-        (folder / "log.txt").open("ab+") as log,
+        (folder / LOG).open("ab") as written,
+        (folder / LOG).open("rb") as log,
+        running(start(written)) as process,
         ctrl_c_passed_on(process) as interrupted,
     ):
-        begin = log.tell()
-        for event in events(_copied(process, log), folder):
+        begin = log.seek(written.tell())
+        for event in events(_lines(process, log), folder):
             if isinstance(event, Loss):
                 check_finite(event)
             on_progress(event)
@@ -52,10 +60,18 @@ def follow(process: "subprocess.Popen[bytes]", folder: Path, on_progress: OnProg
             raise EmotiwError(f"{name} failed in {folder}: {words}")
 
 
-def _copied(process: "subprocess.Popen[bytes]", log: IO[bytes]) -> Iterator[str]:
-    """Yield the lines of the process's standard error, each copied to the log first."""
-    assert process.stderr is not None
-    while line := process.stderr.readline():
-        log.write(line)
-        log.flush()
+def _lines(process: "subprocess.Popen[bytes]", log: IO[bytes]) -> Iterator[str]:
+    """Yield the lines that the process writes, until it has ended."""
+    line = b""
+    while True:
+        ended = process.poll() is not None  # asked first: then nothing comes behind what is read now
+        while chunk := log.readline():
+            line += chunk
+            if line.endswith(b"\n"):
+                yield line.decode(errors="replace")
+                line = b""
+        if ended:
+            break
+        time.sleep(_PAUSE)
+    if line:
         yield line.decode(errors="replace")

@@ -7,6 +7,9 @@ from signal import SIGKILL
 
 from .events import Event, Loss, Snapshot
 
+LOG = "log.txt"
+"""Its name in a run folder."""
+
 # "Iteration 20 (10.5 iter/s, 1.9s/20 iters), loss = 1.94"; before 1.0 there is no bracket, NVIDIA's solver.cpp has
 # "(3.9 s)" at first, then "(2.3 iter/s, 21s/48 iter)", and after it "0.5/31ep, " where it knows the size of an epoch.
 _LOSS = re.compile(r"Iteration (\d+)\b.*?, loss = ([-+.\w]+)")

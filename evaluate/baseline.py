@@ -92,6 +92,8 @@ def make(prepared: PreparedSet, split: str, seed: int = 0) -> Baseline:
     require(prepared)
     train, paths, labels = _features(prepared, "train")
     groups = {row["path"]: row["group"] for row in prepared.manifest}
+    if strangers := [path for path in paths if path not in groups]:
+        raise EmotiwError(f"{prepared.folder}: its manifest does not name {strangers[0]}: prepare the set anew")
     choice = choose(train, labels, [groups[path] for path in paths], seed)
     if choice is None:
         raise EmotiwError(f"{prepared.folder} {_TOO_FEW}")

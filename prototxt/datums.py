@@ -26,8 +26,8 @@ class Colour(Enum):
     COLOUR = 1
 
 
-def parse(serialised: bytes) -> Any:
-    """Return a Datum."""
+def parse(serialised: bytes | memoryview) -> Any:
+    """Return a Datum, a copy of its bytes."""
     try:
         return Datum.FromString(serialised)
     except DecodeError:

@@ -10,6 +10,7 @@ import numpy as np
 
 from emotiw.bars import bar
 from emotiw.engine.events import Event, Loss, Snapshot
+from emotiw.engine.log import LOG, events
 from emotiw.files import whole, write_text
 
 _COLUMNS = ("iteration", "loss", "val_accuracy")
@@ -49,10 +50,7 @@ class Progress:
     ) -> None:
         self._path, self._start = folder / "progress.csv", start
         self._validate, self._prior_loss = validate, prior_loss
-        # Caffe, going on from a snapshot, tells the loss of its iteration once more, but we do not validate it again.
-        self.points = [
-            point for point in read_progress(self._path) if (point.iteration, point.loss is not None) < (start, True)
-        ]
+        self.points = _known(folder, start + (start == iterations))
         rows = [[point.iteration, *map(_cell, (point.loss, point.val_accuracy))] for point in self.points]
         write_text(self._path, "".join(f"{','.join(map(str, row))}\n" for row in [_COLUMNS, *rows]))
         self._bar = bar(range(start, iterations), "train", iterations, "it", start)
@@ -100,6 +98,33 @@ class Progress:
         """Return what stands beside the bar: the last of each."""
         series = {"loss": _series(self.points, "loss"), "val accuracy": _series(self.points, "val_accuracy")}
         return [f"{name} {values[-1]:.3f}" for name, (_, values) in series.items() if values]
+
+
+def _known(folder: Path, start: int) -> list[Point]:
+    """Return the points of a run that lie before the iteration it goes on from.
+
+    Caffe, going on from a snapshot, tells the loss of its iteration once more, but we do not validate it again. Losses
+    that were told while we were killed, or busy with a validation, are only in the log.
+    """
+    points = [point for point in read_progress(folder / "progress.csv") if _place(point) < (start, True)]
+    noted = {point.iteration for point in points if point.loss is not None}
+    for iteration, loss in _told(folder / LOG).items():
+        if iteration not in noted and iteration < start and np.isfinite(loss):
+            points.append(Point(iteration, loss=loss))
+    return sorted(points, key=_place)
+
+
+def _place(point: Point) -> tuple[int, bool]:
+    """Return where a point stands: a snapshot is validated before the loss of its iteration is told."""
+    return point.iteration, point.loss is not None
+
+
+def _told(log: Path) -> dict[int, float]:
+    """Return the loss of each iteration that a log tells; of several, the last."""
+    if not log.is_file():
+        return {}
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        return {event.iteration: event.loss for event in events(lines, log.parent) if isinstance(event, Loss)}
 
 
 def read_progress(path: Path) -> list[Point]:

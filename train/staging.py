@@ -189,6 +189,7 @@ def _finish(run: Run, facts: Facts, progress: Progress) -> None:
     if not good or good[-1][0] != facts.iterations:
         why = f"the engine ended without a good snapshot of iteration {facts.iterations}: see log.txt"
         raise _stopped(run, why, facts.iterations)
+    run.prune_snapshots(facts.iterations, KEPT_SNAPSHOTS)  # some may have been made while nobody looked
     run.reopen()
     run.write_facts(facts.made_by(run.facts()))
     draw_curves(progress.points, f"{facts.row}, {facts.stage}", run.folder / "curves.png")

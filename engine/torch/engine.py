@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -112,8 +113,8 @@ class TorchEngine(Engine):
         arguments += ["--resume", resume.name] if resume else []
         launcher = [*_TORCHRUN, str(ranks)] if ranks > 1 else []
         command = [sys.executable, "-P", *launcher, *arguments]
-        process = leashed(command, solver.parent, subprocess.DEVNULL, subprocess.PIPE, self._environment(ranks))
-        follow(process, solver.parent, on_progress, "training by torch")
+        begin = partial(leashed, command, solver.parent, subprocess.DEVNULL, env=self._environment(ranks))
+        follow(begin, solver.parent, on_progress, "training by torch")
 
     def scorer(self, net: Path, weights: Path, output: str | None = "prob") -> TorchScorer:
         """Return what scores by torch; see `Scorer`."""

@@ -14,7 +14,7 @@ from .layers.inputs import Data, Input, SourceLayer
 from .layers.layer import Layer, Shape
 from .layers.source import OpenSource
 from .memory import keep_freed_memory, laid
-from .params import Learnable, Params
+from .params import Learnable, Params, shape_count
 from .precision import precision_of
 
 
@@ -205,6 +205,8 @@ class Net(torch.nn.Module):
             layer.feed(open_source(param))
             self._labels.update(dict.fromkeys(param.top[1:2], layer))
         if isinstance(layer, SourceLayer):
+            for shape in layer.top_shapes:
+                shape_count(shape)
             layer.begin(generator)
             layer.values = [self._laid(value) for value in layer.values]
             tops = layer.top_shapes

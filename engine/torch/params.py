@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from .memory import laid
 _ParamSpec = message_class("ParamSpec")
 _MULTIPLIERS = ("lr_mult", "decay_mult")
 _PERMISSIVE = 1
+_INT_MAX = 2**31 - 1
 
 
 @dataclass
@@ -73,6 +75,7 @@ class Params:
         specs += [_ParamSpec()] * (len(learned) - len(specs))
         for k, (each, spec) in enumerate(zip(learned, specs, strict=True)):
             if spec.name not in self._named:
+                shape_count(each.shape)
                 filled = fill(each.filler, each.shape, self._generator).to(self._device)
                 blob = torch.nn.Parameter(laid(filled, self._layout))
                 self._own(Learnable(blob, spec, f"blob {k} of layer {layer.param.name!r}"))
@@ -103,5 +106,8 @@ class Params:
 
 
 def shape_count(shape: Shape) -> int:
-    """Return how many numbers a blob of this shape has."""
-    return torch.Size(shape).numel()
+    """Return how many numbers a blob of this shape has; refuse what Caffe's Blob::Reshape refuses."""
+    count = prod(shape)
+    if min(shape, default=0) < 0 or count > _INT_MAX:
+        raise EmotiwError(f"a blob of {' x '.join(map(str, shape))}: Caffe's hold 0 to {_INT_MAX} numbers")
+    return count

@@ -63,11 +63,11 @@ class Records:
             while opened.stat()["entries"]:
                 for key, value in transaction.cursor():
                     if number % self.ranks == self.rank:
-                        yield self._datum(bytes(key), bytes(value))
+                        yield self._datum(bytes(key), value)
                     number += 1
         raise EmotiwError(f"{self.path} is empty")
 
-    def _datum(self, key: bytes, serialised: bytes) -> tuple[bytes, Any]:
+    def _datum(self, key: bytes, serialised: memoryview) -> tuple[bytes, Any]:
         with damage_placed(self.path, key):
             return key, parse(serialised)
 
