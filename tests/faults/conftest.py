@@ -1,0 +1,114 @@
+"""What victims are given, what each comes to undisturbed, and this folder's modules importable."""
+
+import hashlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent))
+
+from victims import VICTIMS, Trial, place
+
+from emotiw.evaluate import stand_in
+from emotiw.evaluate.released import STAND_IN
+
+
+class _Slow(SimpleHTTPRequestHandler):
+    """Serves a folder by and by, so that what happens meets transfers."""
+
+    def copyfile(self, source, outputfile):  # type: ignore[no-untyped-def]
+        while chunk := source.read(1 << 16):
+            outputfile.write(chunk)
+            time.sleep(0.005)
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+class _Site(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of a client that was killed."""
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of two small models, which do not call themselves stand-ins."""
+    folder = tmp_path_factory.mktemp("site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stand_in, "NET", "vgg_s_small")
+        for name in ("VGG_S_lbp", "VGG_S_cyclic_lbp"):
+            stand_in.write_stand_in(folder / "DemoDir" / name, name)
+    for file in folder.rglob("*.*"):
+        file.write_bytes(file.read_bytes().replace(STAND_IN.encode(), b"x" * len(STAND_IN)))
+    with _Site(("127.0.0.1", 0), partial(_Slow, directory=str(folder))) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{served.server_address[1]}"
+        served.shutdown()
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve packages that stand in for Debian's, and their lock."""
+    folder = tmp_path_factory.mktemp("packages")
+    (folder / "served").mkdir()
+    files = {"loader": "lib/x86_64-linux-gnu/ld-2.31.so", "caffe": "usr/bin/caffe", "python": "usr/bin/python3.9"}
+    files |= {f"more{k}": f"usr/share/more{k}" for k in range(9)}
+    lines = []
+    for name, path in files.items():
+        tree = folder / name
+        (tree / "DEBIAN").mkdir(parents=True)
+        (tree / path).parent.mkdir(parents=True)
+        (tree / path).write_text("#!/bin/sh\nexit 0\n" + "x" * 100_000)
+        (tree / path).chmod(0o755)
+        control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\nDescription: x\n"
+        (tree / "DEBIAN/control").write_text(control)
+        archive = folder / f"served/{name}_1_all.deb"
+        subprocess.run(["dpkg-deb", "-b", tree, archive], check=True, stdout=subprocess.DEVNULL)
+        lines.append(f"{name} 1 {hashlib.sha256(archive.read_bytes()).hexdigest()}\n")
+    (folder / "test.lock").write_text("".join(lines))
+    return folder
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a victim is let loose."""
+
+    givens: dict[str, Path]
+    site: str
+    undisturbed: Callable[[str], tuple[Trial, dict[str, object]]]
+
+    def trial(self, name: str, folder: Path, **how: object) -> Trial:
+        """Return a victim in a folder of its own, not yet begun."""
+        return Trial(VICTIMS[name], place(VICTIMS[name], self.givens, folder), self.site, **how)  # type: ignore[arg-type]
+
+    def again(self, trial: Trial, name: str) -> None:
+        """Give the same command again, undisturbed: it must come to the same as if nothing had been.
+
+        It may say that all is there already: the kill met the command between its last rename and its end.
+        """
+        again = Trial(trial.victim, trial.folder, self.site).begin()
+        assert again.wait() == 0 or "exists already" in again.complaint, again.said[-5:]
+        assert trial.victim.answer(trial.folder) == self.undisturbed(name)[1]
+
+
+@pytest.fixture(scope="session")
+def scene(sets: Path, runs: Path, packages: Path, site: str, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """Everything for it; what a victim comes to undisturbed is found out once."""
+
+    @cache
+    def undisturbed(name: str) -> tuple[Trial, dict[str, object]]:
+        trial = made.trial(name, tmp_path_factory.mktemp("undisturbed") / "it").run()
+        answer = trial.victim.answer(trial.folder)
+        assert answer
+        return trial, answer
+
+    made = Scene({"sets": sets, "runs": runs, "packages": packages}, site, undisturbed)
+    return made

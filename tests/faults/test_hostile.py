@@ -1,0 +1,232 @@
+"""Input that means harm: nothing is evaluated, nothing lies or is read outside, and no size is believed."""
+
+import ast
+import csv
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import emotiw
+from emotiw.__main__ import main
+from emotiw.data_prep.sets import open_set
+from emotiw.engine.torch.graph import State, graph_of
+from emotiw.engine.torch.net import Net
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.messages import NetParameter, parse_text
+
+PACKAGE = Path(emotiw.__file__).parent
+FACE = cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8))[1].tobytes()
+
+
+def calls():
+    """Every call in the package: where, the name that is called, and its keywords."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                keywords = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                yield f"{path.relative_to(PACKAGE)}:{node.lineno}", ast.unparse(node.func), keywords
+
+
+def imports():
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                of = [getattr(node, "module", None) or ""] + [alias.name for alias in node.names]
+                yield from ((f"{path.relative_to(PACKAGE)}:{node.lineno}", name.partition(".")[0]) for name in of)
+
+
+def test_nothing_is_unpickled_or_evaluated_and_there_is_no_shell():
+    seen = list(calls())
+    assert len(seen) > 1000
+    never = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "subprocess.getoutput", "torch.load"}
+    assert [call for call in seen if call[1] in never] == []
+    assert [call for call in seen if "shell" in call[2]] == []
+    assert [call for call in seen if call[2].get("allow_pickle", "False") != "False"] == []
+    modules = {"pickle", "cPickle", "shelve", "marshal", "dill", "joblib", "yaml", "code", "runpy"}
+    assert [found for found in imports() if found[1] in modules] == []
+
+
+def refused(capsys, *argv):
+    """The one line with which emotiw refuses."""
+    capsys.readouterr()
+    assert main([str(word) for word in argv]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("emotiw: ")]
+    assert "a fault of our own" not in line
+    return line
+
+
+def files(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+ESCAPES = ["../out.png", "/tmp/out.png", "happy/../../out.png", "C:\\out.png", "..\\out.png"]
+
+
+@pytest.mark.parametrize("name", ESCAPES)
+def test_a_zip_of_faces_that_leads_out(tmp_path, capsys, name):
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        archive.writestr("happy/a.png", FACE)
+        archive.writestr(name, FACE)
+    before = files(tmp_path)
+    status = main(["prepare", str(tmp_path / "faces.zip"), "-o", str(tmp_path / "set"), "--labels", "emotions"])
+    made = {name for name in files(tmp_path) - before if not name.startswith("set")}
+    assert not {name for name in made if not name.startswith(".set.partial")}
+    assert not Path("/tmp/out.png").exists()
+    if status == 0:  # a backslash is a letter like others
+        assert "\\" in name
+        assert {row["path"] for row in open_set(tmp_path / "set").manifest} == {"happy/a.png"}
+
+
+@pytest.mark.parametrize("name", ["../VGG_S_rgb/x", "/tmp/VGG_S_rgb/x", "VGG_S_rgb/../../x"])
+def test_a_zip_of_models_that_leads_out(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.setenv("EMOTIW_MODELS", str(tmp_path / "place/models"))
+    with zipfile.ZipFile(tmp_path / "models.zip", "w") as archive:
+        for file in ("EmotiW_VGG_S.caffemodel", "mean.binaryproto", "deploy.txt"):
+            archive.writestr(name.replace("x", file), b"x" * 1000)
+    refused(capsys, "models", "fetch", "VGG_S_rgb", "--from", tmp_path / "models.zip")
+    assert not {name for name in files(tmp_path) if name.endswith((".caffemodel", ".binaryproto", "deploy.txt"))}
+    assert not Path("/tmp/VGG_S_rgb").exists()
+
+
+@pytest.mark.parametrize("member", ["../out.png", "/tmp/out.png", "link"])
+def test_a_tar_is_refused_unread(tmp_path, capsys, member):
+    with tarfile.open(tmp_path / "faces.tar.gz", "w:gz") as archive:
+        entry = tarfile.TarInfo(member)
+        entry.size = len(FACE)
+        if member == "link":
+            entry.type, entry.linkname, entry.size = tarfile.SYMTYPE, "/etc/passwd", 0
+        archive.addfile(entry, io.BytesIO(FACE))
+    before = files(tmp_path)
+    refused(capsys, "prepare", tmp_path / "faces.tar.gz", "-o", tmp_path / "set", "--labels", "emotions")
+    assert files(tmp_path) <= before | {".set.partial"}
+
+
+def test_a_table_that_names_files_outside_its_folder(tmp_path):
+    (tmp_path / "secret.png").write_bytes(FACE)
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "faces/a.png").write_bytes(FACE)
+    rows = [
+        "path,label",
+        "a.png,Happy",
+        "../secret.png,Happy",
+        f"{tmp_path}/secret.png,Happy",
+        "a/../../secret.png,Sad",
+    ]
+    (tmp_path / "faces/table.csv").write_text("\n".join(rows) + "\n")
+    argv = ["prepare", tmp_path / "faces", "-o", tmp_path / "set", "--labels", "emotions", "--size", "16", "-r", "rgb"]
+    assert main([str(word) for word in argv]) == 0
+    assert [row["path"] for row in open_set(tmp_path / "set").manifest] == ["a.png"]
+    listed = [line for line in (tmp_path / "set/report.txt").read_text().splitlines() if "secret.png: " in line]
+    assert len(listed) == 3
+
+
+def test_links_that_lead_round_in_a_source(tmp_path):
+    """The user's own links to pictures and folders count, as everywhere; round and round they do not go."""
+    (tmp_path / "faces/happy").mkdir(parents=True)
+    (tmp_path / "faces/happy/a.png").write_bytes(FACE)
+    (tmp_path / "faces/sad").symlink_to(tmp_path / "faces")
+    (tmp_path / "faces/happy/b.png").symlink_to("b.png")
+    argv = ["prepare", tmp_path / "faces", "-o", tmp_path / "set", "--labels", "emotions", "--size", "16", "-r", "rgb"]
+    assert main([str(word) for word in argv]) == 0
+    assert "happy/a.png" in [row["path"] for row in open_set(tmp_path / "set").manifest]
+
+
+WATCHED = """
+import sys
+seen = []
+sys.addaudithook(lambda event, args: seen.append(str(args[0])) if event == "open" else None)
+from emotiw.__main__ import main
+status = main(sys.argv[1:])
+print(*(path for path in seen if path.endswith("secret.png")), sep="\\n")
+sys.exit(status)
+"""
+
+
+@pytest.fixture
+def hostile_set(sets, tmp_path):
+    """A set whose manifest says that its images lie elsewhere, with the digest that goes with it."""
+    folder = tmp_path / "set"
+    shutil.copytree(sets / "expressions", folder)
+    with (folder / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows[:10]:
+        row["path"] = "../../../../secret.png"
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    (folder / "manifest.csv").write_text(text.getvalue())
+    facts = json.loads((folder / "set.json").read_text())
+    facts["manifest_sha256"] = hashlib.sha256(text.getvalue().encode()).hexdigest()
+    (folder / "set.json").write_text(json.dumps(facts))
+    return folder
+
+
+@pytest.mark.caffe
+def test_the_names_in_a_set_are_never_opened(hostile_set, runs, tmp_path):
+    shutil.copytree(runs / "vgg_s_small-rgb", tmp_path / "runs/vgg_s_small-rgb")
+    (tmp_path / "secret.png").write_bytes(FACE)
+    for argv in (
+        ["evaluate", "runs/vgg_s_small-rgb/finetune", "--set", "set", "--force"],
+        ["baseline", "--set", "set", "-o", "runs"],
+        ["table", "runs", "-o", "table"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", WATCHED, *argv], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert "a fault of our own" not in done.stderr, done.stderr
+        assert "secret.png" not in done.stdout.splitlines()[-1], argv
+
+
+@pytest.mark.parametrize("row", ["../../x-rgb", "/tmp/x-rgb", "vgg_s_small-../../x", "vgg_s_small-rgb/../../x", "-rgb"])
+def test_a_row_that_points_outside_is_a_usage_error(sets, tmp_path, capsys, row):
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(main(["pretrain", "--set", str(sets / "people"), "-o", str(tmp_path / "runs"), "--", row]))
+    assert ended.value.code == 2
+    assert not (tmp_path / "runs").exists()
+
+
+INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 9 dim: 9 } } }'
+LRN = 'layer { name: "l" type: "LRN" bottom: "data" top: "l" lrn_param { local_size: %d alpha: 0 } }'
+ABSURD = {
+    "input": 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 99999999999 dim: 3 } } }',
+    "negative": 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: -5 dim: 3 } } }',
+    "overflow": 'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 4294967296 dim: 4294967296 } } }',
+    **{
+        what: f'{INPUT} layer {{ name: "l" type: "{kind}" bottom: "data" top: "l" {param} }}'
+        for what, kind, param in (
+            ("outputs", "InnerProduct", "inner_product_param { num_output: 4294967295 }"),
+            ("filters", "Convolution", "convolution_param { num_output: 4000000000 kernel_size: 9 }"),
+            ("kernel", "Convolution", "convolution_param { num_output: 2 kernel_size: 4000000000 }"),
+            ("pad", "Convolution", "convolution_param { num_output: 2 kernel_size: 3 pad: 400000000 }"),
+            ("window", "Pooling", "pooling_param { kernel_size: 4000000000 }"),
+            ("stride", "Pooling", "pooling_param { kernel_size: 2 stride: 0 }"),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("what", ABSURD)
+def test_absurd_sizes_in_a_prototxt_are_one_line(what):
+    with pytest.raises(EmotiwError) as told:
+        Net(graph_of(parse_text(ABSURD[what], NetParameter, "it"), State("TEST")))()
+    assert "\n" not in str(told.value)
+
+
+def test_a_normalisation_over_more_channels_than_there_are_takes_no_longer():
+    net = Net(graph_of(parse_text(f"{INPUT}{LRN % 4294967295}", NetParameter, "it"), State("TEST")))
+    all_of_them = Net(graph_of(parse_text(f"{INPUT}{LRN % 5}", NetParameter, "it"), State("TEST")))
+    for each in (net, all_of_them):
+        each({"data": torch.arange(243.0).reshape(1, 3, 9, 9)})
+    assert torch.equal(net.blobs["l"], all_of_them.blobs["l"])

@@ -1,0 +1,330 @@
+"""Commands that are killed: what each is given, what it is to come to, and what may lie there in between."""
+
+import hashlib
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import lmdb
+
+from emotiw.prototxt.blobs import read_weights
+from emotiw.train.progress import read_progress
+from emotiw.train.runs import Run
+
+# `emotiw`, with a row of its table changed so that snapshots come quickly.
+QUICK = """
+import sys
+from emotiw.__main__ import main
+from emotiw.train.experiments import Experiment, experiments
+row = Experiment("vgg_s_small", "rgb", {"pretrain": "snapshot: 5", "finetune": "snapshot: 5"})
+experiments()[row.row] = row
+sys.exit(main(sys.argv[1:]))
+"""
+# `emotiw`, whose released models are of a small net: 3 MB where the authors' have 498.
+SMALL = """
+import sys
+from emotiw.evaluate import checking, models, stand_in
+from emotiw.__main__ import main
+for module in checking, models, stand_in:
+    module.NET = "vgg_s_small"
+sys.exit(main(sys.argv[1:]))
+"""
+# `emotiw`, which installs packages that lie in a folder.
+PACKAGES = """
+import shutil, sys, time
+from pathlib import Path
+from emotiw.engine.caffe import apt, debian, lock
+from emotiw.__main__ import main
+
+def fetch(wanted, folder, mirror=None):
+    for package in wanted:
+        archive = package.archive(Path("served"))
+        shutil.copy(archive, folder / "part")
+        time.sleep(0.05)
+        (folder / "part").replace(folder / archive.name)
+
+apt.fetch, debian.LOCK = fetch, Path("test.lock")
+debian.target.__defaults__ = debian.installed.__defaults__ = (debian.LOCK,)
+debian.install.__defaults__ = (None, False, debian.LOCK)
+sys.exit(main(sys.argv[1:]))
+"""
+ROW, ITERATIONS = "vgg_s_small-rgb", 20
+
+Answer = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A command; all paths are relative to the folder it runs in.
+
+    Attributes
+    ----------
+    arguments
+        Of emotiw.
+    answer
+        What the folder comes to: the same after a kill and the same command again.
+    whole
+        Looks, after a kill, at what has its final name already; raises where that is partial.
+    given
+        What of the givens is copied into the folder, by its name there.
+    script
+        What is run instead of `python -m emotiw`.
+    caches
+        Whether it has its own cache folder, in which there is no Caffe.
+    """
+
+    arguments: tuple[str, ...]
+    answer: Callable[[Path], Answer]
+    whole: Callable[[Path], None] = lambda folder: None
+    given: dict[str, str] = field(default_factory=dict)
+    script: str = ""
+    caches: bool = False
+
+    @property
+    def command(self) -> list[str]:
+        """Return what is started."""
+        python = [sys.executable, "-P", *(["-c", self.script] if self.script else ["-m", "emotiw"])]
+        return [*python, *self.arguments]
+
+
+def digests(folder: Path, top: str) -> Answer:
+    """Return a folder's files by their names: digests, of an LMDB those of its records."""
+    found: Answer = {}
+    for path in sorted((folder / top).rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.name == "data.mdb":
+            found[name] = records(path.parent)
+        elif path.is_file() and path.name != "lock.mdb":
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def records(folder: Path) -> str:
+    """Return the digest of an LMDB's keys and values."""
+    told = hashlib.sha256()
+    with lmdb.open(str(folder), readonly=True, lock=False) as opened, opened.begin() as transaction:
+        for key, value in transaction.cursor():
+            told.update(b"%d %s %d %s" % (len(key), key, len(value), value))
+    return told.hexdigest()
+
+
+def same_as_whole(top: str) -> Callable[[Path], None]:
+    """Return what looks at a folder that has its name when it is whole: what it holds can be read."""
+
+    def look(folder: Path) -> None:
+        for path in (folder / top).rglob("data.mdb"):
+            records(path.parent)
+
+    return look
+
+
+def trained(folder: Path, stage: str, last: int = ITERATIONS) -> Answer:
+    """Return what does not depend on where Caffe's restore begins to read again: iterations, files, shapes.
+
+    The last loss, which is told behind the last snapshot, may not have been told when the kill came.
+    """
+    run = Run(folder / f"runs/{ROW}/{stage}")
+    points = [point for point in read_progress(run.folder / "progress.csv") if point.loss is not None]
+    told = [point.iteration for point in points]
+    shapes = {name: [blob.shape for blob in blobs] for name, blobs in read_weights(run.model).items()}
+    return {
+        "displayed": [iteration for iteration in told if iteration < last],
+        "losses": all(math.isfinite(point.loss) for point in points if point.loss is not None),
+        "snapshots": [iteration for iteration, _ in run.snapshots()],
+        "files": sorted(str(path.relative_to(folder)) for path in run.folder.rglob("*")),
+        "shapes": shapes,
+        "finished": run.finished,
+    }
+
+
+def whole_models(folder: Path) -> None:
+    """Read each caffemodel under its final name."""
+    for path in folder.glob("runs/**/model.caffemodel"):
+        read_weights(path)
+
+
+def scored(folder: Path) -> Answer:
+    """Return the scores, the confusion matrices and how they were made."""
+    return {name: told for name, told in digests(folder, "runs").items() if "_val." in name}
+
+
+def reproduced(folder: Path) -> Answer:
+    """Return both stages, and the names of all that was made beside what Snakemake keeps for itself."""
+    there = folder / "reproduction"
+    files = [path.relative_to(there) for path in there.rglob("*") if path.is_file()]
+    told = {stage: trained(there, stage, last=10) for stage in ("pretrain", "finetune")}
+    return {**told, "files": sorted(str(path) for path in files if not path.parts[0].startswith("."))}
+
+
+def stage(name: str, over: str, engine: str, *more: str, **given: str) -> Victim:
+    """Return a training."""
+    arguments = (name, ROW, "--set", f"sets/{over}", "--iterations", str(ITERATIONS), "--engine", engine, *more)
+    return Victim(arguments, lambda folder: trained(folder, name), whole_models, {"sets": "sets", **given}, QUICK)
+
+
+def evaluation(engine: str) -> Victim:
+    """Return an evaluation."""
+    arguments = ("evaluate", f"runs/{ROW}/finetune", "--set", "sets/expressions", "--engine", engine)
+    return Victim(arguments, scored, given={"sets": "sets", "runs": "runs"})
+
+
+BOTH = ("--pretrain", "sets/people", "--finetune", "sets/expressions")
+VICTIMS = {
+    "prepare": Victim(
+        ("prepare", "faces", "-o", "made", "--labels", "emotions", "--size", "64", "--val", "0.3"),
+        lambda folder: digests(folder, "made"),
+        same_as_whole("made"),
+        {"faces": "sets/faces/expressions"},
+    ),
+    **{f"pretrain by {engine}": stage("pretrain", "people", engine) for engine in ("caffe", "torch")},
+    **{
+        f"finetune by {engine}": stage(
+            "finetune",
+            "expressions",
+            engine,
+            "--from",
+            "model.caffemodel",
+            **{"model.caffemodel": f"runs/{ROW}/pretrain/model.caffemodel"},
+        )
+        for engine in ("caffe", "torch")
+    },
+    **{f"evaluate by {engine}": evaluation(engine) for engine in ("caffe", "torch")},
+    "reproduce": Victim(
+        ("reproduce", *BOTH, "-o", "reproduction", "--rows", ROW, "--iterations", "10"),
+        reproduced,
+        whole_models,
+        {"sets": "sets"},
+        QUICK,
+    ),
+    "models fetch": Victim(
+        ("models", "fetch", "VGG_S_lbp", "VGG_S_cyclic_lbp", "--from", "{server}/DemoDir"),
+        lambda folder: digests(folder, "models"),
+        script=SMALL,
+    ),
+    "caffe install": Victim(
+        ("caffe", "install"),
+        lambda folder: digests(folder, "cache"),
+        given={"served": "packages/served", "test.lock": "packages/test.lock"},
+        script=PACKAGES,
+        caches=True,
+    ),
+}
+
+MARK = "EMOTIW_VICTIM"  # in the environment of a victim, and of all that it starts
+
+
+@dataclass
+class Trial:
+    """One start of a victim in a folder.
+
+    Attributes
+    ----------
+    server
+        The address of what models are fetched from.
+    more
+        Of the environment.
+    limit
+        What the process does to itself before it begins.
+    first, seconds
+        When it said its first word, and when it ended, from its start.
+    """
+
+    victim: Victim
+    folder: Path
+    server: str = ""
+    more: Mapping[str, str] = field(default_factory=dict)
+    limit: Callable[[], None] | None = None
+    first: float = 0
+    seconds: float = 0
+
+    def begin(self) -> "Trial":
+        """Start it."""
+        self.mark, self.begun = uuid.uuid4().hex, time.monotonic()
+        given = {MARK: self.mark, "EMOTIW_MODELS": "models"}
+        if self.victim.caches:
+            given["XDG_CACHE_HOME"] = str(self.folder / "cache")
+        command = [word.replace("{server}", self.server) for word in self.victim.command]
+        self.output = self.folder / f"said {self.mark}"
+        with self.output.open("wb") as said:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env={**os.environ, **given, **self.more},
+                stdout=said,
+                stderr=said,
+                process_group=0,
+                preexec_fn=self.limit,
+            )
+        return self
+
+    def wait(self, kill_at: float | None = None, patience: float = 120) -> int:
+        """Wait for its end, or kill it; return its status."""
+        while self.process.poll() is None:
+            self.seconds = time.monotonic() - self.begun
+            if not self.first and self.output.stat().st_size:
+                self.first = self.seconds
+            if kill_at is not None and self.seconds >= kill_at:
+                self.process.kill()
+            assert self.seconds < patience, self.said[-5:]
+            time.sleep(0.002)
+        return self.process.returncode
+
+    def run(self) -> "Trial":
+        """Start it, and see it end well."""
+        status = self.begin().wait()
+        assert status == 0, self.said[-5:]
+        return self
+
+    @property
+    def said(self) -> list[str]:
+        """The lines it said; of a bar that is drawn over, each."""
+        text = self.output.read_text(errors="replace").replace("\r", "\n")
+        return [line.strip() for line in text.splitlines() if line.strip()]
+
+    @property
+    def complaint(self) -> str:
+        """The one line with which it refused."""
+        (line,) = [line for line in self.said if line.startswith("emotiw: ")]
+        assert "a fault of our own" not in line, line
+        assert not any(line.startswith("Traceback") for line in self.said), self.said
+        return line
+
+    def living(self) -> dict[int, str]:
+        """The command lines of itself and of those that it started, by their numbers."""
+        found = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if f"{MARK}={self.mark}".encode() in (process / "environ").read_bytes():
+                    found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:  # gone meanwhile, or a zombie
+                continue
+        return found
+
+    def gone(self) -> None:
+        """Wait until nobody lives on; ten seconds are too long."""
+        end = time.monotonic() + 10
+        while self.living():
+            assert time.monotonic() < end, self.living()
+            time.sleep(0.02)
+
+
+def place(victim: Victim, givens: Mapping[str, Path], folder: Path) -> Path:
+    """Make a folder with what a victim is given."""
+    folder.mkdir()
+    for name, given in victim.given.items():
+        top, _, rest = given.partition("/")
+        source = givens[top] / rest
+        if source.is_file():
+            shutil.copy(source, folder / name)
+        elif top == "runs":  # what is written lies beside what is read
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*_val.*"))
+        else:
+            (folder / name).symlink_to(source)
+    return folder
