@@ -63,6 +63,7 @@ setup(
         "test": [
             *REPRODUCE,
             *SERVE,
+            "hypothesis>=6.100,<7",
             "mypy>=1.10",
             "playwright>=1.45,<2",
             "pyperf>=2.8,<3",

@@ -45,7 +45,6 @@ def accuracy(posteriors, labels):
     return float((posteriors.argmax(axis=1) == labels).mean())
 
 
-@settings(deadline=None)
 @given(judged())
 @pytest.mark.parametrize(("method", "worth"), [("likelihood", likelihood), ("greedy selection", accuracy)])
 def test_weights_are_on_the_simplex_and_no_single_net_is_better_in_sample(method, worth, case):
@@ -59,7 +58,7 @@ def test_weights_are_on_the_simplex_and_no_single_net_is_better_in_sample(method
     assert worth(together, labels) >= max(worth(net, labels) for net in posteriors) - 1e-6
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(judged(most_nets=3))
 def test_cross_validated_posteriors_are_posteriors(case):
     for found in (cross_validated(*case), (nested(*case) or [None])[0]):
@@ -67,7 +66,6 @@ def test_cross_validated_posteriors_are_posteriors(case):
             np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-9)
 
 
-@settings(deadline=None)
 @given(judged())
 def test_growth_begins_with_the_best_net_and_ends_with_all(case):
     posteriors, labels = case
@@ -78,7 +76,6 @@ def test_growth_begins_with_the_best_net_and_ends_with_all(case):
     assert told[-1] == pytest.approx(accuracy(posteriors[order].sum(axis=0), labels))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.integers(0, 2**32))
 def test_an_interval_ends_at_the_binomials_quantiles(outcome, seed):
     right, n = outcome
@@ -92,7 +89,6 @@ def test_an_interval_ends_at_the_binomials_quantiles(outcome, seed):
     assert low <= right / n <= high
 
 
-@settings(deadline=None)
 @given(judged(most_nets=1))
 def test_scores_and_their_file(tmp_path_factory, case):
     (posteriors,), labels = case
