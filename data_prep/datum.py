@@ -1,5 +1,7 @@
 """Images in Caffe's Datum messages, as `convert_imageset` writes them."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,13 @@ from emotiw.prototxt.messages import Datum
 STORES = ("raw", "png")
 
 
+class Encoded(NamedTuple):
+    """An image as it is stored: the serialised Datum, and the (C, H, W) uint8 array that comes back from it."""
+
+    datum: bytes
+    blob: NDArray[np.uint8]
+
+
 def resize(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Resize an H x W x 3 image to size x size, bilinear, without keeping the aspect, as `convert_imageset` does."""
     import cv2
@@ -17,8 +26,8 @@ def resize(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
-def encode(rgb: NDArray[np.uint8], label: int, store: str) -> bytes:
-    """Return an H x W x 3 RGB image as a serialised Datum.
+def encode(rgb: NDArray[np.uint8], label: int, store: str) -> Encoded:
+    """Return an H x W x 3 RGB image as a Datum.
 
     Parameters
     ----------
@@ -27,14 +36,14 @@ def encode(rgb: NDArray[np.uint8], label: int, store: str) -> bytes:
     """
     import cv2
 
+    blob = np.stack(cv2.split(rgb)[::-1]).astype(np.uint8, copy=False)
     if store == "raw":
-        height, width, channels = rgb.shape
-        data = b"".join(plane.data for plane in reversed(cv2.split(rgb)))
-        datum = Datum(channels=channels, height=height, width=width, data=data, label=label, encoded=False)
+        channels, height, width = blob.shape
+        datum = Datum(channels=channels, height=height, width=width, data=blob.tobytes(), label=label, encoded=False)
     else:
         png = cv2.imencode(".png", rgb[..., ::-1])[1].tobytes()
         datum = Datum(data=png, label=label, encoded=True)
-    return bytes(datum.SerializeToString())
+    return Encoded(datum.SerializeToString(), blob)
 
 
 def decode(serialised: bytes | memoryview) -> tuple[NDArray[np.uint8], int]:

@@ -120,9 +120,9 @@ def _write(
         bar(made, "prepare", len(order), "image", len(done)) as shown,
     ):
         committed = len(done)
-        for (position, image), (outcome, datums) in zip(todo, shown, strict=True):
-            for name, datum in zip(settings.representations, datums, strict=False):
-                writers[name, image.split].put(key(position, image.path), datum)
+        for (position, image), (outcome, images) in zip(todo, shown, strict=True):
+            for name, encoded in zip(settings.representations, images, strict=False):
+                writers[name, image.split].put(key(position, image.path), encoded)
             outcomes.append(outcome)
             if len(outcomes) - committed == _COMMIT_EVERY or len(outcomes) == len(order):
                 for writer in writers.values():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from emotiw.lbp_mapping.mapping import map_images
 from emotiw.lbp_mapping.representation import parse
 
-from .datum import encode, resize
+from .datum import Encoded, encode, resize
 from .detection import crop_face
 from .listing import Image
 from .reading import UnreadableImageError, decode
@@ -38,8 +38,8 @@ class Outcome:
     reason: str
 
 
-def represent(source: Source, settings: Settings, image: Image) -> tuple[Outcome, list[bytes]]:
-    """Read one image and return its serialised Datum in each representation, none where it cannot be used.
+def represent(source: Source, settings: Settings, image: Image) -> tuple[Outcome, list[Encoded]]:
+    """Read one image and return it as it is stored in each representation; nothing where it cannot be used.
 
     The order of operations: decode (uint8 RGB) - crop the face, where asked - map at native size (uint8 RGB) - resize
     to size x size, bilinear (uint8) - Datum (uint8, B, G, R planes). The authors resize mapped images too.
@@ -57,5 +57,5 @@ def represent(source: Source, settings: Settings, image: Image) -> tuple[Outcome
         mapped = map_images(rgb, map(parse, settings.representations))
     except (UnreadableImageError, ValueError) as error:
         return Outcome(image, sha256, str(error)), []
-    datums = [encode(resize(picture, settings.size), image.label, settings.store) for picture in mapped]
-    return Outcome(image, sha256, ""), datums
+    encoded = [encode(resize(picture, settings.size), image.label, settings.store) for picture in mapped]
+    return Outcome(image, sha256, ""), encoded

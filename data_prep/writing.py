@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.blobs import write_mean
 
-from .datum import decode
+from .datum import Encoded, decode
 
 # Address space, not disk: the file grows as it is filled.
 _MAP_SIZE = 1 << 40
@@ -45,21 +45,20 @@ class LmdbWriter:
         self._sum: NDArray[np.float32] | None = None
         self._count = 0
 
-    def put(self, name: bytes, datum: bytes) -> None:
-        """Store one serialised Datum."""
+    def put(self, name: bytes, image: Encoded) -> None:
+        """Store one image."""
         with _one_line():
-            self._transaction.put(name, datum)
-        self._add(datum)
+            self._transaction.put(name, image.datum)
+        self._add(image.blob)
 
     def recount(self, names: Sequence[bytes]) -> None:
         """Add the images already stored under `names` to the sum, in their order."""
         for name in names:
-            self._add(self._transaction.get(name))
+            self._add(decode(self._transaction.get(name))[0])
 
-    def _add(self, datum: bytes | memoryview) -> None:
+    def _add(self, blob: NDArray[np.uint8]) -> None:
         import cv2
 
-        blob, _ = decode(datum)
         if self._sum is None:
             self._sum = np.zeros(blob.shape, np.float32)
         channels = len(blob)  # as planes, for OpenCV, which adds as numpy does, without a copy in float32

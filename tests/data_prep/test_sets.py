@@ -33,7 +33,9 @@ def refusal(call) -> str:
 @pytest.mark.parametrize("store", ["raw", "png"])
 def test_an_image_comes_back_from_its_datum_as_planes_of_blue_green_red(store):
     rgb = np.random.default_rng(0).integers(0, 256, (5, 4, 3), np.uint8)
-    blob, label = decode(encode(rgb, 6, store))
+    encoded = encode(rgb, 6, store)
+    blob, label = decode(encoded.datum)
+    np.testing.assert_array_equal(blob, encoded.blob)
     assert (blob.shape, blob.dtype, label) == ((3, 5, 4), np.uint8, 6)
     np.testing.assert_array_equal(blob[0], rgb[..., 2])
     np.testing.assert_array_equal(blob[2], rgb[..., 0])
