@@ -40,13 +40,15 @@ def follow(
     EmotiwError
         Where the process fails, with its own words.
     """
+    (folder / LOG).touch()
+    begin = (folder / LOG).stat().st_size  # before it starts: it writes at once
     with (
         (folder / LOG).open("ab") as written,
         (folder / LOG).open("rb") as log,
         running(start(written)) as process,
         ctrl_c_passed_on(process) as interrupted,
     ):
-        begin = log.seek(written.tell())
+        log.seek(begin)
         for event in events(_lines(process, log), folder):
             if isinstance(event, Loss):
                 check_finite(event)
