@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -40,15 +41,13 @@ def follow(
     EmotiwError
         Where the process fails, with its own words.
     """
-    (folder / LOG).touch()
-    begin = (folder / LOG).stat().st_size  # before it starts: it writes at once
     with (
         (folder / LOG).open("ab") as written,
         (folder / LOG).open("rb") as log,
+        _begun(log, written) as begin,  # before the start: it writes at once
         running(start(written)) as process,
         ctrl_c_passed_on(process) as interrupted,
     ):
-        log.seek(begin)
         for event in events(_lines(process, log), folder):
             if isinstance(event, Loss):
                 check_finite(event)
@@ -60,6 +59,14 @@ def follow(
             log.seek(begin)  # what an earlier attempt complained of is past
             words = last_words(log.read().decode(errors="replace"), status)
             raise EmotiwError(f"{name} failed in {folder}: {words}")
+
+
+@contextmanager
+def _begun(log: IO[bytes], written: IO[bytes]) -> Iterator[int]:
+    """Yield where the log ends, and so stands, without a line that a kill or a full disk cut off."""
+    whole = log.read().rfind(b"\n") + 1
+    written.truncate(whole)
+    yield log.seek(whole)
 
 
 def _lines(process: "subprocess.Popen[bytes]", log: IO[bytes]) -> Iterator[str]:

@@ -12,7 +12,7 @@ LOG = "log.txt"
 
 # "Iteration 20 (10.5 iter/s, 1.9s/20 iters), loss = 1.94"; before 1.0 there is no bracket, NVIDIA's solver.cpp has
 # "(3.9 s)" at first, then "(2.3 iter/s, 21s/48 iter)", and after it "0.5/31ep, " where it knows the size of an epoch.
-_LOSS = re.compile(r"Iteration (\d+)\b.*?, loss = ([-+.\w]+)")
+_LOSS = re.compile(r"Iteration (\d+)\b.*?, loss = ([-+]?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf))(?=[\s,;)]|$)", re.IGNORECASE)
 # glog: severity, month and day (the year too, since 0.5), time, thread.
 _THREAD = re.compile(r"[IWEF]\d{4,8} [\d:.]+\s+(\d+) ")
 _STATE = re.compile(r"Snapshotting solver state to binary proto ?file (.*_iter_(\d+))\.solverstate")

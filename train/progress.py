@@ -123,7 +123,8 @@ def _told(log: Path) -> dict[int, float]:
     """Return the loss of each iteration that a log tells; of several, the last."""
     if not log.is_file():
         return {}
-    with log.open(encoding="utf-8", errors="replace") as lines:
+    with log.open(encoding="utf-8", errors="replace") as file:
+        lines = (line for line in file if line.endswith("\n"))  # a last one may be cut off
         return {event.iteration: event.loss for event in events(lines, log.parent) if isinstance(event, Loss)}
 
 

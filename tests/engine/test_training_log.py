@@ -135,3 +135,9 @@ def test_the_thread_that_reads_ahead_does_not_make_a_snapshot_whole():
 def test_rates_and_test_scores_are_no_losses():
     assert found("I1123 15:06:43.4 1 sgd_solver.cpp:112] Iteration 0, lr = 0.01\n") == []
     assert found("I1123 15:06:43.4 1 solver.cpp:414]     Test net output #1: loss = 1.9 (* 1 = 1.9 loss)\n") == []
+
+
+@pytest.mark.parametrize("number", ["1.I1127", "1.2.3x", "e"])
+def test_a_loss_that_another_line_runs_into_is_none(tmp_path, number):
+    line = f"I1126 23:45:58.632098  6706 solver.cpp:239] Iteration 0 (14 iter/s, 0.07s/1 iters), loss = {number}\n"
+    assert list(events([line], tmp_path)) == []
