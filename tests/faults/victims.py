@@ -247,7 +247,7 @@ class Trial:
     def begin(self) -> "Trial":
         """Start it."""
         self.mark, self.begun = uuid.uuid4().hex, time.monotonic()
-        given = {MARK: self.mark, "EMOTIW_MODELS": "models"}
+        given = {MARK: self.mark, "EMOTIW_MODELS": "models", "PYTHONDONTWRITEBYTECODE": "1"}
         if self.victim.caches:
             given["XDG_CACHE_HOME"] = str(self.folder / "cache")
         command = [word.replace("{server}", self.server) for word in self.victim.command]
