@@ -146,7 +146,8 @@ def row_of(folder: Path, name: str, precision: str) -> Turns:
     batch = write_run(folder, name, None, ITERATIONS)
     found = measure(folder, name, batch, device, precision, TURNS, ITERATIONS)
     ours, theirs = ([1 / rate for rate in found[who]] for who in ("engine", "by hand"))
-    busy = f"the GPU busy {fmean(found['utilisation']):.0f}% of the time"
+    seen = found["utilisation"]
+    busy = f"the GPU busy {fmean(seen):.0f}% of the time" if seen else "how busy the GPU was, nobody told"
     return Turns(ours, theirs, {"reading of the LMDB": 1 / median(found["reading"])}, busy)
 
 

@@ -1,7 +1,7 @@
 """What a preparation did, in words."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from tabulate import tabulate
@@ -41,20 +41,17 @@ def _left_out(listing: Listing, outcomes: Sequence[Outcome], most: int | None) -
     if reasons:
         yield f"left out, {len(reasons)} files:"
         yield from _first(most, (f"  {path}: {reason}" for path, reason in sorted(reasons.items())))
-    for name, count in sorted(listing.unknown_classes.items()):
-        yield f"left out: {count} images in folders named {name or '.'!r}, which is none of the classes"
+    unknown = sorted(listing.unknown_classes.items())
+    said = "left out: {} images in folders named {!r}, which is none of the classes"
+    yield from _first(most, (said.format(count, name or ".") for name, count in unknown))
 
 
 def _warnings(listing: Listing, used: Sequence[Outcome], most: int | None) -> Iterator[str]:
-    yield from listing.notes
+    yield from _first(most, iter(listing.notes))
     present: dict[str, set[str]] = defaultdict(set)
     for outcome in used:
         present[outcome.image.name].add(outcome.image.split)
-    for name in listing.classes:
-        if name not in present:
-            yield f"warning: no image of class {name}"
-        elif "train" not in present[name]:
-            yield f"warning: no training image of class {name}"
+    yield from _first(most, _empty_classes(listing.classes, present))
     same_picture: dict[str, list[Outcome]] = defaultdict(list)
     groups: dict[str, set[str]] = defaultdict(set)
     for outcome in sorted(used, key=lambda outcome: outcome.image.path):
@@ -63,6 +60,14 @@ def _warnings(listing: Listing, used: Sequence[Outcome], most: int | None) -> It
     yield from _first(most, _duplicates(same_picture.values()))
     divided = [(group, len(sides)) for group, sides in sorted(groups.items()) if len(sides) > 1]
     yield from _first(most, (f"warning: group {group} is on {count} sides of the split" for group, count in divided))
+
+
+def _empty_classes(classes: Iterable[str], present: Mapping[str, set[str]]) -> Iterator[str]:
+    for name in classes:
+        if name not in present:
+            yield f"warning: no image of class {name}"
+        elif "train" not in present[name]:
+            yield f"warning: no training image of class {name}"
 
 
 def _duplicates(same_picture: Iterable[list[Outcome]]) -> Iterator[str]:

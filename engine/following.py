@@ -1,5 +1,6 @@
 """A training in a process of its own, while it runs: its log, and what it reports there."""
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -40,9 +41,11 @@ def follow(
         After Ctrl-C, once the process has stopped; a second Ctrl-C does not wait.
     EmotiwError
         Where the process fails, with its own words.
+    OSError
+        Where it fails, and the disk has no room for its words.
     """
     with (
-        (folder / LOG).open("ab") as written,
+        (folder / LOG).open("ab", buffering=0) as written,
         (folder / LOG).open("rb") as log,
         _begun(log, written) as begin,  # before the start: it writes at once
         running(start(written)) as process,
@@ -56,6 +59,7 @@ def follow(
         if interrupted.is_set():
             raise KeyboardInterrupt
         if status != 0:
+            _check_room(written, folder)
             log.seek(begin)  # what an earlier attempt complained of is past
             words = last_words(log.read().decode(errors="replace"), status)
             raise EmotiwError(f"{name} failed in {folder}: {words}")
@@ -67,6 +71,14 @@ def _begun(log: IO[bytes], written: IO[bytes]) -> Iterator[int]:
     whole = log.read().rfind(b"\n") + 1
     written.truncate(whole)
     yield log.seek(whole)
+
+
+def _check_room(written: IO[bytes], folder: Path) -> None:
+    """Raise where the log takes no more: then the process could not say what it had no room for."""
+    try:
+        written.write(b"\n")
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or 0), str(folder / LOG)) from None
 
 
 def _lines(process: "subprocess.Popen[bytes]", log: IO[bytes]) -> Iterator[str]:

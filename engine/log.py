@@ -15,6 +15,7 @@ LOG = "log.txt"
 _LOSS = re.compile(r"Iteration (\d+)\b.*?, loss = ([-+]?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf))(?=[\s,;)]|$)", re.IGNORECASE)
 # glog: severity, month and day (the year too, since 0.5), time, thread.
 _THREAD = re.compile(r"[IWEF]\d{4,8} [\d:.]+\s+(\d+) ")
+_RESTORED = re.compile(r"Restoring previous solver status from .*_iter_(\d+)\.solverstate")
 _STATE = re.compile(r"Snapshotting solver state to binary proto ?file (.*_iter_(\d+))\.solverstate")
 # glog's prefix before a complaint, `F1123 14:43:19.358763  8394 common.cpp:66] `, and libprotobuf's.
 _COMPLAINT = re.compile(r"^(?:[EF]\d{4,8} [\d:.]+\s+\d+ \S+\] |\[libprotobuf (?:ERROR|FATAL) [^]]+\] )(.+)")
@@ -38,6 +39,26 @@ def events(lines: Iterable[str], folder: Path) -> Iterator[Event]:
             yield Loss(int(match[1]), float(match[2]))
         elif match := _STATE.search(line):
             announced, writer = Snapshot(int(match[2]), folder / f"{match[1]}.caffemodel"), thread
+
+
+def losses(lines: Iterable[str]) -> dict[int, float]:
+    """Return the losses by iteration that the log of several attempts tells.
+
+    What an attempt told behind the snapshot that a later one began from is not on the way to the end: it is left out.
+    """
+    told: dict[int, float] = {}  # oldest first
+
+    def drop_behind(iteration: int) -> None:
+        while told and next(reversed(told)) > iteration:
+            told.popitem()
+
+    for line in lines:
+        if match := _RESTORED.search(line):
+            drop_behind(int(match[1]))
+        elif match := _LOSS.search(line):
+            drop_behind(int(match[1]) - 1)
+            told[int(match[1])] = float(match[2])
+    return told
 
 
 def _thread(line: str) -> str:

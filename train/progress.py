@@ -10,7 +10,7 @@ import numpy as np
 
 from emotiw.bars import bar
 from emotiw.engine.events import Event, Loss, Snapshot
-from emotiw.engine.log import LOG, events
+from emotiw.engine.log import LOG, losses
 from emotiw.files import whole, write_text
 
 _COLUMNS = ("iteration", "loss", "val_accuracy")
@@ -120,12 +120,11 @@ def _place(point: Point) -> tuple[int, bool]:
 
 
 def _told(log: Path) -> dict[int, float]:
-    """Return the loss of each iteration that a log tells; of several, the last."""
+    """Return the loss of each iteration that a log tells."""
     if not log.is_file():
         return {}
     with log.open(encoding="utf-8", errors="replace") as file:
-        lines = (line for line in file if line.endswith("\n"))  # a last one may be cut off
-        return {event.iteration: event.loss for event in events(lines, log.parent) if isinstance(event, Loss)}
+        return losses(line for line in file if line.endswith("\n"))  # a last one may be cut off
 
 
 def read_progress(path: Path) -> list[Point]:

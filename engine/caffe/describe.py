@@ -1,6 +1,7 @@
 """What Caffe makes of a net, and what a Caffe is made of."""
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from subprocess import PIPE, STDOUT
@@ -53,7 +54,7 @@ def about(caffe: Caffe) -> dict[str, str]:
         "Python": f"{told['Python']} ({caffe.python})",
         "numpy": told["numpy"],
         "BLAS": ", ".join(told["BLAS"]) or "unknown",
-        "its kernels": caffe.environment.get("OPENBLAS_CORETYPE", "its own choice"),
+        "its kernels": {**os.environ, **caffe.environment}.get("OPENBLAS_CORETYPE", "its own choice"),
         "device": _device(caffe),
         "layer types": str(told["layer types"]),
     }

@@ -39,19 +39,23 @@ def kernel(program: Path, environment: dict[str, str]) -> dict[str, str]:
     dict of str to str
         `OPENBLAS_CORETYPE`; empty where that is set already, where OpenBLAS knows the processor, or another BLAS works.
     """
-    best = _best()
-    if best is None or _NAMED in os.environ or _taken(program, environment) not in _OLDER:
+    possible = _possible()
+    if not possible or _NAMED in os.environ or _taken(program, environment) not in _OLDER:
         return {}
-    return {_NAMED: best}
+    for name in possible:
+        named = {_NAMED: name}
+        if _taken(program, {**environment, **named}) == name:  # not every build has all of them
+            return named
+    return {}
 
 
-def _best() -> str | None:
-    """Return the best kernel that this processor can run."""
+def _possible() -> list[str]:
+    """Return the kernels that this processor can run, the best first."""
     flags: set[str] = set()
     with suppress(OSError):
         line = re.search(r"^flags\s*:(.*)$", CPUINFO.read_text(encoding="ascii", errors="replace"), re.MULTILINE)
         flags = set(line[1].split()) if line else flags
-    return next((name for name, needs in _KERNELS.items() if needs <= flags), None)
+    return [name for name, needs in _KERNELS.items() if needs <= flags]
 
 
 def _taken(program: Path, environment: dict[str, str]) -> str | None:

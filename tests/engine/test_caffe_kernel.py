@@ -16,9 +16,10 @@ AVX512 = f"{AVX2} avx512f avx512dq avx512cd avx512bw avx512vl"
 def chosen(tmp_path, monkeypatch):
     """Return what is chosen for a Caffe that says these words, on a processor with these flags."""
 
-    def choose(words, flags):
+    def choose(words, flags, named="echo Core: $OPENBLAS_CORETYPE >&2"):
         program, cpuinfo = tmp_path / "caffe", tmp_path / "cpuinfo"
-        program.write_text(f'#!/bin/sh\n[ "$1 $OPENBLAS_VERBOSE $MINE" = "--version 2 x" ] && {words}\n')
+        asked = '[ "$1 $OPENBLAS_VERBOSE $MINE" = "--version 2 x" ] || exit 1'
+        program.write_text(f'#!/bin/sh\n{asked}\n[ -n "$OPENBLAS_CORETYPE" ] && {named} || {words}\n')
         program.chmod(0o755)
         cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: swapgs\n")
         monkeypatch.setattr(module, "CPUINFO", cpuinfo)
@@ -46,6 +47,19 @@ def test_a_processor_that_openblas_does_not_know(chosen, core, flags, named):
     assert chosen(f"echo Core: {core} >&2", flags) == expected
 
 
+@pytest.mark.parametrize(
+    ("built", "named"),
+    [
+        ("SkylakeX", {"OPENBLAS_CORETYPE": "SkylakeX"}),
+        ("Haswell", {"OPENBLAS_CORETYPE": "Haswell"}),
+        ("Atom", {}),
+    ],
+)
+def test_a_kernel_that_this_openblas_was_built_without_is_not_named(chosen, built, named):
+    answer = f"{{ [ $OPENBLAS_CORETYPE = {built} ] && echo Core: {built} >&2 || echo Core: Prescott >&2; }}"
+    assert chosen("echo Core: Prescott >&2", AVX512, answer) == named
+
+
 @pytest.mark.parametrize("words", ["echo caffe version 1.0.0", "exit 1", "printf 'Core: Pres\\377' >&2"])
 def test_another_blas_is_left_alone(chosen, words):
     assert chosen(words, AVX512) == {}
@@ -53,7 +67,7 @@ def test_another_blas_is_left_alone(chosen, words):
 
 def test_what_the_user_names_stays(chosen, monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Nehalem")
-    assert chosen("echo Core: Prescott >&2", AVX512) == {}
+    assert chosen("exit 1", AVX512) == {}
 
 
 def test_a_program_that_is_not_there_and_a_system_without_proc(monkeypatch, tmp_path):
@@ -66,7 +80,7 @@ def test_a_program_that_is_not_there_and_a_system_without_proc(monkeypatch, tmp_
 @pytest.mark.caffe
 def test_the_real_one_takes_what_it_is_told(caffe):
     """On any processor of the last ten years its kernels use AVX2, by its own choice or by ours."""
-    if module._best() is None:
+    if not module._possible():
         assert "OPENBLAS_CORETYPE" not in caffe.environment
         return
     said = subprocess.run(

@@ -1,5 +1,8 @@
 """The process around `caffe train`, with small scripts in Caffe's place; tests/train has the real one."""
 
+import subprocess
+import sys
+
 import pytest
 
 from emotiw.engine.caffe.locate import Caffe
@@ -49,6 +52,27 @@ def test_caffes_own_words_of_this_attempt_alone(script, tmp_path):
     with pytest.raises(EmotiwError, match=r"^caffe train failed in .*: killed \(out of memory\?\)$"):
         train(script("kill -KILL $$"), solver, lambda event: None)
     assert "an old story" in (tmp_path / "log.txt").read_text()
+
+
+def test_a_disk_that_is_full_for_caffe_and_for_its_words(script, tmp_path):
+    """The limit stands in for it: a log that has reached it takes no word more."""
+    (tmp_path / "log.txt").write_text("I1123 15:06:43.4 1 solver.cpp:239] x\n" * 200)
+    limit = (tmp_path / "log.txt").stat().st_size
+    script("trap '' XFSZ; echo 'F1123 15:06:43.4 1 io.cpp:69] Check failed: no room' >&2; exit 1")
+    command = f"""
+import errno, resource, signal
+from pathlib import Path
+from emotiw.engine.caffe.locate import Caffe
+from emotiw.engine.caffe.training import train
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+try:
+    train(Caffe(Path("caffe").resolve(), Path("caffe"), "a test"), Path("solver.prototxt"), print)
+except OSError as error:
+    print(error.errno == errno.EFBIG, error.filename)
+"""
+    done = subprocess.run([sys.executable, "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "log.txt"], done.stderr
 
 
 def test_a_nan_ends_caffe_at_once(script, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emotiw.engine.events import DivergedError, Loss, Snapshot, check_finite
-from emotiw.engine.log import events
+from emotiw.engine.log import events, losses
 
 LOG = """\
 I1123 15:06:43.361259 19183 caffe.cpp:197] Use CPU.
@@ -141,3 +141,26 @@ def test_rates_and_test_scores_are_no_losses():
 def test_a_loss_that_another_line_runs_into_is_none(tmp_path, number):
     line = f"I1126 23:45:58.632098  6706 solver.cpp:239] Iteration 0 (14 iter/s, 0.07s/1 iters), loss = {number}\n"
     assert list(events([line], tmp_path)) == []
+
+
+def loss(iteration, loss):
+    return f"I1123 15:06:43.4 1 solver.cpp:239] Iteration {iteration} (7 iter/s, 2s/20 iters), loss = {loss}"
+
+
+RESTORED = "I1123 15:06:43.4 1 solver.cpp:298] Restoring previous solver status from snapshot_iter_%d.solverstate"
+
+
+@pytest.mark.parametrize(
+    ("told", "left"),
+    [
+        ([loss(0, 4), loss(20, 3), RESTORED % 20, loss(20, 2.5), loss(40, 2)], {0: 4, 20: 2.5, 40: 2}),
+        ([loss(0, 4), loss(20, 3), loss(0, 3.5)], {0: 3.5}),  # anew
+        # Killed behind 70, begun again from 40, and shown every 30 iterations this time.
+        ([loss(0, 4), loss(50, 3), loss(70, 2), RESTORED % 40, loss(60, 2.5), loss(90, 1)], {0: 4, 60: 2.5, 90: 1}),
+        ([loss(0, 4), loss(50, 3), loss(70, 2), RESTORED % 40], {0: 4}),
+        ([loss(0, 4), loss(50, 3), RESTORED % 50, loss(60, 2)], {0: 4, 50: 3, 60: 2}),
+        ([], {}),
+    ],
+)
+def test_losses_on_the_way_to_the_end_alone(told, left):
+    assert losses(told) == left

@@ -1,11 +1,14 @@
 """What victims are given, what each comes to undisturbed, and this folder's modules importable."""
 
 import hashlib
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +19,7 @@ from hypothesis import settings
 
 sys.path.append(str(Path(__file__).parent))
 
-from victims import VICTIMS, Trial, place
+from victims import VICTIMS, Trial, living, place
 
 from emotiw.evaluate import stand_in
 from emotiw.evaluate.released import STAND_IN
@@ -24,6 +27,15 @@ from emotiw.evaluate.released import STAND_IN
 # The same cases each time: a run that failed is to fail again.
 settings.register_profile("emotiw", derandomize=True, database=None, deadline=None)
 settings.load_profile("emotiw")
+
+
+@pytest.fixture(autouse=True)
+def nobody_left() -> Iterator[None]:
+    """Whatever became of a test: what it started ends with it."""
+    yield
+    for number in living():
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
 
 
 class _Slow(SimpleHTTPRequestHandler):
@@ -70,6 +82,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, path in files.items():
         tree = folder / name
         (tree / "DEBIAN").mkdir(parents=True)
+        (tree / "DEBIAN").chmod(0o755)  # dpkg-deb refuses what a strict umask makes
         (tree / path).parent.mkdir(parents=True)
         (tree / path).write_text("#!/bin/sh\nexit 0\n" + "x" * 100_000)
         (tree / path).chmod(0o755)
@@ -86,13 +99,13 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Scene:
     """Where a victim is let loose."""
 
-    givens: dict[str, Path]
+    given: Callable[[str], Path]
     site: str
     undisturbed: Callable[[str], tuple[Trial, dict[str, object]]]
 
     def trial(self, name: str, folder: Path, **how: object) -> Trial:
         """Return a victim in a folder of its own, not yet begun."""
-        return Trial(VICTIMS[name], place(VICTIMS[name], self.givens, folder), self.site, **how)  # type: ignore[arg-type]
+        return Trial(VICTIMS[name], place(VICTIMS[name], self.given, folder), self.site, **how)  # type: ignore[arg-type]
 
     def again(self, trial: Trial, name: str) -> None:
         """Give the same command again, undisturbed: it must come to the same as if nothing had been.
@@ -105,8 +118,8 @@ class Scene:
 
 
 @pytest.fixture(scope="session")
-def scene(sets: Path, runs: Path, packages: Path, site: str, tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """Everything for it; what a victim comes to undisturbed is found out once."""
+def scene(request: pytest.FixtureRequest, site: str, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """Everything for it, made when it is needed; what a victim comes to undisturbed is found out once."""
 
     @cache
     def undisturbed(name: str) -> tuple[Trial, dict[str, object]]:
@@ -115,5 +128,5 @@ def scene(sets: Path, runs: Path, packages: Path, site: str, tmp_path_factory: p
         assert answer
         return trial, answer
 
-    made = Scene({"sets": sets, "runs": runs, "packages": packages}, site, undisturbed)
+    made = Scene(request.getfixturevalue, site, undisturbed)
     return made

@@ -17,7 +17,8 @@ def main() -> None:
     """Fuzz."""
     reader, corpus = READERS[sys.argv[1]], Path(sys.argv[2])
     corpus.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         place, drawn = Path(folder) / "input", Path(folder) / "drawn"
         place.mkdir()
         drawn.mkdir()

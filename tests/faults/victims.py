@@ -78,6 +78,8 @@ class Victim:
         What is run instead of `python -m emotiw`.
     caches
         Whether it has its own cache folder, in which there is no Caffe.
+    room
+        Bytes that a file of it may have on a disk that is full: fewer than it needs.
     """
 
     arguments: tuple[str, ...]
@@ -86,6 +88,7 @@ class Victim:
     given: dict[str, str] = field(default_factory=dict)
     script: str = ""
     caches: bool = False
+    room: int = 40_000
 
     @property
     def command(self) -> list[str]:
@@ -172,7 +175,7 @@ def stage(name: str, over: str, engine: str, *more: str, **given: str) -> Victim
 def evaluation(engine: str) -> Victim:
     """Return an evaluation."""
     arguments = ("evaluate", f"runs/{ROW}/finetune", "--set", "sets/expressions", "--engine", engine)
-    return Victim(arguments, scored, given={"sets": "sets", "runs": "runs"})
+    return Victim(arguments, scored, given={"sets": "sets", "runs": "runs"}, room=10_000)
 
 
 BOTH = ("--pretrain", "sets/people", "--finetune", "sets/expressions")
@@ -217,7 +220,20 @@ VICTIMS = {
     ),
 }
 
-MARK = "EMOTIW_VICTIM"  # in the environment of a victim, and of all that it starts
+MARK = "EMOTIW_VICTIM"  # in the environment of a victim, and of all that it starts: who started it, and which it is
+OURS = f"{MARK}={os.getpid()}-"
+
+
+def living(mark: str = OURS) -> dict[int, str]:
+    """Return the command lines of those whose environment has a mark, by their numbers."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (process / "environ").read_bytes():
+                found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:  # gone meanwhile, or a zombie
+            continue
+    return found
 
 
 @dataclass
@@ -246,7 +262,7 @@ class Trial:
 
     def begin(self) -> "Trial":
         """Start it."""
-        self.mark, self.begun = uuid.uuid4().hex, time.monotonic()
+        self.mark, self.begun = f"{os.getpid()}-{uuid.uuid4().hex}", time.monotonic()
         given = {MARK: self.mark, "EMOTIW_MODELS": "models", "PYTHONDONTWRITEBYTECODE": "1"}
         if self.victim.caches:
             given["XDG_CACHE_HOME"] = str(self.folder / "cache")
@@ -264,7 +280,7 @@ class Trial:
             )
         return self
 
-    def wait(self, kill_at: float | None = None, patience: float = 120) -> int:
+    def wait(self, kill_at: float | None = None, patience: float = 600) -> int:
         """Wait for its end, or kill it; return its status."""
         while self.process.poll() is None:
             self.seconds = time.monotonic() - self.begun
@@ -298,14 +314,7 @@ class Trial:
 
     def living(self) -> dict[int, str]:
         """The command lines of itself and of those that it started, by their numbers."""
-        found = {}
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if f"{MARK}={self.mark}".encode() in (process / "environ").read_bytes():
-                    found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:  # gone meanwhile, or a zombie
-                continue
-        return found
+        return living(f"{MARK}={self.mark}")
 
     def gone(self) -> None:
         """Wait until nobody lives on; ten seconds are too long."""
@@ -315,12 +324,12 @@ class Trial:
             time.sleep(0.02)
 
 
-def place(victim: Victim, givens: Mapping[str, Path], folder: Path) -> Path:
-    """Make a folder with what a victim is given."""
+def place(victim: Victim, made: Callable[[str], Path], folder: Path) -> Path:
+    """Make a folder with what a victim is given; `made` knows where each fixture has its files."""
     folder.mkdir()
     for name, given in victim.given.items():
         top, _, rest = given.partition("/")
-        source = givens[top] / rest
+        source = made(top) / rest
         if source.is_file():
             shutil.copy(source, folder / name)
         elif top == "runs":  # what is written lies beside what is read

@@ -1,5 +1,6 @@
 """Local response normalisation: Caffe's lrn_layer.cpp."""
 
+import math
 from typing import Any
 
 import torch
@@ -59,7 +60,7 @@ def _over_channels(x: Tensor, n: int) -> Tensor:
     """Return for each channel the sum of the n channels around it, N x C x H x W; on a GPU in one pass over x."""
     n = min(n, 2 * x.shape[1] - 1)  # further ones there are not
     if x.is_cuda:
-        planes = x.reshape(len(x), 1, x.shape[1], -1)
+        planes = x.reshape(len(x), 1, x.shape[1], math.prod(x.shape[2:]))
         return functional.avg_pool2d(planes, (n, 1), 1, (n // 2, 0), divisor_override=1).view(x.shape)
     total = x.clone()
     for distance in range(1, n // 2 + 1):

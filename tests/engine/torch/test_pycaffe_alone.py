@@ -238,7 +238,7 @@ def test_passes_on_other_memory_than_the_users(opened, elsewhere):
     x, y = here.blobs["x"].data, here.blobs["y"].data
     elsewhere()
     there = opened(text)
-    there.params["ip"][0].data[...] = here.params["ip"][0].data
+    there.params["ip"][0].data[...] = here.params["ip"][0].data[...] = [[1, 2, 3], [-1, 0, 1]]
     there.params["ip"][1].data[...] = here.params["ip"][1].data[...] = 0.3
     for value in (1, -2):  # the second on arrays that have been there and back
         made = []
