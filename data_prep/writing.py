@@ -13,8 +13,8 @@ from emotiw.prototxt.blobs import write_mean
 
 from .datum import Encoded, decode
 
-# Address space, not disk: the file grows as it is filled.
-_MAP_SIZE = 1 << 40
+MAP_SIZE = 1 << 40
+"""The bytes that an LMDB can hold: address space, not disk, for the file grows as it is filled."""
 
 
 def key(position: int, path: str) -> bytes:
@@ -23,12 +23,15 @@ def key(position: int, path: str) -> bytes:
 
 
 @contextmanager
-def _one_line() -> Iterator[None]:
+def _one_line(path: Path) -> Iterator[None]:
     """Turn LMDB's errors into ours."""
     import lmdb
 
     try:
         yield
+    except lmdb.MapFullError:
+        most = f"{MAP_SIZE / 1e9:g} GB"
+        raise EmotiwError(f"{path} holds no more than {most}: give --store png, or fewer images") from None
     except lmdb.Error as error:
         raise EmotiwError(f"{error} (disk full?): make room, then the same command goes on") from None
 
@@ -40,14 +43,16 @@ class LmdbWriter:
         import lmdb
 
         path.mkdir(parents=True, exist_ok=True)
-        self._environment: Any = lmdb.open(str(path), map_size=_MAP_SIZE)
-        self._transaction: Any = self._environment.begin(write=True, buffers=True)
+        self._path = path
+        with _one_line(path):
+            self._environment: Any = lmdb.open(str(path), map_size=MAP_SIZE)
+            self._transaction: Any = self._environment.begin(write=True, buffers=True)
         self._sum: NDArray[np.float32] | None = None
         self._count = 0
 
     def put(self, name: bytes, image: Encoded) -> None:
         """Store one image."""
-        with _one_line():
+        with _one_line(self._path):
             self._transaction.put(name, image.datum)
         self._add(image.blob)
 
@@ -67,7 +72,7 @@ class LmdbWriter:
 
     def commit(self) -> None:
         """Make what was put durable."""
-        with _one_line():
+        with _one_line(self._path):
             self._transaction.commit()
             self._transaction = self._environment.begin(write=True, buffers=True)
 

@@ -1,17 +1,14 @@
 """The command `emotiw VERB ...`."""
 
 import argparse
-import errno
 import os
 import sys
 from importlib import import_module
 from signal import SIGPIPE
 from typing import NoReturn
 
-from emotiw.errors import EmotiwError
+from emotiw.errors import NO_ROOM, EmotiwError
 from emotiw.verbs import VERBS
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Parser(argparse.ArgumentParser):
@@ -105,7 +102,7 @@ def _line(error: Exception) -> str:
         return f"{error.filename}: a file is where a folder should be: name another output"
     if isinstance(error, OSError) and error.strerror:
         where = "" if error.filename is None else f"{error.filename}: "
-        mend = ": make room, then the same command goes on" if error.errno in _FULL else ""
+        mend = ": make room, then the same command goes on" if error.errno in NO_ROOM else ""
         return f"{where}{error.strerror}{mend}"
     return " ".join(str(error).split())
 

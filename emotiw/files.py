@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from emotiw.errors import EmotiwError
+from emotiw.errors import NO_ROOM, EmotiwError
 
 
 def cache_folder() -> Path:
@@ -26,7 +26,8 @@ def refuse_overwrite(path: Path, force: bool) -> None:
 def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` when the block ends well.
 
-    The block writes a file (or a folder) under the yielded name. Where it raises, what it left is removed.
+    The block writes a file (or a folder) under the yielded name. Where it raises, what it left is removed; an error
+    that says only that there is no room is told where.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
@@ -36,6 +37,10 @@ def whole(path: Path) -> Iterator[Path]:
         if path.is_dir():
             remove(path)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno in NO_ROOM and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         remove(temporary)
 

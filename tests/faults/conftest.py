@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -112,7 +112,7 @@ class Scene:
 
         It may say that all is there already: the kill met the command between its last rename and its end.
         """
-        again = Trial(trial.victim, trial.folder, self.site).begin()
+        again = replace(trial, more={}, limit=None, first=0, seconds=0).begin()
         assert again.wait() == 0 or "exists already" in again.complaint, again.said[-5:]
         assert trial.victim.answer(trial.folder) == self.undisturbed(name)[1]
 

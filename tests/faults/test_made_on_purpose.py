@@ -5,8 +5,11 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from victims import VICTIMS
@@ -16,6 +19,7 @@ pytestmark = pytest.mark.caffe
 ODD = "a b'c\"d\ne $HOME ü{x};&"  # a folder's name
 QUICK = ("prepare", "evaluate by torch", "models fetch", "caffe install")  # the others in make test-all
 EVERY = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in VICTIMS]
+WITHIN = ("sh", "-c", 'cd "$0" && exec "$@"')  # a folder
 # Processes of their own, by what is in their command lines.
 OTHERS = {
     "pretrain by caffe": "caffe train",
@@ -46,6 +50,98 @@ def test_a_full_disk(name, scene, tmp_path):
     scene.again(trial, name)
 
 
+@contextmanager
+def small_disk(folder):
+    """Mount a small disk there, in a world of its own; yield a function that sets its size, and how to enter it."""
+    hold = ["unshare", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && echo && exec cat']
+    folder.mkdir()
+    with subprocess.Popen([*hold, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as held:
+        if not held.stdout.readline():
+            pytest.skip("nobody may mount a file system here")
+        enter = ("nsenter", "--user", "--mount", "--preserve-credentials", f"--target={held.pid}")
+
+        def resize(size):
+            subprocess.run([*enter, "mount", "-o", f"remount,size={size}", folder], check=True)
+
+        yield Path(f"/proc/{held.pid}/root{folder}"), resize, enter
+        held.stdin.close()
+
+
+def taken(folder):
+    """The bytes that a folder takes on its disk."""
+    return sum(path.lstat().st_blocks for path in [folder, *folder.rglob("*")]) * 512
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_small_disk(name, scene, tmp_path):
+    """It has half the room that the command needs, and then enough."""
+    undisturbed, _ = scene.undisturbed(name)
+    with small_disk(tmp_path / "disk") as (seen, resize, enter):
+        trial = scene.trial(name, seen / "it", before=(*enter, *WITHIN, str(tmp_path / "disk/it")))
+        given = taken(seen)
+        resize(given + (taken(undisturbed.folder) - given) // 2)
+        assert trial.begin().wait() == 1, trial.said[-5:]
+        print(f"\n{name}: {trial.complaint}")
+        trial.gone()
+        trial.victim.whole(trial.folder)
+        resize("1g")
+        scene.again(trial, name)
+
+
+def test_a_full_lmdb(scene, tmp_path):
+    """Of what an LMDB may hold at the most: 1 TB, and here 0.3 MB."""
+    trial = scene.trial("prepare", tmp_path / "it")
+    script = "import sys; from emotiw.data_prep import writing; writing.MAP_SIZE = 300_000; "
+    small = replace(trial.victim, script=script + "from emotiw.__main__ import main; sys.exit(main(sys.argv[1:]))")
+    full = replace(trial, victim=small)
+    assert full.begin().wait() == 1, full.said[-5:]
+    assert "holds no more than 0.0003 GB: give --store png" in full.complaint
+    scene.again(trial, "prepare")
+
+
+@pytest.mark.parametrize("name", ["evaluate by caffe", pytest.param("pretrain by caffe", marks=pytest.mark.slow)])
+def test_a_caffe_that_hangs(name, scene, tmp_path):
+    """To wait is all one can do; Ctrl-C ends it, a second one at once."""
+    trial = scene.trial(name, tmp_path / "it").begin()
+    for number in found_of(trial, OTHERS[name]):
+        os.kill(number, signal.SIGSTOP)
+    for _ in range(2):
+        time.sleep(1)
+        assert trial.process.poll() is None or name == "evaluate by caffe", trial.said[-5:]
+        with suppress(ProcessLookupError):
+            os.kill(trial.process.pid, signal.SIGINT)
+    assert trial.wait(patience=20) == 130, trial.said[-5:]
+    print(f"\n{name}: {trial.said[-1]}")
+    trial.gone()
+    scene.again(trial, name)
+
+
+def found_of(trial, words):
+    """The processes of a trial, once there are some, in whose command lines these words are."""
+    end = time.monotonic() + 60
+    while not (found := [number for number, command in trial.living().items() if words in command]):
+        assert time.monotonic() < end, trial.living()
+        time.sleep(0.01)
+    return found
+
+
+TOPS = {"faces", "made", "sets", "runs", "model.caffemodel", "reproduction"}  # of what is named in a command
+
+
+@pytest.mark.parametrize("name", [each for each in EVERY if "caffe install" not in each.values])  # that names none
+def test_relative_paths_from_another_folder(name, scene, tmp_path):
+    trial = scene.trial(name, tmp_path / "it")
+    (trial.folder / "elsewhere").mkdir()
+    words = [f"../{word}" if word.partition("/")[0] in TOPS else word for word in trial.victim.arguments]
+    more = {"EMOTIW_MODELS": "../models"}
+    there = replace(
+        trial, victim=replace(trial.victim, arguments=tuple(words)), before=(*WITHIN, "elsewhere"), more=more
+    )
+    there.run()
+    shutil.rmtree(trial.folder / "elsewhere")
+    assert trial.victim.answer(trial.folder) == scene.undisturbed(name)[1]
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_two_at_once_on_the_same_output(name, scene, tmp_path):
     """Both come to the same, or one waits, or is refused."""
@@ -69,11 +165,7 @@ def test_an_odd_folder_and_the_locale_c(name, scene, tmp_path):
 @pytest.mark.parametrize(("name", "words"), OTHERS.items())
 def test_a_process_of_ours_is_killed(name, words, scene, tmp_path):
     trial = scene.trial(name, tmp_path / "it").begin()
-    end = time.monotonic() + 60
-    while not (found := [number for number, command in trial.living().items() if words in command]):
-        assert time.monotonic() < end, trial.living()
-        time.sleep(0.01)
-    for number in found:
+    for number in found_of(trial, words):
         with suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
     assert trial.wait() == 1, trial.said[-5:]

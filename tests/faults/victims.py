@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -168,7 +169,19 @@ def reproduced(folder: Path) -> Answer:
 
 def stage(name: str, over: str, engine: str, *more: str, **given: str) -> Victim:
     """Return a training."""
-    arguments = (name, ROW, "--set", f"sets/{over}", "--iterations", str(ITERATIONS), "--engine", engine, *more)
+    arguments = (
+        name,
+        ROW,
+        "--set",
+        f"sets/{over}",
+        "-o",
+        "runs",
+        "--iterations",
+        str(ITERATIONS),
+        "--engine",
+        engine,
+        *more,
+    )
     return Victim(arguments, lambda folder: trained(folder, name), whole_models, {"sets": "sets", **given}, QUICK)
 
 
@@ -248,6 +261,8 @@ class Trial:
         Of the environment.
     limit
         What the process does to itself before it begins.
+    before
+        What is put before its command.
     first, seconds
         When it said its first word, and when it ended, from its start.
     """
@@ -257,6 +272,7 @@ class Trial:
     server: str = ""
     more: Mapping[str, str] = field(default_factory=dict)
     limit: Callable[[], None] | None = None
+    before: tuple[str, ...] = ()
     first: float = 0
     seconds: float = 0
 
@@ -267,29 +283,30 @@ class Trial:
         if self.victim.caches:
             given["XDG_CACHE_HOME"] = str(self.folder / "cache")
         command = [word.replace("{server}", self.server) for word in self.victim.command]
-        self.output = self.folder / f"said {self.mark}"
-        with self.output.open("wb") as said:
-            self.process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env={**os.environ, **given, **self.more},
-                stdout=said,
-                stderr=said,
-                process_group=0,
-                preexec_fn=self.limit,
-            )
+        self.output = tempfile.TemporaryFile()  # noqa: SIM115  # not where it works: that disk may be full
+        self.process = subprocess.Popen(
+            [*self.before, *command],
+            cwd=self.folder,
+            env={**os.environ, **given, **self.more},
+            stdout=self.output,
+            stderr=self.output,
+            process_group=0,
+            preexec_fn=self.limit,
+        )
         return self
 
     def wait(self, kill_at: float | None = None, patience: float = 600) -> int:
         """Wait for its end, or kill it; return its status."""
         while self.process.poll() is None:
             self.seconds = time.monotonic() - self.begun
-            if not self.first and self.output.stat().st_size:
+            if not self.first and os.fstat(self.output.fileno()).st_size:
                 self.first = self.seconds
             if kill_at is not None and self.seconds >= kill_at:
                 self.process.kill()
             assert self.seconds < patience, self.said[-5:]
             time.sleep(0.002)
+        self.told = self._read()
+        self.output.close()
         return self.process.returncode
 
     def run(self) -> "Trial":
@@ -298,10 +315,14 @@ class Trial:
         assert status == 0, self.said[-5:]
         return self
 
+    def _read(self) -> bytes:
+        return os.pread(self.output.fileno(), 1 << 24, 0)  # the place where it writes stays
+
     @property
     def said(self) -> list[str]:
         """The lines it said; of a bar that is drawn over, each."""
-        text = self.output.read_text(errors="replace").replace("\r", "\n")
+        told = self.told if self.output.closed else self._read()
+        text = told.decode(errors="replace").replace("\r", "\n")
         return [line.strip() for line in text.splitlines() if line.strip()]
 
     @property
