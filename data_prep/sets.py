@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from emotiw.engine.environments import environment
 from emotiw.errors import EmotiwError
+from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.datums import damage_placed
 
 from .datum import decode
@@ -174,11 +175,20 @@ def open_set(folder: Path) -> PreparedSet:
         raise EmotiwError(f"{folder / 'set.json'} is damaged: prepare the set anew") from None
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         raise EmotiwError(f"{folder} was prepared by another version of emotiw: prepare it anew")
-    if not all(isinstance(settings.get(name), kind) for name, kind in _FACTS.items()):
+    sound = all(isinstance(settings.get(name), kind) for name, kind in _FACTS.items())
+    if not (sound and all(map(_is_representation, settings["representations"]))):
         raise EmotiwError(f"{folder / 'set.json'} is damaged: prepare the set anew")
     if hashlib.sha256(manifest).hexdigest() != settings["manifest_sha256"]:
         raise EmotiwError(f"{folder / 'manifest.csv'} was changed after the set was prepared: prepare the set anew")
     return PreparedSet(folder, settings)
+
+
+def _is_representation(name: object) -> bool:
+    """Return whether it is the name of one: it becomes that of a folder."""
+    try:
+        return isinstance(name, str) and parse(name).name == name
+    except ValueError:
+        return False
 
 
 def manifest_text(images: Sequence[tuple[Image, str]]) -> str:

@@ -13,7 +13,7 @@ RUNS/<row>/<stage>/run.json                what was run, on what
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,13 @@ class Facts:
         return replace(self, engine=other.engine, engine_version=other.engine_version)
 
 
+def _is_of(kind: Any, value: object) -> bool:
+    """Return whether a value is of the type that a fact has."""
+    if kind == list[str]:
+        return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, kind)
+
+
 def _joined(words: str, word: str) -> str:
     """Return words with one more, each once."""
     return " + ".join(dict.fromkeys([*words.split(" + "), word]))
@@ -105,13 +112,16 @@ class Run:
             Where the folder is no run.
         """
         try:
-            return Facts(**json.loads((self.folder / "run.json").read_text(encoding="utf-8")))
+            facts = Facts(**json.loads((self.folder / "run.json").read_text(encoding="utf-8")))
+            if not all(_is_of(field.type, getattr(facts, field.name)) for field in fields(facts)):
+                raise TypeError
         except (FileNotFoundError, NotADirectoryError):
             raise EmotiwError(f"{self.folder} is no run: make one with emotiw pretrain or emotiw finetune") from None
         except (ValueError, TypeError):
             raise EmotiwError(
                 f"{self.folder / 'run.json'} is damaged or of another version of emotiw: start it anew with --force"
             ) from None
+        return facts
 
     def write_facts(self, facts: Facts) -> None:
         """Write `run.json`."""

@@ -23,7 +23,7 @@ def main() -> None:
         place.mkdir()
         drawn.mkdir()
         if not any(corpus.iterdir()):
-            for number, data in enumerate(reader.corpus(drawn)):
+            for number, data in enumerate(reader.drawn(drawn)):
                 (corpus / f"{number:02d}").write_bytes(data)
         limits = ["-timeout=10", "-rss_limit_mb=2048"]
         atheris.Setup([sys.argv[0], str(corpus), *limits, *sys.argv[3:]], lambda data: try_to_read(reader, place, data))

@@ -5,6 +5,7 @@ A reader takes a folder of its own, in which it finds the input under the name i
 
 import io
 import struct
+import tempfile
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,6 +32,7 @@ from emotiw.prototxt.upgrade import downgrade, upgrade
 OURS = (EmotiwError, UnreadableImageError)
 """What may come out of a reader beside its answer."""
 
+CORPUS = Path(__file__).with_name("corpus")
 HISTORY = [torch.zeros(2, 3), torch.zeros(2)]
 
 
@@ -44,13 +46,16 @@ class Reader:
         Of the file that it reads.
     read
         Reads it; the argument is the folder.
-    corpus
-        Valid files of every kind that it knows, and such as it refuses with a reason.
+    drawn
+        Makes, with a folder to work in, valid files of every kind that it knows, and such as it refuses with a reason.
+    modules
+        Where it lies, below the package; what finds files and their layout is not the reader's.
     """
 
     name: str
     read: Callable[[Path], object]
-    corpus: Callable[[Path], list[bytes]]
+    drawn: Callable[[Path], list[bytes]]
+    modules: tuple[str, ...]
 
 
 def try_to_read(reader: Reader, folder: Path, data: bytes) -> None:
@@ -183,6 +188,11 @@ def states(folder: Path) -> list[bytes]:
     return [each.SerializeToString() for each in (whole, nameless, other, SolverState(iter=1))]
 
 
+def read_solverstate(folder: Path) -> None:
+    """Read it as that of a net of two blobs."""
+    read_state(folder / "a.solverstate", HISTORY)
+
+
 # Tables and archives
 
 
@@ -228,14 +238,22 @@ def zips(folder: Path) -> list[bytes]:
 
 
 PICTURE = picture()
+BLOBS = ("prototxt/blobs.py", "prototxt/messages.py")
 READERS = {
-    "recordio": Reader("both", read_records, records),
-    "prototxt": Reader("net.prototxt", read_prototxt, prototxts),
-    "caffemodel": Reader("net.caffemodel", lambda folder: read_weights(folder / "net.caffemodel"), weights),
-    "binaryproto": Reader("mean.binaryproto", lambda folder: read_mean(folder / "mean.binaryproto"), means),
-    "datum": Reader("datum", read_datum, datums),
-    "solverstate": Reader("a.solverstate", lambda folder: read_state(folder / "a.solverstate", HISTORY), states),
-    "table": Reader("table.csv", read_table, tables),
-    "scores": Reader("scores.csv", lambda folder: read_scores(folder / "scores.csv"), scores),
-    "zip": Reader("faces.zip", read_zip, zips),
+    "recordio": Reader("both", read_records, records, ("data_prep/recordio.py",)),
+    "prototxt": Reader("net.prototxt", read_prototxt, prototxts, ("prototxt/messages.py", "prototxt/upgrade.py")),
+    "caffemodel": Reader("net.caffemodel", lambda folder: read_weights(folder / "net.caffemodel"), weights, BLOBS),
+    "binaryproto": Reader("mean.binaryproto", lambda folder: read_mean(folder / "mean.binaryproto"), means, BLOBS),
+    "datum": Reader("datum", read_datum, datums, ("prototxt/datums.py", "data_prep/datum.py", "prototxt/encoded.py")),
+    "solverstate": Reader("a.solverstate", read_solverstate, states, ("engine/torch/state.py", *BLOBS)),
+    "table": Reader("table.csv", read_table, tables, ("data_prep/tables.py",)),
+    "scores": Reader("scores.csv", lambda folder: read_scores(folder / "scores.csv"), scores, ("evaluate/scores.py",)),
+    "zip": Reader("faces.zip", read_zip, zips, ("data_prep/zips.py",)),
 }
+
+
+def corpus(name: str) -> list[bytes]:
+    """Return the inputs of a reader: those that are drawn, and those that fuzzing has found, which are committed."""
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = READERS[name].drawn(Path(folder))
+    return [*drawn, *(path.read_bytes() for path in sorted(CORPUS.glob(f"{name}/*")))]

@@ -194,6 +194,52 @@ def test_the_names_in_a_set_are_never_opened(hostile_set, runs, tmp_path):
         assert "opened:\n" in done.stdout
 
 
+OTHER_FACTS = [
+    {"representation": "../../secret"},
+    {"representation": "rgb/../../../secret"},
+    {"representation": ["rgb"]},
+    {"row": "../../../x"},
+    {"net": "../../x"},
+    {"stage": "../../x"},
+    {"weights": "/etc/passwd"},
+    {"set_folder": "/etc"},
+    {"classes": [1, 2]},
+    {"classes": "abcdefg"},
+    {"iterations": "many"},
+    {"seed": None},
+]
+
+
+@pytest.mark.caffe
+@pytest.mark.parametrize("facts", OTHER_FACTS, ids=str)
+def test_a_run_folder_that_points_outside(sets, runs, tmp_path, capsys, facts):
+    """It is told what it says, or refused; nothing is written but in the folder that was named."""
+    place = tmp_path / "deep/er/runs"
+    run = place / "vgg_s_small-rgb/finetune"
+    shutil.copytree(runs / "vgg_s_small-rgb", run.parent, ignore=shutil.ignore_patterns("*_val.*"))
+    known = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(known | facts))
+    before, damaged = files(tmp_path), any(not isinstance(facts[name], type(known[name])) for name in facts)
+    for verb in (["evaluate", run, "--set", sets / "expressions"], ["table", place, "-o", place / "table"]):
+        status = main([str(word) for word in verb])
+        said = capsys.readouterr().err
+        assert "a fault of our own" not in said
+        assert status == 1 or not (damaged or "representation" in facts)
+        assert len([line for line in said.splitlines() if line.startswith("emotiw: ")]) == status
+    made = files(tmp_path) - before
+    assert all(name.startswith(("deep/er/runs/vgg_s_small-rgb/finetune", "deep/er/runs/table")) for name in made), made
+
+
+@pytest.mark.parametrize("name", ["../../secret", "rgb/../../secret", "/etc", "", 7])
+def test_a_set_that_says_its_images_lie_outside(sets, tmp_path, capsys, name):
+    shutil.copytree(sets / "expressions", tmp_path / "set")
+    facts = json.loads((tmp_path / "set/set.json").read_text())
+    facts["representations"] = [*facts["representations"], name]
+    (tmp_path / "set/set.json").write_text(json.dumps(facts))
+    said = refused(capsys, "baseline", "--set", tmp_path / "set", "-o", tmp_path / "runs")
+    assert said == f"emotiw: {tmp_path / 'set/set.json'} is damaged: prepare the set anew"
+
+
 @pytest.mark.parametrize("row", ["../../x-rgb", "/tmp/x-rgb", "vgg_s_small-../../x", "vgg_s_small-rgb/../../x", "-rgb"])
 def test_a_row_that_points_outside_is_a_usage_error(sets, tmp_path, capsys, row):
     with pytest.raises(SystemExit) as ended:

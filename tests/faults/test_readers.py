@@ -1,50 +1,36 @@
 """Bytes that are not what they should be: only our own errors come out of a reader. `fuzz.py` is the long form."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from reached import reached
+from readers import READERS, corpus, try_to_read
 
 MUTANTS = 150  # of each file of a corpus
+MOST_OF_THEM = 0.9
 
 
-@pytest.fixture(scope="module")
-def readers():
-    """The module beside this one."""
-    spec = importlib.util.spec_from_file_location("readers", Path(__file__).with_name("readers.py"))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["readers"] = module  # for its dataclass
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["readers"]
-
-
-NAMES = ["recordio", "prototxt", "caffemodel", "binaryproto", "datum", "solverstate", "table", "scores", "zip"]
-
-
-def test_all_are_here(readers):
-    assert list(readers.READERS) == NAMES
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_first_file_of_a_corpus_is_read(readers, tmp_path, name):
-    reader = readers.READERS[name]
-    (tmp_path / "drawn").mkdir()
-    (tmp_path / reader.name).write_bytes(reader.corpus(tmp_path / "drawn")[0])
+@pytest.mark.parametrize("name", READERS)
+def test_the_first_file_of_a_corpus_is_read(tmp_path, name):
+    reader = READERS[name]
+    (tmp_path / reader.name).write_bytes(corpus(name)[0])
     reader.read(tmp_path)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_mutants_are_read_or_refused(readers, tmp_path, name):
-    reader, rng = readers.READERS[name], np.random.default_rng(0)
-    for folder in ("drawn", "input"):
-        (tmp_path / folder).mkdir()
-    for data in reader.corpus(tmp_path / "drawn"):
-        readers.try_to_read(reader, tmp_path / "input", data)
+@pytest.mark.parametrize("name", READERS)
+def test_mutants_are_read_or_refused(tmp_path, name):
+    rng = np.random.default_rng(0)
+    for data in corpus(name):
+        try_to_read(READERS[name], tmp_path, data)
         for _ in range(MUTANTS):
-            readers.try_to_read(reader, tmp_path / "input", mutant(data, rng))
+            try_to_read(READERS[name], tmp_path, mutant(data, rng))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_the_corpus_reaches_most_lines_of_its_reader(tmp_path, name):
+    seen, lines = reached(READERS[name], tmp_path, corpus(name))
+    print(f"\n{name}: {len(seen)} of {len(lines)} lines, {len(seen) / len(lines):.0%}")
+    assert len(lines) > 15
+    assert len(seen) >= MOST_OF_THEM * len(lines), lines - seen
 
 
 def mutant(data: bytes, rng: np.random.Generator) -> bytes:
