@@ -1,8 +1,10 @@
 """Which lines a reader reaches: of every function of its modules that it enters, those it has been at.
 
-python -P tests/faults/reached.py [READER ...]    prints how many, and those it never was at
+python tests/faults/reached.py [READER [FOUND]]    prints how many, and those it never was at; keeps in corpus/ what
+                                                   fuzzing has left in FOUND and reaches more
 """
 
+import hashlib
 import sys
 import tempfile
 import threading
@@ -11,7 +13,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from readers import READERS, Reader, corpus, try_to_read
+from readers import CORPUS, READERS, Reader, corpus, try_to_read
 
 import emotiw
 
@@ -53,16 +55,30 @@ def _lines(code: CodeType) -> set[int]:
     return {line for _, _, line in code.co_lines() if line} - {code.co_firstlineno}
 
 
+def keep(name: str, found: Path) -> None:
+    """Copy into the corpus those inputs that reach what the corpus does not, small ones first."""
+    with tempfile.TemporaryDirectory() as folder:
+        known, _ = reached(READERS[name], Path(folder), corpus(name))
+        for data in sorted((path.read_bytes() for path in found.iterdir()), key=lambda data: (len(data), data)):
+            seen, _ = reached(READERS[name], Path(folder), [data])
+            if not seen <= known:
+                known |= seen
+                place = CORPUS / name / hashlib.sha256(data).hexdigest()[:12]
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(data)
+
+
 def main() -> None:
     """Print."""
-    for name in sys.argv[1:] or READERS:
+    if len(sys.argv) == 3:
+        keep(sys.argv[1], Path(sys.argv[2]))
+    for name in sys.argv[1:2] or READERS:
         with tempfile.TemporaryDirectory() as folder:
             seen, lines = reached(READERS[name], Path(folder), corpus(name))
         print(f"{name}: {len(seen)} of {len(lines)} lines, {len(seen) / len(lines):.1%}")
         for file, line in sorted(lines - seen):
-            print(
-                f"  {Path(file).relative_to(PACKAGE)}:{line}: {Path(file).read_text().splitlines()[line - 1].strip()}"
-            )
+            words = Path(file).read_text().splitlines()[line - 1].strip()
+            print(f"  {Path(file).relative_to(PACKAGE)}:{line}: {words}")
 
 
 if __name__ == "__main__":
