@@ -37,10 +37,8 @@ def write_run(folder: Path, name: str, batch: int | None, iterations: int) -> in
     net, solver = (committed(name, f"{file}_finetune.prototxt") for file in ("train_val", "solver"))
     side, rng = set_size(net), np.random.default_rng(0)
     with LmdbWriter(folder / "lmdb") as writer:
-        for k in range(IMAGES):
-            image = rng.integers(0, 256, (side, side, 3), np.uint8)
-            writer.put(f"{k:08d}".encode(), encode(image, k % EMOTIONS, "raw"))
-        writer.commit()
+        images = (rng.integers(0, 256, (side, side, 3), np.uint8) for _ in range(IMAGES))
+        writer.store((f"{k:08d}".encode(), encode(image, k % EMOTIONS, "raw")) for k, image in enumerate(images))
         writer.write_mean(folder / "mean.binaryproto")
     use_set(net, {"TRAIN": "lmdb", "TEST": "lmdb"}, "mean.binaryproto")
     data = net.layer[0].data_param

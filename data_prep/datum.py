@@ -36,7 +36,8 @@ def encode(rgb: NDArray[np.uint8], label: int, store: str) -> Encoded:
     """
     import cv2
 
-    blob = np.stack(cv2.split(rgb)[::-1]).astype(np.uint8, copy=False)
+    blob = np.empty((3, *rgb.shape[:2]), np.uint8)
+    cv2.split(rgb, list(blob[::-1]))
     if store == "raw":
         channels, height, width = blob.shape
         datum = Datum(channels=channels, height=height, width=width, data=blob.tobytes(), label=label, encoded=False)

@@ -1,4 +1,4 @@
-"""The same function over many items, in order, on several threads, with flat memory.
+"""The same function over many items, in order, on several threads, with flat memory; and work in the background.
 
 Threads, as OpenCV, NumPy and hashlib let others run while they compute: a picture that goes from process to process is
 copied three times, and processes need seconds to start.
@@ -7,12 +7,12 @@ copied three times, and processes need seconds to start.
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Self, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_AHEAD = 16  # results a thread that may wait to be taken: as many as are made during a commit
+_AHEAD = 16  # results a thread that may wait to be taken
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Generator[Result, None, None]:
@@ -43,3 +43,24 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: in
         finally:
             pool.shutdown(cancel_futures=True)
             cv2.setNumThreads(before)
+
+
+class Behind:
+    """Does one thing at a time in a thread of its own, while its owner goes on with the next."""
+
+    def __enter__(self) -> Self:
+        self._pool = ThreadPoolExecutor(1, "behind")
+        self._doing: Future[object] | None = None
+        return self
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Begin with `work` once what was begun before is done; what that raised is raised here."""
+        if self._doing is not None:
+            self._doing.result()
+        self._doing = self._pool.submit(work)
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        """Wait for what was begun last, and raise what it raised, where nothing else went wrong."""
+        self._pool.shutdown()
+        if self._doing is not None and kind is None:
+            self._doing.result()

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from emotiw import __version__
@@ -13,9 +15,11 @@ from emotiw.bars import bar
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import write_text
 
+from .datum import Encoded
 from .layouts import list_images
 from .listing import Image, Listing
-from .parallel import in_order
+from .memory import keep_freed_memory
+from .parallel import Behind, in_order
 from .report import FILE, report
 from .representing import Outcome, Settings, represent
 from .room import check_room, foretold
@@ -26,10 +30,11 @@ from .unfinished import UNPACKED, add, finish, resume, unfinished
 from .unpacked import unpack
 from .writing import LmdbWriter, key
 
-_COMMIT_EVERY = 100  # images: what is not committed lies in memory, in every representation
+_COMMIT_EVERY = 50  # images: what is not committed lies in memory, in every representation
 _MOST_TOLD = 50  # files left out; the report in the set lists all
 
 Order = list[tuple[int, Image]]
+Batch = list[tuple[tuple[int, Image], tuple[Outcome, list[Encoded]]]]
 Writers = dict[tuple[str, str], LmdbWriter]
 
 
@@ -113,27 +118,30 @@ def _write(
     """Fill the LMDBs and write the means; return the outcome of every image, in the order of writing."""
     outcomes = list(done)
     todo = order[len(done) :]
+    keep_freed_memory()
     made = in_order(partial(represent, source, settings), [image for _, image in todo], jobs)
-    with (
-        _writers(folder, settings, order, done) as writers,
-        closing(made),
-        bar(made, "prepare", len(order), "image", len(done)) as shown,
-    ):
-        committed = len(done)
-        for (position, image), (outcome, images) in zip(todo, shown, strict=True):
-            for name, encoded in zip(settings.representations, images, strict=False):
-                writers[name, image.split].put(key(position, image.path), encoded)
-            outcomes.append(outcome)
-            if len(outcomes) - committed == _COMMIT_EVERY or len(outcomes) == len(order):
-                for writer in writers.values():
-                    writer.commit()
-                # The journal speaks only of what is in the LMDBs; what it misses is written again, to the same end.
-                add(folder, [(outcome.sha256, outcome.reason) for outcome in outcomes[committed:]])
-                committed = len(outcomes)
+    with _writers(folder, settings, order, done) as writers:
+        with closing(made), bar(made, "prepare", len(order), "image", len(done)) as shown, Behind() as behind:
+            pairs = zip(todo, shown, strict=True)
+            while batch := list(islice(pairs, _COMMIT_EVERY)):
+                behind.do(partial(_store, folder, settings, writers, batch))
+                outcomes += [outcome for _, (outcome, _) in batch]
         _check_splits(place, outcomes)
         for name in settings.representations:
             writers[name, "train"].write_mean(folder / name / "mean.binaryproto")
     return outcomes
+
+
+def _store(folder: Path, settings: Settings, writers: Writers, batch: Batch) -> None:
+    """Write images to the LMDBs, and to the journal what became of them."""
+    images: dict[tuple[str, str], list[tuple[bytes, Encoded]]] = defaultdict(list)
+    for (position, image), (_, encoded) in batch:
+        for name, one in zip(settings.representations, encoded, strict=False):
+            images[name, image.split].append((key(position, image.path), one))
+    for which, some in images.items():
+        writers[which].store(some)
+    # The journal speaks only of what is in the LMDBs; what it misses is written again, to the same end.
+    add(folder, [(outcome.sha256, outcome.reason) for _, (outcome, _) in batch])
 
 
 @contextmanager

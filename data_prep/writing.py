@@ -1,6 +1,6 @@
 """The LMDBs of a set while they are written, and their means."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -46,20 +46,21 @@ class LmdbWriter:
         self._path = path
         with _one_line(path):
             self._environment: Any = lmdb.open(str(path), map_size=MAP_SIZE)
-            self._transaction: Any = self._environment.begin(write=True, buffers=True)
         self._sum: NDArray[np.float32] | None = None
         self._count = 0
 
-    def put(self, name: bytes, image: Encoded) -> None:
-        """Store one image."""
-        with _one_line(self._path):
-            self._transaction.put(name, image.datum)
-        self._add(image.blob)
+    def store(self, images: Iterable[tuple[bytes, Encoded]]) -> None:
+        """Store images by their keys, in one transaction: all are on the disk when it returns, or none."""
+        with _one_line(self._path), self._environment.begin(write=True) as transaction:
+            for name, image in images:
+                transaction.put(name, image.datum)
+                self._add(image.blob)
 
     def recount(self, names: Sequence[bytes]) -> None:
         """Add the images already stored under `names` to the sum, in their order."""
-        for name in names:
-            self._add(decode(self._transaction.get(name))[0])
+        with self._environment.begin(buffers=True) as transaction:
+            for name in names:
+                self._add(decode(transaction.get(name))[0])
 
     def _add(self, blob: NDArray[np.uint8]) -> None:
         import cv2
@@ -70,12 +71,6 @@ class LmdbWriter:
         cv2.accumulate(blob.reshape(channels, -1), self._sum.reshape(channels, -1))
         self._count += 1
 
-    def commit(self) -> None:
-        """Make what was put durable."""
-        with _one_line(self._path):
-            self._transaction.commit()
-            self._transaction = self._environment.begin(write=True, buffers=True)
-
     def write_mean(self, path: Path) -> None:
         """Write the mean of the images as a binaryproto."""
         assert self._sum is not None
@@ -85,6 +80,5 @@ class LmdbWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Leave the LMDB as of the last commit."""
-        self._transaction.abort()
+        """Close the LMDB."""
         self._environment.close()

@@ -44,10 +44,8 @@ open("told.json", "w").write(json.dumps(told))
 def test_every_net_forward_and_backward(caffe, tmp_path, net):
     size = set_size(committed(net, "train_val_pretrain.prototxt"))
     with LmdbWriter(tmp_path / "lmdb") as writer:
-        for k in range(2):
-            noise = np.random.default_rng(k).integers(0, 256, (size, size, 3), np.uint8)
-            writer.put(key(k, f"{k}.png"), encode(noise, k, "raw"))
-        writer.commit()
+        noise = [np.random.default_rng(k).integers(0, 256, (size, size, 3), np.uint8) for k in range(2)]
+        writer.store((key(k, f"{k}.png"), encode(image, k, "raw")) for k, image in enumerate(noise))
         writer.write_mean(tmp_path / "mean.binaryproto")
     for stage in STAGES:
         train_val = committed(net, f"train_val_{stage}.prototxt")
