@@ -5,9 +5,10 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 
 from emotiw import __version__
@@ -32,6 +33,8 @@ from .writing import LmdbWriter, key
 
 _COMMIT_EVERY = 50  # images: what is not committed lies in memory, in every representation
 _MOST_TOLD = 50  # files left out; the report in the set lists all
+
+_TOLD = attrgetter(*(field.name for field in fields(Image)))
 
 Order = list[tuple[int, Image]]
 Batch = list[tuple[tuple[int, Image], tuple[Outcome, list[Encoded]]]]
@@ -109,7 +112,7 @@ def _asked(source: Path, settings: Settings, listing: Listing, order: Order) -> 
     """Yield all that decides what is written; a file that was mended or replaced since has another size or time."""
     yield from (__version__, str(source.resolve()), asdict(settings))
     for _, image in order:
-        yield asdict(image), *listing.source.stamp(image.path)
+        yield _TOLD(image), *listing.source.stamp(image.path)
 
 
 def _write(

@@ -111,7 +111,7 @@ def _above(path: str) -> tuple[str, ...]:
 
 
 def _movie(path: str) -> str:
-    match = _NAME.match(PurePosixPath(path).name)
+    match = _NAME.match(path.rpartition("/")[2])
     return match[1] if match else ""
 
 

@@ -3,6 +3,7 @@
 import operator
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 MAPPINGS = ("rgb", "lbp", "cyclic_lbp", "hamming_lbp")
@@ -93,6 +94,7 @@ _CANONICAL = re.compile(r"([a-z_]+?)(?:_r(\d+))?(?:_t([-+.e\d]+))?", re.ASCII)
 _KNOWN = f"one of {', '.join([*_PAPER_NAMES, 'hamming_lbp'])}, or a mapping spelled as cyclic_lbp:radius=3:threshold=5"
 
 
+@cache
 def parse(text: str, threshold: float = 0.0) -> Representation:
     """Read a representation.
 
