@@ -23,7 +23,7 @@ from emotiw.engine.leash import running
 from emotiw.lbp_mapping.representation import PAPER
 from emotiw.prototxt.messages import Datum
 
-COUNT, FIVE_COUNT, MEAN_COUNT = 5000, 600, 2000
+COUNT, FIVE_COUNT, MEAN_COUNT = 10_000, 600, 2000
 SIZE = 256
 MOST_OTHER = 0.1  # of the bytes: where neighbours tie, scikit-image decides by its rounding; resizing spreads it
 
