@@ -29,8 +29,9 @@ def test_the_net_by_hand_is_the_prototxts(load, name):
         net({"data": images})
         scores = by_hand(images)
     bottom = next(layer.param.bottom[0] for layer in net.layers if layer.param.type == "Softmax")
-    assert scores.std() > 0.1
-    torch.testing.assert_close(scores, net.blobs[bottom], rtol=1e-4, atol=1e-4)
+    spread = scores.std()  # some hundred: the order of a sum, which threads decide, shows in a score near zero
+    assert spread > 0.1
+    torch.testing.assert_close(scores / spread, net.blobs[bottom] / spread, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [name for name in NETS if name.endswith("_small")])
