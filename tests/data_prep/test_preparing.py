@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep import preparing, representing
-from emotiw.data_prep.parallel import in_order
+from emotiw.data_prep.parallel import Behind, in_order
 from emotiw.data_prep.preparing import prepare
 from emotiw.data_prep.reading import decode, read_image
 from emotiw.data_prep.representing import Settings
@@ -391,3 +392,40 @@ def test_what_fails_in_a_thread_is_raised_and_the_others_are_not_begun():
         list(in_order(fail, range(1000), 2))
     assert len(begun) < 1000
     assert cv2.getNumThreads() == before
+
+
+def test_one_thing_at_a_time_is_done_behind():
+    begun, ended = [], []
+
+    def work(number):
+        begun.append(number)
+        time.sleep(0.005)
+        ended.append(number)
+
+    with Behind() as behind:
+        for number in range(5):
+            behind.do(partial(work, number))
+            assert ended[:number] == list(range(number)), "what was begun before is done"
+    assert begun == ended == list(range(5))
+
+
+def no_room():
+    raise OSError("no room")
+
+
+def go_on(behind):
+    behind.do(no_room)
+    behind.do(lambda: pytest.fail("it goes on"))
+
+
+def fail_meanwhile(behind):
+    behind.do(no_room)
+    raise KeyError
+
+
+@pytest.mark.parametrize(
+    ("owner", "told"), [(go_on, OSError), (lambda behind: behind.do(no_room), OSError), (fail_meanwhile, KeyError)]
+)
+def test_what_goes_wrong_first_is_told(owner, told):
+    with pytest.raises(told), Behind() as behind:
+        owner(behind)
