@@ -37,6 +37,8 @@ def encode(rgb: NDArray[np.uint8], label: int, store: str) -> Encoded:
     """
     import cv2
 
+    assert rgb.dtype == np.uint8, "OpenCV would fill other planes than ours"
+    assert rgb.shape[2:] == (3,)
     blob = np.empty((3, *rgb.shape[:2]), np.uint8)
     cv2.split(rgb, list(blob[::-1]))
     if store == "raw":

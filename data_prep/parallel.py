@@ -6,7 +6,7 @@ copied three times, and processes need seconds to start.
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Self, TypeVar
 
 Item = TypeVar("Item")
@@ -50,17 +50,19 @@ class Behind:
 
     def __enter__(self) -> Self:
         self._pool = ThreadPoolExecutor(1, "behind")
-        self._doing: Future[object] | None = None
+        self._doing: Future[object] = self._pool.submit(lambda: None)  # so the thread is there before it is needed
         return self
 
     def do(self, work: Callable[[], object]) -> None:
         """Begin with `work` once what was begun before is done; what that raised is raised here."""
-        if self._doing is not None:
-            self._doing.result()
+        self._doing.result()
         self._doing = self._pool.submit(work)
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         """Wait for what was begun last, and raise what it raised, where nothing else went wrong."""
-        self._pool.shutdown()
-        if self._doing is not None and kind is None:
-            self._doing.result()
+        try:
+            if kind is None:
+                self._doing.result()
+        finally:  # whatever comes, Ctrl-C too: nothing of it goes on when the block has ended
+            wait([self._doing])
+            self._pool.shutdown()

@@ -15,11 +15,11 @@ from emotiw import __version__
 from emotiw.bars import bar
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import write_text
+from emotiw.memory import keep_freed_memory
 
 from .datum import Encoded
 from .layouts import list_images
 from .listing import Image, Listing
-from .memory import keep_freed_memory
 from .parallel import Behind, in_order
 from .report import FILE, report
 from .representing import Outcome, Settings, represent

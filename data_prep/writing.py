@@ -32,6 +32,9 @@ def _one_line(path: Path) -> Iterator[None]:
     except lmdb.MapFullError:
         most = f"{MAP_SIZE / 1e9:g} GB"
         raise EmotiwError(f"{path} holds no more than {most}: give --store png, or fewer images") from None
+    except (lmdb.InvalidError, lmdb.CorruptedError):  # as of a disk that was full when the file began
+        begun = path.parent.parent
+        raise EmotiwError(f"{path} is damaged: remove {begun}, then the same command begins anew") from None
     except lmdb.Error as error:
         raise EmotiwError(f"{error} (disk full?): make room, then the same command goes on") from None
 

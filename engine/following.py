@@ -75,8 +75,10 @@ def _begun(log: IO[bytes], written: IO[bytes]) -> Iterator[int]:
 
 def _check_room(written: IO[bytes], folder: Path) -> None:
     """Raise where the log takes no more: then the process could not say what it had no room for."""
+    size = os.fstat(written.fileno()).st_size
     try:
         written.write(b"\n")
+        written.truncate(size)  # a last line that was cut off is to stay one
     except OSError as error:
         raise OSError(error.errno, os.strerror(error.errno or 0), str(folder / LOG)) from None
 

@@ -15,7 +15,8 @@ LOG = "log.txt"
 _LOSS = re.compile(r"Iteration (\d+)\b.*?, loss = ([-+]?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf))(?=[\s,;)]|$)", re.IGNORECASE)
 # glog: severity, month and day (the year too, since 0.5), time, thread.
 _THREAD = re.compile(r"[IWEF]\d{4,8} [\d:.]+\s+(\d+) ")
-_RESTORED = re.compile(r"Restoring previous solver status from .*_iter_(\d+)\.solverstate")
+# Caffe's caffe.cpp says the first; its Solver::Solve, and the torch engine, the second.
+_RESTORED = re.compile(r"(?:Resuming|Restoring previous solver status) from .*_iter_(\d+)\.solverstate")
 _STATE = re.compile(r"Snapshotting solver state to binary proto ?file (.*_iter_(\d+))\.solverstate")
 # glog's prefix before a complaint, `F1123 14:43:19.358763  8394 common.cpp:66] `, and libprotobuf's.
 _COMPLAINT = re.compile(r"^(?:[EF]\d{4,8} [\d:.]+\s+\d+ \S+\] |\[libprotobuf (?:ERROR|FATAL) [^]]+\] )(.+)")

@@ -7,13 +7,14 @@ import torch
 from torch import Generator, Tensor
 
 from emotiw.errors import EmotiwError
+from emotiw.memory import keep_freed_memory
 
 from .graph import Graph
 from .layers import LAYERS
 from .layers.inputs import Data, Input, SourceLayer
 from .layers.layer import Layer, Shape
 from .layers.source import OpenSource
-from .memory import keep_freed_memory, laid
+from .memory import laid
 from .params import Learnable, Params, shape_count
 from .precision import precision_of
 

@@ -21,6 +21,7 @@ from emotiw.data_prep.preparing import prepare
 from emotiw.data_prep.reading import decode, read_image
 from emotiw.data_prep.representing import Settings
 from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.writing import LmdbWriter
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import parse
@@ -429,3 +430,24 @@ def fail_meanwhile(behind):
 def test_what_goes_wrong_first_is_told(owner, told):
     with pytest.raises(told), Behind() as behind:
         owner(behind)
+
+
+def test_ctrl_c_waits_for_what_is_done_behind():
+    done = []
+
+    def work():
+        time.sleep(0.1)  # until it is waited for
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        done.append(True)
+
+    with pytest.raises(KeyboardInterrupt), Behind() as behind:
+        behind.do(work)
+    assert done
+
+
+def test_an_lmdb_whose_beginning_is_cut_off(tmp_path):
+    (tmp_path / "set/rgb/train_lmdb").mkdir(parents=True)
+    (tmp_path / "set/rgb/train_lmdb/data.mdb").write_bytes(bytes(4096))
+    with pytest.raises(EmotiwError, match=r"train_lmdb is damaged: remove .*set, then the same command begins anew$"):
+        LmdbWriter(tmp_path / "set/rgb/train_lmdb")

@@ -147,7 +147,10 @@ def loss(iteration, loss):
     return f"I1123 15:06:43.4 1 solver.cpp:239] Iteration {iteration} (7 iter/s, 2s/20 iters), loss = {loss}"
 
 
-RESTORED = "I1123 15:06:43.4 1 solver.cpp:298] Restoring previous solver status from snapshot_iter_%d.solverstate"
+RESTORED = "I1127 08:07:17.451630 10453 caffe.cpp:235] Resuming from snapshot_iter_%d.solverstate"
+BY_TORCH = (
+    "I1127 08:07:17.451630 10453 solver.cpp:1] Restoring previous solver status from snapshot_iter_%d.solverstate"
+)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +161,7 @@ RESTORED = "I1123 15:06:43.4 1 solver.cpp:298] Restoring previous solver status 
         # Killed behind 70, begun again from 40, and shown every 30 iterations this time.
         ([loss(0, 4), loss(50, 3), loss(70, 2), RESTORED % 40, loss(60, 2.5), loss(90, 1)], {0: 4, 60: 2.5, 90: 1}),
         ([loss(0, 4), loss(50, 3), loss(70, 2), RESTORED % 40], {0: 4}),
+        ([loss(0, 4), loss(50, 3), loss(70, 2), BY_TORCH % 40, loss(60, 2.5)], {0: 4, 60: 2.5}),
         ([loss(0, 4), loss(50, 3), RESTORED % 50, loss(60, 2)], {0: 4, 50: 3, 60: 2}),
         ([], {}),
     ],

@@ -38,13 +38,14 @@ def reached(reader: Reader, folder: Path, inputs: Iterable[bytes]) -> tuple[set[
             seen.add((code.co_filename, frame.f_lineno))
         return note
 
+    before = sys.gettrace()
     threading.settrace(note)
     sys.settrace(note)
     try:
         for data in inputs:
             try_to_read(reader, folder, data)
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
         threading.settrace(None)  # type: ignore[arg-type]
     lines = {(code.co_filename, line) for code in entered for line in _lines(code)}
     return seen & lines, lines

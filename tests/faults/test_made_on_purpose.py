@@ -104,7 +104,8 @@ def test_a_caffe_that_hangs(name, scene, tmp_path):
     """To wait is all one can do; Ctrl-C ends it, a second one at once."""
     trial = scene.trial(name, tmp_path / "it").begin()
     for number in found_of(trial, OTHERS[name]):
-        os.kill(number, signal.SIGSTOP)
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGSTOP)
     for _ in range(2):
         time.sleep(1)
         assert trial.process.poll() is None or name == "evaluate by caffe", trial.said[-5:]
