@@ -21,7 +21,7 @@ from emotiw.evaluate.stand_in import write_stand_in
 from emotiw.prototxt.blobs import read_mean
 
 SIDE, INPUT = 256, 224
-COUNTS = {1: 100, 10: 20}  # faces, by crops
+COUNT = 100  # faces
 # The authors' notebook; it reads pictures itself, as `caffe.io.load_image` fails with newer releases of scikit-image.
 COMMON = """
 import sys
@@ -56,7 +56,7 @@ def mean_of(folder: Path) -> np.ndarray:
 
 def measure(folder: Path, crops: int) -> Turns:
     """Time both on two cores, each with its net loaded; then compare."""
-    faces, mean = write_faces(folder, COUNTS[crops]), mean_of(folder)
+    faces, mean = write_faces(folder, COUNT), mean_of(folder)
     images = list(np.ascontiguousarray(faces[..., ::-1].transpose(0, 3, 1, 2)))
     ours: list[np.ndarray] = []
     with (
@@ -95,7 +95,7 @@ def common(folder: Path, crops: int) -> Iterator[Work]:
 def row(crops: int, least: float) -> Row:
     """Return the row for so many crops."""
     return Row(
-        f"posteriors of {COUNTS[crops]} faces, VGG_S, {crops} crop{'s' * (crops > 1)}, two cores",
+        f"posteriors of {COUNT} faces, VGG_S, {crops} crop{'s' * (crops > 1)}, two cores",
         "the same Caffe: caffe.Classifier.predict, image by image",
         partial(measure, crops=crops),
         least=least,
