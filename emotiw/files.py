@@ -46,8 +46,10 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(folder: Path, busy: str) -> Iterator[None]:
+def alone(folder: Path, busy: str | None = None) -> Iterator[None]:
     """Make `folder` where it is not there, and keep other processes' blocks on the same folder out of this one.
+
+    Without `busy` it waits until they have ended.
 
     Raises
     ------
@@ -58,7 +60,7 @@ def alone(folder: Path, busy: str) -> Iterator[None]:
     held = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of by the kernel when we die
+            fcntl.flock(held, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))  # let go of by the kernel when we die
         except BlockingIOError:
             raise EmotiwError(busy) from None
         yield

@@ -23,7 +23,7 @@ from emotiw.engine.events import DivergedError
 from emotiw.engine.interface import Engine
 from emotiw.engine.scoring import posteriors
 from emotiw.errors import EmotiwError
-from emotiw.files import write_text
+from emotiw.files import alone, write_text
 
 from .models import Model
 from .pictures import confusion_picture
@@ -140,15 +140,16 @@ def released_folder(runs: Path, name: str) -> Path:
 
 def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protocol: dict[str, Any]) -> None:
     """Write scores, predictions, confusion matrix and protocol into `folder`; the scores last, for `scores_file`."""
-    scores_file(folder, split).unlink(missing_ok=True)
-    for path in folder.glob(f"confusion_{split}.*"):  # of an earlier one, which may have had labels
-        path.unlink()
-    if scores.labelled:
-        write_text(folder / f"confusion_{split}.csv", _confusion_text(scores))
-        confusion_picture(scores, f"{name}, {split}", folder / f"confusion_{split}.png")
-    write_text(folder / f"predictions_{split}.txt", predictions_text(scores))
-    write_text(folder / f"scores_{split}.json", json.dumps(protocol, indent=1) + "\n")
-    write_scores(scores_file(folder, split), scores)
+    with alone(folder.parent):  # the folder itself may be that of a training that goes on for days
+        scores_file(folder, split).unlink(missing_ok=True)
+        for path in folder.glob(f"confusion_{split}.*"):  # of an earlier one, which may have had labels
+            path.unlink()
+        if scores.labelled:
+            write_text(folder / f"confusion_{split}.csv", _confusion_text(scores))
+            confusion_picture(scores, f"{name}, {split}", folder / f"confusion_{split}.png")
+        write_text(folder / f"predictions_{split}.txt", predictions_text(scores))
+        write_text(folder / f"scores_{split}.json", json.dumps(protocol, indent=1) + "\n")
+        write_scores(scores_file(folder, split), scores)
 
 
 def scores_file(folder: Path, split: str) -> Path:
