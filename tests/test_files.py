@@ -18,7 +18,7 @@ def test_another_is_refused_or_waits(tmp_path):
 
     waiting = threading.Thread(target=other)
     with alone(tmp_path / "it", "busy"):
-        with pytest.raises(EmotiwError, match="^busy$"), alone(tmp_path / "it", "busy"):
+        with pytest.raises(EmotiwError, match=r"^busy$"), alone(tmp_path / "it", "busy"):
             pass
         waiting.start()
         time.sleep(0.1)
