@@ -34,6 +34,7 @@ from .writing import LmdbWriter, key
 _COMMIT_EVERY = 50  # images: what is not committed lies in memory, in every representation
 _MOST_TOLD = 50  # files left out; the report in the set lists all
 
+# All that is known of an image; to copy it by `asdict` takes as long as to stat its file.
 _TOLD = attrgetter(*(field.name for field in fields(Image)))
 
 Order = list[tuple[int, Image]]

@@ -1,7 +1,6 @@
 """Where the bytes of an image come from: a folder, or archives that were left unpacked.
 
-A source is pickled with every image that goes to another process, so it holds its own place and nothing more; what
-must be looked up (an archive's directory, an index) is read once a process.
+A source holds its own place and nothing more; what must be looked up (an archive's directory, an index) is read once.
 """
 
 import os

@@ -37,7 +37,8 @@ def kernel(program: Path, environment: dict[str, str]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        `OPENBLAS_CORETYPE`; empty where that is set already, where OpenBLAS knows the processor, or another BLAS works.
+        `OPENBLAS_CORETYPE`; empty where that is set already, where OpenBLAS knows the processor or has no better
+        kernel for it, or another BLAS works.
     """
     possible = _possible()
     if not possible or _NAMED in os.environ or _taken(program, environment) not in _OLDER:

@@ -55,6 +55,8 @@ def small_disk(folder):
     """Mount a small disk there, in a world of its own; yield a function that sets its size, and how to enter it."""
     hold = ["unshare", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && echo && exec cat']
     folder.mkdir()
+    if not (shutil.which("unshare") and shutil.which("nsenter")):
+        pytest.skip("no unshare and nsenter here, of util-linux")
     with subprocess.Popen([*hold, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as held:
         if not held.stdout.readline():
             pytest.skip("nobody may mount a file system here")

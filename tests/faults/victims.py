@@ -169,19 +169,8 @@ def reproduced(folder: Path) -> Answer:
 
 def stage(name: str, over: str, engine: str, *more: str, **given: str) -> Victim:
     """Return a training."""
-    arguments = (
-        name,
-        ROW,
-        "--set",
-        f"sets/{over}",
-        "-o",
-        "runs",
-        "--iterations",
-        str(ITERATIONS),
-        "--engine",
-        engine,
-        *more,
-    )
+    how = ("-o", "runs", "--iterations", str(ITERATIONS), "--engine", engine)
+    arguments = (name, ROW, "--set", f"sets/{over}", *how, *more)
     return Victim(arguments, lambda folder: trained(folder, name), whole_models, {"sets": "sets", **given}, QUICK)
 
 
