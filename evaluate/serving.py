@@ -115,6 +115,8 @@ def application(page: "gr.Blocks", host: str, port: int, most: int) -> Guard:
         theme=theme,
         css=style(),
     )
+    # mount_gradio_app leaves it false, and until it is true Gradio accepts any path as an upload.
+    page.has_launched = True
     return Guard(mounted, names(host), most)
 
 
