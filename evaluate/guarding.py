@@ -1,22 +1,39 @@
 """What stands between the network and the page: only what the page needs, and nothing that leads outside."""
 
+import json
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from .uploads import Uploads
 
 Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Check = Callable[[bytes, str, Uploads], bytes]
 
-# Gradio answers many more paths than its page asks for, and some of them have the server itself ask others.
-_EXACT = {
+# Gradio answers many more paths than its page asks for, and some of them have the server itself ask others. Of a query
+# the named part is handed on, where it is an identifier.
+_FILE = "/gradio_api/file="
+_JOIN = "/gradio_api/queue/join"
+_UPLOAD = "/gradio_api/upload"
+_QUERIES = {
     "GET": {
-        "/", "/config", "/theme.css", "/manifest.json", "/favicon.ico", "/robots.txt", "/gradio_api/startup-events",
-        "/gradio_api/queue/data", "/gradio_api/upload_progress",
+        "/": "", "/config": "", "/theme.css": "", "/manifest.json": "", "/favicon.ico": "", "/robots.txt": "",
+        "/gradio_api/queue/data": "session_hash", "/gradio_api/upload_progress": "upload_id",
     },
-    "POST": {"/gradio_api/upload", "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"},
+    "POST": {_UPLOAD: "upload_id", _JOIN: ""},
 }  # fmt: skip
-_BELOW = {"GET": ("/assets/", "/static/", "/gradio_api/heartbeat/", "/gradio_api/file=")}
+_BELOW = re.compile(r"/(assets|static)(/[\w@-][\w.@-]*)+", re.ASCII)
+_IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,64}")
+_HOST = re.compile(r"(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<plain>[\w.-]+))(?::[0-9]{1,5})?", re.ASCII)
+_HEADERS_IN = {
+    b"host", b"accept", b"accept-encoding", b"content-type", b"content-length", b"if-none-match", b"if-modified-since",
+    b"x-forwarded-proto",
+}  # fmt: skip
 
 # The page compiles its templates and has scripts and styles inline; whatever it names elsewhere a browser does not ask.
 POLICY = (
@@ -24,6 +41,7 @@ POLICY = (
     "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; worker-src 'self' blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
+_UPLOADED = "default-src 'none'; sandbox"  # an uploaded file that is opened by itself runs nothing
 _HEADERS = {
     "content-security-policy": POLICY,
     "referrer-policy": "no-referrer",
@@ -32,6 +50,13 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 _ENVELOPE = 1 << 16  # bytes of a request besides the file in it
+
+
+class _RefusedError(Exception):
+    """A request that is not handed on: the status of the answer, and why."""
+
+    def __init__(self, status: int, reason: str = "") -> None:
+        self.status, self.reason = status, reason
 
 
 class Guard:
@@ -46,59 +71,116 @@ class Guard:
         came to mean this machine, gets nothing.)
     most
         Bytes of an upload at most.
+    uploads
+        Where uploads lie.
+    check
+        Returns what a request for an answer may hand on, given its body, host and `uploads`; raises ValueError or
+        LookupError if there is no such thing.
     """
 
-    def __init__(self, app: App, hosts: frozenset[str], most: int) -> None:
+    def __init__(self, app: App, hosts: frozenset[str], most: int, uploads: Uploads, check: Check) -> None:
         self._app, self._hosts, self._most = app, hosts, most + _ENVELOPE
+        self._uploads, self._check = uploads, check
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let the application do it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":  # there are no web sockets
-            status = self._refusal(scope)
-            if status:
-                await _answer(status, _marked(send))
-            else:
-                await self._app(scope, receive, _marked(send))
+            send = _marked(send, _UPLOADED if scope["path"].startswith(_FILE) else POLICY)
+            try:
+                await self._answer(scope, receive, send)
+            except _RefusedError as refused:
+                await _refuse(refused, send)
 
-    def _refusal(self, scope: MutableMapping[str, Any]) -> int:
-        """Return the status of a refusal, or 0."""
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        if self._hosts and _name(headers.get(b"host", b"").decode("latin-1")) not in self._hosts:
-            return 421  # Misdirected Request
-        path, method = scope["path"], "GET" if scope["method"] == "HEAD" else scope["method"]
-        if path not in _EXACT.get(method, ()) and not path.startswith(_BELOW.get(method, ("\0",))):
-            return 404
+        query = self._accepted(scope, headers)
+        scope = {
+            **scope,
+            "query_string": query,
+            "headers": [(name, headers[name]) for name in _HEADERS_IN & headers.keys()],
+        }
+        if scope["path"] == _JOIN:
+            await self._join(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _accepted(self, scope: Scope, headers: dict[bytes, bytes]) -> bytes:
+        """Return the part of the query that is handed on; raise if the request is refused unread."""
+        host, path = headers.get(b"host", b"").decode("latin-1"), scope["path"]
+        if self._hosts and _name(host) not in self._hosts:
+            raise _RefusedError(421)  # Misdirected Request
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        queries = _QUERIES.get(method, {})
+        given = method == "GET" and path.startswith(_FILE)
+        if path not in queries and not given and not (method == "GET" and _BELOW.fullmatch(path)):
+            raise _RefusedError(404)
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if origin and origin.partition("://")[2] != host:
+            raise _RefusedError(403)  # a page of somebody else's
+        if given and not self._uploads.holds(path.removeprefix(_FILE)):
+            raise _RefusedError(403)
         if method == "POST":
-            origin = headers.get(b"origin", b"").decode("latin-1")
-            if origin and origin.partition("://")[2] != headers.get(b"host", b"").decode("latin-1"):
-                return 403  # a page of somebody else's
-            length = headers.get(b"content-length", b"")
-            return 411 if not length.isdigit() else 413 if int(length) > self._most else 0
-        return 0
+            self._bound(headers, _ENVELOPE if path == _JOIN else self._most)
+        asked = parse_qsl(scope["query_string"].decode("latin-1"))
+        return urlencode([(n, v) for n, v in asked if n == queries.get(path) and _IDENTIFIER.fullmatch(v)]).encode()
+
+    @staticmethod
+    def _bound(headers: dict[bytes, bytes], most: int) -> None:
+        """Refuse a body that does not say how long it is, or that is too long."""
+        length = headers.get(b"content-length", b"")
+        if b"transfer-encoding" in headers or not length.isdigit():
+            raise _RefusedError(411)
+        if len(length) > 15 or int(length) > most:
+            raise _RefusedError(413, "The file is too large.")
+
+    async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request for an answer on, with nothing in it but what the page needs."""
+        headers, body, more = dict(scope["headers"]), b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        try:
+            body = self._check(body, headers[b"host"].decode("latin-1"), self._uploads)
+        except LookupError as error:
+            raise _RefusedError(404, error.args[0]) from None
+        except ValueError as error:
+            raise _RefusedError(400, str(error)) from None
+        headers[b"content-length"] = b"%d" % len(body)
+        messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def again() -> Message:
+            return next(messages, None) or await receive()
+
+        await self._app({**scope, "headers": list(headers.items())}, again, send)
 
 
 def _name(host: str) -> str:
     """Return a Host header without its port: "[::1]:7860" is "::1"."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if ":" in host else host
+    found = _HOST.fullmatch(host)
+    return "" if found is None else found["bracketed"] or found["plain"]
 
 
-def _marked(send: Send) -> Send:
+def _marked(send: Send, policy: str) -> Send:
     """Return `send` with our headers on every answer."""
+    ours = {**_HEADERS, "content-security-policy": policy}
 
     async def marked(message: Message) -> None:
         if message["type"] == "http.response.start":
-            kept = [pair for pair in message.get("headers", []) if pair[0].decode().lower() not in _HEADERS]
-            ours = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-            message = {**message, "headers": [*kept, *ours]}
+            kept = [pair for pair in message.get("headers", []) if pair[0].decode().lower() not in ours]
+            message = {
+                **message,
+                "headers": [*kept, *((name.encode(), value.encode()) for name, value in ours.items())],
+            }
         await send(message)
 
     return marked
 
 
-async def _answer(status: int, send: Send) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
-    await send({"type": "http.response.body", "body": b""})
+async def _refuse(refused: _RefusedError, send: Send) -> None:
+    """Answer with a status, and with why, where there is somebody to read it: in the shape that Gradio's page shows."""
+    body = json.dumps({"detail": refused.reason}).encode() if refused.reason else b""
+    headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

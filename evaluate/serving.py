@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotiw.errors import EmotiwError, UsageError
 
 from .guarding import Guard
+from .uploads import Uploads
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -30,15 +32,16 @@ def require_gradio() -> None:
 
 
 @contextmanager
-def quiet_gradio() -> Iterator[None]:
-    """Keep Gradio, not imported yet, from asking anything of others; what is uploaded lies in a folder that goes."""
-    with tempfile.TemporaryDirectory(prefix="emotiw-serve-") as folder:
+def quiet_gradio() -> Iterator[Uploads]:
+    """Keep Gradio, not imported yet, from asking anything of others; yield the folder of uploads, which goes."""
+    with tempfile.TemporaryDirectory(prefix="emotiw-serve-") as made:
+        folder = str(Path(made).resolve())
         ours = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         ours["GRADIO_TEMP_DIR"] = folder
         before = {name: os.environ.get(name) for name in ours}
         os.environ.update(ours)
         try:
-            yield
+            yield Uploads(Path(folder))
         finally:
             for name, value in before.items():
                 if value is None:
@@ -78,7 +81,7 @@ def names(host: str) -> frozenset[str]:
     return _LOOPBACK | {host} if ip_address(host).is_loopback else frozenset()
 
 
-def application(page: "gr.Blocks", host: str, port: int, most: int) -> Guard:
+def application(page: "gr.Blocks", host: str, port: int, most: int, uploads: Uploads) -> Guard:
     """Return the page as an ASGI application behind its guard.
 
     Parameters
@@ -89,10 +92,13 @@ def application(page: "gr.Blocks", host: str, port: int, most: int) -> Guard:
         The address and port that it listens on.
     most
         Bytes of an upload at most.
+    uploads
+        Of `quiet_gradio`.
     """
     import gradio as gr
     from fastapi import FastAPI
 
+    from .join_request import checked
     from .rendering import style
 
     theme = gr.themes.Base(font=_FONTS, font_mono=_MONO, primary_hue="blue", neutral_hue="slate").set(
@@ -117,7 +123,7 @@ def application(page: "gr.Blocks", host: str, port: int, most: int) -> Guard:
     )
     # mount_gradio_app leaves it false, and until it is true Gradio accepts any path as an upload.
     page.has_launched = True
-    return Guard(mounted, names(host), most)
+    return Guard(mounted, names(host), most, uploads, checked)
 
 
 def serve(app: Guard, listening: socket.socket, ready: Callable[[], None]) -> None:

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
         listening = stack.enter_context(listen(args.host, args.port))
         models = open_models(args.model or released_here())
         engine = engine_of(args)
-        stack.enter_context(quiet_gradio())
+        uploads = stack.enter_context(quiet_gradio())
         # A worker dies with the thread that starts it: this one stays.
         predictors = [stack.enter_context(Predictor([model], engine, args.crops, args.mean)) for model in models]
         examiner = Examiner(predictors)
@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> None:
         from emotiw.evaluate.page import build
 
         host, port = listening.getsockname()[:2]
-        app = application(build(examiner, detect=args.detect), host, port, args.max_upload * _MEGABYTE)
+        page = build(examiner, detect=args.detect)
+        app = application(page, host, port, args.max_upload * _MEGABYTE, uploads)
         said = f"listening on {address(listening)} (Ctrl-C ends it)"
         if not names(host):
             said += "; whoever reaches this machine can use it, without a password"

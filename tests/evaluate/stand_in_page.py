@@ -2,13 +2,13 @@
 
 python stand_in_page.py SECONDS
 
-SECONDS is how long an answer takes. Every attempt to reach another machine, or to look up a name, is a line
-"network ..." on standard error.
+SECONDS is how long an answer takes. Every attempt to reach another
+machine, or to look up a name, is a line "network ..." on standard error.
 """
 
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -57,13 +57,14 @@ def watch(event, args):
 def main(seconds):
     with ExitStack() as stack:
         listening = stack.enter_context(listen("127.0.0.1", 0))
-        stack.enter_context(quiet_gradio())
+        uploads = stack.enter_context(quiet_gradio())
         from emotiw.evaluate.page import build
 
         sys.addaudithook(watch)
-        app = application(build(Examiner([Certain(seconds)]), detect=False), *listening.getsockname(), MOST)
+        app = application(build(Examiner([Certain(seconds)]), detect=False), *listening.getsockname(), MOST, uploads)
         serve(app, listening, partial(print, address(listening), flush=True))
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:]))
+    with suppress(KeyboardInterrupt):
+        main(*map(float, sys.argv[1:]))

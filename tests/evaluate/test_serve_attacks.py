@@ -16,17 +16,19 @@ import pytest
 
 PAGE = Path(__file__).with_name("stand_in_page.py")
 PNG = cv2.imencode(".png", np.full((64, 64, 3), 128, np.uint8))[1].tobytes()
+JSON = {"Content-Type": "application/json"}
 DEADLINE = 60  # seconds: a machine that is busy, not one that hangs
 
 
 @contextmanager
-def started(folder, *args):
+def started(folder, seconds=0):
     """The page as a process, whose temporary files lie in `folder`."""
+    args = (seconds,)
     folder.mkdir(exist_ok=True)
     env = {**os.environ, "TMPDIR": str(folder)}
     with (folder.parent / f"{folder.name}.stderr").open("w+") as stderr:
         process = subprocess.Popen(
-            [sys.executable, PAGE, *map(str, args or (0,))], env=env, stdout=subprocess.PIPE, stderr=stderr, text=True
+            [sys.executable, PAGE, *map(str, args)], env=env, stdout=subprocess.PIPE, stderr=stderr, text=True
         )
         with process:
             try:
@@ -34,7 +36,10 @@ def started(folder, *args):
                 assert url, Path(stderr.name).read_text()
                 (uploads,) = folder.glob("emotiw-serve-*")
                 yield SimpleNamespace(
-                    address=urlsplit(url).netloc, process=process, uploads=uploads, stderr=Path(stderr.name)
+                    address=urlsplit(url).netloc,
+                    process=process,
+                    uploads=uploads,
+                    stderr=Path(stderr.name),
                 )
             finally:
                 process.kill()
@@ -79,7 +84,7 @@ def picture(path):
 def join(page, data, session="s1", fn=0, **more):
     """Return status and body of a request that asks for an answer."""
     body = {"data": data, "fn_index": fn, "session_hash": session, "event_data": None, "trigger_id": None, **more}
-    return ask(page, "POST", "/gradio_api/queue/join", json.dumps(body), {"Content-Type": "application/json"})
+    return ask(page, "POST", "/gradio_api/queue/join", json.dumps(body), JSON)
 
 
 def answer(page, data, session):
@@ -87,6 +92,11 @@ def answer(page, data, session):
     status, _ = join(page, data, session)
     if status != 200:
         return status
+    return answered(page, session)
+
+
+def answered(page, session):
+    """Return what the page answers in its event stream."""
     stream = ask(page, "GET", f"/gradio_api/queue/data?session_hash={session}")[1].decode()
     messages = [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line.startswith("data: ")]
     return next(message for message in messages if message["msg"] == "process_completed")
@@ -118,9 +128,132 @@ def outside(request, page, tmp_path):
 
 def test_a_file_that_was_not_uploaded_is_neither_read_nor_given(page, outside):
     before = sorted(page.uploads.rglob("*"))
-    done = answer(page, [picture(outside), True, [0]], "thief")
-    assert isinstance(done, int) or not done["success"], done
-    assert isinstance(done, int) or str(page.uploads) not in json.dumps(done)
+    assert answer(page, [picture(outside), True, [0]], "thief") == 404
     assert sorted(page.uploads.rglob("*")) == before, "no copy of it lies in the page's folder"
-    assert ask(page, "GET", f"/gradio_api/file={outside}")[0] in (403, 404)
+    assert ask(page, "GET", f"/gradio_api/file={outside}")[0] == 403
     test_an_uploaded_picture_is_answered(page)
+
+
+ELSEWHERE = "http://emotiw.example/face.png"
+FILE = {"path": ELSEWHERE, "meta": {"_type": "gradio.FileData"}}
+DEEP = b"[" * 30_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [FILE, True, [0]],
+        [None, FILE, [0]],
+        [None, True, FILE],
+        [None, True, [FILE]],
+        [None, True, [[FILE]]],
+        [None, True, [0], FILE],
+        [{"path": {"path": FILE, "meta": FILE["meta"]}, "meta": FILE["meta"]}, True, [0]],
+        [FILE | {"url": ELSEWHERE}, True, [0]],
+        [FILE | {"is_stream": True}, True, [0]],
+        [ELSEWHERE, True, [0]],
+        [None, ELSEWHERE, [0]],
+        [None, True, [ELSEWHERE]],
+        [None, True, [True]],
+        [None, 1, [0]],
+        [None, True, [-1]],
+        [None, True, [0.5]],
+        [None, True, [10**30]],
+        [None, True, [0] * 1000],
+        [None, True],
+        [None, True, [0], None],
+        [],
+        {},
+        None,
+    ],
+    ids=str,
+)
+def test_a_request_of_another_shape_is_refused(page, data):
+    assert join(page, data)[0] in (400, 404)
+    check_nothing_happened(page)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"url": ELSEWHERE}, {"url": "/etc/shadow"}, {"orig_name": ELSEWHERE}, {"mime_type": ELSEWHERE}, {"size": "1"},
+        {"is_stream": True}, {"meta": {"_type": "gradio.FileData", "url": ELSEWHERE}}, {"meta": {}}, {"meta": None},
+        {"other": FILE},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_upload_described_otherwise_is_refused(page, more):
+    assert join(page, [picture(upload(page)) | more, True, [0]])[0] == 400
+    check_nothing_happened(page)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"fn_index": 2}, {"fn_index": -1}, {"fn_index": None}, {"fn_index": "0"}, {"fn_index": 10**30},
+        {"session_hash": None}, {"session_hash": ""}, {"session_hash": "../x"}, {"session_hash": "x" * 65},
+        {"trigger_id": "4"}, {"event_data": FILE}, {"oauth_token": "x"}, {"simple_format": True}, {"batched": True},
+        {"event_id": "x"}, {"request": FILE},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_request_with_other_fields_is_refused(page, more):
+    assert join(page, [None, True, [0]], **more)[0] == 400
+    check_nothing_happened(page)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b"{", b"\xff", b'"x"', DEEP, b'{"data":' + DEEP, b'{"data":[NaN,true,[0]],"fn_index":0}'],
+    ids=lambda body: str(body[:40]),
+)
+def test_a_body_that_is_no_request_is_refused(page, body):
+    assert ask(page, "POST", "/gradio_api/queue/join", body, JSON)[0] == 400
+    check_nothing_happened(page)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/gradio_api/file={ELSEWHERE}",
+        f"/gradio_api/file={ELSEWHERE.replace(':', '%3A')}",
+        "/gradio_api/file=//emotiw.example/x",
+        "/gradio_api/file=file:///etc/passwd",
+        "/gradio_api/file=%252Fetc%252Fpasswd",
+        "/gradio_api/file=/etc/passwd%00.png",
+        "/gradio_api/file=%ff",
+        "/gradio_api/file=",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_no_file_is_fetched_from_elsewhere(page, path, method):
+    assert ask(page, method, path)[0] == 403
+    check_nothing_happened(page)
+
+
+def check_nothing_happened(page):
+    """See that the page has asked nothing of the network, and has had no fault; this counts since its start."""
+    assert page.stderr.read_text() == ""
+
+
+def test_what_the_browser_sends_is_answered(page):
+    """As Chromium sent it."""
+    path = upload(page, name="my face.png")
+    url = f"http://{page.address}/gradio_api/file={path.replace(' ', '%20')}"
+    told = {"url": url, "orig_name": "my face.png", "size": len(PNG), "mime_type": "image/png"}
+    for number, data in enumerate(([picture(path) | told, True, [0]], [None, False, []])):
+        body = {"data": data, "fn_index": 0, "trigger_id": 4, "session_hash": f"browser{number}"}
+        assert ask(page, "POST", "/gradio_api/queue/join?", json.dumps(body), JSON)[0] == 200
+        assert answered(page, f"browser{number}")["success"]
+    assert join(page, [picture(path) | told, False, [0], None], fn=1, session="browser2")[0] == 200
+    assert answered(page, "browser2")["success"]
+
+
+def test_an_upload_runs_nothing_in_the_page(page):
+    path = upload(page, b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "face.svg")
+    assert "cannot be used" in answer(page, [picture(path), True, [0]], "svg")["output"]["data"][0]
+    connection = http.client.HTTPConnection(page.address, timeout=DEADLINE)
+    connection.request("GET", f"/gradio_api/file={path}")
+    headers = connection.getresponse().headers
+    connection.close()
+    assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"

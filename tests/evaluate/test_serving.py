@@ -16,6 +16,7 @@ from emotiw.evaluate.guarding import POLICY, Guard
 from emotiw.evaluate.models import Model
 from emotiw.evaluate.predicting import Prediction
 from emotiw.evaluate.serving import address, application, listen, names, quiet_gradio, require_gradio
+from emotiw.evaluate.uploads import Uploads
 
 MOST = 1_000_000
 
@@ -36,11 +37,11 @@ class Certain:
 @pytest.fixture(scope="module")
 def app():
     """The page behind its guard, as it listens on 127.0.0.1."""
-    with quiet_gradio():
+    with quiet_gradio() as uploads:
         from emotiw.evaluate.page import build
 
         async def made():  # without a running loop Gradio makes loops, and leaves them open
-            return application(build(Examiner([Certain()]), detect=True), "127.0.0.1", 7860, MOST)
+            return application(build(Examiner([Certain()]), detect=True), "127.0.0.1", 7860, MOST, uploads)
 
         yield asyncio.run(made())
 
@@ -96,6 +97,12 @@ def test_the_config_asks_for_nothing_and_keeps_no_history(app):
     [
         ("GET", "/gradio_api/proxy=https://example.org/"),
         ("GET", "/gradio_api/info"),
+        ("GET", "/gradio_api/heartbeat/s1"),
+        ("GET", "/gradio_api/startup-events"),
+        ("POST", "/gradio_api/cancel"),
+        ("POST", "/gradio_api/reset"),
+        ("GET", "/assets/../../../__init__.py"),
+        ("GET", "/static//etc/passwd"),
         ("GET", "/docs"),
         ("GET", "/openapi.json"),
         ("GET", "/monitoring"),
@@ -134,25 +141,46 @@ def test_a_server_for_others_answers_to_any_name():
         await send({"type": "http.response.start", "status": 204, "headers": [(b"Referrer-Policy", b"origin")]})
         await send({"type": "http.response.body"})
 
-    status, headers, _ = ask(Guard(behind, frozenset(), 5), "/", host="example.org")
+    status, headers, _ = ask(
+        Guard(behind, frozenset(), 5, Uploads(Path("none")), lambda *_: b""), "/", host="example.org"
+    )
     assert (status, headers["referrer-policy"]) == (204, "no-referrer")
     assert "Referrer-Policy" not in headers
 
 
-@pytest.mark.parametrize(("length", "status"), [(b"", 411), (b"-1", 411), (b"2000000", 413)])
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [(b"", 411), (b"-1", 411), (b"2000000", 413), (b"9" * 5000, 413), ("³".encode("latin-1"), 411)],
+)
 def test_large_bodies_are_refused_unread(app, length, status):
     headers = [(b"content-length", length)] if length else []
     assert ask(app, "/gradio_api/upload", "POST", headers=headers)[0] == status
 
 
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/queue/join"])
+def test_a_body_in_chunks_may_be_longer_than_it_says(app, path):
+    headers = [(b"content-length", b"5"), (b"transfer-encoding", b"chunked")]
+    assert ask(app, path, "POST", headers=headers)[0] == 411
+
+
+@pytest.mark.parametrize(("path", "method"), [("/", "GET"), ("/config", "GET"), ("/gradio_api/queue/join", "POST")])
+def test_a_page_of_somebody_elses_reads_nothing(app, path, method):
+    headers = [(b"origin", b"http://example.org"), (b"content-length", b"0")]
+    status, headers, body = ask(app, path, method, headers=headers)
+    assert (status, body) == (403, b"")
+    assert not [name for name in headers if name.startswith("access-control")]
+
+
+def form(size):
+    """Return an upload of so many bytes, and its headers."""
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+    body = head + os.urandom(size) + b"\r\n--x--\r\n"
+    return body, [(b"content-type", b"multipart/form-data; boundary=x"), (b"content-length", b"%d" % len(body))]
+
+
 def test_an_upload_above_the_bound_is_refused(app):
-    form = (
-        b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
-        + bytes(MOST + 1)
-        + b"\r\n--x--\r\n"
-    )
-    headers = [(b"content-type", b"multipart/form-data; boundary=x"), (b"content-length", str(len(form)).encode())]
-    status, _, body = ask(app, "/gradio_api/upload", "POST", headers=headers, body=form)
+    sent, headers = form(MOST + 1)
+    status, _, body = ask(app, "/gradio_api/upload", "POST", headers=headers, body=sent)
     assert status == 413, body
 
 
