@@ -1,12 +1,13 @@
 """What stands between the network and the page: only what the page needs, and nothing that leads outside."""
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from .uploads import Uploads
+from .uploads import FullError, Uploads
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -50,6 +51,7 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 _ENVELOPE = 1 << 16  # bytes of a request besides the file in it
+_LONGEST = 600  # seconds that an upload may take
 
 
 class _RefusedError(Exception):
@@ -103,6 +105,8 @@ class Guard:
         }
         if scope["path"] == _JOIN:
             await self._join(scope, receive, send)
+        elif scope["path"] == _UPLOAD:
+            await self._upload(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -154,6 +158,36 @@ class Guard:
             return next(messages, None) or await receive()
 
         await self._app({**scope, "headers": list(headers.items())}, again, send)
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand an upload on while there is room, and for a while."""
+        refused: _RefusedError | None = None
+
+        async def counted() -> Message:
+            nonlocal refused
+            message = await receive()
+            try:
+                arriving.add(len(message.get("body", b"")))
+            except FullError:
+                refused = _RefusedError(507, "There is no room for more pictures: try again later.")
+                raise
+            return message
+
+        async def heard(message: Message) -> None:
+            if refused is None:  # else it is Gradio's own word on our error
+                await send(message)
+
+        try:
+            with self._uploads.arriving() as arriving:
+                async with asyncio.timeout(_LONGEST):
+                    await self._app(scope, counted, heard)
+        except TimeoutError:
+            raise _RefusedError(408) from None
+        except Exception:
+            if refused is None:
+                raise
+        if refused is not None:
+            raise refused
 
 
 def _name(host: str) -> str:

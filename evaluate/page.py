@@ -15,6 +15,7 @@ from .rendering import render, render_foot, render_message, render_title
 
 HINT = "Drop a picture of a face on the left, choose one there, or take one with the camera."
 _KEPT = 3600  # seconds that a picture stays in the temporary folder
+_WAITING = 8  # requests that wait for an answer, at most
 _ONE_AT_A_TIME = {
     "concurrency_limit": 1,
     "concurrency_id": "caffe",
@@ -65,6 +66,7 @@ def build(examiner: Examiner, *, detect: bool) -> gr.Blocks:
         asked = [picture, aligned, chosen]
         gr.on([picture.change, aligned.input], look_anew, asked, [answer, number], **_ONE_AT_A_TIME)
         gr.on([chosen.input, number.input], look, [*asked, number], [answer, number], **_ONE_AT_A_TIME)
+    page.queue(max_size=_WAITING)
     return page
 
 

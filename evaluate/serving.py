@@ -4,18 +4,16 @@ import logging
 import os
 import signal
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotiw.errors import EmotiwError, UsageError
 
 from .guarding import Guard
-from .uploads import Uploads
+from .uploads import Uploads, upload_folder
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -34,14 +32,13 @@ def require_gradio() -> None:
 @contextmanager
 def quiet_gradio() -> Iterator[Uploads]:
     """Keep Gradio, not imported yet, from asking anything of others; yield the folder of uploads, which goes."""
-    with tempfile.TemporaryDirectory(prefix="emotiw-serve-") as made:
-        folder = str(Path(made).resolve())
+    with upload_folder() as uploads:
         ours = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-        ours["GRADIO_TEMP_DIR"] = folder
+        ours["GRADIO_TEMP_DIR"] = str(uploads.folder)
         before = {name: os.environ.get(name) for name in ours}
         os.environ.update(ours)
         try:
-            yield Uploads(Path(folder))
+            yield uploads
         finally:
             for name, value in before.items():
                 if value is None:
@@ -126,9 +123,23 @@ def application(page: "gr.Blocks", host: str, port: int, most: int, uploads: Upl
     return Guard(mounted, names(host), most, uploads, checked)
 
 
-def serve(app: Guard, listening: socket.socket, ready: Callable[[], None]) -> None:
-    """Answer until Ctrl-C or SIGTERM, which is a KeyboardInterrupt; call `ready` first."""
+def serve(app: Guard, listening: socket.socket, ready: Callable[[], None], silence: float = 10) -> None:
+    """Answer until Ctrl-C or SIGTERM, which is a KeyboardInterrupt.
+
+    Parameters
+    ----------
+    app
+        Of `application`.
+    listening
+        Of `listen`.
+    ready
+        Called first.
+    silence
+        Seconds after which a silent connection is closed.
+    """
     import uvicorn
+
+    from .connections import Connection
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -136,7 +147,13 @@ def serve(app: Guard, listening: socket.socket, ready: Callable[[], None]) -> No
             await super().shutdown(sockets)
 
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=1, server_header=False
+        app,
+        http=type("Connection", (Connection,), {"silence": silence}),
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        timeout_graceful_shutdown=1,
+        server_header=False,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the workers and the uploads go in order then, too
     ready()

@@ -1,11 +1,25 @@
-"""The folder of uploaded pictures."""
+"""The folder of uploaded pictures: what lies in it, how much room is left, and the folders that killed pages left."""
 
+import fcntl
 import os
 import re
+import shutil
 import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
+PREFIX = "emotiw-serve-"
 _NAME = re.compile(r"[0-9a-f]{64}/[^/\0]+")  # Gradio names a folder by the SHA-256 of the file in it
+_BLOCK = 4096  # bytes that a file or a folder takes at least
+_FORGOTTEN = 3 * 3600  # seconds after which Gradio has deleted every upload that it knows of
+
+
+class FullError(Exception):
+    """The folder has no room for more."""
 
 
 class Uploads:
@@ -15,10 +29,14 @@ class Uploads:
     ----------
     folder
         Its path, without symbolic links in it.
+    most
+        Bytes of all uploads at most.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, most: int = 200_000_000) -> None:
+        self.folder, self.most = folder, most
+        self._used = 0
+        self._started: list[float] = []  # when the uploads that still arrive began
 
     def holds(self, path: str) -> bool:
         """Return whether `path` is an upload: a regular file, named without detours and without symbolic links."""
@@ -29,3 +47,100 @@ class Uploads:
             return os.path.realpath(path) == path and stat.S_ISREG(os.lstat(path).st_mode)
         except (OSError, ValueError):  # too long a name, or one that is no UTF-8
             return False
+
+    @contextmanager
+    def arriving(self) -> Iterator[Self]:
+        """Measure the folder, then yield an object whose `add` counts the bytes of an upload that arrives."""
+        started = time.time()
+        self._started.append(started)
+        try:
+            self._used = self._clean()
+            yield self
+        finally:
+            self._started.remove(started)
+
+    def add(self, size: int) -> None:
+        """Count bytes that have arrived.
+
+        Raises
+        ------
+        FullError
+            If there is no room for them.
+        """
+        self._used += size
+        if self._used > self.most:
+            raise FullError
+
+    def remove(self) -> None:
+        """Remove the folder with all that lies in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _clean(self) -> int:
+        """Delete what Gradio does not delete; return the bytes that the rest takes on the disk.
+
+        An upload that breaks off leaves a file directly in the folder, one that Gradio refuses may leave one below, and
+        each deleted upload leaves an empty folder.
+        """
+        used, now = 0, time.time()
+        oldest = min(self._started, default=now) - 1  # a file's time may lag behind the clock's
+        for where, _, files in os.walk(self.folder, topdown=False):
+            folder = Path(where)
+            limit = oldest if folder == self.folder else now - _FORGOTTEN
+            for name in files:
+                with suppress(FileNotFoundError):
+                    found = (folder / name).lstat()
+                    if found.st_mtime < limit:
+                        (folder / name).unlink()
+                    else:
+                        used += -(-found.st_size // _BLOCK) * _BLOCK
+            used += _BLOCK
+            if folder != self.folder:
+                with suppress(OSError):  # it is not empty
+                    folder.rmdir()
+                    used -= _BLOCK
+        return used
+
+
+@contextmanager
+def upload_folder() -> Iterator[Uploads]:
+    """Make the folder of a page; it is removed at the end, and at the start those of pages that were killed.
+
+    A page holds a lock on its folder while it lives, so a folder that can be locked is nobody's.
+    """
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        _remove_if_left(folder)
+    uploads, lock = _make()
+    try:
+        yield uploads
+    finally:
+        uploads.remove()
+        os.close(lock)
+
+
+def _make() -> tuple[Uploads, int]:
+    """Make a folder; return it, and the descriptor that holds the lock on it."""
+    while True:
+        uploads = Uploads(Path(tempfile.mkdtemp(prefix=PREFIX)).resolve())
+        with suppress(FileNotFoundError):  # another page that starts may take it for one that was left
+            lock = os.open(uploads.folder, os.O_RDONLY | os.O_DIRECTORY)
+            with suppress(OSError):  # a file system without locks: nobody removes what cannot be locked
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if uploads.folder.is_dir():
+                return uploads, lock
+            os.close(lock)
+
+
+def _remove_if_left(folder: Path) -> None:
+    """Remove a folder of this user's on which no living page holds a lock."""
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:  # a link, a file, or somebody else's
+        return
+    try:
+        if os.fstat(lock).st_uid == os.geteuid():
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError:  # its page lives
+        pass
+    finally:
+        os.close(lock)

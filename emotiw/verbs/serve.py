@@ -10,6 +10,7 @@ import argparse
 from emotiw.verbs.arguments import add_models, engine_of
 
 _MEGABYTE = 1 << 20  # as the browser tells it
+_ORDERLY = 4  # seconds in which the page ends by itself
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +29,7 @@ def run(args: argparse.Namespace) -> None:
     from functools import partial
 
     from emotiw.errors import UsageError
+    from emotiw.evaluate.deadline import deadline
     from emotiw.evaluate.examining import Examiner
     from emotiw.evaluate.models import open_models
     from emotiw.evaluate.predicting import Predictor
@@ -41,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
         models = open_models(args.model or released_here())
         engine = engine_of(args)
         uploads = stack.enter_context(quiet_gradio())
+        stack.enter_context(deadline(_ORDERLY, uploads.remove))
         # A worker dies with the thread that starts it: this one stays.
         predictors = [stack.enter_context(Predictor([model], engine, args.crops, args.mean)) for model in models]
         examiner = Examiner(predictors)

@@ -1,8 +1,8 @@
 """A program: the page of `emotiw serve` with a stand-in that answers Happy, so that it needs no Caffe.
 
-python stand_in_page.py SECONDS
+python stand_in_page.py SECONDS SILENCE
 
-SECONDS is how long an answer takes. Every attempt to reach another
+SECONDS is how long an answer takes, SILENCE how long a connection may be silent. Every attempt to reach another
 machine, or to look up a name, is a line "network ..." on standard error.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.evaluate.deadline import deadline
 from emotiw.evaluate.examining import Examiner
 from emotiw.evaluate.models import Model
 from emotiw.evaluate.predicting import Prediction
@@ -54,15 +55,16 @@ def watch(event, args):
         print("network", event, args[1:] if event.startswith("socket.s") else args, file=sys.stderr, flush=True)
 
 
-def main(seconds):
+def main(seconds, silence):
     with ExitStack() as stack:
         listening = stack.enter_context(listen("127.0.0.1", 0))
         uploads = stack.enter_context(quiet_gradio())
+        stack.enter_context(deadline(4, uploads.remove))
         from emotiw.evaluate.page import build
 
         sys.addaudithook(watch)
         app = application(build(Examiner([Certain(seconds)]), detect=False), *listening.getsockname(), MOST, uploads)
-        serve(app, listening, partial(print, address(listening), flush=True))
+        serve(app, listening, partial(print, address(listening), flush=True), silence)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 import http.client
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -16,14 +19,19 @@ import pytest
 
 PAGE = Path(__file__).with_name("stand_in_page.py")
 PNG = cv2.imencode(".png", np.full((64, 64, 3), 128, np.uint8))[1].tobytes()
+PART = b'--x\r\nContent-Disposition: form-data; name="files"; filename="face.png"\r\n\r\n'
+HEAD = (
+    b"POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n"
+    b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+)
 JSON = {"Content-Type": "application/json"}
 DEADLINE = 60  # seconds: a machine that is busy, not one that hangs
 
 
 @contextmanager
-def started(folder, seconds=0):
+def started(folder, seconds=0, silence=10):
     """The page as a process, whose temporary files lie in `folder`."""
-    args = (seconds,)
+    args = (seconds, silence)
     folder.mkdir(exist_ok=True)
     env = {**os.environ, "TMPDIR": str(folder)}
     with (folder.parent / f"{folder.name}.stderr").open("w+") as stderr:
@@ -37,6 +45,7 @@ def started(folder, seconds=0):
                 (uploads,) = folder.glob("emotiw-serve-*")
                 yield SimpleNamespace(
                     address=urlsplit(url).netloc,
+                    where=(urlsplit(url).hostname, urlsplit(url).port),
                     process=process,
                     uploads=uploads,
                     stderr=Path(stderr.name),
@@ -100,6 +109,44 @@ def answered(page, session):
     stream = ask(page, "GET", f"/gradio_api/queue/data?session_hash={session}")[1].decode()
     messages = [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line.startswith("data: ")]
     return next(message for message in messages if message["msg"] == "process_completed")
+
+
+@contextmanager
+def event_stream(page, session):
+    """The stream of answers, open."""
+    connection = http.client.HTTPConnection(page.address, timeout=DEADLINE)
+    try:
+        connection.request("GET", f"/gradio_api/queue/data?session_hash={session}")
+        yield connection.getresponse()
+    finally:
+        connection.close()
+
+
+def closed(client):
+    """Wait until the page closes a connection."""
+    try:
+        while client.recv(1024):
+            pass
+    except ConnectionResetError:
+        pass
+    return True
+
+
+def broken(client):
+    """Send a byte of a head; return whether the connection is closed."""
+    try:
+        client.sendall(b"G")
+    except OSError:
+        return True
+    return False
+
+
+def until(true):
+    """Wait until `true()` is."""
+    end = time.monotonic() + DEADLINE
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_an_uploaded_picture_is_answered(page):
@@ -257,3 +304,67 @@ def test_an_upload_runs_nothing_in_the_page(page):
     headers = connection.getresponse().headers
     connection.close()
     assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(page):
+    with socket.create_connection(page.where, DEADLINE) as client:
+        client.sendall(HEAD % 900_000 + PART + bytes(300_000))
+        until(lambda: [file for file in page.uploads.iterdir() if file.is_file()])
+    upload(page)
+    until(lambda: upload(page) and not [file for file in page.uploads.iterdir() if file.is_file()])
+
+
+def test_only_so_many_requests_wait_and_connections_are_open(tmp_path):
+    with started(tmp_path / "tmp", seconds=3600, silence=3600) as page:
+        path = upload(page)
+        assert join(page, [picture(path), True, [0]], "running")[0] == 200
+        with event_stream(page, "running") as stream:
+            until(lambda: "process_starts" in stream.readline().decode())
+            statuses = [join(page, [None, True, [0]], f"waiting{number}")[0] for number in range(10)]
+            assert statuses == [200] * 8 + [503] * 2
+            clients = [socket.create_connection(page.where, DEADLINE) for _ in range(130)]
+            with clients[-1]:
+                assert clients[-1].recv(1) == b"", "closed at once"
+            for client in clients:
+                client.close()
+            until(lambda: ask(page, "GET", "/robots.txt")[0] == 200)
+            page.process.send_signal(signal.SIGTERM)  # while a model answers and a client listens
+            page.process.wait(DEADLINE)
+        assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_page_that_hangs_ends_in_time(tmp_path):
+    program = """
+import signal, time
+from pathlib import Path
+from emotiw.evaluate.deadline import deadline
+signal.signal(signal.SIGTERM, lambda *_: None)
+with deadline(0.1, Path("ended").touch):
+    print(flush=True)
+    while True:
+        time.sleep(3600)
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(DEADLINE) == 130
+        finally:
+            process.kill()
+        assert process.stderr.read() == b"emotiw: interrupted\n"
+    assert (tmp_path / "ended").exists()
+
+
+def test_a_silent_connection_is_closed_but_not_one_that_waits_for_an_answer(tmp_path):
+    with started(tmp_path / "tmp", seconds=5, silence=2) as page:
+        assert join(page, [picture(upload(page)), True, [0]], "slow")[0] == 200
+        sent = [b"", b"G", b"GET / HTTP/1.1\r\nHost: ", HEAD % 1000, HEAD % 1000 + PART]
+        with ExitStack() as stack, event_stream(page, "slow") as stream:
+            silent = [stack.enter_context(socket.create_connection(page.where, DEADLINE)) for _ in sent]
+            trickling = stack.enter_context(socket.create_connection(page.where, DEADLINE))
+            for client, data in zip(silent, sent, strict=True):
+                client.sendall(data)
+            until(lambda: broken(trickling))
+            assert [closed(client) for client in silent] == [True] * len(sent)
+            assert b'"process_completed"' in stream.read(), "nobody has to say anything while an answer is made"

@@ -178,6 +178,20 @@ def form(size):
     return body, [(b"content-type", b"multipart/form-data; boundary=x"), (b"content-length", b"%d" % len(body))]
 
 
+def test_all_uploads_have_a_bound_too_and_room_comes_back(app, monkeypatch):
+    monkeypatch.setattr(app._uploads, "most", 500_000)
+    statuses = []
+    for _ in range(4):
+        body, headers = form(200_000)
+        statuses.append(ask(app, "/gradio_api/upload", "POST", headers=headers, body=body)[0])
+    assert statuses == [200, 200, 507, 507]
+    for file in app._uploads.folder.glob("*/a.png"):  # as Gradio deletes them
+        file.unlink()
+    body, headers = form(200_000)
+    assert ask(app, "/gradio_api/upload", "POST", headers=headers, body=body)[0] == 200
+    assert len(list(app._uploads.folder.iterdir())) == 1, "neither what was refused nor an empty folder"
+
+
 def test_an_upload_above_the_bound_is_refused(app):
     sent, headers = form(MOST + 1)
     status, _, body = ask(app, "/gradio_api/upload", "POST", headers=headers, body=sent)

@@ -1,0 +1,66 @@
+"""The page's connections: uvicorn's, with a bound on how many there are and on how long one may be silent."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MOST = 128
+
+
+class Connection(H11Protocol):
+    """A connection that is closed when its client, whose turn it is, is silent for `silence` seconds.
+
+    It is the client's turn until the head of a request is complete, while its body is incomplete, and while an answer
+    waits to be read. The head as a whole has `silence` seconds. (uvicorn bounds only how long it waits for a further
+    request.)
+    """
+
+    silence = 10.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._unread = 0
+        self._heard()
+        self._timer = self.loop.call_later(self.silence, self._look)
+        if len(self.connections) > MOST:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the wait."""
+        self._timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Go on; a part of a head is no reason to wait longer."""
+        super().data_received(data)
+        if not self._between_requests():
+            self._heard()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        self._heard()
+        super().on_response_complete()
+
+    def _heard(self) -> None:
+        self._last = self.loop.time()
+
+    def _between_requests(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request
+        return cycle is None or cycle.response_complete
+
+    def _look(self) -> None:
+        """Close the connection if it was silent, else look again when it may have been."""
+        left = self._last + self.silence - self.loop.time()
+        unread = self.transport.get_write_buffer_size()
+        if left > 0:
+            self._timer = self.loop.call_later(left, self._look)
+        elif self._clients_turn() or (self.flow.write_paused and unread == self._unread):
+            self.transport.abort()
+        else:
+            self._timer = self.loop.call_later(self.silence, self._look)
+        self._unread = unread
+
+    def _clients_turn(self) -> bool:
+        return self._between_requests() or (self.cycle.more_body and not self.flow.read_paused)
