@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -69,8 +70,8 @@ class Guard:
     app
         The one behind.
     hosts
-        The names by which a browser may ask for it, without a port; empty: any. (A page of somebody else's, whose name
-        came to mean this machine, gets nothing.)
+        The names, besides localhost, by which a browser may ask for it, without a port. An IP address always may. (A
+        page of somebody else's, whose name came to mean this machine, gets nothing.)
     most
         Bytes of an upload at most.
     uploads
@@ -81,7 +82,7 @@ class Guard:
     """
 
     def __init__(self, app: App, hosts: frozenset[str], most: int, uploads: Uploads, check: Check) -> None:
-        self._app, self._hosts, self._most = app, hosts, most + _ENVELOPE
+        self._app, self._hosts, self._most = app, hosts | {"localhost"}, most + _ENVELOPE
         self._uploads, self._check = uploads, check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,7 +114,7 @@ class Guard:
     def _accepted(self, scope: Scope, headers: dict[bytes, bytes]) -> bytes:
         """Return the part of the query that is handed on; raise if the request is refused unread."""
         host, path = headers.get(b"host", b"").decode("latin-1"), scope["path"]
-        if self._hosts and _name(host) not in self._hosts:
+        if not self._known(_name(host)):
             raise _RefusedError(421)  # Misdirected Request
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         queries = _QUERIES.get(method, {})
@@ -129,6 +130,14 @@ class Guard:
             self._bound(headers, _ENVELOPE if path == _JOIN else self._most)
         asked = parse_qsl(scope["query_string"].decode("latin-1"))
         return urlencode([(n, v) for n, v in asked if n == queries.get(path) and _IDENTIFIER.fullmatch(v)]).encode()
+
+    def _known(self, name: str) -> bool:
+        """Return whether a browser may ask by this name."""
+        try:
+            ip_address(name)
+        except ValueError:
+            return name.lower() in self._hosts
+        return True
 
     @staticmethod
     def _bound(headers: dict[bytes, bytes], most: int) -> None:

@@ -2,12 +2,12 @@
 
 import logging
 import os
+import re
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from emotiw.errors import EmotiwError, UsageError
@@ -18,7 +18,7 @@ from .uploads import Uploads, upload_folder
 if TYPE_CHECKING:
     import gradio as gr
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 _MONO = ("ui-monospace", "Consolas", "monospace")
 
@@ -73,12 +73,23 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def names(host: str) -> frozenset[str]:
-    """Return the names by which a browser may ask for what listens on a loopback address; none: by any, on others."""
-    return _LOOPBACK | {host} if ip_address(host).is_loopback else frozenset()
+def host_names(given: Sequence[str]) -> frozenset[str]:
+    """Return the names of --allow-host, in lower case.
+
+    Raises
+    ------
+    UsageError
+        If one is not the bare name of a host.
+    """
+    for name in given:
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"--allow-host {name}: give the name alone, without http://, port or path")
+    return frozenset(name.lower() for name in given)
 
 
-def application(page: "gr.Blocks", host: str, port: int, most: int, uploads: Uploads) -> Guard:
+def application(
+    page: "gr.Blocks", host: str, port: int, most: int, uploads: Uploads, hosts: frozenset[str] = frozenset()
+) -> Guard:
     """Return the page as an ASGI application behind its guard.
 
     Parameters
@@ -91,6 +102,8 @@ def application(page: "gr.Blocks", host: str, port: int, most: int, uploads: Upl
         Bytes of an upload at most.
     uploads
         Of `quiet_gradio`.
+    hosts
+        The names, besides localhost and any IP address, by which a browser may ask for it.
     """
     import gradio as gr
     from fastapi import FastAPI
@@ -120,7 +133,7 @@ def application(page: "gr.Blocks", host: str, port: int, most: int, uploads: Upl
     )
     # mount_gradio_app leaves it false, and until it is true Gradio accepts any path as an upload.
     page.has_launched = True
-    return Guard(mounted, names(host), most, uploads, checked)
+    return Guard(mounted, hosts, most, uploads, checked)
 
 
 def serve(app: Guard, listening: socket.socket, ready: Callable[[], None], silence: float = 10) -> None:

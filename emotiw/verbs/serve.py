@@ -21,22 +21,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-upload", type=int, default=10, metavar="MB", help="size of a picture's file at most (default: 10)"
     )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name by which browsers may ask for the page, besides localhost and IP addresses; repeatable",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Load the models, say where the page is, answer until Ctrl-C."""
     from contextlib import ExitStack
     from functools import partial
+    from ipaddress import ip_address
 
     from emotiw.errors import UsageError
     from emotiw.evaluate.deadline import deadline
     from emotiw.evaluate.examining import Examiner
     from emotiw.evaluate.models import open_models
     from emotiw.evaluate.predicting import Predictor
-    from emotiw.evaluate.serving import address, application, listen, names, quiet_gradio, require_gradio, serve
+    from emotiw.evaluate.serving import address, application, host_names, listen, quiet_gradio, require_gradio, serve
 
     if args.max_upload < 1:
         raise UsageError("--max-upload must be at least 1")
+    hosts = host_names(args.allow_host)
     require_gradio()
     with ExitStack() as stack:
         listening = stack.enter_context(listen(args.host, args.port))
@@ -53,9 +62,9 @@ def run(args: argparse.Namespace) -> None:
 
         host, port = listening.getsockname()[:2]
         page = build(examiner, detect=args.detect)
-        app = application(page, host, port, args.max_upload * _MEGABYTE, uploads)
+        app = application(page, host, port, args.max_upload * _MEGABYTE, uploads, hosts)
         said = f"listening on {address(listening)} (Ctrl-C ends it)"
-        if not names(host):
+        if not ip_address(host).is_loopback:
             said += "; whoever reaches this machine can use it, without a password"
         serve(app, listening, partial(print, said, flush=True))
 
