@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Thread
 
+_LAST = 1.0  # seconds
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -24,7 +25,7 @@ def deadline(seconds: float, last: Callable[[], None]) -> Iterator[None]:
     seconds
         How long an orderly end may take.
     last
-        What is to be done in any case.
+        What is to be done in any case, within a second.
     """
     reader, writer = socket.socketpair()
     writer.setblocking(False)
@@ -43,6 +44,8 @@ def _wait(reader: socket.socket, seconds: float, last: Callable[[], None]) -> No
         while numbers := reader.recv(1):
             if numbers[0] in _SIGNALS:
                 time.sleep(seconds)
-                last()
+                ending = Thread(target=last, daemon=True)
+                ending.start()
+                ending.join(_LAST)
                 print("emotiw: interrupted", file=sys.stderr, flush=True)
                 os._exit(130)

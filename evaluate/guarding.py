@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from ipaddress import ip_address
@@ -15,7 +16,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Check = Callable[[bytes, str, Uploads], bytes]
+Check = Callable[[bytes, str], bytes]
 
 # Gradio answers many more paths than its page asks for, and some of them have the server itself ask others. Of a query
 # the named part is handed on, where it is an identifier.
@@ -51,6 +52,7 @@ _HEADERS = {
     "x-dns-prefetch-control": "off",
     "cross-origin-resource-policy": "same-origin",
 }
+_LOG = logging.getLogger("uvicorn.error")
 _ENVELOPE = 1 << 16  # bytes of a request besides the file in it
 _LONGEST = 600  # seconds that an upload may take
 
@@ -77,8 +79,8 @@ class Guard:
     uploads
         Where uploads lie.
     check
-        Returns what a request for an answer may hand on, given its body, host and `uploads`; raises ValueError or
-        LookupError if there is no such thing.
+        Returns what a request for an answer may hand on, given its body and host; raises ValueError if it is none,
+        LookupError if it asks for what is not there, FullError if it has to wait.
     """
 
     def __init__(self, app: App, hosts: frozenset[str], most: int, uploads: Uploads, check: Check) -> None:
@@ -90,11 +92,14 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":  # there are no web sockets
-            send = _marked(send, _UPLOADED if scope["path"].startswith(_FILE) else POLICY)
+            answer = _Answer(send, _UPLOADED if scope["path"].startswith(_FILE) else POLICY)
             try:
-                await self._answer(scope, receive, send)
+                await self._answer(scope, receive, answer.send)
             except _RefusedError as refused:
-                await _refuse(refused, send)
+                await answer.refuse(refused)
+            except Exception as error:  # Gradio's, of what it did not expect; uvicorn would print its traceback
+                _LOG.warning("%s: %s", scope["path"], type(error).__name__)
+                await answer.refuse(_RefusedError(400))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -155,7 +160,9 @@ class Guard:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
         try:
-            body = self._check(body, headers[b"host"].decode("latin-1"), self._uploads)
+            body = self._check(body, headers[b"host"].decode("latin-1"))
+        except FullError as error:
+            raise _RefusedError(503, str(error)) from None
         except LookupError as error:
             raise _RefusedError(404, error.args[0]) from None
         except ValueError as error:
@@ -188,6 +195,7 @@ class Guard:
 
         try:
             with self._uploads.arriving() as arriving:
+                await asyncio.to_thread(arriving.measure)
                 async with asyncio.timeout(_LONGEST):
                     await self._app(scope, counted, heard)
         except TimeoutError:
@@ -205,25 +213,29 @@ def _name(host: str) -> str:
     return "" if found is None else found["bracketed"] or found["plain"]
 
 
-def _marked(send: Send, policy: str) -> Send:
-    """Return `send` with our headers on every answer."""
-    ours = {**_HEADERS, "content-security-policy": policy}
+class _Answer:
+    """The answer to a request, with our headers on it."""
 
-    async def marked(message: Message) -> None:
+    def __init__(self, send: Send, policy: str) -> None:
+        self._send, self._started, self._ended = send, False, False
+        self._ours = {**_HEADERS, "content-security-policy": policy}
+
+    async def send(self, message: Message) -> None:
+        """Send a part of it."""
         if message["type"] == "http.response.start":
-            kept = [pair for pair in message.get("headers", []) if pair[0].decode().lower() not in ours]
-            message = {
-                **message,
-                "headers": [*kept, *((name.encode(), value.encode()) for name, value in ours.items())],
-            }
-        await send(message)
+            self._started = True
+            kept = [pair for pair in message.get("headers", []) if pair[0].decode().lower() not in self._ours]
+            ours = [(name.encode(), value.encode()) for name, value in self._ours.items()]
+            message = {**message, "headers": [*kept, *ours]}
+        self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+        await self._send(message)
 
-    return marked
-
-
-async def _refuse(refused: _RefusedError, send: Send) -> None:
-    """Answer with a status, and with why, where there is somebody to read it: in the shape that Gradio's page shows."""
-    body = json.dumps({"detail": refused.reason}).encode() if refused.reason else b""
-    headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    async def refuse(self, refused: _RefusedError) -> None:
+        """Answer with a status, and with why, in the shape that Gradio's page shows; end an answer that has begun."""
+        if not self._started:
+            body = json.dumps({"detail": refused.reason}).encode() if refused.reason else b""
+            headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+            await self.send({"type": "http.response.start", "status": refused.status, "headers": headers})
+            await self.send({"type": "http.response.body", "body": body})
+        elif not self._ended:
+            await self.send({"type": "http.response.body", "body": b""})

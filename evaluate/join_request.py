@@ -1,13 +1,15 @@
 """A strict schema of the two requests for an answer that the page makes; pydantic comes with Gradio."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo
 
-from .uploads import Uploads
+from .uploads import FullError, Uploads
 
 GONE = "The picture is no longer here: give it again."
+_UNREAD = 8
 _WRONG = "not a request of this page"
 
 _Session = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,64}$")]
@@ -25,7 +27,7 @@ class _Meta(_Strict):
 def _own(url: str, info: ValidationInfo) -> str:
     """Refuse an address other than the page's own of that file."""
     host, path = (info.context or {}).get("host"), info.data.get("path")
-    if unquote(url) not in (f"http://{host}/gradio_api/file={path}", f"https://{host}/gradio_api/file={path}"):
+    if not {url, unquote(url)} & {f"{scheme}://{host}/gradio_api/file={path}" for scheme in ("http", "https")}:
         raise ValueError("an address elsewhere")
     return url
 
@@ -68,7 +70,7 @@ class _Look(_Join):
 _REQUEST: TypeAdapter[Any] = TypeAdapter(Annotated[_LookAnew | _Look, Field(discriminator="fn_index")])
 
 
-def checked(body: bytes, host: str, uploads: Uploads) -> bytes:
+def checked(body: bytes, host: str, uploads: Uploads, unread: Callable[[str], int]) -> bytes:
     """Return the JSON of a request with nothing in it but what the page needs.
 
     Parameters
@@ -79,6 +81,8 @@ def checked(body: bytes, host: str, uploads: Uploads) -> bytes:
         The name by which the browser asks for the page, with its port.
     uploads
         Where pictures may lie.
+    unread
+        Returns how many requests of a session have answers that are not read yet.
 
     Raises
     ------
@@ -86,6 +90,8 @@ def checked(body: bytes, host: str, uploads: Uploads) -> bytes:
         If it is not a request of the page.
     LookupError
         If its picture is not an upload, or is one no longer.
+    FullError
+        If its session has too many answers to read.
     """
     try:
         request = _REQUEST.validate_json(body, context={"host": host})
@@ -94,5 +100,7 @@ def checked(body: bytes, host: str, uploads: Uploads) -> bytes:
     picture = request.data[0]
     if picture is not None and not uploads.holds(picture.path):
         raise LookupError(GONE)
+    if unread(request.session_hash) >= _UNREAD:
+        raise FullError("Too many answers of this page wait to be read.")
     made: bytes = _REQUEST.dump_json(request, by_alias=True)
     return made

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import gradio as gr
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_SESSIONS = 100  # pages in browsers that are remembered
 _FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 _MONO = ("ui-monospace", "Consolas", "monospace")
 
@@ -107,10 +109,13 @@ def application(
     """
     import gradio as gr
     from fastapi import FastAPI
+    from gradio.utils import LRUCache
 
     from .join_request import checked
     from .rendering import style
 
+    page.state_session_capacity = _SESSIONS  # Gradio's own is 10,000, of 130 kB each and with answers that nobody reads
+    page._queue.pending_messages_per_session = LRUCache(_SESSIONS)
     theme = gr.themes.Base(font=_FONTS, font_mono=_MONO, primary_hue="blue", neutral_hue="slate").set(
         body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_400"
     )
@@ -133,7 +138,12 @@ def application(
     )
     # mount_gradio_app leaves it false, and until it is true Gradio accepts any path as an upload.
     page.has_launched = True
-    return Guard(mounted, hosts, most, uploads, checked)
+    queue = page._queue
+
+    def unread(session: str) -> int:
+        return len(queue.pending_event_ids_session.get(session, ()))
+
+    return Guard(mounted, hosts, most, uploads, partial(checked, uploads=uploads, unread=unread))
 
 
 def serve(app: Guard, listening: socket.socket, ready: Callable[[], None], silence: float = 10) -> None:

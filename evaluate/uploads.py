@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import Self
 
 PREFIX = "emotiw-serve-"
 _NAME = re.compile(r"[0-9a-f]{64}/[^/\0]+")  # Gradio names a folder by the SHA-256 of the file in it
 _BLOCK = 4096  # bytes that a file or a folder takes at least
+_NEW = 60  # seconds for which Gradio may be about to put a file into an empty folder
 _FORGOTTEN = 3 * 3600  # seconds after which Gradio has deleted every upload that it knows of
 
 
@@ -31,11 +33,13 @@ class Uploads:
         Its path, without symbolic links in it.
     most
         Bytes of all uploads at most.
+    interval
+        Seconds for which the folder is not measured again, which takes seconds where it has many files.
     """
 
-    def __init__(self, folder: Path, most: int = 200_000_000) -> None:
-        self.folder, self.most = folder, most
-        self._used = 0
+    def __init__(self, folder: Path, most: int = 200_000_000, interval: float = 10) -> None:
+        self.folder, self.most, self.interval = folder, most, interval
+        self._used, self._measured, self._measuring = 0, -interval, Lock()
         self._started: list[float] = []  # when the uploads that still arrive began
 
     def holds(self, path: str) -> bool:
@@ -50,11 +54,10 @@ class Uploads:
 
     @contextmanager
     def arriving(self) -> Iterator[Self]:
-        """Measure the folder, then yield an object whose `add` counts the bytes of an upload that arrives."""
+        """Note that an upload arrives, whose bytes `add` counts."""
         started = time.time()
         self._started.append(started)
         try:
-            self._used = self._clean()
             yield self
         finally:
             self._started.remove(started)
@@ -70,6 +73,14 @@ class Uploads:
         self._used += size
         if self._used > self.most:
             raise FullError
+
+    def measure(self) -> None:
+        """Delete what is left over and see how much room the rest takes, unless that was done just now."""
+        if time.monotonic() >= self._measured + self.interval and self._measuring.acquire(blocking=False):
+            try:
+                self._used, self._measured = self._clean(), time.monotonic()
+            finally:
+                self._measuring.release()
 
     def remove(self) -> None:
         """Remove the folder with all that lies in it."""
@@ -96,8 +107,9 @@ class Uploads:
             used += _BLOCK
             if folder != self.folder:
                 with suppress(OSError):  # it is not empty
-                    folder.rmdir()
-                    used -= _BLOCK
+                    if folder.stat().st_mtime < now - _NEW:
+                        folder.rmdir()
+                        used -= _BLOCK
         return used
 
 

@@ -10,7 +10,7 @@ import argparse
 from emotiw.verbs.arguments import add_models, engine_of
 
 _MEGABYTE = 1 << 20  # as the browser tells it
-_ORDERLY = 4  # seconds in which the page ends by itself
+_ORDERLY = 3.5  # seconds in which the page ends by itself
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -59,7 +59,7 @@ def main(seconds, silence):
     with ExitStack() as stack:
         listening = stack.enter_context(listen("127.0.0.1", 0))
         uploads = stack.enter_context(quiet_gradio())
-        stack.enter_context(deadline(4, uploads.remove))
+        stack.enter_context(deadline(3.5, uploads.remove))
         from emotiw.evaluate.page import build
 
         sys.addaudithook(watch)

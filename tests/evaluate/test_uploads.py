@@ -51,43 +51,50 @@ def test_only_a_regular_file_in_a_folder_of_its_own_is_an_upload(tmp_path):
 
 
 def test_bytes_are_counted_while_they_arrive(tmp_path):
-    uploads = Uploads(tmp_path, most=20_000)
+    uploads = Uploads(tmp_path, most=20_000, interval=0)
     put(tmp_path / ("a" * 64) / "face.png", bytes(5000))
+    uploads.measure()
     with uploads.arriving() as first:
         first.add(2_000)  # beside two folders and the two blocks of a file: 16384
         with pytest.raises(FullError):
             first.add(2_000)
     for number in range(3):
         put(tmp_path / (f"{number}" * 64) / "small.png", b"x")
+    uploads.measure()
     with uploads.arriving() as second, pytest.raises(FullError):
         second.add(0)  # many small files take room, too
 
 
 def test_what_gradio_does_not_delete_is_deleted(tmp_path):
-    uploads = Uploads(tmp_path)
+    uploads = Uploads(tmp_path, interval=0)
     partial = put(tmp_path / "tmp1", age=-HOUR)  # it is written to after this upload began
     broken_off = put(tmp_path / "tmp2", age=60)
     kept, forgotten = (
         put(tmp_path / ("a" * 64) / "face.png", age=2 * HOUR),
         put(tmp_path / ("b" * 64) / "x", age=4 * HOUR),
     )
-    (tmp_path / ("c" * 64)).mkdir()
+    for name, age in (("c", 120), ("d", 0)):
+        (tmp_path / (name * 64)).mkdir()
+        os.utime(tmp_path / (name * 64), (time.time() - age,) * 2)
     with uploads.arriving():
-        assert set(tmp_path.iterdir()) == {kept.parent, partial}
+        uploads.measure()
+        assert set(tmp_path.iterdir()) == {kept.parent, partial, forgotten.parent, tmp_path / ("d" * 64)}
     assert kept.exists()
     assert not broken_off.exists()
     assert not forgotten.exists()
 
 
 def test_an_upload_that_arrives_keeps_its_file(tmp_path, monkeypatch):
-    uploads = Uploads(tmp_path)
+    uploads = Uploads(tmp_path, interval=0)
     with uploads.arriving():
         partial = put(tmp_path / "tmp1")
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 300)
         with uploads.arriving():
+            uploads.measure()
             assert partial.exists()
     with uploads.arriving():
+        uploads.measure()
         assert not partial.exists(), "its upload has broken off"
 
 
