@@ -1,7 +1,7 @@
 """Install a real Caffe without root, Docker or namespaces: Debian 11's packages, unpacked in the user's cache.
 
-What lies there afterwards is `root/`, the unpacked packages, and `bin/`, where `run` starts each program
-through the loader and libraries of `root/`; the folder can be moved.
+What lies there afterwards is `root/`, the unpacked packages with the additions of completion.py, and `bin/`, where
+`run` starts each program through the loader and libraries of `root/`; the folder can be moved.
 """
 
 import fcntl
@@ -21,6 +21,7 @@ from emotiw.errors import EmotiwError
 from emotiw.files import cache_folder, remove, whole
 
 from . import apt
+from .completion import FILES, LINKS, PROOF, complete
 from .lock import LOCK, Package, checked, missing, read_lock
 
 RUN = Path(__file__).with_name("run")
@@ -51,8 +52,9 @@ def cache() -> Path:
 
 
 def target(lock: Path = LOCK) -> Path:
-    """Return the folder that an install of `lock` makes: another lock or another `run` is another folder."""
-    digest = hashlib.sha256(lock.read_bytes() + RUN.read_bytes()).hexdigest()
+    """Return the folder that an install of `lock` makes: another lock, `run` or completion is another folder."""
+    parts = (lock.read_text(encoding="utf-8"), RUN.read_text(encoding="utf-8"), FILES, LINKS)
+    digest = hashlib.sha256(repr(parts).encode()).hexdigest()
     return cache() / f"debian11-{digest[:12]}"
 
 
@@ -93,8 +95,10 @@ def install(mirror: str | None = None, force: bool = False, lock: Path = LOCK) -
         archives = _obtain(packages, downloads, mirror)
         with whole(target(lock)) as folder:
             _unpack(archives, folder / "root")
+            complete(folder / "root")
             _link_programs(folder / "bin")
             prove(folder / "bin")
+            _run([folder / "bin" / "python", "-c", PROOF], "the unpacked pycaffe cannot run the usual scripts")
         remove(downloads)
     return target(lock) / "bin" / "caffe"
 

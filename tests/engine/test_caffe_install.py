@@ -57,10 +57,10 @@ def mirror(tmp_path, monkeypatch):
 
 def test_lock_pins_the_packages_of_debian_11():
     packages = {package.name: package for package in read_lock()}
-    assert len(packages) == len(read_lock()) == 222
+    assert len(packages) == len(read_lock()) == 223
     for name in ("caffe", "python3-caffe", "libcaffe1"):
         assert packages[name].version == "1.0.0+git20180821.99bd997-8+b2"
-    assert "libopenblas0-pthread" in packages
+    assert {"libopenblas0-pthread", "python3-lmdb"} <= set(packages)
 
 
 @pytest.mark.parametrize("line", ["caffe 1.0", "caffe 1.0 abc", "caffe 1.0 " + "0" * 64 + " more"])
@@ -97,6 +97,26 @@ def test_installs_programs_that_run_through_their_own_loader(mirror):
         f"{root}/usr/lib/python3/dist-packages",
     ]
     assert not (program.parents[2] / "packages").exists()
+
+
+def test_the_completion_is_unpacked_too_and_moves_with_the_rest(mirror, tmp_path):
+    _, lock, _ = mirror
+    root = debian.install(lock=lock).parents[1].rename(tmp_path / "moved") / "root"
+    for name, text in debian.FILES.items():
+        assert (root / name).read_text() == text
+    for name, target in debian.LINKS.items():
+        assert (root / name).is_symlink()
+        assert (root / name).parent.joinpath(target).resolve().is_relative_to(root.resolve())
+    assert root.joinpath("usr/lib/python3/dist-packages/emotiw_as_grey.py").is_file()
+
+
+@pytest.mark.parametrize("part", ["FILES", "LINKS"])
+def test_another_completion_is_another_folder(mirror, monkeypatch, part):
+    _, lock, _ = mirror
+    before = debian.install(lock=lock).parents[1]
+    monkeypatch.setattr(debian, part, {**getattr(debian, part), "usr/more": "more"})
+    assert debian.installed(lock) is None
+    assert debian.install(lock=lock).parents[1] != before
 
 
 def test_installed_folder_can_move_and_be_linked_to(mirror, tmp_path):
@@ -168,6 +188,19 @@ def test_a_caffe_that_does_not_start_does_not_count_as_installed(mirror):
     bad = build(served, "loader", "1:2.31-1", {"lib/x86_64-linux-gnu/ld-2.31.so": "echo no CPU >&2; exit 3"})
     lock.write_text(lock.read_text().replace(package.sha256, bad.sha256))
     with pytest.raises(EmotiwError, match=r"^the unpacked Caffe does not start: no CPU$"):
+        debian.install(lock=lock)
+    assert debian.installed(lock) is None
+
+
+def test_a_caffe_that_cannot_run_usual_scripts_does_not_count_as_installed(mirror):
+    served, lock, _ = mirror
+    package = read_lock(lock)[0]
+    package.archive(served).unlink()
+    shutil.rmtree(served / "tree-loader")
+    script = 'case "$*" in *lmdb*) echo no lmdb >&2; exit 3 ;; esac'
+    bad = build(served, "loader", "1:2.31-1", {"lib/x86_64-linux-gnu/ld-2.31.so": script})
+    lock.write_text(lock.read_text().replace(package.sha256, bad.sha256))
+    with pytest.raises(EmotiwError, match=r"^the unpacked pycaffe cannot run the usual scripts: no lmdb$"):
         debian.install(lock=lock)
     assert debian.installed(lock) is None
 
