@@ -43,12 +43,14 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _install(args: argparse.Namespace) -> None:
-    from emotiw.engine.caffe.debian import install, installed
+    from emotiw.engine.caffe.debian import install, installed, superseded
 
     already = installed() and not args.force
     program = install(args.mirror, args.force)
     unused = "; --mirror was not looked at: give --force to install anew from it" if already and args.mirror else ""
     print(f"{'already installed' if already else 'installed'}: {program}{unused}")
+    for folder in superseded(program):
+        print(f"{folder}: of another version of emotiw, not used by this one; remove it if no other needs it")
 
 
 def _info(args: argparse.Namespace) -> None:

@@ -58,6 +58,12 @@ def target(lock: Path = LOCK) -> Path:
     return cache() / f"debian11-{digest[:12]}"
 
 
+def superseded(program: Path) -> list[Path]:
+    """Return the folders that other versions of emotiw installed beside that of the `caffe` program in use."""
+    current = program.parents[1]
+    return sorted(folder for folder in current.parent.glob("debian11-*") if folder != current)
+
+
 def installed(lock: Path = LOCK) -> Path | None:
     """Return the installed `caffe` program, or None."""
     program = target(lock) / "bin" / "caffe"

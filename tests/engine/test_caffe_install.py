@@ -113,10 +113,14 @@ def test_the_completion_is_unpacked_too_and_moves_with_the_rest(mirror, tmp_path
 @pytest.mark.parametrize("part", ["FILES", "LINKS"])
 def test_another_completion_is_another_folder(mirror, monkeypatch, part):
     _, lock, _ = mirror
-    before = debian.install(lock=lock).parents[1]
+    program = debian.install(lock=lock)
+    before = program.parents[1]
+    assert debian.superseded(program) == []
     monkeypatch.setattr(debian, part, {**getattr(debian, part), "usr/more": "more"})
     assert debian.installed(lock) is None
-    assert debian.install(lock=lock).parents[1] != before
+    again = debian.install(lock=lock)
+    assert again.parents[1] != before
+    assert debian.superseded(again) == [before]
 
 
 def test_installed_folder_can_move_and_be_linked_to(mirror, tmp_path):

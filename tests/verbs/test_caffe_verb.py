@@ -53,6 +53,7 @@ def test_the_installed_caffe_works_where_it_was_moved_to(tmp_path):
 def test_install_says_where_it_is_and_whether_it_was_there(monkeypatch, capsys):
     monkeypatch.setattr(debian, "installed", lambda: "/there")
     monkeypatch.setattr(debian, "install", lambda mirror, force: "/there/bin/caffe")
+    monkeypatch.setattr(debian, "superseded", lambda program: [])
     assert main(["caffe", "install"]) == 0
     assert main(["caffe", "install", "--force"]) == 0
     assert capsys.readouterr().out == "already installed: /there/bin/caffe\ninstalled: /there/bin/caffe\n"
@@ -60,6 +61,17 @@ def test_install_says_where_it_is_and_whether_it_was_there(monkeypatch, capsys):
     assert capsys.readouterr().out == (
         "already installed: /there/bin/caffe; --mirror was not looked at: give --force to install anew from it\n"
     )
+
+
+def test_install_names_what_other_versions_left(monkeypatch, tmp_path, capsys):
+    for name in ("debian11-1", "debian11-2", "debian11-3", ".debian11-4.partial", "packages"):
+        (tmp_path / name / "bin").mkdir(parents=True)
+    monkeypatch.setattr(debian, "install", lambda mirror, force: tmp_path / "debian11-2/bin/caffe")
+    assert main(["caffe", "install"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        f"{tmp_path}/{name}: of another version of emotiw, not used by this one; remove it if no other needs it"
+        for name in ("debian11-1", "debian11-3")
+    ]
 
 
 @pytest.mark.parametrize("args", [["info"], ["python", "x.py"]])
