@@ -50,6 +50,7 @@ setup(
         "protobuf>=4.25,<8",
         "lmdb>=1.4,<4",
         "matplotlib>=3.8,<4",
+        "pillow>=9.1",  # as pycaffe's load_image; matplotlib needs it, too
         "gdown>=6.1,<7",  # `emotiw models fetch`
         "jinja2>=3.1,<4",
         "tabulate>=0.9,<1",

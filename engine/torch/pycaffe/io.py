@@ -1,7 +1,6 @@
-"""`caffe.io`: arrays in Caffe's messages, pictures, what a net's input expects; pycaffe's io.py anew."""
+"""`caffe.io`: arrays in Caffe's messages, image files, what a net's input expects; the names of pycaffe's io.py."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,17 +9,15 @@ from numpy.typing import NDArray
 from emotiw.engine.classifier import Sides
 from emotiw.engine.classifier import resize_image as _resize_image
 from emotiw.engine.scoring import crop_places
-from emotiw.errors import EmotiwError
-from emotiw.prototxt.encoded import imdecode
 from emotiw.prototxt.messages import BlobProto, Datum, message_class
 
+from .image_files import load_image as load_image
+from .proto import caffe_pb2 as caffe_pb2
 from .transformer import Transformer as Transformer
 
 Array = NDArray[Any]
 
 _BlobProtoVector = message_class("BlobProtoVector")
-_GREY = np.array([0.2125, 0.7154, 0.0721], np.float32)  # scikit-image's rgb2gray
-_WHITE = {"uint8": 255, "uint16": 65535}
 
 
 def blobproto_to_array(blob: Any, return_diff: bool = False) -> Array:
@@ -74,29 +71,6 @@ def datum_to_array(datum: Any) -> Array:
     if datum.data:
         return np.frombuffer(datum.data, np.uint8).reshape(shape).copy()
     return np.array(datum.float_data, float).reshape(shape)
-
-
-def load_image(filename: str | Path, color: bool = True) -> NDArray[np.float32]:
-    """Return a picture of a file: (H, W, 3) RGB, or (H, W, 1) grey where not `color`; float32, [0, 1].
-
-    Raises
-    ------
-    EmotiwError
-        Where it cannot be read.
-    """
-    import cv2
-
-    path = Path(filename)
-    if not path.is_file():
-        raise EmotiwError(f"{path}: no such file")
-    image = imdecode(path.read_bytes(), cv2.IMREAD_UNCHANGED)
-    if image is None or str(image.dtype) not in _WHITE:
-        raise EmotiwError(f"{path} is no picture that can be read")
-    unit = np.atleast_3d((image / _WHITE[str(image.dtype)]).astype(np.float32))
-    rgb = unit[..., 2::-1] if unit.shape[2] >= 3 else unit[..., :1]
-    if color:
-        return np.ascontiguousarray(np.broadcast_to(rgb, (*rgb.shape[:2], 3)))
-    return np.ascontiguousarray(rgb @ _GREY[:, None] if rgb.shape[2] == 3 else rgb)
 
 
 def resize_image(im: Array, new_dims: Sequence[int], interp_order: int = 1) -> NDArray[np.float32]:

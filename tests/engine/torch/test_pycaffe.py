@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from subprocess import PIPE
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from emotiw.data_prep.drawn import draw_expressions
 from emotiw.engine.caffe.process import start
@@ -85,6 +87,78 @@ def test_words_are_those_of_pycaffe(told):
     # They are not those of empty nets.
     assert "label_d_1_split_2" in [name for name, *_ in expected["names TEST"]["blobs"]]
     assert expected["solver SGD"][1] == ["start", "ready"] * 5
+
+
+def write_pictures(folder):
+    """Write a noisy picture in every kind of file that both read, and in every EXIF orientation."""
+    rng = np.random.default_rng(2)
+    noise = rng.integers(0, 256, (21, 34, 4)).astype(np.uint8)
+    rgb = Image.fromarray(cv2.GaussianBlur(noise[..., :3], (5, 5), 0))
+    rgba, grey, few, few_greys = rgb.copy(), rgb.convert("L"), rgb.quantize(5), rgb.convert("L").quantize(8)
+    rgba.putalpha(Image.fromarray(noise[..., 3]))
+    for name, picture in {
+        "rgb": rgb, "rgba": rgba, "grey": grey, "grey_alpha": rgba.convert("LA"), "bilevel": grey.convert("1"),
+        "palette": few, "palette_of_greys": few_greys,
+    }.items():  # fmt: skip
+        picture.save(folder / f"{name}.png")
+    for name, picture in {"rgb": rgb, "grey": grey, "palette": few, "palette_of_greys": few_greys}.items():
+        clear = tuple(map(int, noise[0, 0, :3])) if name == "rgb" else 2
+        picture.save(folder / f"{name}_transparency.png", transparency=clear)
+    for name, shape in {"grey": (21, 34), "rgb": (21, 34, 3), "rgba": (21, 34, 4)}.items():
+        cv2.imwrite(str(folder / f"{name}_16_bit.png"), rng.integers(0, 1 << 16, shape).astype(np.uint16))
+    for subsampling in range(3):
+        rgb.save(folder / f"subsampling_{subsampling}.jpg", quality=80, subsampling=subsampling)
+    rgb.save(folder / "progressive.jpg", progressive=True)
+    for mode in ("L", "CMYK"):
+        rgb.convert(mode).save(folder / f"{mode}.jpg", exif=oriented(6))
+    for orientation in range(10):
+        rgb.save(folder / f"orientation_{orientation}.jpg", exif=oriented(orientation))
+    rgb.save(folder / "orientation_6.png", exif=oriented(6))
+    rgb.save(folder / "two.mpo", save_all=True, append_images=[rgb])
+    few.save(folder / "two.gif", save_all=True, append_images=[few.rotate(90)])
+    few.save(folder / "transparency.gif", transparency=2)
+    for suffix in ("bmp", "ppm", "tif"):
+        rgb.save(folder / f"rgb.{suffix}")
+    rgba.save(folder / "rgba.tif")
+    cv2.imwrite(str(folder / "float.tif"), rng.random((21, 34)).astype(np.float32))
+    cv2.imwrite(str(folder / "16_bit.pgm"), rng.integers(0, 1 << 16, (21, 34)).astype(np.uint16))
+
+
+def oriented(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+LOAD = """import glob
+import sys
+import caffe
+import numpy as np
+
+asked = [(name, color) for name in sorted(glob.glob("*.*")) for color in (0, 1)]
+np.savez(sys.argv[1], **{"%s %s" % each: caffe.io.load_image(*each) for each in asked})
+"""
+
+
+def test_pictures_are_loaded_as_pycaffe_loads_them(caffe, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    write_pictures(pictures)
+    in_caffe(caffe, LOAD, pictures, str(tmp_path / "theirs.npz"))
+    in_torch(LOAD, pictures, str(tmp_path / "ours.npz"))
+    ours, theirs = (dict(np.load(tmp_path / f"{whose}.npz")) for whose in ("ours", "theirs"))
+    assert ours.keys() == theirs.keys()
+    assert len(theirs) == 2 * len(list(pictures.iterdir())) > 70
+    for name, expected in theirs.items():
+        np.testing.assert_array_equal(ours[name], expected, err_msg=name)
+        assert ours[name].dtype == expected.dtype == np.float32
+    # The oracle does turn JPEGs, and only those; it blends alpha with white for grey alone.
+    shape = (21, 34, 3)
+    turned = [theirs[f"orientation_{orientation}.jpg 1"].shape == shape for orientation in range(10)]
+    assert turned == [True] * 5 + [False] * 4 + [True]
+    assert theirs["orientation_6.png 1"].shape == shape
+    assert np.array_equal(theirs["rgba.png 1"], theirs["rgb.png 1"])
+    assert (theirs["rgba.png 0"] - theirs["rgb.png 0"]).max() > 0.3
 
 
 @pytest.mark.slow
