@@ -28,16 +28,13 @@ OWN = "cyclic_lbp_r3_t5"
 CLASSIFIER = """
 import sys
 import numpy as np
-import skimage.io
 import caffe
 run, pictures, oversample = sys.argv[1:4]
 classifier = caffe.Classifier(
     run + "/deploy.prototxt", run + "/model.caffemodel", mean=np.load(pictures + "/mean.npy"),
     channel_swap=(2, 1, 0), raw_scale=255, image_dims=(64, 64),
 )
-# What caffe.io.load_image does; Debian's own fails, as its scikit-image is newer than its `as_grey`.
-files = ["%s/%04d.png" % (pictures, k) for k in range(int(sys.argv[4]))]
-faces = [skimage.img_as_float(skimage.io.imread(file)).astype(np.float32) for file in files]
+faces = [caffe.io.load_image("%s/%04d.png" % (pictures, k)) for k in range(int(sys.argv[4]))]
 np.save(pictures + "/scores.npy", classifier.predict(faces, oversample=oversample == "10"))
 """
 

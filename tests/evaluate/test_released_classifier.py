@@ -26,15 +26,13 @@ RULES = ("resize", "crop")
 CLASSIFY = """
 import sys
 import numpy as np
-import skimage
-import skimage.io
 import caffe
 folder, weights, out = sys.argv[1:4]
 blob = caffe.proto.caffe_pb2.BlobProto()
 with open(folder + "/mean.binaryproto", "rb") as file:
     blob.ParseFromString(file.read())
 mean = caffe.io.blobproto_to_array(blob)[0]
-images = [skimage.img_as_float(skimage.io.imread(name)).astype(np.float32) for name in sys.argv[4:]]
+images = [caffe.io.load_image(name) for name in sys.argv[4:]]
 found = {}
 for rule, taken in (("resize", mean), ("crop", mean[:, 16:240, 16:240])):
     classifier = caffe.Classifier(
