@@ -351,7 +351,9 @@ def test_without_a_model_one_line_says_how_to_get_one(tmp_path, monkeypatch, cap
     assert released_here() == ["VGG_S_rgb", "VGG_S_lbp"]
 
 
-@pytest.mark.parametrize("wrong", [["--max-upload", "0"], ["--port", "70000"]])
-def test_numbers_out_of_range_are_usage_errors(wrong, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize(
+    "wrong", [["--max-upload", "0"], ["--port", "70000"], ["--allow-host", "http://faces"], ["--allow-host", "a:80"]]
+)
+def test_options_out_of_range_are_usage_errors(wrong, monkeypatch, tmp_path, capsys):
     assert main(["serve", *wrong]) == 2
     assert wrong[0] in capsys.readouterr().err
