@@ -1,13 +1,12 @@
 """One image file -> an RGB array, or the reason why not."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.prototxt.encoded import MOST_PIXELS, imdecode, png_cut_off
+from emotiw.prototxt.encoded import RefusedPictureError, imdecode, png_cut_off
 
 Rgb = NDArray[np.uint8]
 
@@ -50,10 +49,8 @@ def decode(data: bytes) -> Rgb:
         raise UnreadableImageError("cut off before its end")
     try:
         bgr = imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        if "MAX_IMAGE_PIXELS" in (error.err or ""):
-            raise UnreadableImageError(f"more than {os.environ[MOST_PIXELS]} pixels (${MOST_PIXELS})") from None
-        raise UnreadableImageError(f"OpenCV: {error.err or 'refused'}") from None
+    except RefusedPictureError as error:
+        raise UnreadableImageError(str(error)) from None
     if bgr is None:
         raise UnreadableImageError("not an image that OpenCV reads")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)

@@ -1,6 +1,10 @@
 """Levi & Hassner (ICMI 2015), redone: face images in, the paper's accuracy table out."""
 
+from emotiw import pixel_limit
+
 __all__ = ["__version__"]
+
+pixel_limit.set_default()  # nothing of this package, and so no OpenCV, is imported before this
 
 
 def __getattr__(name: str) -> str:

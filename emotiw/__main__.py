@@ -8,6 +8,7 @@ from signal import SIGPIPE
 from typing import NoReturn
 
 from emotiw.errors import NO_ROOM, EmotiwError
+from emotiw.pixel_limit import most_pixels
 from emotiw.verbs import VERBS
 
 
@@ -61,6 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     args = parse(argv)
     try:
+        most_pixels()  # a value that cannot be read is reported before OpenCV sees it
         args.run(args)
     except KeyboardInterrupt as interrupt:
         print(f"emotiw: {str(interrupt) or 'interrupted'}", file=sys.stderr)

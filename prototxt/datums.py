@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 
-from .encoded import imdecode
+from .encoded import RefusedPictureError, imdecode
 from .messages import Datum
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
@@ -81,12 +81,10 @@ def _planes(datum: Any) -> Pixels:
 
 
 def _decoded(data: bytes, colour: Colour) -> NDArray[np.uint8]:
-    import cv2
-
     try:
         picture = imdecode(data, colour.value)
-    except cv2.error:  # of far too many pixels
-        picture = None
+    except RefusedPictureError as error:
+        raise EmotiwError(f"its picture cannot be decoded: {error}") from None
     if picture is None:
         raise EmotiwError("its picture cannot be decoded")
     if picture.dtype != np.uint8:

@@ -1,35 +1,52 @@
 """Pictures in files and in encoded Datums, decoded by OpenCV at memory that suits them."""
 
-import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# A PNG of 1 MB can hold a thousand million pixels of one colour, and mapping takes 100 bytes a pixel. OpenCV reads its
-# limit once, when it is imported; whoever has larger pictures can set it.
-MOST_PIXELS = "OPENCV_IO_MAX_IMAGE_PIXELS"
-os.environ.setdefault(MOST_PIXELS, str(1 << 25))
+from emotiw.errors import EmotiwError
+from emotiw.pixel_limit import VARIABLE, most_pixels
+
+from .image_headers import header_size
 
 _PNG, _SIGNATURE = b"\x89PNG", 8  # how it begins, and the bytes before its first chunk
 _CHUNK = 12  # bytes beside its data: length, type, CRC
 
 
+class RefusedPictureError(EmotiwError):
+    """The reason why a picture is not decoded, in a few words."""
+
+
 def imdecode(data: bytes, flags: int) -> NDArray[Any] | None:
     """Return what `cv2.imdecode` does, None where it can make nothing of the bytes.
 
+    Every picture from outside is decoded here. The header's size is held to the limit first, for OpenCV has another
+    limit where it was imported before this package.
+
     Raises
     ------
-    cv2.error
-        Where it raises.
+    RefusedPictureError
+        If it has too many pixels, or OpenCV raises.
     """
     import cv2
 
     if not data or png_cut_off(data):
         return None
+    width, height = header_size(data) or (0, 0)
+    if width * height > most_pixels():
+        raise RefusedPictureError(_too_many(f": {width} x {height}"))
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # callers tell what is wrong, once
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        reason = error.err or "refused"
+        raise RefusedPictureError(_too_many() if "MAX_IMAGE_PIXELS" in reason else f"OpenCV: {reason}") from None
     return None if picture is None else np.asarray(picture)
+
+
+def _too_many(size: str = "") -> str:
+    return f"more than {most_pixels()} pixels{size} (shrink it, or set ${VARIABLE})"
 
 
 def png_cut_off(data: bytes) -> bool:

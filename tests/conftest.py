@@ -1,7 +1,9 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,29 @@ os.environ["PYTHONSAFEPATH"] = "1"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OWN = "cyclic_lbp_r3_t5"
+
+# A process of its own between us and the command: a child's peak begins with its parent's.
+MEASURED = """
+import resource, subprocess, sys
+resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]),) * 2)  # so that a hang ends
+status = subprocess.call(sys.argv[2:])
+print("peak in kB:", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(status)
+"""
+
+
+@pytest.fixture(scope="session")
+def measured() -> Callable[..., tuple[subprocess.CompletedProcess[str], int]]:
+    """Run a command to its end, at most so many CPU seconds; return it, and the peak of its memory in bytes."""
+
+    def run(
+        command: Sequence[object], seconds: int = 120, **how: object
+    ) -> tuple[subprocess.CompletedProcess[str], int]:
+        words = [sys.executable, "-S", "-c", MEASURED, str(seconds), *map(str, command)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=10 * seconds, **how)  # type: ignore[call-overload]
+        return done, int(done.stdout.split()[-1]) * 1024
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """2,100 rotten images among good ones: no crash, no hang; each is used, or listed with its reason."""
 
 import struct
-import subprocess
 import sys
 import zlib
 
@@ -94,25 +93,13 @@ def faces(tmp_path_factory):
     return folder, good, len(KINDS) * OF_EACH
 
 
-# A process of its own between us and it: a child's peak begins with its parent's.
-MEASURED = """
-import resource, subprocess, sys
-resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]),) * 2)  # so that a hang ends
-status = subprocess.call(sys.argv[2:])
-print("peak in kB:", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-sys.exit(status)
-"""
-
-
-def test_rotten_ones_are_listed_and_good_ones_are_there(faces, tmp_path):
+def test_rotten_ones_are_listed_and_good_ones_are_there(faces, tmp_path, measured):
     folder, good, rotten = faces
     assert rotten >= 2000
     command = [sys.executable, "-P", "-m", "emotiw", "prepare", folder, "-o", tmp_path / "set", "--labels", "emotions"]
     command += ["--size", "32", "-r", "rgb", "cyclic_lbp_5", "--jobs", "2"]
-    measured = [sys.executable, "-S", "-c", MEASURED, str(SECONDS), *command]
-    done = subprocess.run(measured, capture_output=True, text=True, timeout=10 * SECONDS)
+    done, peak = measured(command, SECONDS)
     assert done.returncode == 0, done.stderr[-2000:]
-    peak = int(done.stdout.split()[-1]) * 1024
     assert peak < BYTES
     used = {row["path"] for row in open_set(tmp_path / "set").manifest}
     assert set(good) <= used
