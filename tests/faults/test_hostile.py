@@ -6,10 +6,12 @@ import hashlib
 import io
 import json
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import cv2
@@ -55,6 +57,95 @@ def test_nothing_is_unpickled_or_evaluated_and_there_is_no_shell():
     assert [call for call in seen if call[2].get("allow_pickle", "False") != "False"] == []
     modules = {"pickle", "cPickle", "shelve", "marshal", "dill", "joblib", "yaml", "code", "runpy"}
     assert [found for found in imports() if found[1] in modules] == []
+
+
+def test_pictures_are_decoded_in_one_place():
+    """That is where their size is held to the limit."""
+    decoders = {"imread", "imreadmulti", "imdecode", "imdecodemulti", "imreadWithMetadata", "imdecodeWithMetadata"}
+    decoders |= {"VideoCapture", "ImageCollection", "imreadanimation", "imdecodeanimation"}
+    places = {where.partition(":")[0] for where, name, _ in calls() if name.startswith("cv2.") and name[4:] in decoders}
+    assert places == {"prototxt/encoded.py"}
+    assert [found for found in imports() if found[1] in {"PIL", "skimage", "imageio", "tifffile"}] == []
+    assert [call for call in calls() if call[1].endswith(("plt.imread", "image.imread"))] == []
+
+
+def png(width, height, *others):
+    """A PNG of one black pixel or so, which says that it has these sides."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)), *others]
+    chunks += [(b"IDAT", zlib.compress(bytes(64))), (b"IEND", b"")]
+    packed = [struct.pack(">I", len(data)) + (k + data) + struct.pack(">I", zlib.crc32(k + data)) for k, data in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+def tiff(*pages):
+    """Grey TIFFs one after another: width, height, tile."""
+    data, place = b"II*\0" + struct.pack("<I", 8), 8
+    for number, (width, height, tile) in enumerate(pages):
+        after = place + 2 + 12 * 10 + 4
+        packed = zlib.compress(bytes(256))
+        values = {256: width, 257: height, 258: 8, 259: 8, 262: 1, 277: 1}
+        values |= {322: tile, 323: tile, 324: after, 325: len(packed)}
+        data += struct.pack("<H", 10) + b"".join(
+            struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items()
+        )
+        place = after + len(packed)
+        data += struct.pack("<I", place if number + 1 < len(pages) else 0) + packed
+    return data
+
+
+def liars():
+    """Files whose headers lie, and what is said of them."""
+    large = np.zeros((6000, 6000, 3), np.uint8)
+    pictures = {".gif": large, ".webp": large, ".jp2": large[..., 0], ".jpg": large[:16, :16]}
+    made = {kind: cv2.imencode(kind, picture)[1].tobytes() for kind, picture in pictures.items()}
+    jpeg = made[".jpg"]
+    start = jpeg.find(b"\xff\xc0")
+    end = start + 2 + int.from_bytes(jpeg[start + 2 : start + 4], "big")
+    small = jpeg[start:end]
+    big = small[:5] + struct.pack(">HH", 9000, 9000) + small[9:]
+    box = made[".jp2"].find(b"ihdr") + 4
+    canvas = b"VP8X" + struct.pack("<I", 10) + bytes(4) + 2 * (15).to_bytes(3, "little")
+    none, many = "not an image that OpenCV reads", "more than 33554432 pixels: "
+    return {
+        "a PNG without a side": (png(0, 8), none),
+        "a PNG of all there is": (png(2**31 - 1, 2**31 - 1), many + "2147483647 x 2147483647"),
+        "two headers in a PNG": (png(8, 8, (b"IHDR", struct.pack(">IIBBBBB", 20000, 20000, 1, 0, 0, 0, 0))), none),
+        "a large picture in an APNG": (
+            png(8, 8, (b"acTL", struct.pack(">II", 1, 0)), (b"fcTL", struct.pack(">5I2H2B", 0, 9000, 9000, *[0] * 6))),
+            none,
+        ),
+        "a small frame and a large one in a JPEG": (jpeg[:start] + small + big + jpeg[end:], none),
+        "a large frame and a small one in a JPEG": (jpeg[:start] + big + small + jpeg[end:], many + "9000 x 9000"),
+        "a GIF larger than its screen": (made[".gif"][:6] + struct.pack("<HH", 16, 16) + made[".gif"][10:], none),
+        "a JPEG 2000 larger than its box": (
+            made[".jp2"][:box] + struct.pack(">II", 16, 16) + made[".jp2"][box + 8 :],
+            many + "6000 x 6000",
+        ),
+        "a WebP larger than its canvas": (made[".webp"][:12] + canvas + made[".webp"][12:], none),
+        "a tile larger than its TIFF": (tiff((16, 16, 32768)), none),
+        "a TIFF whose second page is large": (tiff((16, 16, 16), (60000, 60000, 16)), "16 x 16"),
+        "a BMP of the least height": (b"BM" + bytes(16) + struct.pack("<ii", 16, -(2**31)), many + "16 x 2147483648"),
+    }
+
+
+def test_headers_that_lie_take_no_memory(tmp_path, measured):
+    given = liars()
+    for number, (data, _) in enumerate(given.values()):
+        (tmp_path / f"{number:02d}").write_bytes(data)
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from emotiw.data_prep.reading import UnreadableImageError, read_image\n"
+        "for path in sorted(Path(sys.argv[1]).iterdir()):\n"
+        "    try: print(*read_image(path)[0].shape[:2], sep=' x ')\n"
+        "    except UnreadableImageError as error: print(str(error).partition(' (')[0])\n"
+    )
+    done, peak = measured([sys.executable, "-c", code, tmp_path])
+    assert done.returncode == 0, done.stderr
+    assert dict(zip(given, done.stdout.splitlines()[:-1], strict=True)) == {
+        name: said for name, (_, said) in given.items()
+    }
+    assert peak < 400 << 20
 
 
 def refused(capsys, *argv):
