@@ -21,8 +21,8 @@ class RefusedPictureError(EmotiwError):
 def imdecode(data: bytes, flags: int) -> NDArray[Any] | None:
     """Return what `cv2.imdecode` does, None where it can make nothing of the bytes.
 
-    Every picture from outside is decoded here. The header's size is held to the limit first, for OpenCV has another
-    limit where it was imported before this package.
+    The header's size is held to the limit first, because OpenCV has another limit if it was imported before this
+    package.
 
     Raises
     ------
@@ -33,9 +33,7 @@ def imdecode(data: bytes, flags: int) -> NDArray[Any] | None:
 
     if not data or png_cut_off(data):
         return None
-    width, height = header_size(data) or (0, 0)
-    if width * height > most_pixels():
-        raise RefusedPictureError(_too_many(f": {width} x {height}"))
+    require_few_pixels(data)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # callers tell what is wrong, once
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -43,6 +41,13 @@ def imdecode(data: bytes, flags: int) -> NDArray[Any] | None:
         reason = error.err or "refused"
         raise RefusedPictureError(_too_many() if "MAX_IMAGE_PIXELS" in reason else f"OpenCV: {reason}") from None
     return None if picture is None else np.asarray(picture)
+
+
+def require_few_pixels(data: bytes) -> None:
+    """Raise `RefusedPictureError` if the header of an image file promises too many pixels."""
+    width, height = header_size(data) or (0, 0)
+    if width * height > most_pixels():
+        raise RefusedPictureError(_too_many(f": {width} x {height}"))
 
 
 def _too_many(size: str = "") -> str:

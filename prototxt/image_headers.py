@@ -1,6 +1,7 @@
 """The width and height in an image file's header, for the formats that OpenCV decodes.
 
-Pillow reads headers too, but its import would add a sixth to the time of `emotiw map`; it knows neither HDR nor PAM.
+Pillow reads headers too, but it holds them to a limit of its own, which is the whole process's, warns in ways that
+threads cannot mute, knows neither HDR nor PAM, and its import would add a sixth to the time of `emotiw map`.
 """
 
 import re

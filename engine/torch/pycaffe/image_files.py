@@ -1,5 +1,6 @@
 """`caffe.io.load_image`, with the values of Debian 11's pycaffe: scikit-image 0.18 on imageio 2.4 on Pillow."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.encoded import RefusedPictureError, require_few_pixels
 
 _LUMINANCE = np.array([0.2125, 0.7154, 0.0721])  # scikit-image's rgb2gray
 
@@ -37,13 +39,17 @@ def load_image(filename: str | Path, color: bool = True) -> NDArray[np.float32]:
     Raises
     ------
     EmotiwError
-        If the file does not exist or cannot be decoded.
+        If the file does not exist, has too many pixels or cannot be decoded.
     """
     path = Path(filename)
     if not path.is_file():
         raise EmotiwError(f"{path}: no such file")
+    data = path.read_bytes()
     try:
-        stored = _decode(path)
+        require_few_pixels(data)
+        stored = _decode(data)
+    except RefusedPictureError as error:
+        raise EmotiwError(f"{path}: {error}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise EmotiwError(f"{path} is no picture that can be read") from None
     unit = _unit(stored)
@@ -53,9 +59,9 @@ def load_image(filename: str | Path, color: bool = True) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)) if color else image)
 
 
-def _decode(path: Path) -> NDArray[Any]:
+def _decode(data: bytes) -> NDArray[Any]:
     """Return (H, W) grey, or (H, W, 3) RGB, or (H, W, 4) RGBA, as imageio does."""
-    with Image.open(path) as image:
+    with Image.open(BytesIO(data)) as image:
         is_png = image.format == "PNG"
         upright = _turned(image) if image.format in ("JPEG", "MPO") else image
         mode = _palette_mode(upright) if upright.mode == "P" else _CONVERTED.get(upright.mode, upright.mode)
