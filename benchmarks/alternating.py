@@ -4,13 +4,16 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import pyperf
 
 TURNS = 5
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+T = TypeVar("T")
 Work = Callable[[], object]
 
 
@@ -75,8 +78,26 @@ class Row:
         return found <= self.most if self.most else found >= self.least
 
 
+def in_turns(
+    ours: Callable[[], T], theirs: Callable[[], T], turns: int = TURNS, clear: Work = lambda: None
+) -> tuple[list[T], list[T]]:
+    """Do both in turns, and return what each returned; the first of each does not count; who begins a turn changes.
+
+    Parameters
+    ----------
+    clear
+        Called before each.
+    """
+    found: tuple[list[T], list[T]] = [], []
+    for turn in range(turns + 1):
+        for who in (0, 1) if turn % 2 else (1, 0):
+            clear()
+            found[who].append((ours, theirs)[who]())
+    return found[0][1:], found[1][1:]
+
+
 def alternate(ours: Work, theirs: Work, turns: int = TURNS, loops: int = 1, clear: Work = lambda: None) -> Turns:
-    """Time both in turns, after one of each that does not count; who begins a turn changes.
+    """Time both in turns; see `in_turns`.
 
     Parameters
     ----------
@@ -85,12 +106,7 @@ def alternate(ours: Work, theirs: Work, turns: int = TURNS, loops: int = 1, clea
     clear
         Called before each, untimed.
     """
-    seconds: dict[Work, list[float]] = {ours: [], theirs: []}
-    for turn in range(turns + 1):
-        for work in (ours, theirs) if turn % 2 else (theirs, ours):
-            clear()
-            seconds[work].append(timed(work, loops))
-    return Turns(seconds[ours][1:], seconds[theirs][1:])
+    return Turns(*in_turns(partial(timed, ours, loops), partial(timed, theirs, loops), turns, clear))
 
 
 def timed(work: Work, loops: int = 1) -> float:
@@ -103,13 +119,21 @@ def timed(work: Work, loops: int = 1) -> float:
 
 @contextmanager
 def on_cores(count: int) -> Iterator[None]:
-    """Keep this process, and those that it starts, to so many cores."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(before)[:count])
+    """Keep this process, and those that it starts, to so many cores, and BLAS and OpenMP in those to so many threads.
+
+    A thread that runs already, such as one of this process's own BLAS, stays where it is.
+    """
+    cores, variables = os.sched_getaffinity(0), dict(os.environ)
+    os.sched_setaffinity(0, sorted(cores)[:count])
+    os.environ.update(dict.fromkeys(THREADS, str(count)))
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        os.sched_setaffinity(0, cores)
+        for name in THREADS:
+            os.environ.pop(name)
+            if name in variables:
+                os.environ[name] = variables[name]
 
 
 def machine() -> dict[str, Any]:

@@ -1,18 +1,14 @@
 """How time and memory of `emotiw prepare` grow with the images: small ones, so that what is not pixels shows."""
 
 import csv
-import os
-import re
-import signal
-import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pyperf
+from programs import Program
 from tabulate import tabulate
 
 from emotiw.data_prep.drawn_layouts import write_records
@@ -44,41 +40,12 @@ def records(folder: Path, count: int) -> Path:
     return folder
 
 
-def memory(group: int) -> int:
-    """Return the bytes of memory that the processes of a group have of their own now; pages of files do not count."""
-    held = 0
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getpgid(int(process.name)) == group:
-                status = (process / "status").read_text(encoding="utf-8")
-                held += sum(int(size) << 10 for size in re.findall(r"RssAnon:\s+(\d+) kB", status))
-        except OSError:  # it has ended
-            continue
-    return held
-
-
-def peak(command: list[str]) -> int:
-    """Run a command to its end; return the most bytes that it and its processes had at once."""
-    child = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    most = 0
-    try:
-        while child.poll() is None:
-            most = max(most, memory(child.pid))
-            time.sleep(0.05)
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-    if child.returncode:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return most
-
-
 def prepared(folder: Path, count: int) -> Point:
     """Prepare so many images in `<folder>/<count>.set`."""
     source, made = records(folder / f"{count}", count), folder / f"{count}.set"
     options = ["--labels", "identities", "-r", "rgb", "--size", "32", "--val", "0.1", "--jobs", str(JOBS)]
     begun = pyperf.perf_counter()
-    most = peak([sys.executable, "-P", "-m", "emotiw", "prepare", str(source), "-o", str(made), *options])
+    most = Program([sys.executable, "-P", "-m", "emotiw", "prepare", source, "-o", made, *options]).peak()
     return Point(count, pyperf.perf_counter() - begun, most / 2**20)
 
 
@@ -105,6 +72,8 @@ def write(folder: Path, points: list[Point]) -> None:
 
 def table(folder: Path) -> str:
     """Return `growth.csv` as Markdown, and the slope."""
+    if not (folder / FILE).is_file():
+        return "Not measured yet."
     with (folder / FILE).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     points = [Point(int(row["images"]), float(row["seconds"]), float(row["peak_mb"])) for row in rows]

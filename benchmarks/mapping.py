@@ -6,29 +6,16 @@ from pathlib import Path
 
 import numpy as np
 from alternating import Row, Turns, alternate, on_cores
+from by_skimage import mapped
 from faces import Image, face
 from numpy.typing import NDArray
-from skimage.feature import local_binary_pattern
 
 from emotiw.lbp_mapping.codes import NEIGHBOURS, grey, sample_terms
 from emotiw.lbp_mapping.mapping import map_images
-from emotiw.lbp_mapping.representation import MAPPED, Representation
-from emotiw.lbp_mapping.tables import palette
+from emotiw.lbp_mapping.representation import MAPPED
 
 LOOPS = 20
 MOST_ROUNDED = 0.01  # grey values: 255 x twice 1e-5, and some
-
-
-def by_skimage(rgb: Image, representation: Representation) -> Image:
-    """Return an image in a representation, as anybody would do it: scikit-image's codes, and a table."""
-    R = representation.radius
-    codes = local_binary_pattern(grey(rgb), NEIGHBOURS, R).astype(np.uint8)[R:-R, R:-R]
-    return palette(representation.mapping)[codes]
-
-
-def four_by_skimage(rgb: Image) -> list[Image]:
-    """Return the four of the paper."""
-    return [by_skimage(rgb, representation) for representation in MAPPED]
 
 
 def check(rgb: Image) -> None:
@@ -37,7 +24,7 @@ def check(rgb: Image) -> None:
     Ours are lbp.m's codes to the bit, which tests show; the peer sees another order where a neighbour is as bright as
     the centre but for that rounding.
     """
-    for ours, theirs, representation in zip(map_images(rgb, MAPPED), four_by_skimage(rgb), MAPPED, strict=True):
+    for ours, theirs, representation in zip(map_images(rgb, MAPPED), mapped(rgb).values(), MAPPED, strict=True):
         other = (ours != theirs).any(axis=2)
         if (other & ~ties(grey(rgb), representation.radius)).any():
             raise SystemExit(f"{representation}: scikit-image gives other colours where nothing ties")
@@ -63,14 +50,15 @@ def measure(folder: Path) -> Turns:
     rgb = face()
     check(rgb)
     with on_cores(1):
-        return alternate(partial(map_images, rgb, MAPPED), partial(four_by_skimage, rgb), loops=LOOPS)
+        return alternate(partial(map_images, rgb, MAPPED), partial(mapped, rgb), loops=LOOPS)
 
 
 ROWS = {
     "map": Row(
         "a 250 x 250 face to the four mapped representations, one core",
-        "scikit-image: local_binary_pattern (R 1, 1, 5, 10), a table",
+        "scikit-image: local_binary_pattern (R 1, 5, 10), a table",
         measure,
-        least=20,
+        # Restated, 20 before: then the peer made the image grey four times and computed the codes of R = 1 twice.
+        least=7,
     )
 }

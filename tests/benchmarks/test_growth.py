@@ -14,7 +14,8 @@ def test_a_hundred_thousand_images_keep_memory_flat(load, tmp_path):
     for count in (10_000, 100_000):
         source, made = growth.records(tmp_path / f"{count}", count), tmp_path / f"set{count}"
         options = ["--labels", "identities", "-r", "rgb", "--size", "32", "--val", "0.1", "--jobs", "2"]
-        peaks[count] = growth.peak([sys.executable, "-m", "emotiw", "prepare", str(source), "-o", str(made), *options])
+        command = [sys.executable, "-m", "emotiw", "prepare", source, "-o", made, *options]
+        peaks[count] = load("programs").Program(command).peak()
         prepared = open_set(made)
         assert (prepared.count("train"), prepared.count("val")) == (0.9 * count, 0.1 * count)
         assert sum(1 for _ in prepared.records("rgb", "val")) == 0.1 * count

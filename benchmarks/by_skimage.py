@@ -1,0 +1,64 @@
+"""What ours is compared with: the mapped representations, and the five sets, as a careful user would write them.
+
+python by_skimage.py SOURCE LIST OUTPUT    LMDBs and means of the five, of images that LIST names as convert_imageset's
+
+scikit-image's codes; each picture is read once, made grey once, and has each radius's codes computed once.
+"""
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+from numpy.typing import NDArray
+from skimage.feature import local_binary_pattern
+
+from emotiw.lbp_mapping.codes import NEIGHBOURS, grey
+from emotiw.lbp_mapping.representation import MAPPED, PAPER
+from emotiw.lbp_mapping.tables import palette
+from emotiw.prototxt.blobs import write_mean
+from emotiw.prototxt.messages import Datum
+
+Image = NDArray[np.uint8]
+SIZE = 256
+
+
+def mapped(rgb: Image) -> dict[str, Image]:
+    """Return an image in the four mapped representations of the paper, by name."""
+    image = grey(rgb)
+    codes = {R: _codes(image, R) for R in {representation.radius for representation in MAPPED}}
+    return {each.name: palette(each.mapping)[codes[each.radius]] for each in MAPPED}
+
+
+def _codes(image: Image, R: int) -> Image:
+    return np.asarray(local_binary_pattern(image, NEIGHBOURS, R).astype(np.uint8)[R:-R, R:-R])
+
+
+def write_sets(source: Path, images: Path, output: Path) -> None:
+    """Write the five LMDBs, a transaction each, and their means, into `<output>/<representation>`."""
+    lines = images.read_text(encoding="utf-8").splitlines()
+    names = [representation.name for representation in PAPER]
+    sums = {name: np.zeros((3, SIZE, SIZE), np.float32) for name in names}
+    with ExitStack() as stack:
+        transactions = {name: stack.enter_context(_transaction(stack, output / name)) for name in names}
+        for number, line in enumerate(lines):
+            path, _, label = line.rpartition(" ")
+            rgb = np.asarray(cv2.imread(str(source / path))[..., ::-1], np.uint8)
+            for name, picture in {"rgb": rgb, **mapped(rgb)}.items():
+                bgr = cv2.resize(picture, (SIZE, SIZE))[..., ::-1].transpose(2, 0, 1)
+                datum = Datum(channels=3, height=SIZE, width=SIZE, data=bgr.tobytes(), label=int(label), encoded=False)
+                transactions[name].put(f"{number:08d}_{path}".encode(), datum.SerializeToString())
+                sums[name] += bgr
+    for name, summed in sums.items():
+        write_mean(output / name / "mean.binaryproto", summed / np.float32(len(lines)))
+
+
+def _transaction(stack: ExitStack, path: Path) -> lmdb.Transaction:
+    path.mkdir(parents=True)
+    return stack.enter_context(lmdb.open(str(path), map_size=1 << 40)).begin(write=True)
+
+
+if __name__ == "__main__":
+    write_sets(*map(Path, sys.argv[1:]))

@@ -1,0 +1,19 @@
+"""What is compared with compute_image_mean: the mean of an LMDB by what sums it up while a set is written.
+
+python mean_of_lmdb.py LMDB FILE
+
+No verb does that for an LMDB that is there: `emotiw prepare` writes both.
+"""
+
+import sys
+from pathlib import Path
+
+from emotiw.data_prep.sets import keys_of
+from emotiw.data_prep.writing import LmdbWriter
+
+if __name__ == "__main__":
+    source, output = map(Path, sys.argv[1:])
+    keys = keys_of(source)
+    with LmdbWriter(source) as writer:
+        writer.recount(keys)
+        writer.write_mean(output)

@@ -1,0 +1,116 @@
+"""Programs run to their end: the time and the processor that they took, the memory that they held."""
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import pyperf
+
+from emotiw.engine.caffe.locate import Caffe
+
+PAUSE = 0.02  # seconds between looks at the memory
+_LAST = 500  # characters of what a failed program said
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds on the clock, and of processors: of a program and of all that it started and waited for."""
+
+    seconds: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program with its arguments; it reads nothing.
+
+    Attributes
+    ----------
+    output
+        Where its standard output goes; None: nowhere.
+    env
+        Additions to our own environment.
+    status
+        With what it is to end.
+    """
+
+    command: Sequence[str | Path]
+    cwd: Path | None = None
+    output: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    status: int = 0
+
+    def run(self) -> Spent:
+        """Run it, and return what it spent."""
+        begun = pyperf.perf_counter()
+        with self._started() as child:
+            _, status, usage = os.wait4(child.pid, 0)
+            seconds = pyperf.perf_counter() - begun
+            child.returncode = os.waitstatus_to_exitcode(status)
+        return Spent(seconds, usage.ru_utime + usage.ru_stime)
+
+    def peak(self) -> int:
+        """Run it, and return the most bytes of memory that it and its descendants were seen to have of their own."""
+        most = 0
+        with self._started() as child:
+            while child.poll() is None:
+                most = max(most, sum(map(memory, descendants(child.pid))))
+                time.sleep(PAUSE)
+        return most
+
+    @contextmanager
+    def _started(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Start it; whatever happens, it has ended behind the block."""
+        with TemporaryFile() as words, (self.output or Path(os.devnull)).open("wb") as output:
+            env = {**os.environ, **self.env}
+            child = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=words, cwd=self.cwd, env=env
+            )
+            try:
+                yield child
+            finally:
+                if child.poll() is None:
+                    child.kill()
+                    child.wait()
+            if child.returncode != self.status:
+                words.seek(0)
+                said = words.read().decode(errors="replace")[-_LAST:]
+                raise SystemExit(f"{' '.join(map(str, self.command))} ended with {child.returncode}: {said}")
+
+
+def memory(process: int) -> int:
+    """Return the bytes of memory that a process has of its own now; pages of files do not count."""
+    with suppress(OSError):  # it has ended
+        status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+        return sum(int(size) << 10 for size in re.findall(r"RssAnon:\s+(\d+) kB", status))
+    return 0
+
+
+def descendants(process: int) -> list[int]:
+    """Return a process, its children, theirs, and so on."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            parent = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+            children.setdefault(int(parent), []).append(int(path.parent.name))
+    found = [process]
+    for one in found:
+        found += children.get(one, [])
+    return found
+
+
+def tool(caffe: Caffe, name: str) -> list[str | Path]:
+    """Return how one of Caffe's tools starts, without the shell script that `emotiw caffe install` puts before it."""
+    path = caffe.tool(name)
+    if path.resolve().name != "run":
+        return [path]
+    asked = [caffe.python, "-c", "import sys; sys.stdout.write(open('/proc/self/cmdline').read())"]
+    told = subprocess.run(asked, check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
+    loader = told[: told.index("-c")]  # ld.so, its arguments, the Python
+    return [*loader[:-1], Path(loader[-1]).with_name(name)]
