@@ -1,31 +1,57 @@
 """How long a whole training iteration takes in each engine: data, both passes and the update, on this machine's CPU."""
 
+import re
+from collections.abc import Sequence
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
+from typing import Any
 
 import numpy as np
-import pyperf
-from alternating import TURNS, Row, Turns
+import torch
+from alternating import Row, Turns, in_turns, on_cores
 
 from emotiw.data_prep.datum import encode
 from emotiw.data_prep.writing import LmdbWriter
 from emotiw.engine import ENGINES
 from emotiw.engine.events import Event, Loss
 from emotiw.engine.interface import Engine
+from emotiw.engine.log import LOG
 from emotiw.engine.opening import open_engine
-from emotiw.prototxt.execution import committed, set_size, use_set
-from emotiw.prototxt.messages import format_text
+from emotiw.engine.torch.data import Sources
+from emotiw.engine.torch.graph import State, graph_of
+from emotiw.engine.torch.net import Net
+from emotiw.engine.torch.weights import write_weights
+from emotiw.prototxt.execution import committed, crop_size, set_size, use_set
+from emotiw.prototxt.messages import NetParameter, format_text, read_text
 from emotiw.prototxt.nets import EMOTIONS, NETS
 
-IMAGES, ITERATIONS = 64, 3
+IMAGES = 64
 WARM = 2  # iterations that are not counted: memory is taken, threads begin
-SOLVER = Path("solver.prototxt")
+COMPARED = 4  # iterations whose losses are compared
+MOST_APART = 2e-4  # of a loss: after some iterations a ReLU opens in one of them that the other's rounding keeps shut
+LEARNED = 10  # times what they may differ losses must change, or they could not show a wrong gradient
+RATES = {"googlenet": 1e-4, "googlenet_small": 1e-2}  # base_lr of a comparison
+RATE = 1e-3  # of the others
+SOLVER, NET, START = Path("solver.prototxt"), "net.prototxt", "start.caffemodel"
+# What both engines log of an iteration, and when: glog's prefix, which the torch engine writes too.
+_LOGGED = re.compile(r"^I\d{4,8} (\d+):(\d+):(\d+\.\d+) .*\bIteration \d+\b.*, loss = ", re.MULTILINE)
+_DAY = 86400
 
 
-def write_run(folder: Path, name: str, batch: int | None, iterations: int) -> int:
-    """Write noise as an LMDB, its mean, and a net's fine-tuning with it; return the batch size.
+def write_images(folder: Path, count: int, side: int) -> None:
+    """Write `<folder>/lmdb`, so many images of side x side, noise on a picture for each label; and their mean."""
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 128, (EMOTIONS, side, side, 3), np.uint8)
+    with LmdbWriter(folder / "lmdb") as writer:
+        labels = [k % EMOTIONS for k in range(count)]
+        images = (pictures[label] + rng.integers(0, 128, (side, side, 3), np.uint8) for label in labels)
+        coded = (encode(image, label, "raw") for image, label in zip(images, labels, strict=True))
+        writer.store((f"{k:08d}".encode(), image) for k, image in enumerate(coded))
+        writer.write_mean(folder / "mean.binaryproto")
+
+
+def write_run(folder: Path, name: str, batch: int | None, iterations: int, alike: bool = False) -> int:
+    """Write images as an LMDB, their mean, and a net's fine-tuning with them; return the batch size.
 
     Parameters
     ----------
@@ -33,37 +59,85 @@ def write_run(folder: Path, name: str, batch: int | None, iterations: int) -> in
         None: the net's own.
     iterations
         That are counted.
+    alike
+        Take all chance away, for a comparison: one batch of images of the crop's size, neither mirrored nor dropped.
     """
     net, solver = (committed(name, f"{file}_finetune.prototxt") for file in ("train_val", "solver"))
-    side, rng = set_size(net), np.random.default_rng(0)
-    with LmdbWriter(folder / "lmdb") as writer:
-        images = (rng.integers(0, 256, (side, side, 3), np.uint8) for _ in range(IMAGES))
-        writer.store((f"{k:08d}".encode(), encode(image, k % EMOTIONS, "raw")) for k, image in enumerate(images))
-        writer.write_mean(folder / "mean.binaryproto")
-    use_set(net, {"TRAIN": "lmdb", "TEST": "lmdb"}, "mean.binaryproto")
     data = net.layer[0].data_param
     data.batch_size = batch or data.batch_size
+    folder.mkdir(parents=True, exist_ok=True)
+    write_images(folder, *((data.batch_size, crop_size(net)) if alike else (IMAGES, set_size(net))))
+    use_set(net, {"TRAIN": "lmdb", "TEST": "lmdb"}, "mean.binaryproto")
+    if alike:
+        _without_chance(net)
     for field in ("test_iter", "test_interval", "snapshot"):
         solver.ClearField(field)
-    solver.base_lr = 1e-6  # noise teaches nothing, and a loss that is no number would end a run
+    # Where it is timed it is to stay as it is: a loss that is no number would end it.
+    solver.base_lr = RATES.get(name, RATE) if alike else 1e-6
     # Both engines display once more behind the last iteration, without an update.
-    solver.net, solver.display, solver.max_iter = "net.prototxt", 1, WARM + iterations + 1
+    solver.net, solver.display, solver.max_iter = NET, 1, iterations if alike else WARM + iterations + 1
     solver.snapshot_after_train = False
-    (folder / "net.prototxt").write_text(format_text(net), encoding="utf-8")
+    (folder / NET).write_text(format_text(net), encoding="utf-8")
     (folder / SOLVER).write_text(format_text(solver), encoding="utf-8")
     return int(data.batch_size)
 
 
-def seconds(engine: Engine, folder: Path) -> float:
-    """Return the median time from one displayed loss to the next."""
-    moments: list[float] = []
+def _without_chance(net: Any) -> None:
+    net.layer[0].transform_param.mirror = False
+    for layer in net.layer:
+        if layer.type == "Dropout":
+            layer.dropout_param.dropout_ratio = 0
+
+
+def write_start(folder: Path) -> Path:
+    """Write weights to begin a comparison with, of the net in `folder`: its fillers', and random biases.
+
+    With many biases of one value the largest of a window, and what a ReLU passes, hang on the last bit.
+    """
+    with Sources(folder) as sources:
+        net = Net(graph_of(read_text(folder / NET, NetParameter), State("TRAIN")), sources, seed=0)
+    generator = torch.Generator().manual_seed(1)
+    for _, bias in net.params.values():
+        bias.data.normal_(0, 0.1, generator=generator)
+    write_weights(folder / START, net)
+    return folder / START
+
+
+def losses(engine: Engine, folder: Path) -> list[float]:
+    """Return the losses of a run that was written, from its `START`."""
+    found: list[float] = []
 
     def note(event: Event) -> None:
         if isinstance(event, Loss):
-            moments.append(pyperf.perf_counter())
+            found.append(event.loss)
 
-    engine.train(folder / SOLVER, note)
-    return median(after - before for before, after in pairwise(moments[WARM:-1]))
+    engine.train(folder / SOLVER, note, weights=folder / START)
+    return found
+
+
+def same_losses(ours: Sequence[float], theirs: Sequence[float], most: float = MOST_APART) -> None:
+    """Raise where losses differ by more than `most` of themselves, or did not change enough to show a fault."""
+    apart = np.abs(np.divide(ours, theirs) - 1)
+    if not (len(ours) == len(theirs) and apart.max() <= most):
+        raise SystemExit(f"other losses: {ours} and {theirs}")
+    if abs(theirs[-1] / theirs[0] - 1) < LEARNED * most:
+        raise SystemExit(f"these losses hardly change, and so show nothing: {theirs}")
+
+
+def compare(folder: Path, name: str, ours: Engine, theirs: Engine) -> None:
+    """Raise where two engines do not come to the same losses, from the same weights on the same images."""
+    write_run(folder, name, batch_of(name), COMPARED, alike=True)
+    write_start(folder)
+    same_losses(losses(ours, folder), losses(theirs, folder))
+
+
+def seconds(engine: Engine, folder: Path) -> float:
+    """Return the time of an iteration: from one displayed loss to the next, as the log has it, on the average."""
+    (folder / LOG).unlink(missing_ok=True)
+    engine.train(folder / SOLVER, lambda event: None)
+    logged = _LOGGED.findall((folder / LOG).read_text(encoding="utf-8"))
+    moments = [float(h) * 3600 + float(m) * 60 + float(s) for h, m, s in logged][WARM:-1]
+    return (moments[-1] - moments[0]) % _DAY / (len(moments) - 1)
 
 
 def batch_of(name: str) -> int:
@@ -71,12 +145,19 @@ def batch_of(name: str) -> int:
     return 30 if name.endswith("_small") else 10
 
 
+def iterations_of(name: str) -> int:
+    """Return how many iterations are timed: some seconds' worth."""
+    return 30 if name.endswith("_small") else 3
+
+
 def measure(folder: Path, name: str) -> Turns:
-    """Let the engines take turns at a net's fine-tuning."""
-    write_run(folder, name, batch_of(name), ITERATIONS)
-    caffe, torch = (open_engine(engine, gpu="none") for engine in ENGINES)
-    pairs = [(seconds(torch, folder), seconds(caffe, folder)) for _ in range(TURNS)]
-    return Turns(*zip(*pairs, strict=True))
+    """Let the engines take turns at a net's fine-tuning, after a look at whether they compute the same."""
+    with on_cores(2):
+        caffe, torch = (open_engine(engine, gpu="none") for engine in ENGINES)
+        compare(folder / "alike", name, torch, caffe)
+        timed = folder / "timed"
+        write_run(timed, name, batch_of(name), iterations_of(name))
+        return Turns(*in_turns(partial(seconds, torch, timed), partial(seconds, caffe, timed)))
 
 
 ROWS = {

@@ -6,38 +6,49 @@ By hand is torch.nn with torch.optim.SGD, the batch already on the GPU: what rem
 """
 
 import argparse
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import peaks
 import pyperf
 import torch
-from alternating import TURNS, Row, Turns
-from engines import SOLVER, write_run
+from alternating import TURNS, Row, Turns, in_turns
+from engines import COMPARED, SOLVER, same_losses, write_run, write_start
 from torch import Tensor, nn
 
 from emotiw.engine import PRECISIONS
-from emotiw.engine.leash import leashed, running
+from emotiw.engine.events import Event, Loss
 from emotiw.engine.torch.data import LmdbSource, Sources
 from emotiw.engine.torch.precision import precision_of
 from emotiw.engine.torch.scheme import read_solver
 from emotiw.engine.torch.solver import Solver
+from emotiw.engine.torch.weights import copy_from
 from emotiw.prototxt.nets import EMOTIONS, NETS, Net
 from emotiw.prototxt.vgg import Vgg
 
-Step = Callable[[int], object]
+Step = Callable[[int], Tensor | None]
 NET, ITERATIONS = "vgg_s", 50
+# How far a loss by hand may be from the engine's, as a share of it.
+MOST_APART = {"float32": 1e-3, "tf32": 1e-3, "bf16": 2e-3}
 
 
-def by_hand(net: Net) -> nn.Sequential:
-    """Return a net of the VGG family as anybody would write it in torch."""
-    layers: list[nn.Module] = []
+def by_hand(net: Net, dropout: float | None = None) -> nn.Sequential:
+    """Return a net of the VGG family as anybody would write it in torch.
+
+    Parameters
+    ----------
+    dropout
+        Instead of the net's own.
+    """
     assert isinstance(net.topology, Vgg)
+    dropout = net.topology.dropout["finetune"] if dropout is None else dropout
+    layers: list[nn.Module] = []
     for block in net.topology.blocks:
         geometry = {"padding" if key == "pad" else key: value for key, value in block.geometry.items()}
         layers += [nn.LazyConv2d(block.num_output, block.kernel_size, **geometry), nn.ReLU(inplace=True)]
@@ -47,17 +58,30 @@ def by_hand(net: Net) -> nn.Sequential:
             layers.append(nn.MaxPool2d(*block.pool, ceil_mode=True))
     layers.append(nn.Flatten())
     for width in net.topology.widths:
-        layers += [nn.LazyLinear(width), nn.ReLU(inplace=True), nn.Dropout(net.topology.dropout["finetune"])]
+        layers += [nn.LazyLinear(width), nn.ReLU(inplace=True), nn.Dropout(dropout)]
     return nn.Sequential(*layers, nn.LazyLinear(EMOTIONS))
 
 
-def steps_by_hand(net: nn.Sequential, images: Tensor, labels: Tensor, precision: str) -> Step:
-    """Return what trains a net on one batch, again and again, a number of times."""
-    net.to(images.device)(images)  # so it learns its shapes
-    precise = precision_of(precision, images.device)
-    optimizer = torch.optim.SGD(net.parameters(), 1e-4, 0.9, weight_decay=5e-4, fused=True)
+def steps_by_hand(
+    net: nn.Sequential,
+    images: Tensor,
+    labels: Tensor,
+    precision: str,
+    rate: float = 1e-4,
+    groups: Iterable[Any] | None = None,
+) -> Step:
+    """Return what trains a net on one batch, again and again, a number of times, and returns the last loss.
 
-    def step(count: int) -> None:
+    Parameters
+    ----------
+    groups
+        torch.optim's parameter groups; None: all that the net learns, alike.
+    """
+    precise = precision_of(precision, images.device)
+    optimizer = torch.optim.SGD(groups or net.parameters(), rate, 0.9, weight_decay=5e-4, fused=True)
+
+    def step(count: int) -> Tensor | None:
+        loss = None
         for _ in range(count):
             optimizer.zero_grad()
             with precise.computing():
@@ -65,8 +89,42 @@ def steps_by_hand(net: nn.Sequential, images: Tensor, labels: Tensor, precision:
                     loss = nn.functional.cross_entropy(net(images), labels)
                 loss.backward()
             optimizer.step()
+        return None if loss is None else loss.detach()
 
     return step
+
+
+def compare(folder: Path, name: str, batch: int, device: torch.device, precision: str) -> None:
+    """Raise where engine and net by hand do not come to the same losses, from the same weights on the same batch."""
+    write_run(folder, name, batch, COMPARED, alike=True)
+    start = write_start(folder)
+    ours: list[float] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, Loss):
+            ours.append(event.loss)
+
+    with Sources(folder, device) as sources:
+        param = read_solver(SOLVER, folder)
+        solver = Solver(param, folder, sources, device, on_progress=note, precision=precision)
+        copy_from(solver.net, start)
+        net = by_hand(NETS[name], dropout=0).to(device)
+        with torch.no_grad():
+            net(torch.zeros(solver.net.shapes["data"], device=device))  # so it learns its shapes
+            for weight, one in zip(net.parameters(), solver.net.learnable, strict=True):
+                weight.copy_(one.blob)
+        solver.step(COMPARED)
+        images, labels = (solver.net.blobs[blob].detach().clone() for blob in ("data", "label"))
+        groups = [
+            {
+                "params": [weight],
+                "lr": param.base_lr * one.lr_mult,
+                "weight_decay": param.weight_decay * one.decay_mult,
+            }
+            for weight, one in zip(net.parameters(), solver.net.learnable, strict=True)
+        ]
+        hand = steps_by_hand(net, images.float(), labels.long(), precision, groups=groups)
+        same_losses(ours, [float(hand(1)) for _ in range(COMPARED)], MOST_APART[precision])
 
 
 def rate(step: Step, batch: int, iterations: int, device: torch.device) -> float:
@@ -85,53 +143,47 @@ def _wait(device: torch.device) -> None:
 
 def read(source: LmdbSource) -> Step:
     """Return what reads batches and does nothing with them."""
-    return lambda count: [source.next() for _ in range(count)]
+
+    def step(count: int) -> None:
+        for _ in range(count):
+            source.next()
+
+    return step
 
 
-@contextmanager
-def utilisation(device: torch.device) -> Iterator[list[float]]:
-    """Yield a list that holds, behind the block, how busy nvidia-smi saw the GPU, in percent, five times a second."""
-    seen: list[float] = []
-    if device.type != "cuda":
-        yield seen
-        return
-    query = ["--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "200"]
-    identifier = str(torch.cuda.get_device_properties(device).uuid)
-    asked = leashed(["nvidia-smi", f"--id=GPU-{identifier}", *query], stdout=subprocess.PIPE)
-    with running(asked):
-        yield seen
-        asked.terminate()
-        told = asked.communicate()[0].decode()
-    seen += [float(line) for line in told.splitlines() if line.strip().isdigit()]
+@dataclass(frozen=True)
+class Rates:
+    """Images a second of each turn, of the engine and of the net by hand; and of the reading, where it is alone."""
+
+    engine: Sequence[float]
+    by_hand: Sequence[float]
+    reading: Sequence[float]
 
 
 def measure(
     folder: Path, name: str, batch: int, device: torch.device, precision: str, turns: int, iterations: int
-) -> dict[str, list[float]]:
-    """Return the rates of each turn of the engine, the hand-written net and the reading, and the utilisation."""
-    found: dict[str, list[float]] = {"engine": [], "by hand": [], "reading": [], "utilisation": []}
-    with Sources(folder, device) as sources:
-        param = read_solver(SOLVER, folder)
+) -> Rates:
+    """Return the rates, after a look at whether both compute the same."""
+    compare(folder / "alike", name, batch, device, precision)
+    timed = folder / "timed"
+    write_run(timed, name, batch, iterations)
+    with Sources(timed, device) as sources:
+        param = read_solver(SOLVER, timed)
         param.display = 0  # to show a loss is to wait for it
-        solver = Solver(param, folder, sources, device, precision=precision)
+        solver = Solver(param, timed, sources, device, precision=precision)
         side = NETS[name].crop
-        labels = torch.arange(batch, device=device) % EMOTIONS
-        net = by_hand(NETS[name])
-        hand = steps_by_hand(net, torch.randn(batch, 3, side, side, device=device), labels, precision)
-        assert [one.blob.shape for one in solver.net.learnable] == [weight.shape for weight in net.parameters()]
+        images, labels = torch.randn(batch, 3, side, side, device=device), torch.arange(batch, device=device) % EMOTIONS
+        net = by_hand(NETS[name]).to(device)
+        net(images)  # so it learns its shapes
+        hand = steps_by_hand(net, images, labels, precision)
         data = solver.net.layers[0].param
         reading = read(sources(data))
         for step in (solver.step, hand, reading):
             step(5)
-        for _ in range(turns):
-            found["engine"].append(rate(solver.step, batch, iterations, device))
-            found["by hand"].append(rate(hand, batch, iterations, device))
-            reading(data.data_param.prefetch)  # what was read ahead in the meantime
-            found["reading"].append(rate(reading, batch, iterations, device))
-        with utilisation(device) as busy:  # apart: to be watched costs time
-            rate(solver.step, batch, turns * iterations, device)
-        found["utilisation"] += busy
-    return found
+        rate_of = partial(rate, batch=batch, iterations=iterations, device=device)
+        engine, other = in_turns(partial(rate_of, solver.step), partial(rate_of, hand), turns)
+        reading(data.data_param.prefetch)  # what was read ahead in the meantime
+        return Rates(engine, other, [rate_of(reading) for _ in range(turns)])
 
 
 class NoGpuError(Exception):
@@ -143,18 +195,21 @@ def row_of(folder: Path, name: str, precision: str) -> Turns:
     if not torch.cuda.is_available():
         raise NoGpuError
     device = torch.device("cuda")
-    batch = write_run(folder, name, None, ITERATIONS)
-    found = measure(folder, name, batch, device, precision, TURNS, ITERATIONS)
-    ours, theirs = ([1 / rate for rate in found[who]] for who in ("engine", "by hand"))
-    seen = found["utilisation"]
-    busy = f"the GPU busy {fmean(seen):.0f}% of the time" if seen else "how busy the GPU was, nobody told"
-    return Turns(ours, theirs, {"reading of the LMDB": 1 / median(found["reading"])}, busy)
+    found = measure(folder, name, own_batch(name), device, precision, TURNS, ITERATIONS)
+    ours, theirs = ([1 / rate for rate in rates] for rates in (found.engine, found.by_hand))
+    used = peaks.share(name, median(ours), torch.cuda.get_device_name(device), precision)
+    return Turns(ours, theirs, {"reading of the LMDB": 1 / median(found.reading)}, used)
+
+
+def own_batch(name: str) -> int:
+    """Return the images of an iteration of a net's own fine-tuning."""
+    return NETS[name].batch_size["finetune"]
 
 
 ROWS = {
     f"gpu-{precision}": Row(
-        f"a training iteration on a GPU, {NET}, {precision}, from an LMDB; seconds an image",
-        "the same net by hand in torch, on noise",
+        f"a training iteration on a GPU, {NET}, batch {own_batch(NET)}, {precision}, from an LMDB; seconds an image",
+        "the same net by hand in torch, on noise that is on the GPU",
         partial(row_of, name=NET, precision=precision),
         least=0.9,
     )
@@ -176,18 +231,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     device = args.device
     if device.type == "cuda" and not torch.cuda.is_available():
         sys.exit("no GPU that torch can use; to try the script itself: --device cpu --net vgg_s_small")
+    batch = args.batch or own_batch(args.net)
     with TemporaryDirectory() as folder:
-        batch = write_run(Path(folder), args.net, args.batch, args.iterations)
         found = measure(Path(folder), args.net, batch, device, args.precision, args.turns, args.iterations)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     print(f"{args.net}, batch {batch}, {args.precision}, on {where}, images a second:")
-    print(f"  {median(found['engine']):.0f} by the torch engine, from an LMDB")
-    print(f"  {median(found['by hand']):.0f} by the same net written by hand, on noise")
-    print(f"  {median(found['reading']):.0f} are read, cropped, mirrored where nothing else is done")
-    shares = [ours / theirs for ours, theirs in zip(found["engine"], found["by hand"], strict=True)]
+    print(f"  {median(found.engine):.0f} by the torch engine, from an LMDB")
+    print(f"  {median(found.by_hand):.0f} by the same net written by hand, on noise")
+    print(f"  {median(found.reading):.0f} are read, cropped, mirrored where nothing else is done")
+    shares = [ours / theirs for ours, theirs in zip(found.engine, found.by_hand, strict=True)]
     print(f"the engine's share of the rate by hand: {median(shares):.0%}, {min(shares):.0%} to {max(shares):.0%}")
-    if found["utilisation"]:
-        print(f"utilisation of the GPU while the engine trained: {fmean(found['utilisation']):.0f} %")
+    if device.type == "cuda":
+        print(f"the engine: {peaks.share(args.net, 1 / median(found.engine), where, args.precision)}")
 
 
 if __name__ == "__main__":
