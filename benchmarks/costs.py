@@ -1,0 +1,236 @@
+"""What a command costs beside the bare program that it wraps: seconds, of the processor too, and memory.
+
+Both come to the same, on two cores, with what they read in the cache of the file system.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import cv2
+import numpy as np
+from alternating import TURNS, Work, in_turns, on_cores
+from faces import face
+from preparing import EMOTIW, remove
+from programs import Program, Spent
+
+from emotiw.data_prep.drawn import draw_expressions, draw_identities
+from emotiw.engine.caffe.locate import Caffe, find_caffe
+from emotiw.evaluate.models import Model, open_model, released_in
+from emotiw.evaluate.scores import read_scores
+from emotiw.evaluate.stand_in import write_stand_in
+from emotiw.lbp_mapping.representation import PAPER
+from emotiw.prototxt.blobs import read_weights
+from emotiw.prototxt.execution import crop_size, deploy
+from emotiw.prototxt.messages import LayerParameter, format_text
+from emotiw.train.runs import Run
+
+NET, ROW, STAND_IN = "vgg_s_small", "vgg_s_small-rgb", "VGG_S_rgb"
+PEERS = Path(__file__).parent / "peers"
+VALIDATING, BATCH = 250, 50  # images, and those of a pass of the bare script
+LEARNING = 40  # iterations of a net that scores
+CORES = 2
+MOST_APART = 1e-5  # of posteriors and weights
+LEAST_SPREAD = 0.01  # of posteriors: were they all alike, they would show nothing
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one program: seconds on the clock and of processors, medians; bytes of memory, the peak of a run apart."""
+
+    seconds: float
+    cpu: float
+    peak: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A command and the bare program, ready to run.
+
+    Attributes
+    ----------
+    check
+        Raises where they did not come to the same; called when each has run once.
+    clear
+        Removes what ours would find done already; called before each time.
+    """
+
+    ours: Program
+    theirs: Program | None = None
+    check: Work = lambda: None
+    clear: Work = lambda: None
+
+    def run(self) -> Spent:
+        """Run ours from its beginning."""
+        self.clear()
+        return self.ours.run()
+
+    def measure(self, turns: int) -> tuple[Figures, Figures | None]:
+        """Return the figures of ours and of the bare program."""
+        if self.theirs is None:
+            return self._figures([self.run() for _ in range(turns + 1)][1:], self.ours), None
+        self.run()
+        self.theirs.run()
+        self.check()
+        ours, theirs = in_turns(self.run, self.theirs.run, turns)
+        return self._figures(ours, self.ours), self._figures(theirs, self.theirs)
+
+    def _figures(self, spent: list[Spent], program: Program) -> Figures:
+        self.clear()
+        return Figures(median(one.seconds for one in spent), median(one.cpu for one in spent), program.peak())
+
+
+@dataclass(frozen=True)
+class Costly:
+    """A line of the table of costs: what is done, the bare program in words, and what makes both ready in a folder."""
+
+    work: str
+    bare: str
+    pair: Callable[[Path, Caffe], Pair]
+
+    def measure(self, folder: Path, turns: int = TURNS) -> tuple[Figures, Figures | None]:
+        """Measure both in turns on two cores."""
+        with on_cores(CORES):
+            return self.pair(folder, find_caffe()).measure(turns)
+
+
+def predict_small(folder: Path, caffe: Caffe) -> Pair:
+    """Return the pair of `emotiw predict` by a net trained here."""
+    return predicting(folder, open_model(trained(folder, ROW, emotions(folder, ["rgb"]), LEARNING)), caffe)
+
+
+def predict_released(folder: Path, caffe: Caffe) -> Pair:
+    """Return the pair of `emotiw predict` by the stand-in of a released model."""
+    write_stand_in(folder / STAND_IN, STAND_IN)
+    return predicting(folder, released_in(folder / STAND_IN), caffe)
+
+
+def predicting(folder: Path, model: Model, caffe: Caffe) -> Pair:
+    """Return `emotiw predict` of a picture by a model, and the script of the authors' notebook."""
+    picture, ours, theirs = (folder / name for name in ("face.png", "ours.json", "theirs.json"))
+    cv2.imwrite(str(picture), face()[..., ::-1])
+    command = [*EMOTIW, "predict", picture, "--aligned", "--model", model.weights.parent, "--format", "json"]
+    cropped = model.crop if model.mean_rule == "crop" else 0
+    arguments = [picture, model.deploy, model.weights, model.mean_file, str(model.size), str(cropped)]
+
+    def check() -> None:
+        answer = json.loads(ours.read_text(encoding="utf-8"))["pictures"][0]["posteriors"]
+        same_posteriors([*answer[model.title].values()], json.loads(theirs.read_text(encoding="utf-8")))
+
+    return Pair(Program(command, output=ours), pycaffe(caffe, "classify_picture.py", *arguments, output=theirs), check)
+
+
+def evaluate(folder: Path, caffe: Caffe) -> Pair:
+    """Return `emotiw evaluate` of a set's validation images, and a script that has Caffe read their LMDB."""
+    prepared = emotions(folder, ["rgb"])
+    run = Run(trained(folder, ROW, prepared, LEARNING))
+    net, theirs = folder / "net.prototxt", folder / "theirs.csv"
+    net.write_text(format_text(reading(run, prepared / "rgb/val_lmdb")), encoding="utf-8")
+
+    def check() -> None:
+        scores = read_scores(run.folder / "scores_val.csv").posteriors
+        assert len(scores) == VALIDATING
+        same_posteriors(scores, np.loadtxt(theirs, delimiter=","))
+
+    bare = pycaffe(caffe, "score_lmdb.py", net, run.model, str(VALIDATING), theirs)
+    return Pair(Program([*EMOTIW, "evaluate", run.folder, "--set", prepared, "--force"]), bare, check)
+
+
+def table(folder: Path, caffe: Caffe) -> Pair:
+    """Return `emotiw table` of five runs."""
+    prepared = emotions(folder, list(map(str, PAPER)))
+    runs = [trained(folder, f"{NET}-{representation}", prepared, 1) for representation in PAPER]
+    Program([*EMOTIW, "evaluate", *runs, "--set", prepared]).run()
+    return Pair(Program([*EMOTIW, "table", folder / "runs", "-o", folder / "table", "--force"]))
+
+
+def reproduce(folder: Path, caffe: Caffe) -> Pair:
+    """Return one step of `emotiw reproduce`, a pre-training of one iteration, and `caffe train` of the same solver."""
+    draw_identities(folder / "people", 3, 12, seed=0)
+    prepare(folder / "people", folder / "identities", ["--labels", "identities", "-r", "rgb"])
+    made, bare = folder / "reproduction", folder / "bare"
+    sets = ["--pretrain", folder / "identities", "--finetune", emotions(folder, ["rgb"])]
+    settings = ["--rows", ROW, "--iterations", "1", "--jobs", "1", "-o", made]
+    # It ends with 1: the later steps are not done.
+    ours = Program([*EMOTIW, "reproduce", *sets, *settings, "--", "--until", "pretrain"], status=1)
+    ours.run()
+    run = Run(made / "runs" / ROW / "pretrain")
+    bare.mkdir()
+    for name in ("train_val.prototxt", "solver.prototxt", "mean.binaryproto"):
+        shutil.copyfile(run.folder / name, bare / name)
+
+    def check() -> None:
+        models = (run.model, bare / "snapshot_iter_1.caffemodel")
+        ours, theirs = ([blob for blobs in read_weights(model).values() for blob in blobs] for model in models)
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=MOST_APART)
+
+    theirs = Program([caffe.program, "train", "--solver=solver.prototxt"], cwd=bare, env=caffe.environment)
+    return Pair(ours, theirs, check, clear=lambda: remove(made))
+
+
+def pycaffe(caffe: Caffe, script: str, *arguments: str | Path, output: Path | None = None) -> Program:
+    """Return a bare script under Caffe's own Python."""
+    return Program([caffe.python, PEERS / script, *arguments], output=output, env=caffe.environment)
+
+
+def same_posteriors(ours: Any, theirs: Any) -> None:
+    """Raise where posteriors differ, or are all alike."""
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=MOST_APART)
+    if np.ptp(theirs) < LEAST_SPREAD:
+        raise SystemExit(f"these posteriors show nothing, they are all alike: {theirs}")
+
+
+def emotions(folder: Path, representations: list[str]) -> Path:
+    """Prepare a set of drawn expressions, of which `VALIDATING` validate; return its folder."""
+    source, prepared = folder / "expressions", folder / "emotions"
+    draw_expressions(source, 10, 4, seed=0)
+    for name in ("Sad", "Surprise"):  # nine tenths of 40 are 36, of 39 they are 35
+        sorted((source / name).iterdir())[0].unlink()
+    prepare(source, prepared, ["--labels", "emotions", "--val", "0.9", "-r", *representations])
+    return prepared
+
+
+def prepare(source: Path, output: Path, options: list[str]) -> None:
+    """Run `emotiw prepare` for a small net."""
+    Program([*EMOTIW, "prepare", source, "-o", output, "--size", "64", *options]).run()
+
+
+def trained(folder: Path, row: str, prepared: Path, iterations: int) -> Path:
+    """Fine-tune a row from scratch; return its run folder."""
+    how = ["--from", "scratch", "--iterations", str(iterations)]
+    Program([*EMOTIW, "finetune", row, "--set", prepared, "-o", folder / "runs", *how]).run()
+    return folder / "runs" / row / "finetune"
+
+
+def reading(run: Run, lmdb: Path) -> Any:
+    """Return a run's deploy net with a Data layer in the place of its input."""
+    train_val = run.train_val()
+    net = deploy(train_val)
+    transform = {"crop_size": crop_size(train_val), "mean_file": str(run.folder / "mean.binaryproto")}
+    data = {"source": str(lmdb), "batch_size": BATCH, "backend": 1}  # LMDB
+    layer = LayerParameter(name="data", type="Data", top=["data", "label"], transform_param=transform, data_param=data)
+    net.layer[0].CopyFrom(layer)
+    return net
+
+
+PICTURE = "a pycaffe script: caffe.Classifier, the same picture"
+ROWS = {
+    "predict-small": Costly(f"`emotiw predict` of one picture, {NET}", PICTURE, predict_small),
+    "predict-vgg_s": Costly("`emotiw predict` of one picture, VGG_S", PICTURE, predict_released),
+    "evaluate": Costly(
+        f"`emotiw evaluate` of {VALIDATING} images, {NET}",
+        "a pycaffe script: Caffe reads the LMDB, forward passes, posteriors as CSV",
+        evaluate,
+    ),
+    "table": Costly(f"`emotiw table` of five runs, {VALIDATING} images", "", table),
+    "reproduce": Costly(
+        f"`emotiw reproduce`, one step: a pre-training of one iteration, {NET}",
+        "`caffe train` of the same solver",
+        reproduce,
+    ),
+}
