@@ -1,9 +1,11 @@
 """Measure: each row of the table is a ratio of two programs that do the same work in turns, on the same cores.
 
-python benchmarks [ROW...]    measures rows, or all, into results.csv, and shows the table; `growth` is one of them
+python benchmarks [ROW...]    measures rows, or all, into CSVs, and shows the tables; `growth` is one of them
+python benchmarks --readme    measures nothing, and puts the tables of the CSVs into README.md
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,27 +13,37 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import costs
 import growth
+import pages
 import results
 import torch
-from alternating import machine
+from alternating import TURNS, machine
 from gpu import NoGpuError
 from results import NOT_HERE, Result
 from rows import ROWS
 
 GROWTH = "growth"
+NAMES = [*ROWS, *costs.ROWS, GROWTH]
 PACKAGES = ("emotiw", "numpy", "opencv-python-headless", "lmdb", "scikit-image", "torch")
+CORES = 2  # what rows say that they have
 
 
-def measured(name: str, about: dict[str, str]) -> Result:
-    """Measure a row in a temporary folder."""
-    row = ROWS[name]
+def measure(name: str, output: Path, about: dict[str, str]) -> None:
+    """Measure a row in a temporary folder, and write its line; without a GPU a line of one stays as it is."""
     with TemporaryDirectory() as folder:
-        try:
-            turns = row.measure(Path(folder))
-        except NoGpuError:
-            return Result(name, row.work, row.peer, row.target, NOT_HERE, **about)
-    return results.result(name, row, turns, about)
+        if name == GROWTH:
+            growth.write(output, growth.measure(Path(folder)))
+        elif name in costs.ROWS:
+            found = costs.ROWS[name].measure(Path(folder))
+            results.put(output, results.cost(name, costs.ROWS[name], TURNS, found, about), costs.ROWS)
+        else:
+            row = ROWS[name]
+            try:
+                line = results.result(name, row, row.measure(Path(folder)), about)
+            except NoGpuError:
+                line = results.read(output).get(name) or Result(name, row.work, row.peer, row.target, NOT_HERE, **about)
+            results.put(output, line, ROWS)
 
 
 def surroundings() -> dict[str, str]:
@@ -48,22 +60,24 @@ def surroundings() -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and show the table."""
+    """Measure, and show the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("row", metavar="ROW", nargs="*", default=[*ROWS, GROWTH], help=", ".join([*ROWS, GROWTH]))
+    parser.add_argument("row", metavar="ROW", nargs="*", default=NAMES, help=", ".join(NAMES))
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent, metavar="DIR", help="of the CSVs")
+    parser.add_argument("--readme", action="store_true", help="put the tables into README.md, and measure nothing")
     args = parser.parse_args(arguments)
-    if unknown := [name for name in args.row if name not in (*ROWS, GROWTH)]:
-        parser.error(f"no row {unknown[0]!r}: there are {', '.join([*ROWS, GROWTH])}")
+    if unknown := [name for name in args.row if name not in NAMES]:
+        parser.error(f"no row {unknown[0]!r}: there are {', '.join(NAMES)}")
+    if args.readme:
+        pages.fill(Path(__file__).parents[1] / "README.md", args.output)
+        return 0
+    if len(os.sched_getaffinity(0)) < CORES:
+        parser.error(f"the rows say {CORES} cores, and there is one here")
     about = surroundings()
     for name in args.row:
         print(name, file=sys.stderr)
-        if name == GROWTH:
-            with TemporaryDirectory() as folder:
-                growth.write(args.output, growth.measure(Path(folder)))
-        else:
-            results.put(args.output, measured(name, about), list(ROWS))
-    print(results.table(args.output))
+        measure(name, args.output, about)
+    print(*pages.tables(args.output).values(), sep="\n\n")
     return 0
 
 

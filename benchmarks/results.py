@@ -1,23 +1,31 @@
-"""What was measured, as `results.csv`; and the table made of it."""
+"""What was measured, as `results.csv` and `costs.csv`; and the tables made of them."""
 
 import csv
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import median
+from typing import ClassVar, TypeVar
 
 from alternating import Row, Turns
+from costs import Costly, Figures
 from tabulate import tabulate
 
 from emotiw.files import whole
 
-FILE = "results.csv"
 NOT_HERE = "not measured: no GPU"
+BEFORE = "measured before this correction"
+SLOWER = "ours is slower"
 
 
 @dataclass(frozen=True)
 class Result:
-    """A line of the CSV; seconds are medians of the turns, `ratio`, `least` and `largest` are of turns side by side."""
+    """A line of `results.csv`; seconds are medians of the turns, `ratio`, `least`, `largest` are of turns side by side.
 
+    `remark` is what a reader must know of the figures: `BEFORE`, where they are older than what the row does now.
+    """
+
+    FILE: ClassVar[str] = "results.csv"
     name: str
     work: str
     peer: str
@@ -33,6 +41,36 @@ class Result:
     machine: str = ""
     versions: str = ""
     date: str = ""
+    remark: str = ""
+
+    @property
+    def notes(self) -> str:
+        """What the table says beside the figures."""
+        slower = SLOWER if self.ratio and self.target.startswith("at least") and float(self.ratio) < 1 else ""
+        return "; ".join(filter(None, (self.remark, slower, self.floor)))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A line of `costs.csv`: medians of the turns, and the peak of the memory in MB; `bare` is the program wrapped."""
+
+    FILE: ClassVar[str] = "costs.csv"
+    name: str
+    work: str
+    bare: str
+    turns: str
+    ours_s: str
+    ours_cpu_s: str
+    ours_mb: str
+    bare_s: str = ""
+    bare_cpu_s: str = ""
+    bare_mb: str = ""
+    machine: str = ""
+    versions: str = ""
+    date: str = ""
+
+
+Line = TypeVar("Line", Result, Cost)
 
 
 def result(name: str, row: Row, turns: Turns, about: dict[str, str]) -> Result:
@@ -48,28 +86,37 @@ def result(name: str, row: Row, turns: Turns, about: dict[str, str]) -> Result:
     )
 
 
-def read(folder: Path) -> dict[str, Result]:
-    """Return the lines by their names; none where there is no such file."""
-    path = folder / FILE
+def cost(name: str, row: Costly, turns: int, found: Sequence[Figures | None], about: dict[str, str]) -> Cost:
+    """Return the line of a row of costs, of the figures of ours and of the bare program."""
+    cells = [
+        cell for one in found if one for cell in (f"{one.seconds:.2f}", f"{one.cpu:.2f}", f"{one.peak / 2**20:.0f}")
+    ]
+    return Cost(name, row.work, row.bare, str(turns), *cells, **about)
+
+
+def read(folder: Path, kind: type[Line] = Result) -> dict[str, Line]:
+    """Return the lines of a kind by their names; none where there is no such file."""
+    path = folder / kind.FILE
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8", newline="") as file:
-        return {row["name"]: Result(**row) for row in csv.DictReader(file)}
+        return {row["name"]: kind(**row) for row in csv.DictReader(file)}
 
 
-def put(folder: Path, new: Result, order: list[str]) -> None:
+def put(folder: Path, new: Line, order: Iterable[str]) -> None:
     """Write a line in its place."""
-    lines = read(folder) | {new.name: new}
-    path = folder / FILE
-    with whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Result)], lineterminator="\n")
+    kind = type(new)
+    lines = read(folder, kind) | {new.name: new}
+    with whole(folder / kind.FILE) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(kind)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(lines[name]) for name in order if name in lines)
 
 
 def table(folder: Path) -> str:
     """Return what the README shows: the lines, and where and when they were measured."""
-    heads = ["work", "peer, same run", "ours, s", "peer, s", "ratio (of its turns)", "target", "met", "the floor"]
+    heads = ["work", "peer, same run", "ours, s", "peer, s", "ratio (of its turns)", "target", "met", "notes"]
+    found = read(folder).values()
     lines = [
         [
             one.work,
@@ -79,9 +126,31 @@ def table(folder: Path) -> str:
             one.ratio and f"{one.ratio} ({one.least} to {one.largest})",
             one.target,
             one.met,
-            one.floor,
+            one.notes,
         ]
-        for one in read(folder).values()
+        for one in found
     ]
-    where = {f"{one.machine}; {one.versions}; {one.date}." for one in read(folder).values()}
+    return _shown(lines, heads, found)
+
+
+def cost_table(folder: Path) -> str:
+    """Return what the README shows of the costs."""
+    heads = ["command", "bare program", "ours: s", "CPU s", "MB", "bare: s", "CPU s", "MB"]
+    found = read(folder, Cost).values()
+    lines = [
+        [
+            one.work,
+            one.bare or "none",
+            *(one.ours_s, one.ours_cpu_s, one.ours_mb),
+            *(one.bare_s, one.bare_cpu_s, one.bare_mb),
+        ]
+        for one in found
+    ]
+    return _shown(lines, heads, found)
+
+
+def _shown(lines: list[list[str]], heads: list[str], found: Iterable[Result | Cost]) -> str:
+    if not lines:
+        return "Not measured yet."
+    where = {f"{one.machine}; {one.versions}; {one.date}." for one in found}
     return "\n\n".join([tabulate(lines, heads, "github", disable_numparse=True), *sorted(where)])

@@ -1,6 +1,8 @@
 """The harness by hand, and the committed results against the rows that there are."""
 
+import importlib.util
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,15 @@ def test_cores_are_given_back(load):
     assert os.sched_getaffinity(0) == before
 
 
+def test_threads_are_as_many_as_cores_and_given_back(load, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with load("alternating").on_cores(1):
+        assert os.environ["OMP_NUM_THREADS"] == os.environ["OPENBLAS_NUM_THREADS"] == "1"
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+
+
 def test_a_line_is_put_in_its_place(load, tmp_path):
     alternating, results = load("alternating"), load("results")
     about = {"machine": "m", "versions": "v", "date": "2026-01-01"}
@@ -62,20 +73,90 @@ def test_a_line_is_put_in_its_place(load, tmp_path):
     assert cells == ["work", "peer", "2", "4", "2.00 (2.00 to 2.00)", "at least 2", "yes", "decoding 25% of ours"]
 
 
+def test_a_slower_row_says_so_whatever_its_target(load):
+    alternating, results = load("alternating"), load("results")
+    row = alternating.Row("work", "peer", lambda folder: None, least=0.5)
+    about = {"machine": "m", "versions": "v", "date": "2026-01-01"}
+    slower, faster = (
+        results.result("a", row, alternating.Turns([4.0] * 5, [theirs] * 5, {"reading": 1.0}), about)
+        for theirs in (3.0, 5.0)
+    )
+    assert (slower.met, slower.notes) == ("yes", "ours is slower; reading 25% of ours")
+    assert (faster.met, faster.notes) == ("yes", "reading 25% of ours")
+
+
+def test_lines_of_an_earlier_version_are_read(load, tmp_path):
+    (tmp_path / "results.csv").write_text("name,work,peer,target,met\na,w,p,at least 1,yes\n")
+    assert load("results").read(tmp_path)["a"].remark == ""
+
+
 def test_what_was_measured_had_the_target_that_its_row_has_now(load):
-    rows, found = load("rows").ROWS, load("results").read(README.parent / "benchmarks")
+    rows, results = load("rows").ROWS, load("results")
+    found = results.read(README.parent / "benchmarks")
     assert list(found) == [name for name in rows if name in found]
-    assert {name: (one.work, one.peer, one.target) for name, one in found.items()} == {
-        name: (rows[name].work, rows[name].peer, rows[name].target) for name in found
+    now = {name: one for name, one in found.items() if one.remark != results.BEFORE}
+    assert {name: (one.work, one.peer, one.target) for name, one in now.items()} == {
+        name: (rows[name].work, rows[name].peer, rows[name].target) for name in now
     }
     assert all(one.met in ("yes", "no") or name.startswith("gpu-") for name, one in found.items())
     assert all(int(one.turns) >= 5 for one in found.values() if one.turns)
 
 
+def test_what_the_costs_are_of_is_what_their_rows_are(load):
+    rows, results = load("costs").ROWS, load("results")
+    found = results.read(README.parent / "benchmarks", results.Cost)
+    assert list(found) == [name for name in rows if name in found]
+    assert {name: (one.work, one.bare) for name, one in found.items()} == {
+        name: (rows[name].work, rows[name].bare) for name in found
+    }
+
+
+def test_costs_are_written_and_shown(load, tmp_path):
+    costs, results = load("costs"), load("results")
+    about = {"machine": "m", "versions": "v", "date": "2026-01-01"}
+    for name, figures in {
+        "table": (costs.Figures(2.5, 3.25, 100 << 20), None),
+        "evaluate": (costs.Figures(2, 3, 90 << 20), costs.Figures(1, 1.5, 60 << 20)),
+    }.items():
+        results.put(tmp_path, results.cost(name, costs.ROWS[name], 5, figures, about), costs.ROWS)
+    *_, evaluate, table, _, where = results.cost_table(tmp_path).splitlines()
+    assert where == "m; v; 2026-01-01."
+    assert [cell.strip() for cell in evaluate.strip("|").split("|")][2:] == ["2.00", "3.00", "90", "1.00", "1.50", "60"]
+    assert [cell.strip() for cell in table.strip("|").split("|")][1:] == ["none", "2.50", "3.25", "100", "", "", ""]
+
+
 def test_the_readme_shows_what_was_measured(load):
     text, folder = README.read_text(), README.parent / "benchmarks"
-    for table in (load("results").table(folder), load("growth").table(folder)):
-        assert table in text
+    pages = load("pages")
+    assert pages.filled(text, folder) == text
+    assert all(table in text for table in pages.tables(folder).values())
+
+
+def test_a_page_without_a_place_for_a_table_is_refused(load):
+    with pytest.raises(SystemExit, match="make bench: results"):
+        load("pages").filled("# emotiw\n", README.parent / "benchmarks")
+
+
+def test_without_a_gpu_what_was_measured_on_one_stays(load, monkeypatch, tmp_path):
+    load("results")  # so that the script finds its modules
+    spec = importlib.util.spec_from_file_location("measuring", README.parent / "benchmarks/__main__.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+
+    def no_gpu(folder):
+        raise script.NoGpuError
+
+    for name in ("gpu-float32", "gpu-tf32"):
+        monkeypatch.setitem(script.ROWS, name, replace(script.ROWS[name], measure=no_gpu))
+    old = script.results.read(README.parent / "benchmarks")["gpu-float32"]
+    assert old.remark == script.results.BEFORE
+    script.results.put(tmp_path, old, script.ROWS)
+    about = {"machine": "m", "versions": "v", "date": "2026-01-01"}
+    for name in ("gpu-float32", "gpu-tf32"):
+        script.measure(name, tmp_path, about)
+    found = script.results.read(tmp_path)
+    assert found["gpu-float32"] == old
+    assert (found["gpu-tf32"].met, found["gpu-tf32"].ratio) == (script.results.NOT_HERE, "")
 
 
 def test_growth_is_a_power_of_the_images(load, tmp_path):
@@ -85,15 +166,3 @@ def test_growth_is_a_power_of_the_images(load, tmp_path):
     growth.write(tmp_path, points)
     assert (tmp_path / "growth.csv").read_text().splitlines()[-1] == "100100,201.00,60,10"
     assert growth.table(tmp_path).splitlines()[-1].endswith("to the power of 1.00.")
-
-
-@pytest.mark.slow
-@pytest.mark.caffe
-@pytest.mark.parametrize("name", ["map", "prepare-rgb", "prepare-five", "mean", "help", "map-command"])
-def test_both_come_to_the_same(load, monkeypatch, tmp_path, name):
-    """Each row's own check, on little."""
-    preparing, rows = load("preparing"), load("rows")
-    for constant in ("COUNT", "FIVE_COUNT", "MEAN_COUNT"):
-        monkeypatch.setattr(preparing, constant, 80)
-    turns = rows.ROWS[name].measure(tmp_path)
-    assert min(*turns.ours, *turns.theirs) > 0
