@@ -113,9 +113,18 @@ def predicting(folder: Path, model: Model, caffe: Caffe) -> Pair:
     """Return `emotiw predict` of a picture by a model, and the script of the authors' notebook."""
     picture, ours, theirs = (folder / name for name in ("face.png", "ours.json", "theirs.json"))
     cv2.imwrite(str(picture), face()[..., ::-1])
-    command = [*EMOTIW, "predict", picture, "--aligned", "--model", model.weights.parent, "--format", "json"]
+    command: list[str | Path] = [
+        *EMOTIW,
+        "predict",
+        picture,
+        "--aligned",
+        "--model",
+        model.weights.parent,
+        "--format",
+        "json",
+    ]
     cropped = model.crop if model.mean_rule == "crop" else 0
-    arguments = [picture, model.deploy, model.weights, model.mean_file, str(model.size), str(cropped)]
+    arguments: list[str | Path] = [picture, model.deploy, model.weights, model.mean_file, str(model.size), str(cropped)]
 
     def check() -> None:
         answer = json.loads(ours.read_text(encoding="utf-8"))["pictures"][0]["posteriors"]
@@ -153,8 +162,8 @@ def reproduce(folder: Path, caffe: Caffe) -> Pair:
     draw_identities(folder / "people", 3, 12, seed=0)
     prepare(folder / "people", folder / "identities", ["--labels", "identities", "-r", "rgb"])
     made, bare = folder / "reproduction", folder / "bare"
-    sets = ["--pretrain", folder / "identities", "--finetune", emotions(folder, ["rgb"])]
-    settings = ["--rows", ROW, "--iterations", "1", "--jobs", "1", "-o", made]
+    sets: list[str | Path] = ["--pretrain", folder / "identities", "--finetune", emotions(folder, ["rgb"])]
+    settings: list[str | Path] = ["--rows", ROW, "--iterations", "1", "--jobs", "1", "-o", made]
     # It ends with 1: the later steps are not done.
     ours = Program([*EMOTIW, "reproduce", *sets, *settings, "--", "--until", "pretrain"], status=1)
     ours.run()

@@ -32,7 +32,7 @@ from emotiw.engine.torch.weights import copy_from
 from emotiw.prototxt.nets import EMOTIONS, NETS, Net
 from emotiw.prototxt.vgg import Vgg
 
-Step = Callable[[int], Tensor | None]
+Step = Callable[[int], object]
 NET, ITERATIONS = "vgg_s", 50
 # How far a loss by hand may be from the engine's, as a share of it.
 MOST_APART = {"float32": 1e-3, "tf32": 1e-3, "bf16": 2e-3}
@@ -69,7 +69,7 @@ def steps_by_hand(
     precision: str,
     rate: float = 1e-4,
     groups: Iterable[Any] | None = None,
-) -> Step:
+) -> Callable[[int], Tensor]:
     """Return what trains a net on one batch, again and again, a number of times, and returns the last loss.
 
     Parameters
@@ -80,8 +80,8 @@ def steps_by_hand(
     precise = precision_of(precision, images.device)
     optimizer = torch.optim.SGD(groups or net.parameters(), rate, 0.9, weight_decay=5e-4, fused=True)
 
-    def step(count: int) -> Tensor | None:
-        loss = None
+    def step(count: int) -> Tensor:
+        loss = torch.zeros(())
         for _ in range(count):
             optimizer.zero_grad()
             with precise.computing():
@@ -89,7 +89,7 @@ def steps_by_hand(
                     loss = nn.functional.cross_entropy(net(images), labels)
                 loss.backward()
             optimizer.step()
-        return None if loss is None else loss.detach()
+        return loss.detach()
 
     return step
 

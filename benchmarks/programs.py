@@ -110,7 +110,7 @@ def tool(caffe: Caffe, name: str) -> list[str | Path]:
     path = caffe.tool(name)
     if path.resolve().name != "run":
         return [path]
-    asked = [caffe.python, "-c", "import sys; sys.stdout.write(open('/proc/self/cmdline').read())"]
+    asked: list[str | Path] = [caffe.python, "-c", "import sys; sys.stdout.write(open('/proc/self/cmdline').read())"]
     told = subprocess.run(asked, check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
     loader = told[: told.index("-c")]  # ld.so, its arguments, the Python
     return [*loader[:-1], Path(loader[-1]).with_name(name)]

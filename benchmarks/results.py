@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import median
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from alternating import Row, Turns
 from costs import Costly, Figures
@@ -70,9 +70,6 @@ class Cost:
     date: str = ""
 
 
-Line = TypeVar("Line", Result, Cost)
-
-
 def result(name: str, row: Row, turns: Turns, about: dict[str, str]) -> Result:
     """Return the line of a row."""
     ours, theirs = median(turns.ours), median(turns.theirs)
@@ -94,7 +91,7 @@ def cost(name: str, row: Costly, turns: int, found: Sequence[Figures | None], ab
     return Cost(name, row.work, row.bare, str(turns), *cells, **about)
 
 
-def read(folder: Path, kind: type[Line] = Result) -> dict[str, Line]:
+def read(folder: Path, kind: Any = Result) -> dict[str, Any]:
     """Return the lines of a kind by their names; none where there is no such file."""
     path = folder / kind.FILE
     if not path.is_file():
@@ -103,7 +100,7 @@ def read(folder: Path, kind: type[Line] = Result) -> dict[str, Line]:
         return {row["name"]: kind(**row) for row in csv.DictReader(file)}
 
 
-def put(folder: Path, new: Line, order: Iterable[str]) -> None:
+def put(folder: Path, new: Result | Cost, order: Iterable[str]) -> None:
     """Write a line in its place."""
     kind = type(new)
     lines = read(folder, kind) | {new.name: new}
