@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+import traceback
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -435,8 +437,17 @@ def test_what_goes_wrong_first_is_told(owner, told):
 def test_ctrl_c_waits_for_what_is_done_behind():
     done = []
 
+    def waited_for():
+        """Whether the main thread is in the block's end, and waits there."""
+        frames = traceback.extract_stack(sys._current_frames()[threading.main_thread().ident])
+        names = [frame.name for frame in frames]
+        return names[-1] == "wait" and "__exit__" in names
+
     def work():
-        time.sleep(0.1)  # until it is waited for
+        for _ in range(6000):
+            if waited_for():
+                break
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.2)
         done.append(True)

@@ -78,7 +78,7 @@ except OSError as error:
 def test_a_nan_ends_caffe_at_once(script, tmp_path):
     line = "Iteration 1 (1 iter/s, 1s/1 iters), loss = -nan"
     with pytest.raises(DivergedError, match="the loss is nan at iteration 1"):
-        train(script(say(line) + "\nsleep 60\ntouch later"), tmp_path / "solver.prototxt", lambda event: None)
+        train(script(say(line) + "\nsleep 120\ntouch later"), tmp_path / "solver.prototxt", lambda event: None)
     assert not (tmp_path / "later").exists()
 
 
@@ -90,7 +90,7 @@ def test_ctrl_c_waits_for_caffes_snapshot(script, tmp_path):
 
 
 def test_a_second_ctrl_c_does_not_wait(script, tmp_path):
-    body = "trap 'kill -INT $PPID' INT; kill -INT $PPID; for k in 1 2 3 4 5 6 7 8 9; do sleep 1; done; touch later"
+    body = "trap 'kill -INT $PPID' INT; kill -INT $PPID; for k in $(seq 120); do sleep 1; done; touch later"
     with pytest.raises(KeyboardInterrupt):
         train(script(body), tmp_path / "solver.prototxt", lambda event: None)
     assert not (tmp_path / "later").exists()

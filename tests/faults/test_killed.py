@@ -22,12 +22,14 @@ def killed_and_again(name, scene, tmp_path, kills):
     print(f"\n{name}: {undisturbed.seconds:.2f} s, the first word at {undisturbed.first:.2f}; seed {SEED}")
     for kill in range(kills):
         share = (kill + rng.random()) / kills
-        for attempt in range(20):  # this time it may be quicker
-            moment = (undisturbed.first + share * (undisturbed.seconds - undisturbed.first)) * 0.95**attempt
+        timed = undisturbed
+        for attempt in range(20):  # this time it may be quicker, and is the measure of the next
+            moment = (timed.first + share * (timed.seconds - timed.first)) * 0.95**attempt
             trial = scene.trial(name, tmp_path / f"kill {kill} {attempt}").begin()
             if trial.wait(kill_at=moment):
                 break
             shutil.rmtree(trial.folder)
+            timed = trial
         assert trial.process.returncode == -9, trial.said[-5:]
         trial.gone()
         phase = trial.said[-1][:90] if trial.said else "nothing yet"

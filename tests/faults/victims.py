@@ -327,8 +327,8 @@ class Trial:
         return living(f"{MARK}={self.mark}")
 
     def gone(self) -> None:
-        """Wait until nobody lives on; ten seconds are too long."""
-        end = time.monotonic() + 10
+        """Wait until nobody lives on; a minute is too long."""
+        end = time.monotonic() + 60
         while self.living():
             assert time.monotonic() < end, self.living()
             time.sleep(0.02)

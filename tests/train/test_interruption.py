@@ -31,7 +31,7 @@ EMOTIW = f"""
 import sys
 from emotiw.__main__ import main
 from emotiw.train.experiments import Experiment, experiments
-row = Experiment("vgg_s_small", "rgb", {{"pretrain": "snapshot: {_EVERY}", "finetune": ""}})
+row = Experiment("vgg_s_small", "rgb", {{"pretrain": "snapshot: {_EVERY} display: 1", "finetune": ""}})
 experiments()[row.row] = row
 sys.exit(main(sys.argv[1:]))
 """
@@ -81,7 +81,7 @@ def losses(run):
 
 def test_killed_and_cut_off_it_goes_on_from_the_last_good_snapshot(sets, tmp_path):
     run = Run(tmp_path / "runs/vgg_s_small-rgb/pretrain")
-    with start(sets, tmp_path / "runs", 20) as process:
+    with start(sets, tmp_path / "runs", 4000) as process:  # more than it can come to meanwhile
         wait_for(lambda: 2 * _EVERY in losses(run))  # told after the second snapshot
         assert processes_in(run.folder)
         process.kill()
@@ -94,16 +94,16 @@ def test_killed_and_cut_off_it_goes_on_from_the_last_good_snapshot(sets, tmp_pat
     state.write_bytes(state.read_bytes()[:-1000])  # as if it had been killed while it wrote
     (tmp_path / "runs").rename(tmp_path / "moved")
     run = Run(tmp_path / "moved/vgg_s_small-rgb/pretrain")
-    log = finish(sets, tmp_path / "moved", 20)
+    log = finish(sets, tmp_path / "moved", newest + 1)
     assert re.findall(r"Resuming from (\S+)", log) == [f"snapshot_iter_{last}.solverstate"]
-    assert losses(run) == list(range(21))
-    assert run.snapshots()[-1][0] == 20
+    assert losses(run) == list(range(newest + 2))
+    assert run.snapshots()[-1][0] == newest + 1
     assert run.finished
 
 
 def test_ctrl_c_leaves_a_snapshot_of_where_it_is(sets, tmp_path):
     run = Run(tmp_path / "vgg_s_small-rgb/pretrain")
-    with start(sets, tmp_path, 400) as process:
+    with start(sets, tmp_path, 4000) as process:
         wait_for(lambda: 0 in losses(run))
         os.killpg(process.pid, signal.SIGINT)
         _, complaint = process.communicate(timeout=60)

@@ -135,6 +135,7 @@ def complaints() -> list[str]:
 def page(server, browser, complaints):
     """The page, opened anew; whatever it asks of others, or complains of, fails its test."""
     with browser.new_context(viewport={"width": 1280, "height": 1000}) as context:
+        context.set_default_timeout(120_000)  # ms
         page = context.new_page()
         asked = []
         context.on("request", lambda request: asked.append(request.url))
@@ -322,7 +323,7 @@ def test_it_asks_nothing_of_others_and_leaves_nothing(page, server, files, compl
     with page.expect_request("**/queue/join*"):
         page.check("#face input[value='2']")
     server.process.send_signal(signal.SIGINT)  # while a face is looked at
-    assert server.process.wait(30) == 130
+    assert server.process.wait(120) == 130
     page.close()
     complaints.clear()  # of the server, which is gone
     assert (server.folder / "stderr.txt").read_text() == "emotiw: interrupted\n"

@@ -286,11 +286,11 @@ def test_memory_is_flat_and_order_kept_while_reading_ahead(tmp_path):
 
 
 def waits_for(true):
-    for _ in range(1000):
+    for _ in range(6000):
         if true():
             return
         time.sleep(0.01)
-    raise AssertionError("not within 10 s")
+    raise AssertionError("not within a minute")
 
 
 def resident():

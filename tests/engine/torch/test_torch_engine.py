@@ -82,9 +82,9 @@ def test_ctrl_c_leaves_a_snapshot(solver, torch_engine, tmp_path):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        torch_engine.train(solver(max_iter=10_000, snapshot=10_000, display=1), interrupt)
+        torch_engine.train(solver(max_iter=1_000_000, snapshot=1_000_000, display=1), interrupt)
     ((iteration, _),) = Run(tmp_path).snapshots()
-    assert 1 <= iteration < 10_000
+    assert 1 <= iteration < 1_000_000
     assert "Optimization stopped early." in (tmp_path / "log.txt").read_text()
 
 
@@ -177,7 +177,7 @@ def test_several_ranks_stop_together_with_a_snapshot_and_go_on(solver, tmp_path)
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        both.train(solver(max_iter=10_000, snapshot=10_000, display=1), interrupt)
+        both.train(solver(max_iter=1_000_000, snapshot=1_000_000, display=1), interrupt)
     ((iteration, state),) = Run(tmp_path).snapshots()
     seen = []
     both.train(solver(max_iter=iteration + 2, display=1), seen.append, resume=state)
