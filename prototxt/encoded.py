@@ -11,6 +11,7 @@ from emotiw.pixel_limit import VARIABLE, most_pixels
 from .image_headers import header_size
 
 _PNG, _SIGNATURE = b"\x89PNG", 8  # how it begins, and the bytes before its first chunk
+_ISO_MEDIA = b"ftyp"  # the type of the first box of an AVIF
 _CHUNK = 12  # bytes beside its data: length, type, CRC
 
 
@@ -44,7 +45,9 @@ def imdecode(data: bytes, flags: int) -> NDArray[Any] | None:
 
 
 def require_few_pixels(data: bytes) -> None:
-    """Raise `RefusedPictureError` if the header of an image file promises too many pixels."""
+    """Raise `RefusedPictureError` if the header of an image file promises too many pixels, or does not say how many."""
+    if data[4:8] == _ISO_MEDIA:
+        raise RefusedPictureError("an AVIF, which may have more pixels than its header says: convert it to PNG")
     width, height = header_size(data) or (0, 0)
     if width * height > most_pixels():
         raise RefusedPictureError(_too_many(f": {width} x {height}"))

@@ -94,12 +94,6 @@ def _jpeg_2000(data: bytes) -> Size:
     return right - left, bottom - top
 
 
-def _avif(data: bytes) -> Size | None:
-    """Return the largest: a grid of tiles has the size of each, too."""
-    sizes = [struct.unpack(">II", found[1]) for found in re.finditer(rb"ispe\0{4}(.{8})", data, re.DOTALL)]
-    return max(sizes, key=lambda size: size[0] * size[1], default=None)
-
-
 _WIDTH, _HEIGHT = rb"(?P<width>[0-9]{1,20})", rb"(?P<height>[0-9]{1,20})"
 
 _READERS: dict[bytes, Callable[[bytes], Size | None]] = {
@@ -111,7 +105,6 @@ _READERS: dict[bytes, Callable[[bytes], Size | None]] = {
     rb"RIFF.{4}WEBP": _webp,
     rb"II[*+]\0|MM\0[*+]": _tiff,
     rb"\xff\x4f\xff\x51|.{4}jP  ": _jpeg_2000,
-    rb".{4}ftyp": _avif,
     rb"P[1-6Ff]": _words(rb"P." + _GAP + _WIDTH + _GAP + _HEIGHT),
     rb"P7": _words(rb"P7.*?WIDTH\s+" + _WIDTH + rb".*?HEIGHT\s+" + _HEIGHT),
     rb"#\?R": _words(rb"#\?R.*?\n[-+]Y " + _HEIGHT + rb" [-+]X " + _WIDTH),

@@ -97,7 +97,7 @@ def tiff(*pages):
 def liars():
     """Files whose headers lie, and what is said of them."""
     large = np.zeros((6000, 6000, 3), np.uint8)
-    pictures = {".gif": large, ".webp": large, ".jp2": large[..., 0], ".jpg": large[:16, :16]}
+    pictures = {".gif": large, ".webp": large, ".jp2": large[..., 0], ".jpg": large[:16, :16], ".avif": large[:16, :16]}
     made = {kind: cv2.imencode(kind, picture)[1].tobytes() for kind, picture in pictures.items()}
     jpeg = made[".jpg"]
     start = jpeg.find(b"\xff\xc0")
@@ -125,6 +125,7 @@ def liars():
         "a WebP larger than its canvas": (made[".webp"][:12] + canvas + made[".webp"][12:], none),
         "a tile larger than its TIFF": (tiff((16, 16, 32768)), none),
         "a TIFF whose second page is large": (tiff((16, 16, 16), (60000, 60000, 16)), "16 x 16"),
+        "an AVIF": (made[".avif"], "an AVIF, which may have more pixels than its header says: convert it to PNG"),
         "a BMP of the least height": (b"BM" + bytes(16) + struct.pack("<ii", 16, -(2**31)), many + "16 x 2147483648"),
     }
 

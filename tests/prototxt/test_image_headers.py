@@ -42,7 +42,7 @@ def tiff(order: str, big: bool) -> bytes:
 
 FILES = {
     **{ending: by_opencv(ending) for ending in (".png", ".jpg", ".bmp", ".tiff", ".ppm", ".ras", ".jp2")},
-    **{ending: by_opencv(ending) for ending in (".pam", ".gif", ".avif")},
+    **{ending: by_opencv(ending) for ending in (".pam", ".gif")},
     **{ending: by_opencv(ending, NOISE[..., 0]) for ending in (".pgm", ".pbm")},
     ".hdr": by_opencv(".hdr", NOISE.astype(np.float32)),
     ".pfm": by_opencv(".pfm", NOISE.astype(np.float32)),
