@@ -25,10 +25,17 @@ from emotiw.errors import EmotiwError
 from emotiw.evaluate.scores import read_scores
 from emotiw.prototxt.blobs import blob_of, old_blob_of, read_mean, read_weights
 from emotiw.prototxt.datums import Colour, parse, pixels
+from emotiw.prototxt.encoded import imdecode
 from emotiw.prototxt.execution import committed
 from emotiw.prototxt.messages import Datum, NetParameter, SolverState, format_text, read_text
 from emotiw.prototxt.upgrade import downgrade, upgrade
 
+PICTURES = (".png", ".jpg", ".bmp", ".tiff", ".ppm", ".ras", ".jp2", ".pam", ".gif", ".webp")
+REFUSED = (
+    b"P5 20000 20000 255\n",  # more pixels than may be
+    b"P5 2000000 1 255\n",  # wider than OpenCV allows
+    b"\0\0\0\x1cftypavif",
+)
 OURS = (EmotiwError, UnreadableImageError)
 """What may come out of a reader beside its answer."""
 
@@ -173,8 +180,22 @@ def datums(folder: Path) -> list[bytes]:
     floats = Datum(channels=1, height=2, width=2, float_data=[1, 2, 3, 4])
     coded = [Datum(data=picture(kind, channels), encoded=True) for kind, channels in ((".png", 3), (".jpg", 1))]
     deep = cv2.imencode(".png", np.full((2, 2), 300, np.uint16))[1].tobytes()
-    broken = Datum(data=b"no picture", encoded=True)
-    return [each.SerializeToString() for each in (raw, floats, *coded, Datum(data=deep, encoded=True), broken)]
+    refused = [Datum(data=each, encoded=True) for each in (b"no picture", *REFUSED)]
+    return [each.SerializeToString() for each in (raw, floats, *coded, Datum(data=deep, encoded=True), *refused)]
+
+
+def read_picture(folder: Path) -> None:
+    """Decode it, held to the limit on pixels by its header."""
+    imdecode((folder / "picture").read_bytes(), cv2.IMREAD_UNCHANGED)
+
+
+def pictures(folder: Path) -> list[bytes]:
+    """Return pictures of every format whose header is read, and such as are refused."""
+    rgb = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8), (40, 32))
+    made = [cv2.imencode(kind, rgb)[1] for kind in PICTURES]
+    made += [cv2.imencode(".pgm", rgb[..., 0])[1], cv2.imencode(".hdr", rgb.astype(np.float32))[1]]
+    lossy = cv2.imencode(".webp", rgb, [cv2.IMWRITE_WEBP_QUALITY, 50])[1]
+    return [each.tobytes() for each in (*made, lossy)] + [b"BM" + bytes(30), b"P5", *REFUSED]
 
 
 def states(folder: Path) -> list[bytes]:
@@ -245,6 +266,7 @@ READERS = {
     "caffemodel": Reader("net.caffemodel", lambda folder: read_weights(folder / "net.caffemodel"), weights, BLOBS),
     "binaryproto": Reader("mean.binaryproto", lambda folder: read_mean(folder / "mean.binaryproto"), means, BLOBS),
     "datum": Reader("datum", read_datum, datums, ("prototxt/datums.py", "data_prep/datum.py", "prototxt/encoded.py")),
+    "picture": Reader("picture", read_picture, pictures, ("prototxt/encoded.py", "prototxt/image_headers.py")),
     "solverstate": Reader("a.solverstate", read_solverstate, states, ("engine/torch/state.py", *BLOBS)),
     "table": Reader("table.csv", read_table, tables, ("data_prep/tables.py",)),
     "scores": Reader("scores.csv", lambda folder: read_scores(folder / "scores.csv"), scores, ("evaluate/scores.py",)),
