@@ -1,0 +1,71 @@
+"""What each target of the Makefile would do, by `make -n` with another environment: nothing is installed."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def around() -> dict[str, str]:
+    """Return our environment without what `make test` hands on to another make."""
+    return {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+
+
+def planned(target: str, environment: Path) -> str:
+    """Return the commands that a target would run."""
+    command = ["make", "--dry-run", "--no-print-directory", "-C", str(ROOT), target, f"VENV={environment}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=around()).stdout
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """An environment that is as `make demo` leaves it, all of it newer than any source."""
+    folder = tmp_path / "venv"
+    folder.mkdir()
+    for stamp in ("locked", "installed"):
+        (folder / stamp).touch()
+        os.utime(folder / stamp, (time.time() + 3600,) * 2)
+    return folder
+
+
+def test_the_demo_is_made_without_torch(tmp_path):
+    commands = planned("demo", tmp_path / "venv")
+    assert "torch" not in commands
+    assert "-r requirements.lock" in commands
+    assert commands.rstrip().endswith("emotiw demo -o demo")
+
+
+def test_the_demo_says_size_and_time_first(tmp_path):
+    first = planned("demo", tmp_path / "venv").partition("-m venv")[0]
+    assert "MB of packages" in first
+    assert "minutes" in first
+
+
+def test_what_is_fetched_is_shown(tmp_path):
+    """pip's own progress, a line a package and more: no long step is silent."""
+    fetching = [line for line in planned("install", tmp_path / "venv").split("\n") if "pip install" in line]
+    assert len(fetching) == 3  # the lock, ourselves, torch
+    assert [line for line in fetching if "--quiet" in line and "--no-deps" not in line] == []
+
+
+@pytest.mark.parametrize("target", ["install", "types", "test", "test-all", "bench"])
+def test_all_else_has_torch(environment, target):
+    commands = planned(target, environment)
+    assert "'torch==" in commands
+    assert "requirements.lock" not in commands
+    (environment / "torch").touch()
+    os.utime(environment / "torch", (time.time() + 7200,) * 2)
+    assert "'torch==" not in planned(target, environment)
+
+
+def test_a_second_demo_installs_nothing(environment):
+    commands = planned("demo", environment)
+    assert "pip install" not in commands
+    assert commands.split("\n")[-3:-1] == [
+        f"{environment}/bin/emotiw caffe install",
+        f"{environment}/bin/emotiw demo -o demo",
+    ]
