@@ -1,7 +1,7 @@
 """Measure: each row of the table is a ratio of two programs that do the same work in turns, on the same cores.
 
 python benchmarks [ROW...]    measures rows, or all, into CSVs, and shows the tables; `growth` is one of them
-python benchmarks --readme    measures nothing, and puts the tables of the CSVs into README.md
+python benchmarks --docs      measures nothing, and puts the tables of the CSVs into docs/benchmarks.md
 """
 
 import argparse
@@ -64,12 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("row", metavar="ROW", nargs="*", default=NAMES, help=", ".join(NAMES))
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent, metavar="DIR", help="of the CSVs")
-    parser.add_argument("--readme", action="store_true", help="put the tables into README.md, and measure nothing")
+    parser.add_argument("--docs", action="store_true", help="put the tables into docs/benchmarks.md, and measure nothing")
     args = parser.parse_args(arguments)
     if unknown := [name for name in args.row if name not in NAMES]:
         parser.error(f"no row {unknown[0]!r}: there are {', '.join(NAMES)}")
-    if args.readme:
-        pages.fill(Path(__file__).parents[1] / "README.md", args.output)
+    if args.docs:
+        pages.fill(Path(__file__).parents[1] / "docs/benchmarks.md", args.output)
         return 0
     if len(os.sched_getaffinity(0)) < CORES:
         parser.error(f"the rows say {CORES} cores, and there is one here")

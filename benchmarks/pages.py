@@ -1,4 +1,4 @@
-"""The tables in README.md: each between two comments, made of its CSV."""
+"""The tables in docs/benchmarks.md: each between two comments, made of its CSV."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from emotiw.files import write_text
 
 
 def tables(folder: Path) -> dict[str, str]:
-    """Return the tables of the CSVs in `folder`, by what README.md calls them."""
+    """Return the tables of the CSVs in `folder`, by what docs/benchmarks.md calls them."""
     return {
         "results": results.table(folder),
         "costs": results.cost_table(folder),

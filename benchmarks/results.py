@@ -111,7 +111,7 @@ def put(folder: Path, new: Result | Cost, order: Iterable[str]) -> None:
 
 
 def table(folder: Path) -> str:
-    """Return what the README shows: the lines, and where and when they were measured."""
+    """Return what docs/benchmarks.md shows: the lines, and where and when they were measured."""
     heads = ["work", "peer, same run", "ours, s", "peer, s", "ratio (of its turns)", "target", "met", "notes"]
     found = read(folder).values()
     lines = [
@@ -131,7 +131,7 @@ def table(folder: Path) -> str:
 
 
 def cost_table(folder: Path) -> str:
-    """Return what the README shows of the costs."""
+    """Return what docs/benchmarks.md shows of the costs."""
     heads = ["command", "bare program", "ours: s", "CPU s", "MB", "bare: s", "CPU s", "MB"]
     found = read(folder, Cost).values()
     lines = [

@@ -43,6 +43,12 @@ def test_the_demo_says_size_and_time_first(tmp_path):
     first = planned("demo", tmp_path / "venv").partition("-m venv")[0]
     assert "MB of packages" in first
     assert "minutes" in first
+    # README shows it.
+    environment = tmp_path / "venv"
+    command = ["make", "--silent", "-C", str(ROOT), "sizes", f"VENV={environment}"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, env=around()).stdout
+    assert said.count("\n") == 2
+    assert said.replace(str(environment), ".venv") in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_what_is_fetched_is_shown(tmp_path):

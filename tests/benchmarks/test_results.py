@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_ratio_is_of_turns_side_by_side(load):
@@ -92,7 +92,7 @@ def test_lines_of_an_earlier_version_are_read(load, tmp_path):
 
 def test_what_was_measured_had_the_target_that_its_row_has_now(load):
     rows, results = load("rows").ROWS, load("results")
-    found = results.read(README.parent / "benchmarks")
+    found = results.read(ROOT / "benchmarks")
     assert list(found) == [name for name in rows if name in found]
     now = {name: one for name, one in found.items() if one.remark != results.BEFORE}
     assert {name: (one.work, one.peer, one.target) for name, one in now.items()} == {
@@ -104,7 +104,7 @@ def test_what_was_measured_had_the_target_that_its_row_has_now(load):
 
 def test_what_the_costs_are_of_is_what_their_rows_are(load):
     rows, results = load("costs").ROWS, load("results")
-    found = results.read(README.parent / "benchmarks", results.Cost)
+    found = results.read(ROOT / "benchmarks", results.Cost)
     assert list(found) == [name for name in rows if name in found]
     assert {name: (one.work, one.bare) for name, one in found.items()} == {
         name: (rows[name].work, rows[name].bare) for name in found
@@ -125,8 +125,8 @@ def test_costs_are_written_and_shown(load, tmp_path):
     assert [cell.strip() for cell in table.strip("|").split("|")][1:] == ["none", "2.50", "3.25", "100", "", "", ""]
 
 
-def test_the_readme_shows_what_was_measured(load):
-    text, folder = README.read_text(), README.parent / "benchmarks"
+def test_the_page_shows_what_was_measured(load):
+    text, folder = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8"), ROOT / "benchmarks"
     pages = load("pages")
     assert pages.filled(text, folder) == text
     assert all(table in text for table in pages.tables(folder).values())
@@ -134,12 +134,12 @@ def test_the_readme_shows_what_was_measured(load):
 
 def test_a_page_without_a_place_for_a_table_is_refused(load):
     with pytest.raises(SystemExit, match="make bench: results"):
-        load("pages").filled("# emotiw\n", README.parent / "benchmarks")
+        load("pages").filled("# emotiw\n", ROOT / "benchmarks")
 
 
 def test_without_a_gpu_what_was_measured_on_one_stays(load, monkeypatch, tmp_path):
     load("results")  # so that the script finds its modules
-    spec = importlib.util.spec_from_file_location("measuring", README.parent / "benchmarks/__main__.py")
+    spec = importlib.util.spec_from_file_location("measuring", ROOT / "benchmarks/__main__.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
 
@@ -148,7 +148,7 @@ def test_without_a_gpu_what_was_measured_on_one_stays(load, monkeypatch, tmp_pat
 
     for name in ("gpu-float32", "gpu-tf32"):
         monkeypatch.setitem(script.ROWS, name, replace(script.ROWS[name], measure=no_gpu))
-    old = script.results.read(README.parent / "benchmarks")["gpu-float32"]
+    old = script.results.read(ROOT / "benchmarks")["gpu-float32"]
     assert old.remark == script.results.BEFORE
     script.results.put(tmp_path, old, script.ROWS)
     about = {"machine": "m", "versions": "v", "date": "2026-01-01"}

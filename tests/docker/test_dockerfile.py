@@ -1,4 +1,4 @@
-"""What the Dockerfile, .dockerignore and the README say agrees with the rest; real builds are in test_build.py."""
+"""What the Dockerfile, .dockerignore and docs/docker.md say agrees with the rest; real builds are in test_build.py."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ from emotiw.__main__ import parse
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Docker\n")[1].split("\n## ")[0]
+PAGE = (ROOT / "docs/docker.md").read_text(encoding="utf-8")
 
 
 def folders():
@@ -26,7 +26,14 @@ def test_an_image_is_built_from_the_package_and_its_tests_alone():
     assert "*" in lines
     allowed = {line[1:] for line in lines if line.startswith("!")}
     files = {"docker/wrap.py", "pyproject.toml", "README.md", "requirements.lock", "setup.py"}
-    assert allowed == folders() | files | {"tests"}
+    assert allowed == folders() | files | {"tests"} | pages_of_its_tests()
+
+
+def pages_of_its_tests():
+    """Return the pages that the tests of an image read."""
+    named = [ROOT / path for path in re.findall(r"(?<= )tests/[\w/.]+", DOCKERFILE)]
+    files = [file for path in named for file in (path.rglob("*.py") if path.is_dir() else [path])]
+    return {page for file in files for page in re.findall(r'"(docs/\w+\.md)"', file.read_text(encoding="utf-8"))}
 
 
 def test_the_tests_of_an_image_are_there():
@@ -70,23 +77,23 @@ def test_torch_is_the_extras_and_as_tested():
 
 COMMANDS = [
     line.partition("docker/run ")[2].partition(" #")[0]
-    for line in README.splitlines()
+    for line in PAGE.splitlines()
     if re.match(r"\$ (?:\w+=\S+ )*docker/run ", line)
 ]
 
 
-def test_the_readme_shows_both_kinds_of_command():
+def test_the_page_shows_both_kinds_of_command():
     assert any(command.startswith("python ") for command in COMMANDS)
     assert any(not command.startswith("python ") for command in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_readme_parses(command):
+def test_every_command_of_the_page_parses(command):
     words = shlex.split(command)
     parse(["caffe", *words] if words[0] == "python" else words)
 
 
-def test_the_readme_says_which_target_serves_which_gpu():
+def test_the_page_says_which_target_serves_which_gpu():
     for target in ("`caffe`", "`caffe-cuda`", "`torch-cuda`", "CUDA_CAFFE=bvlc/caffe:gpu`"):
-        assert target in README
-    assert "has not been run on a GPU" in README
+        assert target in PAGE
+    assert "has not been run on a GPU" in PAGE

@@ -19,7 +19,7 @@ from emotiw.evaluate.released import WEIGHTS, released
 
 pytestmark = pytest.mark.caffe
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/released_models.md").read_text(encoding="utf-8")
 RULES = ("resize", "crop")
 
 # Each model once more, as people run it: over pictures in its representation, with the whole mean and with its centre.
@@ -127,8 +127,8 @@ def rgb(file):
 
 
 @pytest.mark.slow
-def test_the_readmes_script_prints_what_predict_says(stand_ins, emotion, caffe, tmp_path, monkeypatch, capsys):
-    script = re.search(r"\$ cat > classify.py <<END\n(.*?)\nEND\n", README, re.S)[1]
+def test_the_pages_script_prints_what_predict_says(stand_ins, emotion, caffe, tmp_path, monkeypatch, capsys):
+    script = re.search(r"\$ cat > classify.py <<END\n(.*?)\nEND\n", PAGE, re.S)[1]
     (tmp_path / "classify.py").write_text(script)
     with running(
         start(

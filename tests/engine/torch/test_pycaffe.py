@@ -20,7 +20,7 @@ from emotiw.engine.torch import pycaffe
 pytestmark = pytest.mark.caffe
 
 SCRIPT = Path(__file__).with_name("pycaffe_script.py").read_text()
-README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/released_models.md").read_text(encoding="utf-8")
 IMPORT = "import caffe\n"
 OURS = "from emotiw.engine.torch import pycaffe as caffe\n"
 SECTIONS = (
@@ -162,8 +162,8 @@ def test_pictures_are_loaded_as_pycaffe_loads_them(caffe, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_readmes_script_runs_with_only_its_import_changed(stand_ins, caffe, tmp_path):
-    script = re.search(r"\$ cat > classify.py <<END\n(.*?)\nEND\n", README, re.S)[1]
+def test_the_pages_script_runs_with_only_its_import_changed(stand_ins, caffe, tmp_path):
+    script = re.search(r"\$ cat > classify.py <<END\n(.*?)\nEND\n", PAGE, re.S)[1]
     line = "    print(name, EMOTIONS[prediction[0].argmax()])"
     assert line in script
     script = script.replace(line, line.replace(")])", ")], *prediction[0].tolist())"))
