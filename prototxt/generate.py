@@ -18,7 +18,7 @@ from .messages import NetParameter, SolverParameter, format_text
 from .nets import EMOTIONS, NETS, SOLVER, STAGES, Net
 from .origins import ORIGINS
 
-# What the paper and the authors' files do not say, by its number in the README's register, for the heads of the files.
+# What the paper and the authors' files do not say, by its number in docs/deviations.md, for the heads of the files.
 _DEVIATIONS = {
     "D5": "the solvers and the batch of the pre-training were not published: as the same authors' age/gender net.",
     "D6": "narrow, filled, dropping and learning otherwise than the published net.",

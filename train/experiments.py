@@ -24,8 +24,8 @@ class Experiment:
     settings
         For each stage, what this row adds to its net's committed solver, as prototxt, such as ``base_lr: 0.003``.
     standing
-        The README's deviations that its nets and solvers rest on: what the paper does not say. Empty for a row of one's
-        own.
+        The deviations (docs/deviations.md) that its nets and solvers rest on: what the paper does not say. Empty for a
+        row of one's own.
     """
 
     net: str
