@@ -9,6 +9,7 @@ FOLDERS = {
     "emotiw.verbs": "emotiw/verbs",
     "emotiw.lbp_mapping": "lbp_mapping",
     "emotiw.prototxt": "prototxt",
+    "emotiw.prototxt.formats": "prototxt/formats",
     "emotiw.data_prep": "data_prep",
     "emotiw.engine": "engine",
     "emotiw.engine.caffe": "engine/caffe",
@@ -36,7 +37,8 @@ setup(
     package_data={
         "emotiw": ["py.typed"],
         "emotiw.lbp_mapping": ["*.csv"],
-        "emotiw.prototxt": ["*.csv", "*/*.prototxt", "*/*.md"],
+        "emotiw.prototxt": ["*/*.prototxt", "*/*.md"],
+        "emotiw.prototxt.formats": ["*.csv"],
         "emotiw.engine.caffe": ["*.lock", "run"],
         "emotiw.train": ["*.csv", "Snakefile"],
         "emotiw.evaluate": ["*.css", "*.csv", "*.html"],

@@ -18,8 +18,8 @@ from skimage.feature import local_binary_pattern
 from emotiw.lbp_mapping.codes import NEIGHBOURS, grey
 from emotiw.lbp_mapping.representation import MAPPED, PAPER
 from emotiw.lbp_mapping.tables import palette
-from emotiw.prototxt.blobs import write_mean
-from emotiw.prototxt.messages import Datum
+from emotiw.prototxt.formats.blobs import write_mean
+from emotiw.prototxt.formats.messages import Datum
 
 Image = NDArray[np.uint8]
 SIZE = 256

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from alternating import Row, Turns, in_turns, on_cores
 
-from emotiw.data_prep.datum import encode
 from emotiw.data_prep.writing import LmdbWriter
 from emotiw.engine import ENGINES
 from emotiw.engine.events import Event, Loss
@@ -22,7 +21,8 @@ from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.weights import write_weights
 from emotiw.prototxt.execution import committed, crop_size, set_size, use_set
-from emotiw.prototxt.messages import NetParameter, format_text, read_text
+from emotiw.prototxt.formats.datum import encode
+from emotiw.prototxt.formats.messages import NetParameter, format_text, read_text
 from emotiw.prototxt.nets import EMOTIONS, NETS
 
 IMAGES = 64

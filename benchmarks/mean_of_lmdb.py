@@ -8,8 +8,8 @@ No verb does that for an LMDB that is there: `emotiw prepare` writes both.
 import sys
 from pathlib import Path
 
-from emotiw.data_prep.sets import keys_of
 from emotiw.data_prep.writing import LmdbWriter
+from emotiw.prototxt.formats.lmdb import keys_of
 
 if __name__ == "__main__":
     source, output = map(Path, sys.argv[1:])

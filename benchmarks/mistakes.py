@@ -14,9 +14,8 @@ import numpy as np
 from skimage.feature import local_binary_pattern
 from tabulate import tabulate
 
-from emotiw.data_prep.datum import resize
 from emotiw.data_prep.detection import crop_face
-from emotiw.data_prep.reading import Rgb, decode
+from emotiw.data_prep.reading import Rgb, decode, resize
 from emotiw.data_prep.sets import PreparedSet, open_set
 from emotiw.engine.classifier import MEAN_RULES, Blob
 from emotiw.engine.opening import open_engine

@@ -14,10 +14,11 @@ from alternating import Row, Turns, alternate, on_cores, timed
 from faces import draw
 from programs import Program, tool
 
-from emotiw.data_prep.sets import keys_of, open_set
+from emotiw.data_prep.sets import open_set
 from emotiw.engine.caffe.locate import find_caffe
 from emotiw.lbp_mapping.representation import PAPER
-from emotiw.prototxt.blobs import read_mean
+from emotiw.prototxt.formats.blobs import read_mean
+from emotiw.prototxt.formats.lmdb import keys_of
 
 COUNT, FIVE_COUNT, MEAN_COUNT = 10_000, 600, 2000
 SIZE = 256

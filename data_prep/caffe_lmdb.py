@@ -11,12 +11,12 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import Datum
+from emotiw.prototxt.formats.lmdb import keys_of, reading
+from emotiw.prototxt.formats.messages import Datum
 
 from .emotions import EMOTIONS
 from .listing import Image, Listing, split_of
 from .reading import UnreadableImageError
-from .sets import keys_of, reading
 from .sources import Found
 
 _DATA = "data.mdb"

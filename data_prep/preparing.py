@@ -16,8 +16,8 @@ from emotiw.bars import bar
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import write_text
 from emotiw.memory import keep_freed_memory
+from emotiw.prototxt.formats.datum import Encoded
 
-from .datum import Encoded
 from .layouts import list_images
 from .listing import Image, Listing
 from .parallel import Behind, in_order

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.prototxt.encoded import RefusedPictureError, imdecode, png_cut_off
+from emotiw.prototxt.formats.image_codec import RefusedPictureError, imdecode, png_cut_off
 
 Rgb = NDArray[np.uint8]
 
@@ -60,3 +60,10 @@ def _cut_off(data: bytes) -> bool:
     if data.startswith(b"\xff\xd8"):
         return data.find(_END_OF_IMAGE, max(data.rfind(_START_OF_SCAN), 0)) < 0
     return png_cut_off(data)
+
+
+def resize(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Resize an H x W x 3 image to size x size, bilinear, without keeping the aspect, as `convert_imageset` does."""
+    import cv2
+
+    return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)

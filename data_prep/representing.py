@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from emotiw.lbp_mapping.mapping import map_images
 from emotiw.lbp_mapping.representation import parse
+from emotiw.prototxt.formats.datum import Encoded, encode
 
-from .datum import Encoded, encode, resize
 from .detection import crop_face
 from .listing import Image
-from .reading import UnreadableImageError, decode
+from .reading import UnreadableImageError, decode, resize
 from .sources import Source
 
 

@@ -17,7 +17,6 @@ import hashlib
 import io
 import json
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,12 +25,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.engine.environments import environment
 from emotiw.errors import EmotiwError
 from emotiw.lbp_mapping.representation import parse
-from emotiw.prototxt.datums import damage_placed
+from emotiw.prototxt.formats.datum import damage_placed, decode
+from emotiw.prototxt.formats.lmdb import environment, keys_of, reading
 
-from .datum import decode
 from .listing import Image
 
 FORMAT = 1
@@ -143,19 +141,6 @@ def _record(path: Path, key: bytes, datum: bytes) -> Record:
 
 def _path(key: bytes) -> str:
     return key.decode().partition("_")[2]
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[Any]:
-    """Yield a transaction that reads the LMDB `path`."""
-    with environment(path) as opened, opened.begin() as transaction:
-        yield transaction
-
-
-def keys_of(path: Path) -> list[bytes]:
-    """Return the keys of the LMDB `path`, in order; what they name is not read from the disk."""
-    with environment(path, readahead=False) as opened, opened.begin() as transaction:
-        return list(transaction.cursor().iternext(keys=True, values=False))
 
 
 def open_set(folder: Path) -> PreparedSet:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import write_mean
-
-from .datum import Encoded, decode
+from emotiw.prototxt.formats.blobs import write_mean
+from emotiw.prototxt.formats.datum import Encoded, decode
 
 MAP_SIZE = 1 << 40
 """The bytes that an LMDB can hold: address space, not disk, for the file grows as it is filled."""

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 from emotiw.lbp_mapping.figures import DPI, FAINT, INK
-from emotiw.prototxt.blobs import read_weights
+from emotiw.prototxt.formats.blobs import read_weights
+from emotiw.prototxt.formats.upgrade import read_net
 from emotiw.prototxt.shapes import shapes
-from emotiw.prototxt.upgrade import read_net
 
 from .faces import Face
 from .figures import bars

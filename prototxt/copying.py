@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .blobs import shape_of
+from .formats.blobs import shape_of
+from .formats.upgrade import weighted
 from .shapes import Shape
-from .upgrade import weighted
 
 
 @dataclass(frozen=True)

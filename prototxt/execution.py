@@ -7,7 +7,7 @@ from typing import Any
 
 from emotiw.errors import EmotiwError, UsageError
 
-from .messages import LayerParameter, NetParameter, SolverParameter, parse_text
+from .formats.messages import LayerParameter, NetParameter, SolverParameter, parse_text
 
 
 def committed(net: str, file: str) -> Any:

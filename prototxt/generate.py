@@ -12,9 +12,9 @@ from emotiw.files import write_text
 
 from .cards import card
 from .execution import deploy
+from .formats.messages import NetParameter, SolverParameter, format_text
 from .layers import TEST_BATCH, data
 from .learning import learn
-from .messages import NetParameter, SolverParameter, format_text
 from .nets import EMOTIONS, NETS, SOLVER, STAGES, Net
 from .origins import ORIGINS
 

@@ -6,7 +6,7 @@ A layer made here carries its geometry; how it learns (`learning.py`) is set aft
 from collections.abc import Sequence
 from typing import Any
 
-from .messages import LayerParameter
+from .formats.messages import LayerParameter
 
 TEST_BATCH = 20  # the authors' fine-tuning net
 

@@ -21,7 +21,7 @@ from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.sets import open_set
 from emotiw.evaluate.models import open_model
 from emotiw.evaluate.scores import read_scores
-from emotiw.prototxt.blobs import read_mean
+from emotiw.prototxt.formats.blobs import read_mean
 from emotiw.train.runs import Run
 
 ROW = "googlenet_small-rgb"

@@ -71,7 +71,7 @@ def test_the_wheel_installs_emotiw_alone(tmp_path):
     for file in (
         "emotiw/py.typed",
         "emotiw/lbp_mapping/cyclic_lbp.csv",
-        "emotiw/prototxt/messages.csv",
+        "emotiw/prototxt/formats/messages.csv",
         "emotiw/prototxt/vgg_s/deploy.prototxt",
         "emotiw/prototxt/googlenet/README.md",
         "emotiw/engine/caffe/debian11.lock",

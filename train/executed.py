@@ -5,7 +5,7 @@ from typing import Any
 from emotiw.data_prep.sets import PreparedSet
 from emotiw.files import whole, write_text
 from emotiw.prototxt.execution import deploy, use_set
-from emotiw.prototxt.messages import format_text
+from emotiw.prototxt.formats.messages import format_text
 
 from .runs import Run
 

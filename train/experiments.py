@@ -10,7 +10,7 @@ from typing import Any
 from emotiw.errors import UsageError
 from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.execution import committed
-from emotiw.prototxt.messages import SolverParameter, format_text, parse_text
+from emotiw.prototxt.formats.messages import SolverParameter, format_text, parse_text
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ import numpy as np
 
 from emotiw.errors import EmotiwError
 from emotiw.files import write_text
-from emotiw.prototxt.blobs import array_of, read_weights
-from emotiw.prototxt.messages import NetParameter, PackedState, read_binary, read_text
+from emotiw.prototxt.formats.blobs import array_of, read_weights
+from emotiw.prototxt.formats.messages import NetParameter, PackedState, read_binary, read_text
 
 STAGES = ("pretrain", "finetune")
 

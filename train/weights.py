@@ -6,7 +6,7 @@ from typing import Any
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.copying import Copy, compare
 from emotiw.prototxt.execution import classifiers, name_anew
-from emotiw.prototxt.messages import PackedNet, read_binary
+from emotiw.prototxt.formats.messages import PackedNet, read_binary
 from emotiw.prototxt.shapes import shapes
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.datums import Colour
+from emotiw.prototxt.formats.datum import Colour
 
 from .ahead import Ahead
 from .graph import PHASES

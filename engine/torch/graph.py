@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import NetParameter, parse_text
-from emotiw.prototxt.upgrade import upgrade
+from emotiw.prototxt.formats.messages import NetParameter, parse_text
+from emotiw.prototxt.formats.upgrade import upgrade
 
 Phase = Literal["TRAIN", "TEST"]
 PHASES: tuple[Phase, Phase] = ("TRAIN", "TEST")  # by their numbers in Caffe's messages

@@ -9,7 +9,7 @@ import torch
 from torch import Generator
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import message_class
+from emotiw.prototxt.formats.messages import message_class
 
 from .fillers import fill
 from .layers.layer import Layer, Shape

@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from emotiw.engine.environments import environment
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.datums import Colour, Pixels, damage_placed, parse, pixels, spelt
+from emotiw.prototxt.formats.datum import Colour, Pixels, damage_placed, parse, pixels, spelt
+from emotiw.prototxt.formats.lmdb import environment
 
 from .layers.source import Classes
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import NetParameter, SolverParameter, message_class, read_text
+from emotiw.prototxt.formats.messages import NetParameter, SolverParameter, message_class, read_text
 
 from .graph import PHASES, Graph, State, graph_of, read_graph
 

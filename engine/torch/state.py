@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import Blob, array_of, blob_of
-from emotiw.prototxt.messages import SolverState, read_binary, write_binary
+from emotiw.prototxt.formats.blobs import Blob, array_of, blob_of
+from emotiw.prototxt.formats.messages import SolverState, read_binary, write_binary
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 from torch import Generator, Tensor
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import Blob, read_mean
-from emotiw.prototxt.datums import Pixels
+from emotiw.prototxt.formats.blobs import Blob, read_mean
+from emotiw.prototxt.formats.datum import Pixels
 
 from .graph import Phase
 from .layers.layer import Shape

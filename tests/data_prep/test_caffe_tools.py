@@ -8,12 +8,12 @@ import lmdb
 import numpy as np
 import pytest
 
-from emotiw.data_prep.datum import decode
 from emotiw.data_prep.preparing import prepare
 from emotiw.data_prep.representing import Settings
 from emotiw.data_prep.sets import open_set
-from emotiw.prototxt.blobs import read_mean
-from emotiw.prototxt.messages import Datum
+from emotiw.prototxt.formats.blobs import read_mean
+from emotiw.prototxt.formats.datum import decode
+from emotiw.prototxt.formats.messages import Datum
 
 pytestmark = pytest.mark.caffe
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep import drawn_layouts
-from emotiw.data_prep.datum import decode
 from emotiw.data_prep.drawn import draw_expressions, draw_identities
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.layouts import IN_LFW, LAYOUTS, list_images
@@ -22,7 +21,8 @@ from emotiw.data_prep.reading import read_image
 from emotiw.data_prep.representing import Settings
 from emotiw.data_prep.sets import open_set
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.prototxt.messages import Datum
+from emotiw.prototxt.formats.datum import decode
+from emotiw.prototxt.formats.messages import Datum
 
 PEOPLE = Settings("identities", ("rgb",), size=16, val=0.25, seed=2)
 

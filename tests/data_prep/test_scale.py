@@ -76,7 +76,7 @@ def test_the_keys_of_an_lmdb_are_read_without_what_they_name(source, tmp_path):
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     code = (
-        "import sys; from pathlib import Path; from emotiw.data_prep.sets import keys_of, reading; import lmdb\n"
+        "import sys; from pathlib import Path; from emotiw.prototxt.formats.lmdb import keys_of, reading; import lmdb\n"
         "read = lambda: int(Path('/proc/self/io').read_text().split('read_bytes: ')[1].split()[0])\n"
         "before = read(); keys = keys_of(Path(sys.argv[1])); print(len(keys), read() - before)"
     )

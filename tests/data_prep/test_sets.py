@@ -5,14 +5,15 @@ import lmdb
 import numpy as np
 import pytest
 
-from emotiw.data_prep.datum import decode, encode
 from emotiw.data_prep.listing import Image
 from emotiw.data_prep.preparing import prepare
 from emotiw.data_prep.representing import Settings
-from emotiw.data_prep.sets import keys_of, manifest_text, open_set
+from emotiw.data_prep.sets import manifest_text, open_set
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import read_mean
-from emotiw.prototxt.messages import Datum
+from emotiw.prototxt.formats.blobs import read_mean
+from emotiw.prototxt.formats.datum import decode, encode
+from emotiw.prototxt.formats.lmdb import keys_of
+from emotiw.prototxt.formats.messages import Datum
 
 FLOATS = Datum(channels=1, height=1, width=1, float_data=[1]).SerializeToString()
 

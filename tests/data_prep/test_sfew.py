@@ -21,8 +21,8 @@ from emotiw.data_prep.representing import Settings
 from emotiw.data_prep.sets import open_set
 from emotiw.data_prep.sfew import ALIGNED, differences
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.prototxt.blobs import read_mean
-from emotiw.prototxt.messages import Datum
+from emotiw.prototxt.formats.blobs import read_mean
+from emotiw.prototxt.formats.messages import Datum
 
 SETTINGS = Settings("emotions", ("rgb", "lbp"), size=16)
 FORMS = {"folders": as_sfew, "zips": as_sfew_zips, "csv": as_sfew_csv}

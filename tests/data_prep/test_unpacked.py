@@ -23,7 +23,7 @@ from emotiw.data_prep.preparing import prepare
 from emotiw.data_prep.representing import Settings
 from emotiw.data_prep.zips import CHUNK
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import Datum
+from emotiw.prototxt.formats.messages import Datum
 
 from .conftest import contents
 

@@ -7,7 +7,7 @@ import lmdb
 import numpy as np
 import pytest
 
-from emotiw.prototxt.messages import Datum
+from emotiw.prototxt.formats.messages import Datum
 
 pytestmark = pytest.mark.caffe
 

@@ -16,8 +16,8 @@ from emotiw.data_prep.sets import open_set
 from emotiw.engine.caffe.process import start
 from emotiw.engine.leash import running
 from emotiw.evaluate.scores import read_scores
-from emotiw.prototxt.blobs import read_mean
-from emotiw.prototxt.messages import NetParameter, read_binary, write_binary
+from emotiw.prototxt.formats.blobs import read_mean
+from emotiw.prototxt.formats.messages import NetParameter, read_binary, write_binary
 from emotiw.train.progress import read_progress
 
 pytestmark = pytest.mark.caffe

@@ -20,7 +20,7 @@ from emotiw.evaluate.models import open_model
 from emotiw.evaluate.predicting import Prediction, Predictor
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import parse
-from emotiw.prototxt.blobs import read_mean, read_weights
+from emotiw.prototxt.formats.blobs import read_mean, read_weights
 
 pytestmark = pytest.mark.caffe
 

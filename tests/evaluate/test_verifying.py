@@ -13,8 +13,8 @@ from emotiw.evaluate.models import open_model
 from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, Released, released
 from emotiw.evaluate.stand_in import write_stand_in
 from emotiw.evaluate.verifying import state, verify
-from emotiw.prototxt.blobs import write_mean
-from emotiw.prototxt.messages import NetParameter, read_binary, write_binary
+from emotiw.prototxt.formats.blobs import write_mean
+from emotiw.prototxt.formats.messages import NetParameter, read_binary, write_binary
 
 LBP, RGB = "VGG_S_lbp", "VGG_S_rgb"
 

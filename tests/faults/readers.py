@@ -16,19 +16,18 @@ import cv2
 import numpy as np
 import torch
 
-from emotiw.data_prep.datum import decode
 from emotiw.data_prep.drawn_layouts import write_records
 from emotiw.data_prep.layouts import list_images
 from emotiw.data_prep.reading import UnreadableImageError
 from emotiw.engine.torch.state import read_state
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.scores import read_scores
-from emotiw.prototxt.blobs import blob_of, old_blob_of, read_mean, read_weights
-from emotiw.prototxt.datums import Colour, parse, pixels
-from emotiw.prototxt.encoded import imdecode
 from emotiw.prototxt.execution import committed
-from emotiw.prototxt.messages import Datum, NetParameter, SolverState, format_text, read_text
-from emotiw.prototxt.upgrade import downgrade, upgrade
+from emotiw.prototxt.formats.blobs import blob_of, old_blob_of, read_mean, read_weights
+from emotiw.prototxt.formats.datum import Colour, decode, parse, pixels
+from emotiw.prototxt.formats.image_codec import imdecode
+from emotiw.prototxt.formats.messages import Datum, NetParameter, SolverState, format_text, read_text
+from emotiw.prototxt.formats.upgrade import downgrade, upgrade
 
 PICTURES = (".png", ".jpg", ".bmp", ".tiff", ".ppm", ".ras", ".jp2", ".pam", ".gif", ".webp")
 REFUSED = (
@@ -259,14 +258,18 @@ def zips(folder: Path) -> list[bytes]:
 
 
 PICTURE = picture()
-BLOBS = ("prototxt/blobs.py", "prototxt/messages.py")
+BLOBS = ("prototxt/formats/blobs.py", "prototxt/formats/messages.py")
 READERS = {
     "recordio": Reader("both", read_records, records, ("data_prep/recordio.py",)),
-    "prototxt": Reader("net.prototxt", read_prototxt, prototxts, ("prototxt/messages.py", "prototxt/upgrade.py")),
+    "prototxt": Reader(
+        "net.prototxt", read_prototxt, prototxts, ("prototxt/formats/messages.py", "prototxt/formats/upgrade.py")
+    ),
     "caffemodel": Reader("net.caffemodel", lambda folder: read_weights(folder / "net.caffemodel"), weights, BLOBS),
     "binaryproto": Reader("mean.binaryproto", lambda folder: read_mean(folder / "mean.binaryproto"), means, BLOBS),
-    "datum": Reader("datum", read_datum, datums, ("prototxt/datums.py", "data_prep/datum.py", "prototxt/encoded.py")),
-    "picture": Reader("picture", read_picture, pictures, ("prototxt/encoded.py", "prototxt/image_headers.py")),
+    "datum": Reader("datum", read_datum, datums, ("prototxt/formats/datum.py", "prototxt/formats/image_codec.py")),
+    "picture": Reader(
+        "picture", read_picture, pictures, ("prototxt/formats/image_codec.py", "prototxt/formats/image_headers.py")
+    ),
     "solverstate": Reader("a.solverstate", read_solverstate, states, ("engine/torch/state.py", *BLOBS)),
     "table": Reader("table.csv", read_table, tables, ("data_prep/tables.py",)),
     "scores": Reader("scores.csv", lambda folder: read_scores(folder / "scores.csv"), scores, ("evaluate/scores.py",)),

@@ -25,7 +25,7 @@ from emotiw.data_prep.sets import open_set
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import NetParameter, parse_text
+from emotiw.prototxt.formats.messages import NetParameter, parse_text
 
 PACKAGE = Path(emotiw.__file__).parent
 FACE = cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8))[1].tobytes()
@@ -64,7 +64,7 @@ def test_pictures_are_decoded_in_one_place():
     decoders = {"imread", "imreadmulti", "imdecode", "imdecodemulti", "imreadWithMetadata", "imdecodeWithMetadata"}
     decoders |= {"VideoCapture", "ImageCollection", "imreadanimation", "imdecodeanimation"}
     places = {where.partition(":")[0] for where, name, _ in calls() if name.startswith("cv2.") and name[4:] in decoders}
-    assert places == {"prototxt/encoded.py"}
+    assert places == {"prototxt/formats/image_codec.py"}
     others = {where.partition(":")[0] for where, name in imports() if name in {"PIL", "skimage", "imageio", "tifffile"}}
     assert others == {"engine/torch/pycaffe/image_files.py"}, "holds its pictures to the limit itself"
     assert [call for call in calls() if call[1].endswith(("plt.imread", "image.imread"))] == []

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import lmdb
 
-from emotiw.prototxt.blobs import read_weights
+from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.train.progress import read_progress
 from emotiw.train.runs import Run
 

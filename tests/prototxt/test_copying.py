@@ -3,10 +3,10 @@ import pytest
 
 from emotiw.engine.caffe.describe import describe
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import blob_of
 from emotiw.prototxt.copying import compare
 from emotiw.prototxt.execution import committed
-from emotiw.prototxt.messages import BlobProto, NetParameter, format_text, write_binary
+from emotiw.prototxt.formats.blobs import blob_of
+from emotiw.prototxt.formats.messages import BlobProto, NetParameter, format_text, write_binary
 from emotiw.prototxt.shapes import shapes
 
 

@@ -8,10 +8,10 @@ import subprocess
 import numpy as np
 import pytest
 
-from emotiw.data_prep.datum import encode
 from emotiw.data_prep.writing import LmdbWriter, key
 from emotiw.prototxt.execution import committed, loss_weight, set_size, use_set
-from emotiw.prototxt.messages import format_text
+from emotiw.prototxt.formats.datum import encode
+from emotiw.prototxt.formats.messages import format_text
 from emotiw.prototxt.nets import NETS, STAGES
 from emotiw.prototxt.shapes import shapes
 

@@ -10,7 +10,7 @@ import pytest
 from emotiw.engine.caffe.describe import describe
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.execution import committed, deploy, use_classes
-from emotiw.prototxt.messages import NetParameter, parse_text
+from emotiw.prototxt.formats.messages import NetParameter, parse_text
 from emotiw.prototxt.nets import NETS
 from emotiw.prototxt.shapes import parameters, shapes
 

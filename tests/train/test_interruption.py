@@ -16,7 +16,7 @@ from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.locate import Caffe
 from emotiw.engine.leash import running
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import read_weights
+from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.train.experiments import Experiment
 from emotiw.train.progress import read_progress
 from emotiw.train.runs import Run

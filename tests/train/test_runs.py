@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import array_of, read_weights
-from emotiw.prototxt.messages import NetParameter, SolverState, read_binary, write_binary
+from emotiw.prototxt.formats.blobs import array_of, read_weights
+from emotiw.prototxt.formats.messages import NetParameter, SolverState, read_binary, write_binary
 from emotiw.train.runs import Facts, Run, find_runs
 
 FACTS = Facts(

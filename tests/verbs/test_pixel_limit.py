@@ -18,8 +18,8 @@ from emotiw.data_prep.drawn import draw_expressions
 from emotiw.data_prep.sets import open_set
 from emotiw.errors import EmotiwError
 from emotiw.pixel_limit import VARIABLE
-from emotiw.prototxt.datums import pixels
-from emotiw.prototxt.messages import Datum
+from emotiw.prototxt.formats.datum import pixels
+from emotiw.prototxt.formats.messages import Datum
 
 EMOTIW = Path(sys.executable).with_name("emotiw")
 SIDE = 20_000
@@ -127,7 +127,7 @@ def test_an_encoded_datum_and_load_image_are_held_to_it_too(bomb):
         load_image(bomb)
 
 
-MODULES = ("lbp_mapping.codes", "evaluate.rendering", "data_prep.drawn", "prototxt.datums")
+MODULES = ("lbp_mapping.codes", "evaluate.rendering", "data_prep.drawn", "prototxt.formats.datum")
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import message_class
+from emotiw.prototxt.formats.messages import message_class
 
 from .source import Classes
 from .source import Shape as Shape

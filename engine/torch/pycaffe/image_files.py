@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.encoded import RefusedPictureError, require_few_pixels
+from emotiw.prototxt.formats.image_codec import RefusedPictureError, require_few_pixels
 
 _LUMINANCE = np.array([0.2125, 0.7154, 0.0721])  # scikit-image's rgb2gray
 

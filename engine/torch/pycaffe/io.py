@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from emotiw.engine.classifier import Sides
 from emotiw.engine.classifier import resize_image as _resize_image
 from emotiw.engine.scoring import crop_places
-from emotiw.prototxt.messages import BlobProto, Datum, message_class
+from emotiw.prototxt.formats.messages import BlobProto, Datum, message_class
 
 from .image_files import load_image as load_image
 from .proto import caffe_pb2 as caffe_pb2

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from emotiw.prototxt.messages import LayerParameter, NetParameter, message_class
+from emotiw.prototxt.formats.messages import LayerParameter, NetParameter, message_class
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from emotiw.engine.torch.graph import Graph
-from emotiw.prototxt.messages import LayerParameter
+from emotiw.prototxt.formats.messages import LayerParameter
 
 Place = tuple[int, int]  # a layer's number and its top's
 

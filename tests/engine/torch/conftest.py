@@ -16,7 +16,7 @@ from emotiw.engine.leash import running
 from emotiw.engine.log import last_words
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
-from emotiw.prototxt.messages import NetParameter, parse_text
+from emotiw.prototxt.formats.messages import NetParameter, parse_text
 
 WORKER = Path(__file__).with_name("caffe_worker.py")
 Arrays = Mapping[str, np.ndarray]

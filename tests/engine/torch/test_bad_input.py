@@ -18,8 +18,8 @@ from emotiw.engine.torch.scores import TorchScorer
 from emotiw.engine.torch.solver import Solver
 from emotiw.engine.torch.weights import write_weights
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import write_mean
-from emotiw.prototxt.messages import Datum, NetParameter, SolverParameter, parse_text
+from emotiw.prototxt.formats.blobs import write_mean
+from emotiw.prototxt.formats.messages import Datum, NetParameter, SolverParameter, parse_text
 
 DATA = 'layer { name: "data" type: "Data" top: "data" top: "label" '
 DATA += 'data_param { source: "faces" batch_size: %d backend: LMDB } }'

@@ -9,7 +9,7 @@ import torch
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import NetParameter, parse_text
+from emotiw.prototxt.formats.messages import NetParameter, parse_text
 
 FLAT, MAPS, LAST = (6, 5), (3, 4, 2, 3), (3, 2, 4)
 

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 import torch
 
-from emotiw.data_prep.sets import keys_of
 from emotiw.engine.leash import leashed, running
 from emotiw.engine.torch.data import LmdbSource, Sources
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import write_mean
-from emotiw.prototxt.messages import Datum, LayerParameter, NetParameter, parse_text
+from emotiw.prototxt.formats.blobs import write_mean
+from emotiw.prototxt.formats.lmdb import keys_of
+from emotiw.prototxt.formats.messages import Datum, LayerParameter, NetParameter, parse_text
 
 PASSES = 6
 
@@ -326,7 +326,7 @@ import os, sys
 from pathlib import Path
 from emotiw.engine.torch.data import LmdbSource
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import LayerParameter, parse_text
+from emotiw.prototxt.formats.messages import LayerParameter, parse_text
 source = LmdbSource(parse_text(Path(sys.argv[1]).read_text(), LayerParameter, "script"))
 first = source.next()[1].tolist()
 """

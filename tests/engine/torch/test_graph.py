@@ -6,7 +6,7 @@ from emotiw.engine.torch.graph import State, graph_of, layer_lines, read_graph
 from emotiw.engine.torch.net import Net
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.execution import committed
-from emotiw.prototxt.messages import NetParameter, parse_text
+from emotiw.prototxt.formats.messages import NetParameter, parse_text
 
 
 def names(rules, state, net_state=""):

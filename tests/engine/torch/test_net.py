@@ -7,7 +7,7 @@ import torch
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import NetParameter, parse_text
+from emotiw.prototxt.formats.messages import NetParameter, parse_text
 
 INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 3 dim: 4 } } }\n'
 LOSS = """layer { name: "t" type: "Input" top: "t" input_param { shape { dim: 3 } } }

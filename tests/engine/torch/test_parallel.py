@@ -16,7 +16,7 @@ from emotiw.engine.torch.parallel import ranks
 from emotiw.engine.torch.scheme import read_solver
 from emotiw.engine.torch.solver import Solver
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import Datum, SolverState, read_binary
+from emotiw.prototxt.formats.messages import Datum, SolverState, read_binary
 
 WORKER = Path(__file__).with_name("rank_worker.py")
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]

@@ -4,7 +4,7 @@ import pytest
 
 from emotiw.engine.torch.policies import RATES, Policy
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import SolverParameter
+from emotiw.prototxt.formats.messages import SolverParameter
 
 # base_lr is 8, so that halves and quarters are floats.
 BY_HAND = {

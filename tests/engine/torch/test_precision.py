@@ -14,7 +14,7 @@ from emotiw.engine.torch.precision import BY_NAME
 from emotiw.engine.torch.solver import Solver
 from emotiw.engine.torch.weights import write_weights
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import NetParameter, SolverParameter, parse_text
+from emotiw.prototxt.formats.messages import NetParameter, SolverParameter, parse_text
 
 BODY = """
 layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param {

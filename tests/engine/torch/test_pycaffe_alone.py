@@ -14,7 +14,7 @@ import torch
 from emotiw.engine.torch import pycaffe as caffe
 from emotiw.engine.torch.pycaffe import blobs, modes
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import Datum
+from emotiw.prototxt.formats.messages import Datum
 
 NET = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
 layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 2

@@ -5,7 +5,7 @@ import pytest
 
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
-from emotiw.prototxt.messages import NetParameter, parse_text
+from emotiw.prototxt.formats.messages import NetParameter, parse_text
 
 pytestmark = pytest.mark.caffe
 

@@ -8,8 +8,8 @@ from emotiw.engine.torch.scheme import read_solver
 from emotiw.engine.torch.solver import Solver
 from emotiw.engine.torch.together import Request
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import read_weights
-from emotiw.prototxt.messages import SolverParameter, SolverState, parse_text, read_binary, write_binary
+from emotiw.prototxt.formats.blobs import read_weights
+from emotiw.prototxt.formats.messages import SolverParameter, SolverState, parse_text, read_binary, write_binary
 
 NET = """name: "half"
 layer { name: "x" type: "DummyData" top: "x" top: "t" dummy_data_param { shape { dim: 1 dim: 1 } shape { dim: 1 dim: 1 }

@@ -6,8 +6,8 @@ import torch
 
 from emotiw.engine.torch.transformer import Transformer, all_at_once, one_by_one
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import write_mean
-from emotiw.prototxt.messages import message_class
+from emotiw.prototxt.formats.blobs import write_mean
+from emotiw.prototxt.formats.messages import message_class
 
 Param = message_class("TransformationParameter")
 

@@ -7,7 +7,7 @@ from emotiw.engine.torch.params import Learnable
 from emotiw.engine.torch.rules import RULES
 from emotiw.engine.torch.updates import Update
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.messages import SolverParameter, message_class
+from emotiw.prototxt.formats.messages import SolverParameter, message_class
 
 ParamSpec = message_class("ParamSpec")
 

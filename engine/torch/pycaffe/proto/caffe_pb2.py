@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from emotiw.prototxt.messages import POOL, message_class
+from emotiw.prototxt.formats.messages import POOL, message_class
 
 TRAIN, TEST = (POOL.FindEnumTypeByName("caffe.Phase").values_by_name[name].number for name in ("TRAIN", "TEST"))
 

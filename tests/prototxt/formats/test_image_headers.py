@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotiw.prototxt.image_headers import header_size
+from emotiw.prototxt.formats.image_headers import header_size
 
 WIDTH, HEIGHT = 61, 34
 NOISE = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8), (WIDTH, HEIGHT))

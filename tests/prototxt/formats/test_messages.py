@@ -5,8 +5,15 @@ import pytest
 from google.protobuf import descriptor_pb2
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt import messages
-from emotiw.prototxt.messages import NetParameter, SolverParameter, format_text, parse_text, read_binary, read_text
+from emotiw.prototxt.formats import messages
+from emotiw.prototxt.formats.messages import (
+    NetParameter,
+    SolverParameter,
+    format_text,
+    parse_text,
+    read_binary,
+    read_text,
+)
 
 # Caffe's own description of its messages, from its generated module.
 DUMP = """

@@ -7,7 +7,7 @@ import pytest
 
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.execution import committed
-from emotiw.prototxt.messages import (
+from emotiw.prototxt.formats.messages import (
     NetParameter,
     format_text,
     message_class,
@@ -16,7 +16,7 @@ from emotiw.prototxt.messages import (
     read_text,
     write_binary,
 )
-from emotiw.prototxt.upgrade import downgrade, read_net, upgrade, weighted
+from emotiw.prototxt.formats.upgrade import downgrade, read_net, upgrade, weighted
 
 V1 = message_class("V1LayerParameter")
 

@@ -1,10 +1,11 @@
-"""Caffe's Datums as arrays: raw bytes, floats, or a picture encoded as JPEG or PNG."""
+"""Caffe's Datum messages and images: read raw bytes, floats, JPEG or PNG; write as `convert_imageset` does."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 
-from .encoded import RefusedPictureError, imdecode
+from .image_codec import RefusedPictureError, imdecode
 from .messages import Datum
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
@@ -90,3 +91,59 @@ def _decoded(data: bytes, colour: Colour) -> NDArray[np.uint8]:
     if picture.dtype != np.uint8:
         raise EmotiwError(f"its picture is {picture.dtype}: Caffe takes 8 bits a channel")
     return np.asarray(np.atleast_3d(picture).transpose(2, 0, 1), np.uint8)
+
+
+STORES = ("raw", "png")
+
+
+class Encoded(NamedTuple):
+    """An image as it is stored: the serialised Datum, and the (C, H, W) uint8 array that comes back from it."""
+
+    datum: bytes
+    blob: NDArray[np.uint8]
+
+
+def encode(rgb: NDArray[np.uint8], label: int, store: str) -> Encoded:
+    """Return an H x W x 3 RGB image as a Datum.
+
+    Parameters
+    ----------
+    store
+        "raw": bytes in channel (blue, green, red), row, column order; "png": an encoded, loss-free PNG.
+    """
+    import cv2
+
+    assert rgb.dtype == np.uint8, "OpenCV would fill other planes than ours"
+    assert rgb.shape[2:] == (3,)
+    blob = np.empty((3, *rgb.shape[:2]), np.uint8)
+    cv2.split(rgb, list(blob[::-1]))
+    if store == "raw":
+        head, tail = _around(blob.shape, label)
+        return Encoded(b"".join((head, blob.data, tail)), blob)
+    png = cv2.imencode(".png", rgb[..., ::-1])[1].tobytes()
+    return Encoded(Datum(data=png, label=label, encoded=True).SerializeToString(), blob)
+
+
+@cache
+def _around(shape: tuple[int, int, int], label: int) -> tuple[bytes, bytes]:
+    """Return what stands before and behind the pixels in a serialised Datum: protobuf would copy them three times."""
+    channels, height, width = shape
+    pixels = b"\xff" * (channels * height * width)
+    datum = Datum(channels=channels, height=height, width=width, data=pixels, label=label, encoded=False)
+    head, _, tail = datum.SerializeToString().partition(pixels)
+    return head, tail
+
+
+def decode(serialised: bytes | memoryview) -> tuple[NDArray[np.uint8], int]:
+    """Return the (C, H, W) uint8 array, channels in blue, green, red order, and the label of a serialised Datum.
+
+    Raises
+    ------
+    EmotiwError
+        Where it is damaged: in what way, without its place, which the caller knows.
+    """
+    datum = parse(serialised)
+    values = pixels(datum, Colour.COLOUR)
+    if values.dtype != np.uint8:
+        raise EmotiwError("it holds floats, no picture")
+    return np.asarray(values, np.uint8), datum.label

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.datums import Colour, parse, pixels
-from emotiw.prototxt.messages import Datum
+from emotiw.prototxt.formats.datum import Colour, parse, pixels
+from emotiw.prototxt.formats.messages import Datum
 
 IMAGE = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)  # H x W x C
 

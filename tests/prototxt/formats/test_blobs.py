@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.blobs import array_of, blob_of, read_mean, read_weights, shape_of, write_mean
-from emotiw.prototxt.messages import BlobProto, NetParameter, PackedBlob, write_binary
+from emotiw.prototxt.formats.blobs import array_of, blob_of, read_mean, read_weights, shape_of, write_mean
+from emotiw.prototxt.formats.messages import BlobProto, NetParameter, PackedBlob, write_binary
 
 
 def values(*shape: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""LMDBs open for reading: one environment a process and path, as py-lmdb allows, shared by all who read it."""
+"""Read LMDBs: one environment a process and path, as py-lmdb allows, shared by all who read it."""
 
 import os
 from collections.abc import Iterator
@@ -95,3 +95,16 @@ def _forget() -> None:
 
 
 os.register_at_fork(after_in_child=_forget)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Any]:
+    """Yield a transaction that reads the LMDB `path`."""
+    with environment(path) as opened, opened.begin() as transaction:
+        yield transaction
+
+
+def keys_of(path: Path) -> list[bytes]:
+    """Return the keys of the LMDB `path`, in order; what they name is not read from the disk."""
+    with environment(path, readahead=False) as opened, opened.begin() as transaction:
+        return list(transaction.cursor().iternext(keys=True, values=False))

@@ -1,0 +1,1 @@
+"""Caffe's file formats: protobuf messages, blobs, Datums, LMDBs."""
