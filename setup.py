@@ -10,6 +10,7 @@ FOLDERS = {
     "emotiw.lbp_mapping": "lbp_mapping",
     "emotiw.prototxt": "prototxt",
     "emotiw.prototxt.formats": "prototxt/formats",
+    "emotiw.prototxt.zoo": "prototxt/zoo",
     "emotiw.data_prep": "data_prep",
     "emotiw.engine": "engine",
     "emotiw.engine.caffe": "engine/caffe",

@@ -23,7 +23,7 @@ from emotiw.engine.torch.weights import write_weights
 from emotiw.prototxt.execution import committed, crop_size, set_size, use_set
 from emotiw.prototxt.formats.datum import encode
 from emotiw.prototxt.formats.messages import NetParameter, format_text, read_text
-from emotiw.prototxt.nets import EMOTIONS, NETS
+from emotiw.prototxt.zoo.nets import EMOTIONS, NETS
 
 IMAGES = 64
 WARM = 2  # iterations that are not counted: memory is taken, threads begin

@@ -29,8 +29,8 @@ from emotiw.engine.torch.precision import precision_of
 from emotiw.engine.torch.scheme import read_solver
 from emotiw.engine.torch.solver import Solver
 from emotiw.engine.torch.weights import copy_from
-from emotiw.prototxt.nets import EMOTIONS, NETS, Net
-from emotiw.prototxt.vgg import Vgg
+from emotiw.prototxt.zoo.nets import EMOTIONS, NETS, Net
+from emotiw.prototxt.zoo.vgg import Vgg
 
 Step = Callable[[int], object]
 NET, ITERATIONS = "vgg_s", 50

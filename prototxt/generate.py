@@ -1,4 +1,4 @@
-"""The files committed beside this one, made of the table in `nets.py`.
+"""The files committed beside this one, made of the table in `zoo/nets.py`.
 
 ``python -m emotiw.prototxt.generate FOLDER`` writes, a folder a net: train_val and solver of both stages, deploy, and
 the model card.
@@ -10,13 +10,12 @@ from typing import Any
 
 from emotiw.files import write_text
 
-from .cards import card
 from .execution import deploy
 from .formats.messages import NetParameter, SolverParameter, format_text
-from .layers import TEST_BATCH, data
-from .learning import learn
-from .nets import EMOTIONS, NETS, SOLVER, STAGES, Net
-from .origins import ORIGINS
+from .zoo.layers import TEST_BATCH, data
+from .zoo.model_cards import ORIGINS, card
+from .zoo.nets import EMOTIONS, NETS, SOLVER, STAGES, Net
+from .zoo.param_specs import learn
 
 # What the paper and the authors' files do not say, by its number in docs/deviations.md, for the heads of the files.
 _DEVIATIONS = {

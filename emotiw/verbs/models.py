@@ -52,7 +52,7 @@ def _list(args: argparse.Namespace) -> None:
     from emotiw.evaluate.checking import least_bytes
     from emotiw.evaluate.released import NET, models_folder, released
     from emotiw.evaluate.verifying import state
-    from emotiw.prototxt.origins import ORIGINS
+    from emotiw.prototxt.zoo.model_cards import ORIGINS
 
     rows = [
         (model.name, model.representation, f"{sum(map(least_bytes, model.files)) / 1e6:.0f} MB", state(model.name))

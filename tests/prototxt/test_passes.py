@@ -12,8 +12,8 @@ from emotiw.data_prep.writing import LmdbWriter, key
 from emotiw.prototxt.execution import committed, loss_weight, set_size, use_set
 from emotiw.prototxt.formats.datum import encode
 from emotiw.prototxt.formats.messages import format_text
-from emotiw.prototxt.nets import NETS, STAGES
 from emotiw.prototxt.shapes import shapes
+from emotiw.prototxt.zoo.nets import NETS, STAGES
 
 pytestmark = pytest.mark.caffe
 

@@ -5,7 +5,7 @@ import pytest
 from emotiw.__main__ import main
 from emotiw.evaluate import checking, stand_in
 from emotiw.evaluate.released import DEPLOY, MEAN, released
-from emotiw.prototxt.origins import ORIGINS
+from emotiw.prototxt.zoo.model_cards import ORIGINS
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from emotiw.engine.torch.weights import write_weights
 from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.blobs import array_of
 from emotiw.prototxt.formats.messages import NetParameter, SolverState, format_text, read_binary
-from emotiw.prototxt.nets import NETS
+from emotiw.prototxt.zoo.nets import NETS
 
 pytestmark = pytest.mark.caffe
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .googlenet import CLASSIFIERS, GoogLeNet
-from .learning import Fillers
+from .param_specs import Fillers
 from .vgg import vgg_m, vgg_s
 
 STAGES = ("pretrain", "finetune")

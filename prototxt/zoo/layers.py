@@ -1,12 +1,12 @@
 """Caffe's layers as short calls: what a topology is written in.
 
-A layer made here carries its geometry; how it learns (`learning.py`) is set afterwards, by the layer's name.
+A layer made here carries its geometry; how it learns (`param_specs.py`) is set afterwards, by the layer's name.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from .formats.messages import LayerParameter
+from emotiw.prototxt.formats.messages import LayerParameter
 
 TEST_BATCH = 20  # the authors' fine-tuning net
 
