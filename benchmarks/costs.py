@@ -24,9 +24,9 @@ from emotiw.evaluate.models import Model, open_model, released_in
 from emotiw.evaluate.scores import read_scores
 from emotiw.evaluate.stand_in import write_stand_in
 from emotiw.lbp_mapping.representation import PAPER
-from emotiw.prototxt.execution import crop_size, deploy
 from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.prototxt.formats.messages import LayerParameter, format_text
+from emotiw.prototxt.surgery import crop_size, deploy
 from emotiw.train.runs import Run
 
 NET, ROW, STAND_IN = "vgg_s_small", "vgg_s_small-rgb", "VGG_S_rgb"

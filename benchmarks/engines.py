@@ -20,9 +20,9 @@ from emotiw.engine.torch.data import Sources
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.weights import write_weights
-from emotiw.prototxt.execution import committed, crop_size, set_size, use_set
 from emotiw.prototxt.formats.datum import encode
 from emotiw.prototxt.formats.messages import NetParameter, format_text, read_text
+from emotiw.prototxt.surgery import committed, crop_size, set_size, use_set
 from emotiw.prototxt.zoo.nets import EMOTIONS, NETS
 
 IMAGES = 64

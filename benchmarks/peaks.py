@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from math import prod
 
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.shapes import shapes
+from emotiw.prototxt.surgery import committed
 
 # TFLOPS of dense matrices by precision, for cards by torch's name of them. NVIDIA's data sheets of the H100 and H200
 # Tensor Core GPUs, SXM: FP32 67; TF32 989 and BF16 1,979 "with sparsity", of which the half is dense.

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.copying import compare
-from emotiw.prototxt.differing import differences
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.blobs import array_of, read_mean
 from emotiw.prototxt.formats.messages import PackedNet, read_binary
 from emotiw.prototxt.formats.upgrade import read_net, types, weighted
+from emotiw.prototxt.net_diff import differences
 from emotiw.prototxt.shapes import Shape, parameters, shapes
+from emotiw.prototxt.surgery import committed
+from emotiw.prototxt.weight_transfer import compare
 
 from .models import is_stand_in
 from .released import DEPLOY, MEAN, MEAN_SIDE, NET, WEIGHTS, File, released

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.engine.classifier import MEAN_RULES
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.prototxt.copying import compare
-from emotiw.prototxt.differing import differences
-from emotiw.prototxt.execution import committed, input_side, uncropped
 from emotiw.prototxt.formats.blobs import array_of, read_mean
 from emotiw.prototxt.formats.messages import PackedNet, read_binary
 from emotiw.prototxt.formats.upgrade import read_net, weighted
+from emotiw.prototxt.net_diff import differences
 from emotiw.prototxt.shapes import shapes
+from emotiw.prototxt.surgery import committed, input_side, uncropped
+from emotiw.prototxt.weight_transfer import compare
 from emotiw.train.runs import Run
 
 from .released import DEPLOY, MEAN, NET, STAND_IN, WEIGHTS, models_folder, released

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.files import whole, write_text
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.blobs import Blob, old_blob_of
 from emotiw.prototxt.formats.messages import PackedNet, format_text, message_class, write_binary
 from emotiw.prototxt.formats.upgrade import downgrade
 from emotiw.prototxt.shapes import Shape, shapes
+from emotiw.prototxt.surgery import committed
 
 from .models import is_stand_in
 from .released import DEPLOY, MEAN, MEAN_SIDE, NET, STAND_IN, WEIGHTS

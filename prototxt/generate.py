@@ -10,8 +10,8 @@ from typing import Any
 
 from emotiw.files import write_text
 
-from .execution import deploy
 from .formats.messages import NetParameter, SolverParameter, format_text
+from .surgery import deploy
 from .zoo.layers import TEST_BATCH, data
 from .zoo.model_cards import ORIGINS, card
 from .zoo.nets import EMOTIONS, NETS, SOLVER, STAGES, Net

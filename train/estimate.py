@@ -12,8 +12,8 @@ from emotiw.data_prep.sets import PreparedSet
 from emotiw.engine.events import Event, Loss
 from emotiw.engine.interface import Engine
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.execution import use_classes
 from emotiw.prototxt.shapes import parameters, shapes
+from emotiw.prototxt.surgery import use_classes
 
 from .executed import write_executed
 from .experiments import Experiment

@@ -4,8 +4,8 @@ from typing import Any
 
 from emotiw.data_prep.sets import PreparedSet
 from emotiw.files import whole, write_text
-from emotiw.prototxt.execution import deploy, use_set
 from emotiw.prototxt.formats.messages import format_text
+from emotiw.prototxt.surgery import deploy, use_set
 
 from .runs import Run
 

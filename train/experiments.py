@@ -9,8 +9,8 @@ from typing import Any
 
 from emotiw.errors import UsageError
 from emotiw.lbp_mapping.representation import parse
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.messages import SolverParameter, format_text, parse_text
+from emotiw.prototxt.surgery import committed
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from emotiw.engine.events import DivergedError, Event, Snapshot
 from emotiw.engine.interface import Engine
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, remove, whole
-from emotiw.prototxt.execution import crop_size, loss_weight, set_size, use_classes
+from emotiw.prototxt.surgery import crop_size, loss_weight, set_size, use_classes
 
 from .executed import write_executed
 from .experiments import Experiment

@@ -13,8 +13,8 @@ from emotiw.data_prep.sets import PreparedSet
 from emotiw.engine.classifier import MEAN_RULES
 from emotiw.engine.interface import Engine
 from emotiw.engine.scoring import posteriors
-from emotiw.prototxt.execution import crop_size
 from emotiw.prototxt.formats.blobs import read_mean
+from emotiw.prototxt.surgery import crop_size
 
 from .runs import Run
 

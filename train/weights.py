@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.copying import Copy, compare
-from emotiw.prototxt.execution import classifiers, name_anew
 from emotiw.prototxt.formats.messages import PackedNet, read_binary
 from emotiw.prototxt.shapes import shapes
+from emotiw.prototxt.surgery import classifiers, name_anew
+from emotiw.prototxt.weight_transfer import Copy, compare
 
 
 def fit(train_val: Any, weights: Path) -> Copy:

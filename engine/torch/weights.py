@@ -6,10 +6,10 @@ from typing import Any
 import torch
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.copying import Copy, compare
 from emotiw.prototxt.formats.blobs import array_of, blob_of
 from emotiw.prototxt.formats.messages import NetParameter, read_binary, write_binary
 from emotiw.prototxt.formats.upgrade import weighted
+from emotiw.prototxt.weight_transfer import Copy, compare
 
 from .net import Net
 

@@ -12,7 +12,7 @@ TEST_BATCH = 20  # the authors' fine-tuning net
 
 
 def data(phase: str, crop: int, batch_size: int) -> Any:
-    """Return the data layer of a phase; its set is still unnamed, see `execution.use_set`."""
+    """Return the data layer of a phase; its set is still unnamed, see `surgery.use_set`."""
     split = {"TRAIN": "train", "TEST": "val"}[phase]
     return LayerParameter(
         name="data",

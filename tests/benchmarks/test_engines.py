@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
-from emotiw.prototxt.execution import committed
+from emotiw.prototxt.surgery import committed
 from emotiw.prototxt.zoo.nets import NETS
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

@@ -18,8 +18,8 @@ from emotiw.evaluate.scores import Scores, read_scores
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import parse
 from emotiw.lbp_mapping.tables import palette
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.messages import NetParameter, format_text
+from emotiw.prototxt.surgery import committed
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks/mistakes.py"
 ROWS = ("vgg_s_small-rgb", "vgg_s_small-cyclic_lbp_r3_t5")

@@ -25,9 +25,9 @@ from emotiw.evaluate.models import open_model
 from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, released
 from emotiw.evaluate.stand_in import write_stand_in
 from emotiw.evaluate.verifying import state, verify
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.blobs import write_mean
 from emotiw.prototxt.formats.messages import NetParameter, format_text, read_binary, write_binary
+from emotiw.prototxt.surgery import committed
 
 FILES = (WEIGHTS, MEAN, DEPLOY)
 KEPT = 1 << 19  # of the 700,000 bytes that came: whole chunks of gdown's

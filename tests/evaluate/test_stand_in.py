@@ -17,11 +17,11 @@ from emotiw.engine.scoring import net_inputs
 from emotiw.evaluate.models import is_stand_in, released_in
 from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, released
 from emotiw.evaluate.stand_in import write_stand_in
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.blobs import array_of, read_mean, read_weights
 from emotiw.prototxt.formats.messages import BlobProto, NetParameter, read_binary, read_text
 from emotiw.prototxt.formats.upgrade import read_net
 from emotiw.prototxt.shapes import parameters, shapes
+from emotiw.prototxt.surgery import committed
 
 FILES = (WEIGHTS, MEAN, DEPLOY)
 

@@ -22,12 +22,12 @@ from emotiw.data_prep.reading import UnreadableImageError
 from emotiw.engine.torch.state import read_state
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.scores import read_scores
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.blobs import blob_of, old_blob_of, read_mean, read_weights
 from emotiw.prototxt.formats.datum import Colour, decode, parse, pixels
 from emotiw.prototxt.formats.image_codec import imdecode
 from emotiw.prototxt.formats.messages import Datum, NetParameter, SolverState, format_text, read_text
 from emotiw.prototxt.formats.upgrade import downgrade, upgrade
+from emotiw.prototxt.surgery import committed
 
 PICTURES = (".png", ".jpg", ".bmp", ".tiff", ".ppm", ".ras", ".jp2", ".pam", ".gif", ".webp")
 REFUSED = (

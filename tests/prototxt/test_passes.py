@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep.writing import LmdbWriter, key
-from emotiw.prototxt.execution import committed, loss_weight, set_size, use_set
 from emotiw.prototxt.formats.datum import encode
 from emotiw.prototxt.formats.messages import format_text
 from emotiw.prototxt.shapes import shapes
+from emotiw.prototxt.surgery import committed, loss_weight, set_size, use_set
 from emotiw.prototxt.zoo.nets import NETS, STAGES
 
 pytestmark = pytest.mark.caffe

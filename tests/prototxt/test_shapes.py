@@ -9,9 +9,9 @@ import pytest
 
 from emotiw.engine.caffe.describe import describe
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.execution import committed, deploy, use_classes
 from emotiw.prototxt.formats.messages import NetParameter, parse_text
 from emotiw.prototxt.shapes import parameters, shapes
+from emotiw.prototxt.surgery import committed, deploy, use_classes
 from emotiw.prototxt.zoo.nets import NETS
 
 # Channels and side of each blob; fully connected ones have no side.

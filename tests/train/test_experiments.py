@@ -6,7 +6,7 @@ import pytest
 
 from emotiw.errors import UsageError
 from emotiw.lbp_mapping.representation import PAPER
-from emotiw.prototxt.execution import committed
+from emotiw.prototxt.surgery import committed
 from emotiw.train.experiments import Experiment, experiment, experiments
 
 FOUR = ("vgg_s", "vgg_m_2048", "vgg_m_4096", "googlenet")

@@ -10,7 +10,6 @@ from emotiw.__main__ import main
 from emotiw.data_prep.sets import open_set
 from emotiw.engine.events import Loss
 from emotiw.engine.log import events
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.blobs import old_blob_of, read_mean, read_weights
 from emotiw.prototxt.formats.messages import (
     NetParameter,
@@ -21,6 +20,7 @@ from emotiw.prototxt.formats.messages import (
     write_binary,
 )
 from emotiw.prototxt.formats.upgrade import downgrade, read_net
+from emotiw.prototxt.surgery import committed
 from emotiw.train.experiments import Experiment
 from emotiw.train.progress import read_progress
 from emotiw.train.runs import STAGES, Run

@@ -14,9 +14,9 @@ from emotiw.__main__ import main
 from emotiw.data_prep.drawn import draw_expressions
 from emotiw.data_prep.sets import open_set
 from emotiw.lbp_mapping.representation import parse
-from emotiw.prototxt.execution import committed, use_set
 from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.prototxt.formats.messages import format_text
+from emotiw.prototxt.surgery import committed, use_set
 
 YALE = Path(__file__).parents[3] / "shared/data/faces/yale"
 

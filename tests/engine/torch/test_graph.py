@@ -5,8 +5,8 @@ import pytest
 from emotiw.engine.torch.graph import State, graph_of, layer_lines, read_graph
 from emotiw.engine.torch.net import Net
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.messages import NetParameter, parse_text
+from emotiw.prototxt.surgery import committed
 
 
 def names(rules, state, net_state=""):

@@ -21,9 +21,9 @@ from emotiw.engine.torch.rules import RULES
 from emotiw.engine.torch.scheme import read_solver
 from emotiw.engine.torch.solver import Solver
 from emotiw.engine.torch.weights import write_weights
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.blobs import array_of
 from emotiw.prototxt.formats.messages import NetParameter, SolverState, format_text, read_binary
+from emotiw.prototxt.surgery import committed
 from emotiw.prototxt.zoo.nets import NETS
 
 pytestmark = pytest.mark.caffe

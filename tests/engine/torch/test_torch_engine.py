@@ -12,8 +12,8 @@ from emotiw.engine.opening import open_engine
 from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.precision import BY_NAME
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.prototxt.execution import use_classes
 from emotiw.prototxt.formats.messages import SolverParameter, format_text, read_text
+from emotiw.prototxt.surgery import use_classes
 from emotiw.train.executed import write_executed
 from emotiw.train.experiments import experiment
 from emotiw.train.runs import Run

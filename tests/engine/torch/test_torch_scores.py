@@ -13,8 +13,8 @@ from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.scores import TorchScorer
 from emotiw.engine.torch.weights import write_weights
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.messages import format_text
+from emotiw.prototxt.surgery import committed
 from emotiw.prototxt.zoo.nets import NETS
 
 SMALL = [name for name in NETS if "small" in name]

@@ -8,9 +8,9 @@ from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.weights import copy_from, to_proto, write_weights
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.execution import committed, deploy, name_anew, use_classes
 from emotiw.prototxt.formats.blobs import blob_of, read_weights
 from emotiw.prototxt.formats.messages import NetParameter, format_text, parse_text, read_binary, write_binary
+from emotiw.prototxt.surgery import committed, deploy, name_anew, use_classes
 
 NET = """name: "two"
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 5 dim: 5 } } }

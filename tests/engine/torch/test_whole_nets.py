@@ -5,8 +5,8 @@ import pytest
 
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.messages import LayerParameter, NetParameter, format_text
+from emotiw.prototxt.surgery import committed
 from emotiw.prototxt.zoo.nets import NETS
 
 pytestmark = pytest.mark.caffe

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.messages import (
     NetParameter,
     format_text,
@@ -17,6 +16,7 @@ from emotiw.prototxt.formats.messages import (
     write_binary,
 )
 from emotiw.prototxt.formats.upgrade import downgrade, read_net, upgrade, weighted
+from emotiw.prototxt.surgery import committed
 
 V1 = message_class("V1LayerParameter")
 

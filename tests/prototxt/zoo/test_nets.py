@@ -4,9 +4,9 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from emotiw.prototxt.execution import committed, crop_size, loss_weight, set_size
 from emotiw.prototxt.generate import files
 from emotiw.prototxt.shapes import parameters, shapes
+from emotiw.prototxt.surgery import committed, crop_size, loss_weight, set_size
 from emotiw.prototxt.zoo.nets import NETS, STAGES
 
 # What the paper and the authors' files do not say, by file: the nets of the others are D12, the small ones D6.

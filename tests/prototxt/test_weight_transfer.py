@@ -3,11 +3,11 @@ import pytest
 
 from emotiw.engine.caffe.describe import describe
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.copying import compare
-from emotiw.prototxt.execution import committed
 from emotiw.prototxt.formats.blobs import blob_of
 from emotiw.prototxt.formats.messages import BlobProto, NetParameter, format_text, write_binary
 from emotiw.prototxt.shapes import shapes
+from emotiw.prototxt.surgery import committed
+from emotiw.prototxt.weight_transfer import compare
 
 
 def weights(**layers):

@@ -4,8 +4,8 @@ import pytest
 
 from emotiw.engine.caffe.describe import describe
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.prototxt.execution import classifiers, committed, deploy, name_anew, use_classes, use_set
 from emotiw.prototxt.formats.messages import NetParameter, format_text, parse_text
+from emotiw.prototxt.surgery import classifiers, committed, deploy, name_anew, use_classes, use_set
 
 
 def test_a_net_there_is_not_is_a_usage_error_that_lists_those_there_are():

@@ -1,8 +1,8 @@
 import pytest
 
-from emotiw.prototxt.differing import differences
 from emotiw.prototxt.formats.messages import NetParameter, parse_text
 from emotiw.prototxt.formats.upgrade import upgrade
+from emotiw.prototxt.net_diff import differences
 
 CARD = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }

@@ -1,0 +1,157 @@
+"""`caffe.NetSpec`: nets written in Python, as in ``n.conv = L.Convolution(n.data, kernel_size=3)``."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from emotiw.prototxt.formats.messages import LayerParameter, NetParameter, message_class
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A layer: its type, the tops that it takes, and what is said of it."""
+
+    type_name: str
+    inputs: tuple["Top", ...]
+    params: dict[str, Any]
+    ntop: int = 1
+    in_place: bool = False
+    tops: tuple["Top", ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for number, given in enumerate(self.inputs):
+            if not isinstance(given, Top):
+                raise TypeError(f"{self.type_name}: input {number} is no Top, but a {type(given).__name__}")
+        object.__setattr__(self, "tops", tuple(Top(self, n) for n in range(self.ntop)))
+
+
+@dataclass(frozen=True, eq=False)
+class Top:
+    """The n-th blob that a layer makes."""
+
+    fn: Function
+    n: int
+
+    def to_proto(self) -> Any:
+        """Return the net that computes it."""
+        return to_proto(self)
+
+
+class NetSpec:
+    """Tops by name; those of the layers behind them that have none are named for their type and counted."""
+
+    tops: dict[str, Any]
+
+    def __init__(self) -> None:
+        super().__setattr__("tops", {})
+
+    def __setattr__(self, name: str, top: Any) -> None:
+        self.tops[name] = top
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self.tops:
+            raise AttributeError(f"no top {name!r} in this net: it has {', '.join(self.tops)}")
+        return self.tops[name]
+
+    def __setitem__(self, name: str, top: Any) -> None:
+        self.tops[name] = top
+
+    def __getitem__(self, name: str) -> Any:
+        return self.tops[name]
+
+    def to_proto(self) -> Any:
+        """Return the net that computes all of them."""
+        return _net(self.tops.values(), {top: name for name, top in self.tops.items()})
+
+
+def to_proto(*tops: Top) -> Any:
+    """Return the net that computes these tops."""
+    return _net(tops, {})
+
+
+class Layers:
+    """Layers by type: ``layers.Pooling(bottom, kernel_size=2, ntop=1, in_place=False)`` returns a Top, or several.
+
+    With `ntop` 0 it returns the Function itself, as of a Silence.
+    """
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def layer(*inputs: Any, **given: Any) -> Any:
+            own = {key: given.pop(key) for key in ("ntop", "in_place") if key in given}
+            made = Function(name, inputs, given, **own)
+            return {0: made, 1: made.tops[0] if made.tops else None}.get(made.ntop, made.tops)
+
+        return layer
+
+
+class Parameters:
+    """The enums of layers' parameters: ``params.Pooling.MAX``."""
+
+    def __getattr__(self, name: str) -> Any:
+        return message_class(f"{name}Parameter")
+
+
+layers, params = Layers(), Parameters()
+
+# Which field of a layer holds what its type takes, by the message's name: "Convolution" -> "convolution_param".
+_FIELDS = {
+    field.message_type.name.removesuffix("Parameter"): field.name
+    for field in LayerParameter.DESCRIPTOR.fields
+    if field.name.endswith("_param")
+}
+
+
+def _net(tops: Iterable[Any], names: dict[Any, str]) -> Any:
+    """Return a net in which each layer stands behind those that it needs."""
+    made: dict[Function, Any] = {}
+    counts: Counter[str] = Counter()
+    for top in tops:
+        _add(top if isinstance(top, Function) else top.fn, made, names, counts)
+    return NetParameter(layer=made.values())
+
+
+def _add(function: Function, made: dict[Function, Any], names: dict[Any, str], counts: Counter[str]) -> None:
+    if function in made:
+        return
+    for given in function.inputs:
+        _add(given.fn, made, names, counts)
+    layer = LayerParameter(type=function.type_name)
+    layer.bottom.extend(made[given.fn].top[given.n] for given in function.inputs)
+    named = [_name(top, function, names, counts) for top in ([] if function.in_place else function.tops)]
+    layer.top.extend(layer.bottom if function.in_place else named)
+    layer.name = _name(function.tops[0] if function.tops else function, function, names, counts)
+    for key, value in function.params.items():
+        own = getattr(layer, _FIELDS[function.type_name]) if function.type_name in _FIELDS else layer
+        inner = not key.endswith("param") and key in own.DESCRIPTOR.fields_by_name
+        assign_proto(own if inner else layer, key, value)
+    made[function] = layer
+
+
+def _name(what: Any, function: Function, names: dict[Any, str], counts: Counter[str]) -> str:
+    if what not in names:
+        counts[function.type_name] += 1
+        names[what] = f"{function.type_name}{counts[function.type_name]}"
+    return names[what]
+
+
+def assign_proto(proto: Any, name: str, value: Any) -> None:
+    """Set a field of a message to a Python value: of lists repeated ones, of dicts messages; one for a list of one."""
+    if name not in proto.DESCRIPTOR.fields_by_name:
+        raise AttributeError(f"{proto.DESCRIPTOR.name} has no field {name!r}")
+    place = getattr(proto, name)
+    if hasattr(place, "extend"):
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict):
+                _assign_all(place.add(), each)
+            else:
+                place.append(each)
+    elif isinstance(value, dict):
+        _assign_all(place, value)
+    else:
+        setattr(proto, name, value)
+
+
+def _assign_all(proto: Any, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        assign_proto(proto, name, value)
