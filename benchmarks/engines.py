@@ -12,14 +12,13 @@ from alternating import Row, Turns, in_turns, on_cores
 
 from emotiw.data_prep.writing import LmdbWriter
 from emotiw.engine import ENGINES
-from emotiw.engine.events import Event, Loss
-from emotiw.engine.interface import Engine
-from emotiw.engine.log import LOG
-from emotiw.engine.opening import open_engine
+from emotiw.engine.base import Engine, Event, Loss
+from emotiw.engine.registry import open_engine
 from emotiw.engine.torch.data import Sources
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.weights import write_weights
+from emotiw.engine.training_log import LOG
 from emotiw.prototxt.formats.datum import encode
 from emotiw.prototxt.formats.messages import NetParameter, format_text, read_text
 from emotiw.prototxt.surgery import committed, crop_size, set_size, use_set

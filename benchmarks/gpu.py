@@ -23,7 +23,7 @@ from engines import COMPARED, SOLVER, same_losses, write_run, write_start
 from torch import Tensor, nn
 
 from emotiw.engine import PRECISIONS
-from emotiw.engine.events import Event, Loss
+from emotiw.engine.base import Event, Loss
 from emotiw.engine.torch.data import LmdbSource, Sources
 from emotiw.engine.torch.precision import precision_of
 from emotiw.engine.torch.scheme import read_solver

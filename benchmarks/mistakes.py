@@ -17,9 +17,9 @@ from tabulate import tabulate
 from emotiw.data_prep.detection import crop_face
 from emotiw.data_prep.reading import Rgb, decode, resize
 from emotiw.data_prep.sets import PreparedSet, open_set
-from emotiw.engine.classifier import MEAN_RULES, Blob
-from emotiw.engine.opening import open_engine
-from emotiw.engine.scoring import Image, posteriors
+from emotiw.engine.inference import posteriors
+from emotiw.engine.preprocessing import MEAN_RULES, Blob, Image
+from emotiw.engine.registry import open_engine
 from emotiw.evaluate.models import Model, open_model
 from emotiw.evaluate.scores import Scores
 from emotiw.lbp_mapping.codes import grey, lbp_codes

@@ -12,8 +12,8 @@ from faces import face
 
 from emotiw.engine.caffe.locate import find_caffe
 from emotiw.engine.caffe.process import start
-from emotiw.engine.leash import running
-from emotiw.engine.opening import open_engine
+from emotiw.engine.child_process import running
+from emotiw.engine.registry import open_engine
 from emotiw.evaluate.faces import Face
 from emotiw.evaluate.models import released_in
 from emotiw.evaluate.predicting import Prediction, Predictor

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.engine.classifier import MEAN_RULES
+from emotiw.engine.preprocessing import MEAN_RULES
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.formats.blobs import array_of, read_mean
 from emotiw.prototxt.formats.messages import PackedNet, read_binary
@@ -39,7 +39,7 @@ class Model:
     classes
         By name, in label order.
     mean_rule
-        How its maker brings the mean to the input's size: a key of `classifier.MEAN_RULES`.
+        How its maker brings the mean to the input's size: a key of `preprocessing.MEAN_RULES`.
     stand_in
         Whether its weights are random, in the place of the authors'.
     """

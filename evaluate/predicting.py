@@ -8,10 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.engine.classifier import resize
-from emotiw.engine.events import DivergedError
-from emotiw.engine.interface import BATCH, Engine
-from emotiw.engine.scoring import net_inputs
+from emotiw.engine.base import BATCH, DivergedError, Engine
+from emotiw.engine.preprocessing import net_inputs, resize
 from emotiw.errors import EmotiwError
 from emotiw.lbp_mapping.mapping import map_images
 from emotiw.lbp_mapping.representation import parse

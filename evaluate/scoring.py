@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from emotiw.bars import bar
 from emotiw.data_prep.sets import PreparedSet
-from emotiw.engine.events import DivergedError
-from emotiw.engine.interface import Engine
-from emotiw.engine.scoring import posteriors
+from emotiw.engine.base import DivergedError, Engine
+from emotiw.engine.inference import posteriors
 from emotiw.errors import EmotiwError
 from emotiw.files import alone, write_text
 
@@ -36,7 +35,7 @@ from .scores import Scores, write_scores
 class Protocol:
     """How scores were made: what a table must say beside them.
 
-    `model` is its title; `weights_sha256` is in hexadecimal; `mean_rule` is a key of `classifier.MEAN_RULES`.
+    `model` is its title; `weights_sha256` is in hexadecimal; `mean_rule` is a key of `preprocessing.MEAN_RULES`.
     """
 
     engine: str

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotiw.data_prep.sets import PreparedSet
-from emotiw.engine.events import Event, Loss
-from emotiw.engine.interface import Engine
+from emotiw.engine.base import Engine, Event, Loss
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.shapes import parameters, shapes
 from emotiw.prototxt.surgery import use_classes

@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 
 from emotiw.bars import bar
-from emotiw.engine.events import Event, Loss, Snapshot
-from emotiw.engine.log import LOG, losses
+from emotiw.engine.base import Event, Loss, Snapshot
+from emotiw.engine.training_log import LOG, losses
 from emotiw.files import whole, write_text
 
 _COLUMNS = ("iteration", "loss", "val_accuracy")

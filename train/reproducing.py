@@ -9,8 +9,8 @@ from pathlib import Path
 from tabulate import tabulate
 
 from emotiw.data_prep.sets import PreparedSet
-from emotiw.engine.interface import Engine
-from emotiw.engine.leash import ctrl_c_passed_on, running
+from emotiw.engine.base import Engine
+from emotiw.engine.child_process import ctrl_c_passed_on, running
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone
 

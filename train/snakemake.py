@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from emotiw.engine.leash import Stream, leashed, running
+from emotiw.engine.child_process import Stream, leashed, running
 from emotiw.errors import EmotiwError
 
 from .runs import STAGES

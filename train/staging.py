@@ -12,8 +12,7 @@ import numpy as np
 
 from emotiw import __version__
 from emotiw.data_prep.sets import PreparedSet
-from emotiw.engine.events import DivergedError, Event, Snapshot
-from emotiw.engine.interface import Engine
+from emotiw.engine.base import DivergedError, Engine, Event, Snapshot
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, remove, whole
 from emotiw.prototxt.surgery import crop_size, loss_weight, set_size, use_classes

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.data_prep.sets import PreparedSet
-from emotiw.engine.classifier import MEAN_RULES
-from emotiw.engine.interface import Engine
-from emotiw.engine.scoring import posteriors
+from emotiw.engine.base import Engine
+from emotiw.engine.inference import posteriors
+from emotiw.engine.preprocessing import MEAN_RULES
 from emotiw.prototxt.formats.blobs import read_mean
 from emotiw.prototxt.surgery import crop_size
 

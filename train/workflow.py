@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotiw.data_prep.sets import PreparedSet
-from emotiw.engine import leash
-from emotiw.engine.interface import Engine
+from emotiw.engine import child_process
+from emotiw.engine.base import Engine
 from emotiw.files import write_text
 
 from .experiments import Experiment
@@ -103,7 +103,7 @@ def _configuration(
         "scored": sets["finetune"].digest,
         "truth": truth,
         "threads": options.threads,
-        "leash": _quoted([sys.executable, "-I", "-S", leash.__file__]),
+        "leash": _quoted([sys.executable, "-I", "-S", child_process.__file__]),
         "emotiw": _quoted([sys.executable, "-P", "-m", "emotiw"]),  # -P: not a folder emotiw that lies here
         "training": _flags({"--iterations": options.iterations, "--seed": options.seed}),
         "scoring": {split: _flags({"--crops": options.crops, "--truth": truth.get(split)}) for split in splits},

@@ -9,7 +9,7 @@ from emotiw.errors import UsageError
 from emotiw.lbp_mapping.representation import PAPER, Representation, parse
 
 if TYPE_CHECKING:
-    from emotiw.engine.interface import Engine
+    from emotiw.engine.base import Engine
 
 DEFAULT_MODEL = "VGG_S_rgb"
 
@@ -103,7 +103,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 def engine_of(args: argparse.Namespace, *, here: bool = True) -> "Engine":
     """Return the engine that the command line names, which is to compute `here` or on other machines."""
-    from emotiw.engine.opening import open_engine
+    from emotiw.engine.registry import open_engine
 
     engine = open_engine(args.engine, args.caffe, args.gpu, args.precision)
     if here:

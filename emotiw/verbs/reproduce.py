@@ -18,7 +18,7 @@ from emotiw.verbs.arguments import add_crops, add_engine, engine_of
 
 if TYPE_CHECKING:
     from emotiw.data_prep.sets import PreparedSet
-    from emotiw.engine.interface import Engine
+    from emotiw.engine.base import Engine
     from emotiw.train.workflow import Options
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from emotiw.engine.leash import leashed, running
+from emotiw.engine.child_process import leashed, running
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import remove
 

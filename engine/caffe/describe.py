@@ -7,8 +7,8 @@ from pathlib import Path
 from subprocess import PIPE, STDOUT
 from typing import Any
 
-from emotiw.engine.leash import running
-from emotiw.engine.log import last_words
+from emotiw.engine.child_process import running
+from emotiw.engine.training_log import last_words
 from emotiw.errors import EmotiwError
 
 from .locate import Caffe

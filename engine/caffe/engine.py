@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from emotiw.engine.events import OnProgress
-from emotiw.engine.interface import Engine
+from emotiw.engine.base import Engine, OnProgress
 
 from .describe import version
 from .locate import Caffe

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from emotiw.engine.leash import Stream, leashed
+from emotiw.engine.child_process import Stream, leashed
 
 from .locate import Caffe
 

@@ -9,9 +9,9 @@ from typing import IO, Any, Self
 
 import numpy as np
 
-from emotiw.engine.interface import Blob, Scorer
-from emotiw.engine.leash import running
-from emotiw.engine.log import last_words
+from emotiw.engine.base import Blob, Scorer
+from emotiw.engine.child_process import running
+from emotiw.engine.training_log import last_words
 from emotiw.errors import EmotiwError
 
 from .locate import Caffe

@@ -4,8 +4,8 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
-from emotiw.engine.events import OnProgress
-from emotiw.engine.following import follow
+from emotiw.engine.base import OnProgress
+from emotiw.engine.training_log import follow
 
 from .locate import Caffe
 from .process import start

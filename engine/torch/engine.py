@@ -11,10 +11,9 @@ from pathlib import Path
 
 import torch
 
-from emotiw.engine.events import OnProgress
-from emotiw.engine.following import follow
-from emotiw.engine.interface import Engine
-from emotiw.engine.leash import leashed
+from emotiw.engine.base import Engine, OnProgress
+from emotiw.engine.child_process import leashed
+from emotiw.engine.training_log import follow
 from emotiw.errors import EmotiwError, UsageError
 
 from .scores import TorchScorer

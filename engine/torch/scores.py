@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from emotiw.engine.interface import Blob, Scorer
+from emotiw.engine.base import Blob, Scorer
 from emotiw.errors import EmotiwError
 
 from .graph import State, read_graph

@@ -5,7 +5,7 @@ from collections import deque
 import torch
 from torch import Tensor
 
-from emotiw.engine.events import Loss, check_finite
+from emotiw.engine.base import Loss, check_finite
 from emotiw.errors import EmotiwError
 
 _MOST_PENDING = 20

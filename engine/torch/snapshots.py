@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from emotiw.engine.events import DivergedError
+from emotiw.engine.base import DivergedError
 from emotiw.errors import EmotiwError
 
 from .net import Net

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from emotiw.engine.events import Loss, OnProgress, Snapshot
+from emotiw.engine.base import Loss, OnProgress, Snapshot
 
 from .fitting import memory_told
 from .layers.source import OpenSource

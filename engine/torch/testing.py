@@ -6,7 +6,7 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-from emotiw.engine.events import DivergedError, Loss
+from emotiw.engine.base import DivergedError, Loss
 
 from .net import Net
 

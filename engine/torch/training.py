@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from emotiw.engine.events import DivergedError
+from emotiw.engine.base import DivergedError
 
 from .data import Sources
 from .parallel import ranks

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emotiw.engine import PRECISIONS
-from emotiw.engine.leash import die_with
+from emotiw.engine.child_process import die_with
 
 LEASHED = "EMOTIW_LEASHED"  # in the environment: an emotiw has started this, by torchrun
 

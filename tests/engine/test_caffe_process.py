@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from emotiw.engine.caffe.process import start
-from emotiw.engine.leash import leashed, running
-from emotiw.engine.log import last_words
+from emotiw.engine.child_process import leashed, running
+from emotiw.engine.training_log import last_words
 
 FATAL = """\
 I1123 14:43:19.358548  8394 net.cpp:51] Initializing net from parameters:

@@ -3,12 +3,12 @@ import subprocess
 import numpy as np
 import pytest
 
+from emotiw.engine.base import scores
 from emotiw.engine.caffe import scores as scores_module
 from emotiw.engine.caffe.describe import about, describe
 from emotiw.engine.caffe.process import start
 from emotiw.engine.caffe.scores import CaffeScorer
-from emotiw.engine.interface import scores
-from emotiw.engine.leash import running
+from emotiw.engine.child_process import running
 from emotiw.errors import EmotiwError
 
 pytestmark = pytest.mark.caffe

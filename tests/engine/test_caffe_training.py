@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
+from emotiw.engine.base import DivergedError, Loss
 from emotiw.engine.caffe.locate import Caffe
 from emotiw.engine.caffe.training import train
-from emotiw.engine.events import DivergedError, Loss
 from emotiw.errors import EmotiwError
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from emotiw.engine.events import DivergedError, Loss, Snapshot, check_finite
-from emotiw.engine.log import events, losses
+from emotiw.engine.base import DivergedError, Loss, Snapshot, check_finite
+from emotiw.engine.training_log import events, losses
 
 LOG = """\
 I1123 15:06:43.361259 19183 caffe.cpp:197] Use CPU.

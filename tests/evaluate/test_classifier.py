@@ -14,7 +14,7 @@ import pytest
 from emotiw.__main__ import main
 from emotiw.data_prep.sets import open_set
 from emotiw.engine.caffe.process import start
-from emotiw.engine.leash import running
+from emotiw.engine.child_process import running
 from emotiw.evaluate.scores import read_scores
 from emotiw.prototxt.formats.blobs import read_mean
 from emotiw.prototxt.formats.messages import NetParameter, read_binary, write_binary

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from emotiw.__main__ import main
-from emotiw.engine.classifier import MEAN_RULES, resize
+from emotiw.engine.preprocessing import MEAN_RULES, resize
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.explaining import explain, tiles
 from emotiw.evaluate.faces import Face, Failure, find

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep.drawn import draw_expressions
+from emotiw.engine.base import scores
 from emotiw.engine.caffe.process import start
-from emotiw.engine.classifier import MEAN_RULES, resize
-from emotiw.engine.interface import scores
-from emotiw.engine.leash import running
-from emotiw.engine.scoring import net_inputs
+from emotiw.engine.child_process import running
+from emotiw.engine.preprocessing import MEAN_RULES, net_inputs, resize
 from emotiw.evaluate.models import is_stand_in, released_in
 from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, released
 from emotiw.evaluate.stand_in import write_stand_in

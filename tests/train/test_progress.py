@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from emotiw.engine.events import Loss, Snapshot
+from emotiw.engine.base import Loss, Snapshot
 from emotiw.train.progress import Point, Progress, draw_curves, read_progress
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.data_prep.sets import open_set
-from emotiw.engine.events import Loss
-from emotiw.engine.log import events
+from emotiw.engine.base import Loss
+from emotiw.engine.training_log import events
 from emotiw.prototxt.formats.blobs import old_blob_of, read_mean, read_weights
 from emotiw.prototxt.formats.messages import (
     NetParameter,

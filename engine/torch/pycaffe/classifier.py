@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.engine.scoring import crop_places
+from emotiw.engine.preprocessing import crop_places
 
 from .io import Transformer, oversample, resize_image
 from .net import Net

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.engine.classifier import Sides
-from emotiw.engine.classifier import resize_image as _resize_image
-from emotiw.engine.scoring import crop_places
+from emotiw.engine.preprocessing import Sides, crop_places
+from emotiw.engine.preprocessing import resize_image as _resize_image
 from emotiw.prototxt.formats.messages import BlobProto, Datum, message_class
 
 from .image_files import load_image as load_image

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.engine.classifier import resize_image, resize_mean
+from emotiw.engine.preprocessing import resize_image, resize_mean
 from emotiw.errors import EmotiwError
 
 Array = NDArray[Any]

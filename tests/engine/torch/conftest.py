@@ -12,10 +12,10 @@ import torch
 
 from emotiw.engine.caffe.locate import Caffe
 from emotiw.engine.caffe.process import start
-from emotiw.engine.leash import running
-from emotiw.engine.log import last_words
+from emotiw.engine.child_process import running
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
+from emotiw.engine.training_log import last_words
 from emotiw.prototxt.formats.messages import NetParameter, parse_text
 
 WORKER = Path(__file__).with_name("caffe_worker.py")

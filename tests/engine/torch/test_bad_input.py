@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from emotiw.engine.events import DivergedError
+from emotiw.engine.base import DivergedError
 from emotiw.engine.torch.data import Sources
 from emotiw.engine.torch.fitting import largest
 from emotiw.engine.torch.graph import State, graph_of

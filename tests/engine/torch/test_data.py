@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from emotiw.engine.leash import leashed, running
+from emotiw.engine.child_process import leashed, running
 from emotiw.engine.torch.data import LmdbSource, Sources
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from emotiw.engine.leash import leashed, running
+from emotiw.engine.child_process import leashed, running
 from emotiw.engine.torch.data import Sources
 from emotiw.engine.torch.parallel import ranks
 from emotiw.engine.torch.scheme import read_solver

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from emotiw.engine.interface import scores
+from emotiw.engine.base import scores
 from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net

@@ -14,7 +14,7 @@ from PIL import Image
 
 from emotiw.data_prep.drawn import draw_expressions
 from emotiw.engine.caffe.process import start
-from emotiw.engine.leash import running
+from emotiw.engine.child_process import running
 from emotiw.engine.torch import pycaffe
 
 pytestmark = pytest.mark.caffe

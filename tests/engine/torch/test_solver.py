@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from emotiw.engine.events import DivergedError, Loss, Snapshot
+from emotiw.engine.base import DivergedError, Loss, Snapshot
 from emotiw.engine.torch.scheme import read_solver
 from emotiw.engine.torch.solver import Solver
 from emotiw.engine.torch.together import Request

@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from emotiw.engine.caffe.process import start
-from emotiw.engine.leash import running
-from emotiw.engine.log import last_words
+from emotiw.engine.child_process import running
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.params import Learnable
@@ -21,6 +20,7 @@ from emotiw.engine.torch.rules import RULES
 from emotiw.engine.torch.scheme import read_solver
 from emotiw.engine.torch.solver import Solver
 from emotiw.engine.torch.weights import write_weights
+from emotiw.engine.training_log import last_words
 from emotiw.prototxt.formats.blobs import array_of
 from emotiw.prototxt.formats.messages import NetParameter, SolverState, format_text, read_binary
 from emotiw.prototxt.surgery import committed

@@ -7,8 +7,8 @@ import pytest
 
 from emotiw.data_prep.sets import open_set
 from emotiw.engine import PRECISIONS
-from emotiw.engine.events import DivergedError, Loss, Snapshot
-from emotiw.engine.opening import open_engine
+from emotiw.engine.base import DivergedError, Loss, Snapshot
+from emotiw.engine.registry import open_engine
 from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.precision import BY_NAME
 from emotiw.errors import EmotiwError, UsageError
@@ -158,7 +158,7 @@ def test_an_engine_is_named_by_all_it_needs(caffe):
 
 
 def test_without_torch_it_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr("emotiw.engine.opening.find_spec", lambda name: None)
+    monkeypatch.setattr("emotiw.engine.registry.find_spec", lambda name: None)
     with pytest.raises(EmotiwError, match=r"^--engine torch needs PyTorch: pip install 'emotiw\[torch\]'$"):
         open_engine("torch")
 

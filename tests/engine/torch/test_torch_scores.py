@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from emotiw.engine.base import scores
 from emotiw.engine.caffe.scores import CaffeScorer
-from emotiw.engine.interface import scores
-from emotiw.engine.scoring import posteriors
+from emotiw.engine.inference import posteriors
 from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net

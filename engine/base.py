@@ -1,7 +1,9 @@
-"""What every engine offers: the same calls, on the same files."""
+"""What every engine offers: the same calls on the same files, and what a training reports."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -10,7 +12,40 @@ from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 
-from .events import OnProgress
+
+@dataclass(frozen=True)
+class Loss:
+    """The training loss at an iteration."""
+
+    iteration: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The weights of an iteration, whole on disk, with the solver's state beside them."""
+
+    iteration: int
+    weights: Path
+
+
+Event = Loss | Snapshot
+OnProgress = Callable[[Event], None]
+
+
+class DivergedError(EmotiwError):
+    """Losses or scores are no finite numbers any more; `loss` is the first such loss, where a training's is one."""
+
+    def __init__(self, message: str, loss: Loss | None = None) -> None:
+        super().__init__(message)
+        self.loss = loss
+
+
+def check_finite(loss: Loss) -> None:
+    """Raise `DivergedError` where the loss is NaN or infinite."""
+    if not math.isfinite(loss.loss):
+        raise DivergedError(f"the loss is {loss.loss} at iteration {loss.iteration}", loss)
+
 
 Blob = NDArray[np.float32]
 

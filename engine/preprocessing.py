@@ -1,10 +1,11 @@
-"""How `caffe.Classifier` brings an image and a mean to a net's size: the rules of pycaffe's io.py."""
+"""From an image to a net's input: resize, mean and crops, by the rules of pycaffe's io.py."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+Image = NDArray[np.uint8] | NDArray[np.float32]
 Blob = NDArray[np.float32]
 Sides = tuple[int, int]  # height and width
 
@@ -86,3 +87,41 @@ def _cropped(mean: Blob, crop: int) -> Blob:
 
 MEAN_RULES: Mapping[str, Callable[[Blob, int], Blob]] = {"resize": _resized, "crop": _cropped}
 """How a (3, S, S) mean becomes one of the net's input, (3, crop, crop), to be subtracted from every crop."""
+
+
+def crop_places(sides: Sides, crop: Sides, crops: int) -> list[tuple[int, int, bool]]:
+    """Return (top, left, mirrored) of the centre crop, or of pycaffe's ten: corners and centre, each mirrored too."""
+    (low, left), (far, right) = (((sides[k] - crop[k]) // 2 for k in (0, 1)), (sides[k] - crop[k] for k in (0, 1)))
+    if crops == 1:
+        return [(low, left, False)]
+    places = [(0, 0), (0, right), (far, 0), (far, right), (low, left)]
+    return [(*place, mirrored) for mirrored in (False, True) for place in places]
+
+
+def crop_offsets(size: int, crop: int, crops: int) -> list[tuple[int, int, bool]]:
+    """Return `crop_places` of a square one in a square."""
+    return crop_places((size, size), (crop, crop), crops)
+
+
+def net_inputs(image: Image, mean: Blob, crops: int = 1) -> Blob:
+    """Return the net's input for each crop of an image.
+
+    Parameters
+    ----------
+    image : (3, S, S) uint8 or float32
+        Channels in B, G, R order, [0, 255].
+    mean : (3, crop, crop) float32
+        Of the net's input's size; subtracted from every crop alike, as `caffe.Classifier` does.
+    crops
+        1 or 10.
+
+    Returns
+    -------
+    (crops, 3, crop, crop) float32
+    """
+    crop = mean.shape[-1]
+    cut = [
+        (image[:, y : y + crop, x : x + crop][..., ::-1] if mirrored else image[:, y : y + crop, x : x + crop])
+        for y, x, mirrored in crop_offsets(image.shape[-1], crop, crops)
+    ]
+    return np.stack(cut).astype(np.float32) - mean

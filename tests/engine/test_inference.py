@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from emotiw.engine import scoring
-from emotiw.engine.events import DivergedError
-from emotiw.engine.scoring import crop_offsets, net_inputs, posteriors
+from emotiw.engine import preprocessing
+from emotiw.engine.base import DivergedError
+from emotiw.engine.inference import posteriors
+from emotiw.engine.preprocessing import crop_offsets, net_inputs
 
 
 def test_crops_by_hand():
@@ -55,7 +56,7 @@ def test_batches_change_nothing(images, crops):
 
 def test_the_order_of_the_crops_changes_nothing(images, monkeypatch):
     before = np.array(list(posteriors(forward, images, MEAN, 10)))
-    monkeypatch.setattr(scoring, "crop_offsets", lambda *args: crop_offsets(*args)[::-1])
+    monkeypatch.setattr(preprocessing, "crop_offsets", lambda *args: crop_offsets(*args)[::-1])
     after = np.array(list(posteriors(forward, images, MEAN, 10)))
     np.testing.assert_allclose(after, before, rtol=0, atol=1e-7)
 

@@ -6,9 +6,9 @@ from importlib.util import find_spec
 from emotiw.engine import PRECISIONS
 from emotiw.errors import EmotiwError, UsageError
 
+from .base import Engine
 from .caffe.engine import CaffeEngine
 from .caffe.locate import find_caffe
-from .interface import Engine
 
 
 def open_engine(name: str = "caffe", caffe: str | None = None, gpu: str = "", precision: str = "float32") -> Engine:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotiw.engine.classifier import MEAN_RULES, resize
+from emotiw.engine.preprocessing import MEAN_RULES, resize
 
 
 def picture(height, width):

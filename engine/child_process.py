@@ -1,7 +1,7 @@
 """Processes that never outlive us, while a Ctrl-C in the terminal reaches us alone.
 
-Also a script, `python leash.py PARENT PROGRAM ARGS...`: it asks the kernel for SIGKILL at the parent's death and then
-becomes PROGRAM. (A `preexec_fn` may deadlock in a process that has threads, and BLAS starts some.)
+Also a script, `python child_process.py PARENT PROGRAM ARGS...`: it asks the kernel for SIGKILL at the parent's death
+and then becomes PROGRAM. (A `preexec_fn` may deadlock in a process that has threads, and BLAS starts some.)
 """
 
 import ctypes
