@@ -19,7 +19,7 @@ from preparing import EMOTIW, remove
 from programs import Program, Spent
 
 from emotiw.data_prep.drawn import draw_expressions, draw_identities
-from emotiw.engine.caffe.locate import Caffe, find_caffe
+from emotiw.engine.caffe.find import Caffe, find_caffe
 from emotiw.evaluate.models import Model, open_model, released_in
 from emotiw.evaluate.scores import read_scores
 from emotiw.evaluate.stand_in import write_stand_in

@@ -10,8 +10,8 @@ import numpy as np
 from alternating import Row, Turns, Work, alternate, on_cores
 from faces import face
 
-from emotiw.engine.caffe.locate import find_caffe
-from emotiw.engine.caffe.process import start
+from emotiw.engine.caffe.find import find_caffe
+from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.engine.registry import open_engine
 from emotiw.evaluate.faces import Face

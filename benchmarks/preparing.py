@@ -15,7 +15,7 @@ from faces import draw
 from programs import Program, tool
 
 from emotiw.data_prep.sets import open_set
-from emotiw.engine.caffe.locate import find_caffe
+from emotiw.engine.caffe.find import find_caffe
 from emotiw.lbp_mapping.representation import PAPER
 from emotiw.prototxt.formats.blobs import read_mean
 from emotiw.prototxt.formats.lmdb import keys_of

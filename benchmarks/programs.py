@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 
 import pyperf
 
-from emotiw.engine.caffe.locate import Caffe
+from emotiw.engine.caffe.find import Caffe
 
 PAUSE = 0.02  # seconds between looks at the memory
 _LAST = 500  # characters of what a failed program said

@@ -16,7 +16,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from emotiw.engine.caffe.debian import PROGRAMS, prove
+from emotiw.engine.caffe.install.debian import PROGRAMS, prove
 from emotiw.errors import EmotiwError
 from emotiw.files import whole
 

@@ -8,7 +8,7 @@ from emotiw.errors import EmotiwError, UsageError
 
 from .base import Engine
 from .caffe.engine import CaffeEngine
-from .caffe.locate import find_caffe
+from .caffe.find import find_caffe
 
 
 def open_engine(name: str = "caffe", caffe: str | None = None, gpu: str = "", precision: str = "float32") -> Engine:

@@ -13,7 +13,7 @@ from emotiw.data_prep.drawn import draw_expressions, draw_identities
 from emotiw.data_prep.preparing import prepare
 from emotiw.data_prep.representing import Settings
 from emotiw.engine.caffe.engine import CaffeEngine
-from emotiw.engine.caffe.locate import Caffe, find_caffe
+from emotiw.engine.caffe.find import Caffe, find_caffe
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.released import released
 from emotiw.evaluate.stand_in import write_stand_in

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _install(args: argparse.Namespace) -> None:
-    from emotiw.engine.caffe.debian import install, installed, superseded
+    from emotiw.engine.caffe.install.debian import install, installed, superseded
 
     already = installed() and not args.force
     program = install(args.mirror, args.force)
@@ -56,15 +56,15 @@ def _install(args: argparse.Namespace) -> None:
 def _info(args: argparse.Namespace) -> None:
     from tabulate import tabulate
 
-    from emotiw.engine.caffe.describe import about
-    from emotiw.engine.caffe.locate import find_caffe
+    from emotiw.engine.caffe.find import find_caffe
+    from emotiw.engine.caffe.info import about
 
     print(tabulate(about(find_caffe(args.caffe)).items(), tablefmt="plain", disable_numparse=True))
 
 
 def _python(args: argparse.Namespace) -> None:
     """Become the script: streams, signals and exit status are its own."""
-    from emotiw.engine.caffe.locate import find_caffe
+    from emotiw.engine.caffe.find import find_caffe
 
     if not Path(args.script).is_file():
         raise EmotiwError(f"{args.script}: no such script")

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Draw, prepare, train, evaluate; print the table and where the report is."""
-    from emotiw.engine.caffe.locate import find_caffe
+    from emotiw.engine.caffe.find import find_caffe
     from emotiw.errors import UsageError
     from emotiw.train.snakemake import require_snakemake
 

@@ -1,16 +1,34 @@
 """The real Caffe as an engine: the reference."""
 
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from emotiw.engine.base import Engine, OnProgress
+from emotiw.engine.training_log import follow
 
-from .describe import version
-from .locate import Caffe
-from .scores import CaffeScorer
-from .training import train
+from .find import Caffe
+from .info import version
+from .programs import start
+from .scorer import CaffeScorer
+
+
+def train(
+    caffe: Caffe,
+    solver: Path,
+    on_progress: OnProgress,
+    weights: Path | None = None,
+    resume: Path | None = None,
+) -> None:
+    """Run `caffe train`: see `Engine.train`."""
+    arguments = ["train", f"--solver={solver.name}"]
+    arguments += [f"--weights={weights.absolute()}"] if weights else []
+    arguments += [f"--snapshot={resume.name}"] if resume else []
+    arguments += [f"--gpu={caffe.gpu}"] if caffe.gpu else []
+    begin = partial(start, caffe, arguments, solver.parent, subprocess.DEVNULL)
+    follow(begin, solver.parent, on_progress, "caffe train")
 
 
 @dataclass(frozen=True)

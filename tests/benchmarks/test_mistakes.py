@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep.sets import open_set
-from emotiw.engine.caffe.describe import describe
-from emotiw.engine.caffe.scores import CaffeScorer
+from emotiw.engine.caffe.info import describe
+from emotiw.engine.caffe.scorer import CaffeScorer
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.models import open_model
 from emotiw.evaluate.scores import Scores, read_scores

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotiw.engine.caffe.apt import sites
+from emotiw.engine.caffe.install.apt import sites
 from emotiw.evaluate.scores import read_scores
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import parse

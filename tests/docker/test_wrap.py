@@ -11,9 +11,9 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.engine.base import scores
-from emotiw.engine.caffe.describe import about
 from emotiw.engine.caffe.engine import CaffeEngine
-from emotiw.engine.caffe.locate import find_caffe
+from emotiw.engine.caffe.find import find_caffe
+from emotiw.engine.caffe.info import about
 from emotiw.evaluate.scores import read_scores
 
 from .conftest import LAYOUTS, TRIPLET

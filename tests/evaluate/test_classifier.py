@@ -13,7 +13,7 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.data_prep.sets import open_set
-from emotiw.engine.caffe.process import start
+from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.evaluate.scores import read_scores
 from emotiw.prototxt.formats.blobs import read_mean

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from emotiw.__main__ import main
-from emotiw.engine.caffe.scores import CaffeScorer
+from emotiw.engine.caffe.scorer import CaffeScorer
 from emotiw.evaluate import downloading
 from emotiw.evaluate.models import open_model
 from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, released

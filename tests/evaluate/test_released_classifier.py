@@ -11,7 +11,7 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.data_prep.drawn import draw_expressions
-from emotiw.engine.caffe.process import start
+from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.evaluate.models import open_model
 from emotiw.evaluate.predicting import Predictor

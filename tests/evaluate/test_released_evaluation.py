@@ -14,7 +14,7 @@ from emotiw.data_prep.drawn import draw_expressions
 from emotiw.data_prep.preparing import prepare
 from emotiw.data_prep.representing import Settings
 from emotiw.data_prep.sets import open_set
-from emotiw.engine.caffe.process import start
+from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.evaluate.released import WEIGHTS, released
 from emotiw.evaluate.scores import read_scores

@@ -10,7 +10,7 @@ import pytest
 
 from emotiw.data_prep.drawn import draw_expressions
 from emotiw.engine.base import scores
-from emotiw.engine.caffe.process import start
+from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.engine.preprocessing import MEAN_RULES, net_inputs, resize
 from emotiw.evaluate.models import is_stand_in, released_in

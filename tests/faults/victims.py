@@ -41,7 +41,7 @@ sys.exit(main(sys.argv[1:]))
 PACKAGES = """
 import shutil, sys, time
 from pathlib import Path
-from emotiw.engine.caffe import apt, debian, lock
+from emotiw.engine.caffe.install import apt, debian, lockfile as lock
 from emotiw.__main__ import main
 
 def fetch(wanted, folder, mirror=None):

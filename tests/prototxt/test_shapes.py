@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from emotiw.engine.caffe.describe import describe
+from emotiw.engine.caffe.info import describe
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import NetParameter, parse_text
 from emotiw.prototxt.shapes import parameters, shapes

@@ -2,7 +2,7 @@ from importlib import resources
 
 import pytest
 
-from emotiw.engine.caffe.describe import describe
+from emotiw.engine.caffe.info import describe
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.formats.messages import NetParameter, format_text, parse_text
 from emotiw.prototxt.surgery import classifiers, committed, deploy, name_anew, use_classes, use_set

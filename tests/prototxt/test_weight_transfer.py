@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from emotiw.engine.caffe.describe import describe
+from emotiw.engine.caffe.info import describe
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import blob_of
 from emotiw.prototxt.formats.messages import BlobProto, NetParameter, format_text, write_binary

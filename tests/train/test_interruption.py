@@ -13,7 +13,7 @@ import pytest
 
 from emotiw.data_prep.sets import open_set
 from emotiw.engine.caffe.engine import CaffeEngine
-from emotiw.engine.caffe.locate import Caffe
+from emotiw.engine.caffe.find import Caffe
 from emotiw.engine.child_process import running
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import read_weights

@@ -18,7 +18,7 @@ from emotiw.data_prep.drawn import draw_expressions
 from emotiw.data_prep.drawn_layouts import as_sfew
 from emotiw.data_prep.sets import open_set
 from emotiw.engine.caffe.engine import CaffeEngine
-from emotiw.engine.caffe.locate import Caffe
+from emotiw.engine.caffe.find import Caffe
 from emotiw.engine.child_process import running
 from emotiw.evaluate.baseline import folder_of
 from emotiw.train.estimate import Cost, Task, costs, hours, room

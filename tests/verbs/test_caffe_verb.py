@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from emotiw.__main__ import main
-from emotiw.engine.caffe import debian
-from emotiw.engine.caffe.locate import find_caffe
+from emotiw.engine.caffe.find import find_caffe
+from emotiw.engine.caffe.install import debian
 
 
 @pytest.mark.caffe

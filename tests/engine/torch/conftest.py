@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from emotiw.engine.caffe.locate import Caffe
-from emotiw.engine.caffe.process import start
+from emotiw.engine.caffe.find import Caffe
+from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net

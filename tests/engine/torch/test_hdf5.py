@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from emotiw.engine.caffe.process import start
+from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.engine.torch.graph import State, read_graph
 from emotiw.engine.torch.hdf5 import copy_from_hdf5, write_hdf5

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from emotiw.data_prep.drawn import draw_expressions
-from emotiw.engine.caffe.process import start
+from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.engine.torch import pycaffe
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from emotiw.engine.base import scores
-from emotiw.engine.caffe.scores import CaffeScorer
+from emotiw.engine.caffe.scorer import CaffeScorer
 from emotiw.engine.inference import posteriors
 from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.graph import State, graph_of

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from emotiw.engine.base import scores
-from emotiw.engine.caffe import scores as scores_module
-from emotiw.engine.caffe.describe import about, describe
-from emotiw.engine.caffe.process import start
-from emotiw.engine.caffe.scores import CaffeScorer
+from emotiw.engine.caffe import scorer as scores_module
+from emotiw.engine.caffe.info import about, describe
+from emotiw.engine.caffe.programs import start
+from emotiw.engine.caffe.scorer import CaffeScorer
 from emotiw.engine.child_process import running
 from emotiw.errors import EmotiwError
 

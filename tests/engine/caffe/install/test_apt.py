@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from emotiw.engine.caffe import apt
-from emotiw.engine.caffe.lock import Package
+from emotiw.engine.caffe.install import apt
+from emotiw.engine.caffe.install.lockfile import Package
 from emotiw.errors import EmotiwError, UsageError
 
 

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from emotiw.engine.caffe import apt, debian
-from emotiw.engine.caffe.lock import Package, checked, missing, read_lock
+from emotiw.engine.caffe.install import apt, debian
+from emotiw.engine.caffe.install.lockfile import Package, checked, missing, read_lock
 from emotiw.errors import EmotiwError
 
 LOADER = 'printf "%s\\n" "$@" "$PYTHONHOME" "$PYTHONPATH"'
@@ -230,7 +230,7 @@ def test_the_second_of_two_waits_and_finds_it_installed(mirror, capfd):
     )
     assert first.stdout.readline() == b"held\n"
     code = (
-        "import sys; from pathlib import Path; from emotiw.engine.caffe import debian\n"
+        "import sys; from pathlib import Path; from emotiw.engine.caffe.install import debian\n"
         "print(debian.install(lock=Path(sys.argv[1])))"
     )
     second = subprocess.Popen(

@@ -16,7 +16,7 @@ from emotiw.engine.child_process import leashed, running
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import remove
 
-from .lock import Package
+from .lockfile import Package
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SUITE = "bullseye main"

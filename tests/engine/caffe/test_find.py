@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from emotiw.engine.caffe import locate
-from emotiw.engine.caffe.locate import find_caffe
+from emotiw.engine.caffe import find
+from emotiw.engine.caffe.find import find_caffe
 from emotiw.errors import EmotiwError
 
 
@@ -22,7 +22,7 @@ def bare(monkeypatch, tmp_path):
     for name in ("EMOTIW_CAFFE", "EMOTIW_CAFFE_PYTHON", "PYTHONPATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
-    monkeypatch.setattr(locate, "installed", lambda: None)
+    monkeypatch.setattr(find, "installed", lambda: None)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_none_anywhere_names_the_install():
 def test_order(build, tmp_path, monkeypatch):
     installed = program(tmp_path / "cache/bin/run")
     (tmp_path / "cache/bin/caffe").symlink_to("run")
-    monkeypatch.setattr(locate, "installed", lambda: installed.with_name("caffe"))
+    monkeypatch.setattr(find, "installed", lambda: installed.with_name("caffe"))
     found = find_caffe()
     assert (found.source, found.python) == ("emotiw caffe install", installed.with_name("python"))
     program(tmp_path / "path/python3")
@@ -58,7 +58,7 @@ def test_unusable_on_the_path_gives_way_to_the_installed(tmp_path, monkeypatch):
     with pytest.raises(EmotiwError, match=r"path/caffe \(the PATH\): no Python found .*\$EMOTIW_CAFFE_PYTHON"):
         find_caffe()
     installed = program(tmp_path / "cache/bin/run")
-    monkeypatch.setattr(locate, "installed", lambda: installed)
+    monkeypatch.setattr(find, "installed", lambda: installed)
     assert find_caffe().program == installed
 
 

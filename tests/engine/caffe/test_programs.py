@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emotiw.engine.caffe.process import start
+from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import leashed, running
 from emotiw.engine.training_log import last_words
 
@@ -89,7 +89,7 @@ def test_leash_whose_parent_is_gone_already_starts_nothing():
 def test_caffe_dies_with_a_killed_parent(caffe, tmp_path):
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from emotiw.engine.caffe.locate import find_caffe; from emotiw.engine.caffe.process import start\n"
+        "from emotiw.engine.caffe.find import find_caffe; from emotiw.engine.caffe.programs import start\n"
         "caffe = find_caffe()\n"
         "start(caffe, ['-c', sys.argv[1]], Path(sys.argv[2]), program=caffe.python)\n"
         "time.sleep(600)"

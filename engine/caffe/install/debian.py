@@ -22,7 +22,7 @@ from emotiw.files import cache_folder, remove, whole
 
 from . import apt
 from .completion import FILES, LINKS, PROOF, complete
-from .lock import LOCK, Package, checked, missing, read_lock
+from .lockfile import LOCK, Package, checked, missing, read_lock
 
 RUN = Path(__file__).with_name("run")
 

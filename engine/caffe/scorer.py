@@ -14,8 +14,8 @@ from emotiw.engine.child_process import running
 from emotiw.engine.training_log import last_words
 from emotiw.errors import EmotiwError
 
-from .locate import Caffe
-from .process import start
+from .find import Caffe
+from .programs import start
 
 WORKER = Path(__file__).with_name("worker.py")
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from emotiw.engine.base import DivergedError, Loss
-from emotiw.engine.caffe.locate import Caffe
-from emotiw.engine.caffe.training import train
+from emotiw.engine.caffe.engine import train
+from emotiw.engine.caffe.find import Caffe
 from emotiw.errors import EmotiwError
 
 
@@ -62,8 +62,8 @@ def test_a_disk_that_is_full_for_caffe_and_for_its_words(script, tmp_path):
     command = f"""
 import errno, resource, signal
 from pathlib import Path
-from emotiw.engine.caffe.locate import Caffe
-from emotiw.engine.caffe.training import train
+from emotiw.engine.caffe.find import Caffe
+from emotiw.engine.caffe.engine import train
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 try:

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from emotiw.engine.caffe import kernel as module
-from emotiw.engine.caffe.kernel import kernel
+from emotiw.engine.caffe.install import openblas as module
+from emotiw.engine.caffe.install.openblas import kernel
 
 AVX2 = "fpu sse2 avx avx2 fma"
 AVX512 = f"{AVX2} avx512f avx512dq avx512cd avx512bw avx512vl"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from emotiw.engine.child_process import Stream, leashed
 
-from .locate import Caffe
+from .find import Caffe
 
 
 def start(

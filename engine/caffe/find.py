@@ -9,8 +9,8 @@ from pathlib import Path
 
 from emotiw.errors import EmotiwError
 
-from .debian import installed
-from .kernel import kernel
+from .install.debian import installed
+from .install.openblas import kernel
 
 _PROGRAM_IN_FOLDER = ("bin/caffe", "build/tools/caffe", "caffe")
 _PYTHONS = ("python", "python3", "python2")

@@ -11,9 +11,9 @@ from emotiw.engine.child_process import running
 from emotiw.engine.training_log import last_words
 from emotiw.errors import EmotiwError
 
-from .locate import Caffe
-from .process import start
-from .scores import WORKER
+from .find import Caffe
+from .programs import start
+from .scorer import WORKER
 
 
 def describe(caffe: Caffe, net: Path, weights: Path | None = None, phase: str = "TEST") -> dict[str, Any]:
