@@ -19,6 +19,8 @@ FOLDERS = {
     "emotiw.engine.torch.layers": "engine/torch/layers",
     "emotiw.engine.torch.pycaffe": "engine/torch/pycaffe",
     "emotiw.engine.torch.pycaffe.proto": "engine/torch/pycaffe/proto",
+    "emotiw.engine.torch.data": "engine/torch/data",
+    "emotiw.engine.torch.solver": "engine/torch/solver",
     "emotiw.train": "train",
     "emotiw.evaluate": "evaluate",
 }

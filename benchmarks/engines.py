@@ -14,7 +14,7 @@ from emotiw.data_prep.writing import LmdbWriter
 from emotiw.engine import ENGINES
 from emotiw.engine.base import Engine, Event, Loss
 from emotiw.engine.registry import open_engine
-from emotiw.engine.torch.data import Sources
+from emotiw.engine.torch.data.lmdb_source import Sources
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.weights import write_weights

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 
 from emotiw.engine import PRECISIONS
 from emotiw.engine.base import Event, Loss
-from emotiw.engine.torch.data import LmdbSource, Sources
+from emotiw.engine.torch.data.lmdb_source import LmdbSource, Sources
 from emotiw.engine.torch.precision import precision_of
-from emotiw.engine.torch.scheme import read_solver
-from emotiw.engine.torch.solver import Solver
+from emotiw.engine.torch.solver.solver import Solver
+from emotiw.engine.torch.solver.solver_param import read_solver
 from emotiw.engine.torch.weights import copy_from
 from emotiw.prototxt.zoo.nets import EMOTIONS, NETS, Net
 from emotiw.prototxt.zoo.vgg import Vgg

@@ -16,7 +16,7 @@ from emotiw.engine.child_process import leashed
 from emotiw.engine.training_log import follow
 from emotiw.errors import EmotiwError, UsageError
 
-from .scores import TorchScorer
+from .scorer import TorchScorer
 from .worker import LEASHED
 
 _WORKER = ["-m", "emotiw.engine.torch.worker"]

@@ -11,11 +11,10 @@ from emotiw.memory import keep_freed_memory
 
 from .graph import Graph
 from .layers import LAYERS
+from .layers.data_source import OpenSource
 from .layers.inputs import Data, Input, SourceLayer
 from .layers.layer import Layer, Shape
-from .layers.source import OpenSource
-from .memory import laid
-from .params import Learnable, Params, shape_count
+from .params import Learnable, Params, laid, shape_count
 from .precision import precision_of
 
 

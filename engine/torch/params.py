@@ -6,14 +6,13 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import message_class
 
 from .fillers import fill
 from .layers.layer import Layer, Shape
-from .memory import laid
 
 _ParamSpec = message_class("ParamSpec")
 _MULTIPLIERS = ("lr_mult", "decay_mult")
@@ -111,3 +110,8 @@ def shape_count(shape: Shape) -> int:
     if min(shape, default=0) < 0 or count > _INT_MAX:
         raise EmotiwError(f"a blob of {' x '.join(map(str, shape))}: Caffe's hold 0 to {_INT_MAX} numbers")
     return count
+
+
+def laid(blob: Tensor, layout: torch.memory_format) -> Tensor:
+    """Return a blob, its memory in `layout` where it has four axes; the same one where it is so already."""
+    return blob.contiguous(memory_format=layout) if blob.dim() == 4 else blob

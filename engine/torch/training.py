@@ -8,11 +8,10 @@ from pathlib import Path
 
 from emotiw.engine.base import DivergedError
 
-from .data import Sources
-from .parallel import ranks
-from .scheme import read_solver
-from .solver import Solver
-from .together import Request
+from .data.lmdb_source import Sources
+from .solver.distributed import Request, ranks
+from .solver.solver import Solver
+from .solver.solver_param import read_solver
 from .weights import copy_from
 
 _GLOG = "%(levelname).1s%(asctime)s.%(msecs)03d %(process)d %(module)s] %(message)s"

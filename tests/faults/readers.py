@@ -19,7 +19,7 @@ import torch
 from emotiw.data_prep.drawn_layouts import write_records
 from emotiw.data_prep.layouts import list_images
 from emotiw.data_prep.reading import UnreadableImageError
-from emotiw.engine.torch.state import read_state
+from emotiw.engine.torch.solver.snapshots import read_state
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.scores import read_scores
 from emotiw.prototxt.formats.blobs import blob_of, old_blob_of, read_mean, read_weights
@@ -270,7 +270,7 @@ READERS = {
     "picture": Reader(
         "picture", read_picture, pictures, ("prototxt/formats/image_codec.py", "prototxt/formats/image_headers.py")
     ),
-    "solverstate": Reader("a.solverstate", read_solverstate, states, ("engine/torch/state.py", *BLOBS)),
+    "solverstate": Reader("a.solverstate", read_solverstate, states, ("engine/torch/solver/snapshots.py", *BLOBS)),
     "table": Reader("table.csv", read_table, tables, ("data_prep/tables.py",)),
     "scores": Reader("scores.csv", lambda folder: read_scores(folder / "scores.csv"), scores, ("evaluate/scores.py",)),
     "zip": Reader("faces.zip", read_zip, zips, ("data_prep/zips.py",)),

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from emotiw.errors import EmotiwError
 
-from .labels import Labelled
+from .labelled import Labelled
 from .layer import Layer, canonical
 
 

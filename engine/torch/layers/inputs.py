@@ -8,8 +8,8 @@ from torch import Generator, Tensor
 from emotiw.engine.torch.fillers import fill
 from emotiw.errors import EmotiwError
 
+from .data_source import Classes, JudgingSource, Source
 from .layer import FillerParameter, Layer, Shape
-from .source import Classes, JudgingSource, Source
 
 
 class SourceLayer(Layer):

@@ -10,8 +10,8 @@ from torch import Tensor
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import message_class
 
-from .source import Classes
-from .source import Shape as Shape
+from .data_source import Classes
+from .data_source import Shape as Shape
 
 Counts = tuple[int, int | None]  # least and most; None: any number
 

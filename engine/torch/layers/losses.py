@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from emotiw.errors import EmotiwError
 
-from .labels import Labelled
+from .labelled import Labelled
 from .layer import Layer, canonical
 
 _LOG_FLT_MIN = log(1.1754943508222875e-38)  # a probability below FLT_MIN counts as that

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from emotiw.engine.torch.graph import Graph
+from emotiw.engine.torch.layers.data_source import OpenSource
 from emotiw.engine.torch.layers.inputs import Data, Input, SourceLayer
-from emotiw.engine.torch.layers.source import OpenSource
 
 from .modes import draw_seed
 from .needs import needs_of

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from emotiw.engine.torch.solver import Solver
+from emotiw.engine.torch.solver.solver import Solver
 
 from .layerwise import Layerwise
 

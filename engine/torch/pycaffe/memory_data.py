@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emotiw.engine.torch.data import Sources
+from emotiw.engine.torch.data.lmdb_source import Sources
+from emotiw.engine.torch.layers.data_source import Source
 from emotiw.engine.torch.layers.inputs import Data
 from emotiw.engine.torch.layers.layer import Layer, Shape
-from emotiw.engine.torch.layers.source import Source
 from emotiw.errors import EmotiwError
 
 from .blobs import Array

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from emotiw.engine.torch.scheme import read_solver
+from emotiw.engine.torch.solver.solver_param import read_solver
 from emotiw.errors import EmotiwError
 
 from .loop import Loop

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import torch
 
 from emotiw.engine.torch.graph import Graph
+from emotiw.engine.torch.layers.data_source import OpenSource
 from emotiw.engine.torch.layers.inputs import SourceLayer
 from emotiw.engine.torch.layers.layer import Layer, Shape
-from emotiw.engine.torch.layers.source import OpenSource
 from emotiw.engine.torch.net import Net
 from emotiw.errors import EmotiwError
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from emotiw.engine.base import DivergedError
-from emotiw.engine.torch.data import Sources
-from emotiw.engine.torch.fitting import largest
+from emotiw.engine.torch.data.lmdb_source import Sources
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.layers.convolution import Convolution
-from emotiw.engine.torch.layers.labels import spared
+from emotiw.engine.torch.layers.labelled import spared
 from emotiw.engine.torch.net import Net
-from emotiw.engine.torch.scores import TorchScorer
-from emotiw.engine.torch.solver import Solver
+from emotiw.engine.torch.scorer import TorchScorer
+from emotiw.engine.torch.solver.out_of_memory import largest
+from emotiw.engine.torch.solver.solver import Solver
 from emotiw.engine.torch.weights import write_weights
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import write_mean

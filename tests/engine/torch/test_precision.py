@@ -11,7 +11,7 @@ from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.precision import BY_NAME
-from emotiw.engine.torch.solver import Solver
+from emotiw.engine.torch.solver.solver import Solver
 from emotiw.engine.torch.weights import write_weights
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import NetParameter, SolverParameter, parse_text

@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from emotiw.engine.torch.graph import Phase
+from emotiw.engine.torch.layers.layer import Shape
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import Blob, read_mean
 from emotiw.prototxt.formats.datum import Pixels
-
-from .graph import Phase
-from .layers.layer import Shape
 
 Places = tuple[Tensor, Tensor, Tensor]  # of each image: the crop's top and left, int64, and whether it is mirrored
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from emotiw.engine.child_process import leashed, running
-from emotiw.engine.torch.data import LmdbSource, Sources
+from emotiw.engine.torch.data.lmdb_source import LmdbSource, Sources
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.errors import EmotiwError
@@ -324,7 +324,7 @@ def test_no_thread_is_left_behind(layers):
 SCRIPT = """
 import os, sys
 from pathlib import Path
-from emotiw.engine.torch.data import LmdbSource
+from emotiw.engine.torch.data.lmdb_source import LmdbSource
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import LayerParameter, parse_text
 source = LmdbSource(parse_text(Path(sys.argv[1]).read_text(), LayerParameter, "script"))

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from emotiw.engine.torch.params import Learnable
-from emotiw.engine.torch.rules import RULES
-from emotiw.engine.torch.updates import Update
+from emotiw.engine.torch.solver.update_rules import RULES
+from emotiw.engine.torch.solver.updates import Update
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import SolverParameter, message_class
 

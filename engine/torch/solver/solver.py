@@ -8,18 +8,17 @@ import torch
 from torch import Tensor
 
 from emotiw.engine.base import Loss, OnProgress, Snapshot
+from emotiw.engine.torch.layers.data_source import OpenSource
+from emotiw.engine.torch.net import Net
+from emotiw.engine.torch.weights import copy_from, share_weights
 
-from .fitting import memory_told
-from .layers.source import OpenSource
-from .net import Net
-from .policies import Policy
-from .scheme import check_snapshots, test_graphs, train_graph, upgrade_solver
-from .smoothing import Losses
+from .display import Losses, Scores, described, mean_scores, outputs
+from .distributed import Alone, Request
+from .lr_policies import Policy
+from .out_of_memory import memory_told
 from .snapshots import read_snapshot, state_name, write_snapshot
-from .testing import Scores, described, mean_scores, outputs
-from .together import Alone, Request
+from .solver_param import check_snapshots, test_graphs, train_graph, upgrade_solver
 from .updates import Update
-from .weights import copy_from, share_weights
 
 
 class Solver:

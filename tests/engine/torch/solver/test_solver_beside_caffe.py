@@ -16,9 +16,9 @@ from emotiw.engine.child_process import running
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.params import Learnable
-from emotiw.engine.torch.rules import RULES
-from emotiw.engine.torch.scheme import read_solver
-from emotiw.engine.torch.solver import Solver
+from emotiw.engine.torch.solver.solver import Solver
+from emotiw.engine.torch.solver.solver_param import read_solver
+from emotiw.engine.torch.solver.update_rules import RULES
 from emotiw.engine.torch.weights import write_weights
 from emotiw.engine.training_log import last_words
 from emotiw.prototxt.formats.blobs import array_of

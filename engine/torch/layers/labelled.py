@@ -8,8 +8,8 @@ from torch import Tensor
 
 from emotiw.errors import EmotiwError
 
+from .data_source import Classes
 from .layer import Layer, Shape, canonical
-from .source import Classes
 
 
 class Labelled(Layer):

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from emotiw.engine.torch.params import Learnable
 from emotiw.errors import EmotiwError
 
-from .params import Learnable
-from .rules import RULES, Settings
+from .update_rules import RULES, Settings
 
 _REGULARIZATIONS: Mapping[str, Callable[[list[Tensor]], list[Tensor]]] = {
     "L2": lambda weights: weights,

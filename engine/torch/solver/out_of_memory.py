@@ -7,11 +7,10 @@ from traceback import clear_frames
 import torch
 from torch import Tensor
 
+from emotiw.engine.torch.layers.data_source import Shape
+from emotiw.engine.torch.layers.inputs import Data
+from emotiw.engine.torch.net import Net
 from emotiw.errors import EmotiwError
-
-from .layers.inputs import Data
-from .layers.source import Shape
-from .net import Net
 
 
 @contextmanager

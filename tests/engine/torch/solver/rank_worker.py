@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from emotiw.engine.torch.data import Sources
-from emotiw.engine.torch.parallel import ranks
-from emotiw.engine.torch.scheme import read_solver
-from emotiw.engine.torch.solver import Solver
-from emotiw.engine.torch.together import Request
+from emotiw.engine.torch.data.lmdb_source import Sources
+from emotiw.engine.torch.solver.distributed import Request, ranks
+from emotiw.engine.torch.solver.solver import Solver
+from emotiw.engine.torch.solver.solver_param import read_solver
 from emotiw.errors import EmotiwError
 
 

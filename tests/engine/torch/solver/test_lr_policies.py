@@ -2,7 +2,7 @@
 
 import pytest
 
-from emotiw.engine.torch.policies import RATES, Policy
+from emotiw.engine.torch.solver.lr_policies import RATES, Policy
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import SolverParameter
 

@@ -9,13 +9,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from emotiw.engine.torch.graph import PHASES
+from emotiw.engine.torch.layers.data_source import Classes, Shape
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.datum import Colour
 
-from .ahead import Ahead
-from .graph import PHASES
-from .layers.source import Classes, Shape
-from .records import Records
+from .datum_reader import Records
+from .prefetch import Ahead
 from .transformer import Transformer
 
 _LMDB = 1  # DataParameter.DB

@@ -9,11 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from emotiw.engine.torch.layers.data_source import Classes
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.datum import Colour, Pixels, damage_placed, parse, pixels, spelt
 from emotiw.prototxt.formats.lmdb import environment
-
-from .layers.source import Classes
 
 Record = tuple[Pixels, int]  # (C, H, W), and its label
 _MOST_THREADS = 8

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from emotiw.engine.base import DivergedError, Loss, Snapshot
-from emotiw.engine.torch.scheme import read_solver
-from emotiw.engine.torch.solver import Solver
-from emotiw.engine.torch.together import Request
+from emotiw.engine.torch.solver.distributed import Request
+from emotiw.engine.torch.solver.solver import Solver
+from emotiw.engine.torch.solver.solver_param import read_solver
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.prototxt.formats.messages import SolverParameter, SolverState, parse_text, read_binary, write_binary

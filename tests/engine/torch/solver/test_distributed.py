@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from emotiw.engine.child_process import leashed, running
-from emotiw.engine.torch.data import Sources
-from emotiw.engine.torch.parallel import ranks
-from emotiw.engine.torch.scheme import read_solver
-from emotiw.engine.torch.solver import Solver
+from emotiw.engine.torch.data.lmdb_source import Sources
+from emotiw.engine.torch.solver.distributed import ranks
+from emotiw.engine.torch.solver.solver import Solver
+from emotiw.engine.torch.solver.solver_param import read_solver
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import Datum, SolverState, read_binary
 

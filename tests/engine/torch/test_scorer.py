@@ -10,7 +10,7 @@ from emotiw.engine.inference import posteriors
 from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
-from emotiw.engine.torch.scores import TorchScorer
+from emotiw.engine.torch.scorer import TorchScorer
 from emotiw.engine.torch.weights import write_weights
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import format_text

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from emotiw.engine.torch.transformer import Transformer, all_at_once, one_by_one
+from emotiw.engine.torch.data.transformer import Transformer, all_at_once, one_by_one
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import write_mean
 from emotiw.prototxt.formats.messages import message_class

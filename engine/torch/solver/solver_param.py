@@ -5,10 +5,9 @@ from os import W_OK, access
 from pathlib import Path
 from typing import Any
 
+from emotiw.engine.torch.graph import PHASES, Graph, State, graph_of, read_graph
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import NetParameter, SolverParameter, message_class, read_text
-
-from .graph import PHASES, Graph, State, graph_of, read_graph
 
 _NetState = message_class("NetState")
 _TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")

@@ -6,10 +6,12 @@ mean of their gradients, clipped as the sum would be. (Caffe's own solvers of se
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.distributed as dist
@@ -18,11 +20,61 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
+from emotiw.engine.torch.net import Net
 from emotiw.errors import EmotiwError
 
-from .net import Net
-from .solver import Solver
-from .together import Alone, Request
+from .updates import Update
+
+
+class Shared(Protocol):
+    """What a solver shows to the other ranks: `solver.Solver`, which imports this module."""
+
+    update: Update
+    together: "Alone"
+
+    @property
+    def net(self) -> Net:
+        """The net that it trains."""
+
+
+class Request(Enum):
+    """What a user may ask for between iterations: Caffe's SolverAction. Of several the last one here counts."""
+
+    NONE = "none"
+    SNAPSHOT = "snapshot"
+    STOP = "stop"
+
+
+class Alone:
+    """A solver by itself.
+
+    Attributes
+    ----------
+    leads
+        Whether it is the one that tests, writes snapshots and tells of its progress.
+    """
+
+    leads = True
+
+    def alike(self, tensors: Sequence[Tensor], numbers: Sequence[int]) -> list[int]:
+        """Give tensors the values that the leader's have, in place, and return its numbers."""
+        return list(numbers)
+
+    def passing(self, net: Net, last: bool) -> AbstractContextManager[Callable[[], Tensor]]:
+        """Return what runs a net forward, for as long as the pass goes on, backward too.
+
+        After an iteration's last pass `grad` has the mean over all solvers of what their passes added up to.
+        """
+        return nullcontext(net)
+
+    def mean(self, loss: Tensor) -> Tensor:
+        """Return the mean over all solvers of a scalar."""
+        return loss
+
+    def agreed(self, request: Request) -> Request:
+        """Return what is to be done by all, each of which asked for something."""
+        return request
+
 
 _PATIENCE = timedelta(days=1)  # the others wait while the leader tests; who dies is torchrun's to see
 _REQUESTS = list(Request)
@@ -49,7 +101,7 @@ class Here:
         """Return whether it is the one that tests, writes and tells."""
         return self.rank == 0
 
-    def share(self, solver: Solver) -> None:
+    def share(self, solver: Shared) -> None:
         """Have a solver train with those of the other ranks.
 
         Called once on each, with solvers of the same prototxt and, where one is restored, all. They begin with the

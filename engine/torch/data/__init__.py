@@ -1,0 +1,1 @@
+"""What feeds a net: LMDBs, their Datums, and Caffe's data transformer."""

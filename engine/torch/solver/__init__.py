@@ -1,0 +1,1 @@
+"""Caffe's solvers: the training loop, update rules, learning rates, snapshots."""
