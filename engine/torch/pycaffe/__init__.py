@@ -9,10 +9,10 @@ from emotiw.engine.torch.layers import LAYERS as _LAYERS
 from . import io as io
 from . import proto as proto
 from .classifier import Classifier as Classifier
-from .modes import set_device as set_device
-from .modes import set_mode_cpu as set_mode_cpu
-from .modes import set_mode_gpu as set_mode_gpu
-from .modes import set_random_seed as set_random_seed
+from .mode import set_device as set_device
+from .mode import set_mode_cpu as set_mode_cpu
+from .mode import set_mode_gpu as set_mode_gpu
+from .mode import set_random_seed as set_random_seed
 from .net import Net as Net
 from .net_spec import NetSpec as NetSpec
 from .net_spec import layers as layers

@@ -1,19 +1,237 @@
-"""`caffe.Net`: pycaffe's names for a net."""
+"""`caffe.Net`: pycaffe's names for a net, its blobs, and its passes forward and backward."""
 
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
+
+import numpy as np
 
 from emotiw.engine.torch.graph import PHASES, State, read_graph
 from emotiw.engine.torch.hdf5 import copy_from_hdf5, write_hdf5
 from emotiw.engine.torch.weights import copy_from, share_weights, write_weights
+from emotiw.errors import EmotiwError
 
-from .batches import BatchedNet
-from .blobs import Array
+from .blobs import Array, Blob
 from .layerwise import Layerwise
 from .memory_data import Feeds
-from .modes import device, draw_seed
+from .mode import device, draw_seed
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """A layer: its type, and what it learns."""
+
+    type: str
+    blobs: Sequence[Blob]
+
+
+class RunningNet:
+    """A net's blobs by name, and the passes.
+
+    Attributes
+    ----------
+    layers
+        In order, with the Split layers that Caffe inserts.
+    layer_dict, params
+        By layer name; `params` has those alone that learn.
+    blobs, blob_loss_weights
+        By blob name.
+    top_names, bottom_names
+        By layer name.
+    inputs, outputs
+        The names of the blobs that a user sets, and of those that no layer takes.
+    """
+
+    _net: Layerwise
+
+    def _show(self) -> None:
+        """Find all that by name."""
+        net = self._net
+        self._layer_names = [layer.param.name for layer in net.layers]
+        self.layers = [LayerView(layer.param.type, blobs) for layer, blobs in zip(net.layers, net.learned, strict=True)]
+        self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
+        self.params = OrderedDict((name, layer.blobs) for name, layer in self.layer_dict.items() if layer.blobs)
+        self.blobs: OrderedDict[str, Blob] = OrderedDict(net.store)
+        weights = {
+            name: weight
+            for layer, names in zip(net.layers, net.tops, strict=True)
+            for name, weight in zip(names, layer.loss_weights, strict=False)
+        }
+        self.blob_loss_weights = OrderedDict((name, weights[name]) for name in self.blobs)
+        self.top_names = OrderedDict(zip(self._layer_names, net.tops, strict=True))
+        self.bottom_names = OrderedDict(
+            (name, list(layer.param.bottom)) for name, layer in zip(self._layer_names, net.layers, strict=True)
+        )
+        self.inputs, self.outputs = list(net.inputs), list(net.outputs)
+
+    def forward(
+        self,
+        blobs: Sequence[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **inputs: Array,
+    ) -> dict[str, Array]:
+        """Run the layers from `start` to `end`, both by name and both included.
+
+        Parameters
+        ----------
+        blobs
+            What to return beside the outputs, or beside the tops of `end`.
+        start, end
+            None: the first, the last.
+        **inputs
+            All inputs, or none: then what the blobs hold is taken.
+
+        Returns
+        -------
+        dict
+            The blobs' own arrays, by name: the next pass writes to them.
+        """
+        first = 0 if start is None else self._number(start)
+        last = len(self.layers) - 1 if end is None else self._number(end)
+        self._set(inputs, self.inputs, "data")
+        self._forward(first, last)
+        made = self.outputs if end is None else self.top_names[end]
+        return {name: self.blobs[name].data for name in [*made, *(blobs or [])]}
+
+    def backward(
+        self,
+        diffs: Sequence[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **outputs: Array,
+    ) -> dict[str, Array]:
+        """Run the layers from `start` down to `end` backward, both by name and both included.
+
+        Parameters
+        ----------
+        diffs
+            Whose gradients to return beside the inputs', or beside the bottoms' of `end`.
+        start, end
+            None: the last, the first.
+        **outputs
+            The gradients of all outputs, or none: then what the blobs hold is taken, where it began with loss weights.
+
+        Returns
+        -------
+        dict
+            The gradients' own arrays, by blob name: the next pass writes to them.
+        """
+        first = len(self.layers) - 1 if start is None else self._number(start)
+        last = 0 if end is None else self._number(end)
+        self._set(outputs, self.outputs, "diff")
+        self._backward(first, last)
+        made = self.inputs if end is None else self.bottom_names[end]
+        return {name: self.blobs[name].diff for name in [*made, *(diffs or [])]}
+
+    def reshape(self) -> None:
+        """Give every blob the shape that follows from those of the inputs."""
+        self._net.reshape()
+
+    def clear_param_diffs(self) -> None:
+        """Set the gradients of all that the net learns to 0, in place."""
+        for blobs in self.params.values():
+            for blob in blobs:
+                blob.diff_memory.tensor.zero_()
+
+    def _forward(self, first: int, last: int) -> float:
+        """Run layers by number; return their loss."""
+        return float(self._net.run(first, last + 1))
+
+    def _backward(self, first: int, last: int) -> None:
+        self._net.run_backward(first, last)
+
+    def _number(self, layer: str) -> int:
+        if layer not in self.layer_dict:
+            raise EmotiwError(f"no layer {layer!r} in this net: it has {', '.join(self._layer_names)}")
+        return self._layer_names.index(layer)
+
+    def _set(self, given: dict[str, Array], names: Sequence[str], what: str) -> None:
+        """Write arrays to all of the named blobs, or to none."""
+        if given and set(given) != set(names):
+            raise EmotiwError(f"a pass takes all of {', '.join(names) or 'nothing'}, or none, not {', '.join(given)}")
+        for name, array in given.items():
+            own = getattr(self.blobs[name], what)
+            if array.shape[:1] != own.shape[:1]:
+                raise EmotiwError(f"{name!r} is a batch of {own.shape[0] if own.ndim else 1}, not {array.shape}")
+            own[...] = array
+
+
+Arrays = Mapping[str, Array]
+
+
+class BatchedNet(RunningNet):
+    """A net that goes through arrays of any length."""
+
+    def forward_all(self, blobs: Sequence[str] | None = None, **inputs: Array) -> dict[str, Array]:
+        """Run forward batch after batch, the last one filled up with zeros.
+
+        Parameters
+        ----------
+        blobs
+            What to return beside the outputs.
+        **inputs : (N, ...) each
+            All inputs.
+
+        Returns
+        -------
+        dict
+            (N, ...) for each blob.
+        """
+        made = [_copies(self.forward(blobs, **batch)) for batch in self._batch(inputs)]
+        return _joined(made, len(next(iter(inputs.values()))))
+
+    def forward_backward_all(
+        self, blobs: Sequence[str] | None = None, diffs: Sequence[str] | None = None, **given: Array
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Run forward and backward batch after batch.
+
+        Parameters
+        ----------
+        blobs, diffs
+            What to return beside the outputs, and beside the inputs' gradients.
+        **given : (N, ...) each
+            All inputs, and the gradients of all outputs, or neither.
+
+        Returns
+        -------
+        tuple
+            (N, ...) for each blob, and for each gradient.
+        """
+        forward, backward = (
+            self._batch({name: given[name] for name in names if name in given}) for names in (self.inputs, self.outputs)
+        )
+        made, returned = [], []
+        nothing: dict[str, Any] = {}
+        for batch, gradients in zip_longest(forward, backward, fillvalue=nothing):
+            made.append(_copies(self.forward(blobs, **batch)))
+            returned.append(_copies(self.backward(diffs, **gradients)))
+        count = len(next(iter(given.values())))
+        return _joined(made, count), _joined(returned, count)
+
+    def _batch(self, arrays: Arrays) -> Iterator[dict[str, Any]]:
+        """Yield what goes through the net at once."""
+        size = next(iter(self.blobs.values())).shape[0]
+        count = len(next(iter(arrays.values()))) if arrays else 0
+        for first in range(0, count, size):
+            batch = {name: np.asarray(array[first : first + size]) for name, array in arrays.items()}
+            missing = size - min(size, count - first)
+            yield {
+                name: np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)]) if missing else array
+                for name, array in batch.items()
+            }
+
+
+def _copies(arrays: Arrays) -> dict[str, Array]:
+    return {name: array.copy() for name, array in arrays.items()}
+
+
+def _joined(batches: Sequence[Arrays], count: int) -> dict[str, Array]:
+    """Return batches behind each other, without what filled up the last."""
+    return {name: np.concatenate([batch[name] for batch in batches])[:count] for name in (batches or [{}])[0]}
 
 
 @dataclass(frozen=True)

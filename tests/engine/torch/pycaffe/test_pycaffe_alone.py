@@ -12,7 +12,7 @@ import skimage.io
 import torch
 
 from emotiw.engine.torch import pycaffe as caffe
-from emotiw.engine.torch.pycaffe import blobs, modes
+from emotiw.engine.torch.pycaffe import blobs, mode
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import Datum
 
@@ -31,7 +31,7 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "l
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(modes, "_MODES", modes._Modes())
+    monkeypatch.setattr(mode, "_MODES", mode._Modes())
     return tmp_path
 
 

@@ -20,7 +20,7 @@ from emotiw.engine.torch import pycaffe
 pytestmark = pytest.mark.caffe
 
 SCRIPT = Path(__file__).with_name("pycaffe_script.py").read_text()
-PAGE = (Path(__file__).parents[3] / "docs/released_models.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[4] / "docs/released_models.md").read_text(encoding="utf-8")
 IMPORT = "import caffe\n"
 OURS = "from emotiw.engine.torch import pycaffe as caffe\n"
 SECTIONS = (
