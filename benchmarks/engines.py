@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from alternating import Row, Turns, in_turns, on_cores
 
-from emotiw.data_prep.writing import LmdbWriter
+from emotiw.data_prep.lmdb_writer import LmdbWriter
 from emotiw.engine import ENGINES
 from emotiw.engine.base import Engine, Event, Loss
 from emotiw.engine.registry import open_engine

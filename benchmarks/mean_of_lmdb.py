@@ -8,7 +8,7 @@ No verb does that for an LMDB that is there: `emotiw prepare` writes both.
 import sys
 from pathlib import Path
 
-from emotiw.data_prep.writing import LmdbWriter
+from emotiw.data_prep.lmdb_writer import LmdbWriter
 from emotiw.prototxt.formats.lmdb import keys_of
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ import numpy as np
 from skimage.feature import local_binary_pattern
 from tabulate import tabulate
 
-from emotiw.data_prep.detection import crop_face
-from emotiw.data_prep.reading import Rgb, decode, resize
-from emotiw.data_prep.sets import PreparedSet, open_set
+from emotiw.data_prep.face_detection import crop_face
+from emotiw.data_prep.images import Rgb, decode, resize
+from emotiw.data_prep.prepared_set import PreparedSet, open_set
 from emotiw.engine.inference import posteriors
 from emotiw.engine.preprocessing import MEAN_RULES, Blob, Image
 from emotiw.engine.registry import open_engine

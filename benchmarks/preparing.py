@@ -14,7 +14,7 @@ from alternating import Row, Turns, alternate, on_cores, timed
 from faces import draw
 from programs import Program, tool
 
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepared_set import open_set
 from emotiw.engine.caffe.find import find_caffe
 from emotiw.lbp_mapping.representation import PAPER
 from emotiw.prototxt.formats.blobs import read_mean

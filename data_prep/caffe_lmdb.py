@@ -15,8 +15,8 @@ from emotiw.prototxt.formats.lmdb import keys_of, reading
 from emotiw.prototxt.formats.messages import Datum
 
 from .emotions import EMOTIONS
-from .listing import Image, Listing, split_of
-from .reading import UnreadableImageError
+from .image_list import Image, Listing, split_of
+from .images import UnreadableImageError
 from .sources import Found
 
 _DATA = "data.mdb"

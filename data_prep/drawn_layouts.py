@@ -14,9 +14,9 @@ import numpy as np
 from emotiw.files import whole
 
 from .emotions import EMOTIONS
-from .reading import decode
+from .images import decode
 from .recordio import FIRST, HEADER, LAST, LENGTH_BITS, MAGIC, MIDDLE, PART, WHOLE
-from .sets import SPLITS
+from .splits import SPLITS
 
 _MAGIC = struct.pack("<I", MAGIC)
 _INSIGHTFACE = 112  # side in pixels

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 
-from .listing import Image, Listing
-from .reading import UnreadableImageError
+from .image_list import Image, Listing
+from .images import UnreadableImageError
 from .sources import Found
 
 # Not the authors' order: Neutral comes last.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from .emotions import emotion_named
-from .listing import Image, Listing, printable, split_of, unusable
+from .image_list import Image, Listing, printable, split_of, unusable
 from .sources import Found
 
 

@@ -9,7 +9,7 @@ from emotiw.errors import EmotiwError, UsageError
 
 from . import caffe_lmdb, fer2013, folders, recordio, refused, sfew, tables
 from .emotions import EMOTIONS
-from .listing import Listing, complete
+from .image_list import Listing, complete
 from .sources import Found, Unpack, look, refuse_to_unpack
 
 # CASIA-WebFace's people who are in LFW too, by their folders.

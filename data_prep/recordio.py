@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 
-from .listing import Image, Listing
-from .reading import UnreadableImageError, decode
+from .image_list import Image, Listing
+from .images import UnreadableImageError, decode
 from .sources import Found
 
 MAGIC = 0xCED7230A

@@ -15,10 +15,10 @@ from emotiw.errors import EmotiwError
 
 from .emotions import EMOTIONS
 from .folders import class_of
-from .listing import Image, Listing, printable, split_of, unusable
-from .reading import UnreadableImageError, decode
-from .sets import SPLITS
+from .image_list import Image, Listing, printable, split_of, unusable
+from .images import UnreadableImageError, decode
 from .sources import Folder, FolderOfZips, Found, Tree
+from .splits import SPLITS
 from .tables import list_repack_rows
 from .zips import is_zip
 

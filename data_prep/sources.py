@@ -14,7 +14,7 @@ from typing import Protocol
 
 from emotiw.errors import EmotiwError
 
-from .reading import UnreadableImageError
+from .images import UnreadableImageError
 from .zips import Zip, is_zip
 
 _LONGEST_LINE = 1 << 16

@@ -7,7 +7,9 @@ import numpy as np
 
 from emotiw.errors import UsageError
 
-from .listing import Image
+from .image_list import Image
+
+SPLITS = ("train", "val", "test")
 
 
 def assign_splits(images: list[Image], fraction: float | None, seed: int) -> list[Image]:

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from emotiw.errors import EmotiwError
 
 from .emotions import EMOTIONS, emotion_named
-from .listing import Image, Listing, printable, split_of, unusable
+from .image_list import Image, Listing, printable, split_of, unusable
 from .sources import Folder, Found
 
 _PATHS = ("path", "image", "image_name", "file", "filename", "name")

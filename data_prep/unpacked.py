@@ -11,7 +11,7 @@ from emotiw.bars import bar
 from emotiw.errors import EmotiwError
 from emotiw.files import remove, whole
 
-from .reading import UnreadableImageError
+from .images import UnreadableImageError
 from .zips import CHUNK, Zip
 
 

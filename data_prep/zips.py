@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from emotiw.errors import EmotiwError
 
-from .reading import UnreadableImageError
+from .images import UnreadableImageError
 
 # A frame of a film is 1 MB as PNG; CASIA-WebFace's half a million JPEGs are 5 GB.
 _MOST_OF_A_FILE, _MOST_OF_ALL = 1 << 26, 1 << 37

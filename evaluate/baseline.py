@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from emotiw.bars import bar
-from emotiw.data_prep.sets import PreparedSet
+from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.errors import EmotiwError
 
 from .folds import folds

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.data_prep.detection import Box, find_faces
-from emotiw.data_prep.listing import unusable
-from emotiw.data_prep.reading import UnreadableImageError, decode
+from emotiw.data_prep.face_detection import Box, find_faces
+from emotiw.data_prep.image_list import unusable
+from emotiw.data_prep.images import UnreadableImageError, decode
 from emotiw.errors import EmotiwError, UsageError
 
 Rgb = NDArray[np.uint8]

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import ImageData
 
-from emotiw.data_prep.reading import UnreadableImageError
+from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
 
 from .examining import Examination, Examiner

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from emotiw.data_prep.sets import PreparedSet
+from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.files import whole
 
 from .scores import Scores

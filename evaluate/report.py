@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from emotiw import __version__
-from emotiw.data_prep.sets import PreparedSet
+from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.files import write_text
 
 from .cells import TRAINED, title

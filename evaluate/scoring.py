@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.bars import bar
-from emotiw.data_prep.sets import PreparedSet
+from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import DivergedError, Engine
 from emotiw.engine.inference import posteriors
 from emotiw.errors import EmotiwError

@@ -7,7 +7,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from emotiw.bars import bar
-from emotiw.data_prep.reading import UnreadableImageError
+from emotiw.data_prep.images import UnreadableImageError
 from emotiw.data_prep.zips import CHUNK, Zip, is_zip
 from emotiw.errors import EmotiwError, UsageError
 

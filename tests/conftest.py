@@ -10,8 +10,8 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.data_prep.drawn import draw_expressions, draw_identities
-from emotiw.data_prep.preparing import prepare
-from emotiw.data_prep.representing import Settings
+from emotiw.data_prep.prepare import prepare
+from emotiw.data_prep.transform import Settings
 from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.find import Caffe, find_caffe
 from emotiw.errors import EmotiwError

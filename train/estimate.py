@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotiw.data_prep.sets import PreparedSet
+from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import Engine, Event, Loss
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.shapes import parameters, shapes

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from emotiw.data_prep.sets import PreparedSet
+from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.files import whole, write_text
 from emotiw.prototxt.formats.messages import format_text
 from emotiw.prototxt.surgery import deploy, use_set

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from emotiw.data_prep.sets import PreparedSet
+from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import Engine
 from emotiw.engine.child_process import ctrl_c_passed_on, running
 from emotiw.errors import EmotiwError, UsageError

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from emotiw import __version__
-from emotiw.data_prep.sets import PreparedSet
+from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import DivergedError, Engine, Event, Snapshot
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, remove, whole

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.data_prep.sets import PreparedSet
+from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import Engine
 from emotiw.engine.inference import posteriors
 from emotiw.engine.preprocessing import MEAN_RULES

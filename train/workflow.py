@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotiw.data_prep.sets import PreparedSet
+from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine import child_process
 from emotiw.engine.base import Engine
 from emotiw.files import write_text

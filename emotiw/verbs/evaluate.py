@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score each model and print one line for it."""
-    from emotiw.data_prep.sets import open_set
+    from emotiw.data_prep.prepared_set import open_set
     from emotiw.errors import UsageError
     from emotiw.evaluate.models import Model, open_model
     from emotiw.evaluate.scoring import evaluate, name_of, require, scores_file, scores_folder

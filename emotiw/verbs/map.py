@@ -86,7 +86,7 @@ def _outputs(images: list[Path], suffixes: list[str], folder: Path, figure: bool
 
 def _map(image: Path, chosen: list[Representation], folder: Path, figure: bool) -> None:
     """Write one image in all its representations."""
-    from emotiw.data_prep.reading import UnreadableImageError, read_image
+    from emotiw.data_prep.images import UnreadableImageError, read_image
     from emotiw.lbp_mapping.mapping import map_images
 
     try:

@@ -57,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prepare the set and print its report."""
-    from emotiw.data_prep.preparing import prepare
-    from emotiw.data_prep.representing import Settings
+    from emotiw.data_prep.prepare import prepare
+    from emotiw.data_prep.transform import Settings
     from emotiw.errors import UsageError
     from emotiw.files import refuse_overwrite
 

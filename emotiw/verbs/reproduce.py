@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from emotiw.verbs.arguments import add_crops, add_engine, engine_of
 
 if TYPE_CHECKING:
-    from emotiw.data_prep.sets import PreparedSet
+    from emotiw.data_prep.prepared_set import PreparedSet
     from emotiw.engine.base import Engine
     from emotiw.train.workflow import Options
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     """Say what is to do, do it, print the tables."""
     from functools import partial
 
-    from emotiw.data_prep.sets import open_set
+    from emotiw.data_prep.prepared_set import open_set
     from emotiw.evaluate.predictions import true_labels
     from emotiw.train.experiments import experiment, paper_rows
     from emotiw.train.reproducing import reproduce

@@ -41,7 +41,7 @@ def check_ranges(args: argparse.Namespace) -> None:
 
 def run_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> None:
     """Carry out one stage; say first what and where to, at the end where the model is."""
-    from emotiw.data_prep.sets import open_set
+    from emotiw.data_prep.prepared_set import open_set
     from emotiw.train.experiments import experiment
     from emotiw.train.runs import Run
     from emotiw.train.staging import run_stage

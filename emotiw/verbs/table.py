@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the table and write it."""
-    from emotiw.data_prep.sets import open_set
+    from emotiw.data_prep.prepared_set import open_set
     from emotiw.errors import EmotiwError
     from emotiw.evaluate.predictions import predictions_text
     from emotiw.evaluate.publications import publications

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepared_set import open_set
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepared_set import open_set
 from emotiw.engine.caffe.info import describe
 from emotiw.engine.caffe.scorer import CaffeScorer
 from emotiw.errors import EmotiwError

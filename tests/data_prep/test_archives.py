@@ -10,12 +10,12 @@ import pytest
 
 from emotiw.data_prep import zips
 from emotiw.data_prep.drawn_layouts import packed, write_records
+from emotiw.data_prep.images import UnreadableImageError
 from emotiw.data_prep.layouts import list_images
-from emotiw.data_prep.preparing import prepare
-from emotiw.data_prep.reading import UnreadableImageError
+from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.recordio import MAGIC, Records
-from emotiw.data_prep.representing import Settings
 from emotiw.data_prep.sources import Folder, FolderOfZips, look
+from emotiw.data_prep.transform import Settings
 from emotiw.data_prep.zips import Zip
 from emotiw.errors import EmotiwError
 

@@ -8,9 +8,9 @@ import lmdb
 import numpy as np
 import pytest
 
-from emotiw.data_prep.preparing import prepare
-from emotiw.data_prep.representing import Settings
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepare import prepare
+from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.transform import Settings
 from emotiw.prototxt.formats.blobs import read_mean
 from emotiw.prototxt.formats.datum import decode
 from emotiw.prototxt.formats.messages import Datum

@@ -15,11 +15,11 @@ import pytest
 from emotiw.data_prep import drawn_layouts
 from emotiw.data_prep.drawn import draw_expressions, draw_identities
 from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.data_prep.images import read_image
 from emotiw.data_prep.layouts import IN_LFW, LAYOUTS, list_images
-from emotiw.data_prep.preparing import prepare
-from emotiw.data_prep.reading import read_image
-from emotiw.data_prep.representing import Settings
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepare import prepare
+from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.transform import Settings
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.formats.datum import decode
 from emotiw.prototxt.formats.messages import Datum

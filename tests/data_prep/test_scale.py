@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from emotiw.data_prep import preparing
-from emotiw.data_prep.preparing import prepare
-from emotiw.data_prep.representing import Settings
-from emotiw.data_prep.room import pages, pixels
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep import prepare as preparing
+from emotiw.data_prep.disk_space import pages, pixels
+from emotiw.data_prep.prepare import prepare
+from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.transform import Settings
 from emotiw.errors import EmotiwError
 
 CASIA = 494_414

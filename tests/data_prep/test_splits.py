@@ -2,7 +2,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from emotiw.data_prep.listing import Image
+from emotiw.data_prep.image_list import Image
 from emotiw.data_prep.splits import assign_splits, shuffled
 from emotiw.errors import UsageError
 

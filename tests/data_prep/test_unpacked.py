@@ -17,10 +17,11 @@ import lmdb
 import numpy as np
 import pytest
 
-from emotiw.data_prep import preparing, unpacked
+from emotiw.data_prep import prepare as preparing
+from emotiw.data_prep import unpacked
 from emotiw.data_prep.drawn_layouts import write_records
-from emotiw.data_prep.preparing import prepare
-from emotiw.data_prep.representing import Settings
+from emotiw.data_prep.prepare import prepare
+from emotiw.data_prep.transform import Settings
 from emotiw.data_prep.zips import CHUNK
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import Datum
@@ -138,8 +139,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from emotiw.data_prep import zips
-from emotiw.data_prep.preparing import prepare
-from emotiw.data_prep.representing import Settings
+from emotiw.data_prep.prepare import prepare
+from emotiw.data_prep.transform import Settings
 chunks, seen = zips.Zip.chunks, []
 def dying(archive, name):
     seen.append(name)

@@ -12,9 +12,9 @@ from sklearn.svm import SVC
 
 from emotiw.__main__ import main
 from emotiw.data_prep.drawn_layouts import as_sfew
-from emotiw.data_prep.preparing import prepare
-from emotiw.data_prep.representing import Settings
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepare import prepare
+from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.transform import Settings
 from emotiw.evaluate import baseline as module
 from emotiw.evaluate.histograms import face_histograms
 from emotiw.evaluate.scores import read_scores

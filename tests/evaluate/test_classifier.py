@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from emotiw.__main__ import main
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepared_set import open_set
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.evaluate.scores import read_scores
@@ -157,8 +157,8 @@ def test_what_cannot_be_scored_is_one_line(copy, sets, capsys):
 
 
 def test_a_set_of_another_size_or_without_the_representation_is_one_line(copy, sets, tmp_path, capsys):
-    from emotiw.data_prep.preparing import prepare
-    from emotiw.data_prep.representing import Settings
+    from emotiw.data_prep.prepare import prepare
+    from emotiw.data_prep.transform import Settings
 
     prepare(sets / "faces/expressions", tmp_path / "set", Settings("emotions", ("rgb",), 48, val=0.5))
     capsys.readouterr()

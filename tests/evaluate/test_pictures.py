@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from emotiw.data_prep import sets as data_prep_sets
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep import prepared_set as data_prep_sets
+from emotiw.data_prep.prepared_set import open_set
 from emotiw.evaluate.pictures import confusion_picture, faces_picture
 from emotiw.evaluate.scores import Scores
 

@@ -135,7 +135,7 @@ def test_the_three_formats_say_the_same(files, run_names, models, capsys):
 
 def test_predictions_of_a_sets_own_pictures_are_those_of_evaluate(runs, sets, tmp_path, capsys):
     """At 64 x 64 already, nothing is resized."""
-    from emotiw.data_prep.sets import open_set
+    from emotiw.data_prep.prepared_set import open_set
     from emotiw.evaluate.scores import read_scores
 
     folder = runs / "vgg_s_small-rgb/finetune"

@@ -11,9 +11,9 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.data_prep.drawn import draw_expressions
-from emotiw.data_prep.preparing import prepare
-from emotiw.data_prep.representing import Settings
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepare import prepare
+from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.transform import Settings
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.evaluate.released import WEIGHTS, released

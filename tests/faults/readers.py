@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from emotiw.data_prep.drawn_layouts import write_records
+from emotiw.data_prep.images import UnreadableImageError
 from emotiw.data_prep.layouts import list_images
-from emotiw.data_prep.reading import UnreadableImageError
 from emotiw.engine.torch.solver.snapshots import read_state
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.scores import read_scores

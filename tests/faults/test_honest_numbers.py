@@ -14,7 +14,7 @@ from scipy.stats import binom
 
 from emotiw.__main__ import main
 from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepared_set import open_set
 from emotiw.engine.registry import open_engine
 from emotiw.evaluate.ensemble import METHODS, combine, cross_validated, fit_weights, growth, growth_order, nested
 from emotiw.evaluate.scores import Scores, read_scores, write_scores

@@ -21,7 +21,7 @@ import torch
 
 import emotiw
 from emotiw.__main__ import main
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepared_set import open_set
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
 from emotiw.errors import EmotiwError
@@ -137,7 +137,7 @@ def test_headers_that_lie_take_no_memory(tmp_path, measured):
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from emotiw.data_prep.reading import UnreadableImageError, read_image\n"
+        "from emotiw.data_prep.images import UnreadableImageError, read_image\n"
         "for path in sorted(Path(sys.argv[1]).iterdir()):\n"
         "    try: print(*read_image(path)[0].shape[:2], sep=' x ')\n"
         "    except UnreadableImageError as error: print(str(error).partition(' (')[0])\n"

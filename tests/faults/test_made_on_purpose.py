@@ -93,7 +93,7 @@ def test_a_small_disk(name, scene, tmp_path):
 def test_a_full_lmdb(scene, tmp_path):
     """Of what an LMDB may hold at the most: 1 TB, and here 0.3 MB."""
     trial = scene.trial("prepare", tmp_path / "it")
-    script = "import sys; from emotiw.data_prep import writing; writing.MAP_SIZE = 300_000; "
+    script = "import sys; from emotiw.data_prep import lmdb_writer as writing; writing.MAP_SIZE = 300_000; "
     small = replace(trial.victim, script=script + "from emotiw.__main__ import main; sys.exit(main(sys.argv[1:]))")
     full = replace(trial, victim=small)
     assert full.begin().wait() == 1, full.said[-5:]

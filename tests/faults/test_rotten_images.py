@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepared_set import open_set
 
 KINDS = ("jpg", "png", "gif", "tif", "webp", "bmp")
 OF_EACH = 350

@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from emotiw.data_prep.writing import LmdbWriter, key
+from emotiw.data_prep.lmdb_writer import LmdbWriter, key
 from emotiw.prototxt.formats.datum import encode
 from emotiw.prototxt.formats.messages import format_text
 from emotiw.prototxt.shapes import shapes

@@ -16,7 +16,7 @@ import pytest
 from emotiw.__main__ import main
 from emotiw.data_prep.drawn import draw_expressions
 from emotiw.data_prep.drawn_layouts import as_sfew
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepared_set import open_set
 from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.find import Caffe
 from emotiw.engine.child_process import running

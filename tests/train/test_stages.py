@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emotiw.__main__ import main
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepared_set import open_set
 from emotiw.engine.base import Loss
 from emotiw.engine.training_log import events
 from emotiw.prototxt.formats.blobs import old_blob_of, read_mean, read_weights

@@ -15,7 +15,7 @@ import requests
 
 from emotiw.__main__ import main
 from emotiw.data_prep.drawn import draw_expressions
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepared_set import open_set
 from emotiw.errors import EmotiwError
 from emotiw.pixel_limit import VARIABLE
 from emotiw.prototxt.formats.datum import pixels
@@ -110,7 +110,7 @@ def test_serve(bomb, model):
 
 
 def test_the_limit_holds_where_opencv_was_imported_first(bomb, measured):
-    code = "import cv2, sys; from pathlib import Path; from emotiw.data_prep.reading import read_image\n"
+    code = "import cv2, sys; from pathlib import Path; from emotiw.data_prep.images import read_image\n"
     code += "read_image(Path(sys.argv[1]))"
     done, peak = measured([sys.executable, "-c", code, bomb], env=ENVIRONMENT)
     assert done.stderr.splitlines()[-1].endswith(f": {REASON}")

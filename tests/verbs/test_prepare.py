@@ -12,7 +12,7 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.data_prep.drawn import draw_expressions
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepared_set import open_set
 from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.prototxt.formats.messages import format_text
@@ -197,7 +197,7 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(drawn, tmp_path):
     """A real Ctrl-C to the command and its processes; what it made is the set of an uninterrupted one."""
     arguments = ["prepare", str(drawn), "--labels", "emotions", "--size", "256", "--jobs", "2"]
     code = (
-        "import os, signal, sys\nfrom emotiw.data_prep import preparing\nfrom emotiw.__main__ import main\n"
+        "import os, signal, sys\nfrom emotiw.data_prep import prepare as preparing\nfrom emotiw.__main__ import main\n"
         "preparing._COMMIT_EVERY, add = 4, preparing.add\n"
         "def interrupted(*entries):\n    add(*entries)\n    os.killpg(0, signal.SIGINT)\n"
         "preparing.add = interrupted if sys.argv[1] == 'break' else add\n"

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from emotiw.data_prep.sets import open_set
+from emotiw.data_prep.prepared_set import open_set
 from emotiw.engine import PRECISIONS
 from emotiw.engine.base import DivergedError, Loss, Snapshot
 from emotiw.engine.registry import open_engine

@@ -17,13 +17,14 @@ import cv2
 import numpy as np
 import pytest
 
-from emotiw.data_prep import preparing, representing
-from emotiw.data_prep.parallel import Behind, in_order
-from emotiw.data_prep.preparing import prepare
-from emotiw.data_prep.reading import decode, read_image
-from emotiw.data_prep.representing import Settings
-from emotiw.data_prep.sets import open_set
-from emotiw.data_prep.writing import LmdbWriter
+from emotiw.data_prep import prepare as preparing
+from emotiw.data_prep import transform
+from emotiw.data_prep.images import decode, read_image
+from emotiw.data_prep.lmdb_writer import LmdbWriter
+from emotiw.data_prep.prepare import prepare
+from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.transform import Settings
+from emotiw.data_prep.workers import Behind, in_order
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import parse
@@ -93,7 +94,7 @@ def test_images_are_mapped_at_native_size_and_then_resized(source, tmp_path):
 
 def test_each_image_is_decoded_once(source, tmp_path, monkeypatch):
     read = []
-    monkeypatch.setattr(representing, "decode", lambda data: read.append(data) or decode(data))
+    monkeypatch.setattr(transform, "decode", lambda data: read.append(data) or decode(data))
     prepare(source, tmp_path / "set", SETTINGS)
     assert len(read) == len(set(read)) == 24
 
@@ -108,8 +109,8 @@ def test_two_processes_make_the_same_set_as_one(source, tmp_path):
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from emotiw.data_prep import preparing
-from emotiw.data_prep.representing import Settings, represent
+from emotiw.data_prep import prepare as preparing
+from emotiw.data_prep.transform import Settings, represent
 seen = []
 def dying(source, settings, image):
     seen.append(image)
@@ -146,7 +147,7 @@ def test_what_was_done_is_not_done_again(source, tmp_path, monkeypatch):
             made.append("interrupted")
             raise KeyboardInterrupt
         made.append(image.path)
-        return representing.represent(source, settings, image)
+        return transform.represent(source, settings, image)
 
     monkeypatch.setattr(preparing, "represent", represent)
     for _ in range(2):

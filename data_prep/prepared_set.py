@@ -30,11 +30,10 @@ from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.formats.datum import damage_placed, decode
 from emotiw.prototxt.formats.lmdb import environment, keys_of, reading
 
-from .listing import Image
+from .image_list import Image
 
 FORMAT = 1
 COLUMNS = ("path", "label", "name", "split", "group", "sha256")
-SPLITS = ("train", "val", "test")
 _READ_AHEAD = 64
 # What a set.json must hold, and as what; a set of another version may hold anything.
 _FACTS = {"manifest_sha256": str, "classes": list, "representations": list, "size": int, "detect": bool}

@@ -6,9 +6,9 @@ from itertools import islice
 
 from tabulate import tabulate
 
-from .listing import Listing
-from .representing import Outcome
-from .sets import SPLITS
+from .image_list import Listing
+from .splits import SPLITS
+from .transform import Outcome
 
 FILE = "report.txt"
 

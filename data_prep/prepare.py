@@ -18,18 +18,18 @@ from emotiw.files import write_text
 from emotiw.memory import keep_freed_memory
 from emotiw.prototxt.formats.datum import Encoded
 
+from .checkpoint import UNPACKED, add, finish, resume, unfinished
+from .disk_space import check_room, foretold
+from .image_list import Image, Listing
 from .layouts import list_images
-from .listing import Image, Listing
-from .parallel import Behind, in_order
-from .report import FILE, report
-from .representing import Outcome, Settings, represent
-from .room import check_room, foretold
-from .sets import FORMAT, SPLITS, manifest_text
+from .lmdb_writer import LmdbWriter, key
+from .prepared_set import FORMAT, manifest_text
 from .sources import Source, Unpack
-from .splits import assign_splits, shuffled
-from .unfinished import UNPACKED, add, finish, resume, unfinished
+from .splits import SPLITS, assign_splits, shuffled
+from .summary import FILE, report
+from .transform import Outcome, Settings, represent
 from .unpacked import unpack
-from .writing import LmdbWriter, key
+from .workers import Behind, in_order
 
 _COMMIT_EVERY = 50  # images: what is not committed lies in memory, in every representation
 _MOST_TOLD = 50  # files left out; the report in the set lists all

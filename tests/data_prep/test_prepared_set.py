@@ -5,10 +5,10 @@ import lmdb
 import numpy as np
 import pytest
 
-from emotiw.data_prep.listing import Image
-from emotiw.data_prep.preparing import prepare
-from emotiw.data_prep.representing import Settings
-from emotiw.data_prep.sets import manifest_text, open_set
+from emotiw.data_prep.image_list import Image
+from emotiw.data_prep.prepare import prepare
+from emotiw.data_prep.prepared_set import manifest_text, open_set
+from emotiw.data_prep.transform import Settings
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import read_mean
 from emotiw.prototxt.formats.datum import decode, encode
@@ -76,7 +76,7 @@ def test_some_records_are_spread_evenly(folder):
 def test_records_by_their_paths_decode_no_others(folder, monkeypatch):
     records = {record.path: record.blob for record in open_set(folder).records("lbp", "train")}
     wanted, decoded = sorted(records)[4:7], []
-    monkeypatch.setattr("emotiw.data_prep.sets.decode", lambda datum: decoded.append(datum) or decode(datum))
+    monkeypatch.setattr("emotiw.data_prep.prepared_set.decode", lambda datum: decoded.append(datum) or decode(datum))
     found = list(open_set(folder).records("lbp", "train", only=wanted))
     assert sorted(record.path for record in found) == wanted
     assert all(np.array_equal(record.blob, records[record.path]) for record in found)
@@ -97,7 +97,7 @@ def test_a_damaged_record_is_named(folder, value):
 
 
 def test_an_lmdb_can_be_read_twice_at_once(folder, monkeypatch):
-    monkeypatch.setattr("emotiw.data_prep.sets._READ_AHEAD", 4)
+    monkeypatch.setattr("emotiw.data_prep.prepared_set._READ_AHEAD", 4)
     prepared = open_set(folder)
     pairs = list(zip(prepared.records("rgb", "train"), open_set(folder).records("rgb", "train"), strict=True))
     assert len(pairs) == 18

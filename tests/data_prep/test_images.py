@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotiw.data_prep.detection import crop_face, find_faces
-from emotiw.data_prep.reading import UnreadableImageError, decode, read_image
+from emotiw.data_prep.face_detection import crop_face, find_faces
+from emotiw.data_prep.images import UnreadableImageError, decode, read_image
 
 
 def ramp(height=20, width=33) -> np.ndarray:
@@ -48,7 +48,7 @@ def test_a_picture_of_absurdly_many_pixels_is_not_decoded(tmp_path):
     assert 5793**2 > 1 << 25 > 5792**2
     assert len(png) < 5000
     (tmp_path / "a.png").write_bytes(png)
-    code = "import sys; from pathlib import Path; from emotiw.data_prep.reading import read_image\n"
+    code = "import sys; from pathlib import Path; from emotiw.data_prep.images import read_image\n"
     code += "read_image(Path(sys.argv[1]))"
     told = [
         subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], env=env, capture_output=True, text=True).stderr
@@ -171,12 +171,12 @@ def test_no_face_is_found_in_noise():
 
 def test_the_largest_face_is_the_one(monkeypatch):
     """Two boxes: the crop is that of the larger, x to the right and y downwards."""
-    from emotiw.data_prep import detection
+    from emotiw.data_prep import face_detection
 
     class Two:
         def detectMultiScale(self, grey, **settings):  # noqa: N802
             assert grey.shape == (20, 33)
             return np.array([[0, 0, 4, 4], [5, 2, 10, 11]])
 
-    monkeypatch.setattr(detection, "_cascade", lambda thread: Two())
+    monkeypatch.setattr(face_detection, "_cascade", lambda thread: Two())
     np.testing.assert_array_equal(crop_face(ramp()), ramp()[2:13, 5:15])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from emotiw.errors import EmotiwError
 
-from .representing import Settings
+from .transform import Settings
 
 # LMDB keeps a large value in pages of its own; before the pixels stand its own header and the Datum's fields.
 _PAGE, _HEADS = 4096, 48
