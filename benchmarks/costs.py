@@ -18,7 +18,7 @@ from faces import face
 from preparing import EMOTIW, remove
 from programs import Program, Spent
 
-from emotiw.data_prep.drawn import draw_expressions, draw_identities
+from emotiw.data_prep.synthetic.faces import draw_expressions, draw_identities
 from emotiw.engine.caffe.find import Caffe, find_caffe
 from emotiw.evaluate.models import Model, open_model, released_in
 from emotiw.evaluate.scores import read_scores

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.data_prep.drawn import draw_face
-from emotiw.data_prep.drawn_people import EXPRESSIONS, draw_identity, vary
+from emotiw.data_prep.synthetic.faces import draw_face
+from emotiw.data_prep.synthetic.people import EXPRESSIONS, draw_identity, vary
 
 SIDE = 250
 Image = NDArray[np.uint8]

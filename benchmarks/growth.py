@@ -11,7 +11,7 @@ import pyperf
 from programs import Program
 from tabulate import tabulate
 
-from emotiw.data_prep.drawn_layouts import write_records
+from emotiw.data_prep.synthetic.archives import write_records
 from emotiw.files import write_text
 
 COUNTS = (1_000, 10_000, 100_000)

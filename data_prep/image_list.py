@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 
 from emotiw.errors import EmotiwError, UsageError
 
+from .archives.tree import Source
 from .emotions import EMOTIONS
-from .sources import Source
 
 # What OpenCV reads, by the ending of the name.
 _ENDINGS = frozenset(

@@ -18,17 +18,17 @@ from emotiw.files import write_text
 from emotiw.memory import keep_freed_memory
 from emotiw.prototxt.formats.datum import Encoded
 
+from .archives.extract import unpack
+from .archives.tree import Source, Unpack
 from .checkpoint import UNPACKED, add, finish, resume, unfinished
 from .disk_space import check_room, foretold
 from .image_list import Image, Listing
-from .layouts import list_images
+from .layouts.registry import list_images
 from .lmdb_writer import LmdbWriter, key
 from .prepared_set import FORMAT, manifest_text
-from .sources import Source, Unpack
 from .splits import SPLITS, assign_splits, shuffled
 from .summary import FILE, report
 from .transform import Outcome, Settings, represent
-from .unpacked import unpack
 from .workers import Behind, in_order
 
 _COMMIT_EVERY = 50  # images: what is not committed lies in memory, in every representation

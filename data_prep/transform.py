@@ -7,10 +7,10 @@ from emotiw.lbp_mapping.mapping import map_images
 from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.formats.datum import Encoded, encode
 
+from .archives.tree import Source
 from .face_detection import crop_face
 from .image_list import Image
 from .images import UnreadableImageError, decode, resize
-from .sources import Source
 
 
 @dataclass(frozen=True)

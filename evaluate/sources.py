@@ -7,8 +7,8 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from emotiw.bars import bar
+from emotiw.data_prep.archives.zip import CHUNK, Zip, is_zip
 from emotiw.data_prep.images import UnreadableImageError
-from emotiw.data_prep.zips import CHUNK, Zip, is_zip
 from emotiw.errors import EmotiwError, UsageError
 
 from .downloading import RefusedError, check_room, download

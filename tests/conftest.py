@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from emotiw.__main__ import main
-from emotiw.data_prep.drawn import draw_expressions, draw_identities
 from emotiw.data_prep.prepare import prepare
+from emotiw.data_prep.synthetic.faces import draw_expressions, draw_identities
 from emotiw.data_prep.transform import Settings
 from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.find import Caffe, find_caffe

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from emotiw.__main__ import main
-from emotiw.data_prep.drawn import draw_expressions, draw_identities
-from emotiw.data_prep.drawn_layouts import as_recordio, as_sfew, as_sfew_zips
 from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.synthetic.archives import as_recordio, as_sfew, as_sfew_zips
+from emotiw.data_prep.synthetic.faces import draw_expressions, draw_identities
 from emotiw.engine.child_process import running
 from emotiw.train.experiments import paper_rows
 from emotiw.train.runs import STAGES, Run

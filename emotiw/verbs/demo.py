@@ -66,7 +66,7 @@ def _claim(output: Path, force: bool) -> None:
 
 def _prepare(output: Path) -> None:
     """Draw the faces and prepare the two sets, where they are not there yet."""
-    from emotiw.data_prep.drawn import draw_expressions, draw_identities
+    from emotiw.data_prep.synthetic.faces import draw_expressions, draw_identities
 
     faces, sets = output / "faces", output / "sets"
     if not (faces / "people").exists():

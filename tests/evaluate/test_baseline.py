@@ -11,9 +11,9 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 from sklearn.svm import SVC
 
 from emotiw.__main__ import main
-from emotiw.data_prep.drawn_layouts import as_sfew
 from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.synthetic.archives import as_sfew
 from emotiw.data_prep.transform import Settings
 from emotiw.evaluate import baseline as module
 from emotiw.evaluate.histograms import face_histograms

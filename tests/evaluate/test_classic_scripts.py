@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotiw.data_prep.drawn import draw_expressions
+from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.evaluate.released import WEIGHTS
 from emotiw.evaluate.stand_in import write_stand_in
 

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from emotiw.data_prep.drawn import draw_face
-from emotiw.data_prep.drawn_people import EXPRESSIONS, draw_identity
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.face_detection import find_faces
 from emotiw.data_prep.images import UnreadableImageError
+from emotiw.data_prep.synthetic.faces import draw_face
+from emotiw.data_prep.synthetic.people import EXPRESSIONS, draw_identity
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.examining import Examiner
 from emotiw.evaluate.faces import Failure

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from emotiw.data_prep.drawn import draw_expressions
 from emotiw.data_prep.face_detection import find_faces
+from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.evaluate import faces as module
 from emotiw.evaluate.faces import Face, Failure, faces_in, find, pictures

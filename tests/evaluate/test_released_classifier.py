@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emotiw.__main__ import main
-from emotiw.data_prep.drawn import draw_expressions
+from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.evaluate.models import open_model

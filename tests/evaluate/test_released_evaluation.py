@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from emotiw.__main__ import main
-from emotiw.data_prep.drawn import draw_expressions
 from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.data_prep.transform import Settings
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running

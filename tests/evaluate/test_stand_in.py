@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotiw.data_prep.drawn import draw_expressions
+from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.engine.base import scores
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running

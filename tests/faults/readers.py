@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import torch
 
-from emotiw.data_prep.drawn_layouts import write_records
 from emotiw.data_prep.images import UnreadableImageError
-from emotiw.data_prep.layouts import list_images
+from emotiw.data_prep.layouts.registry import list_images
+from emotiw.data_prep.synthetic.archives import write_records
 from emotiw.engine.torch.solver.snapshots import read_state
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.scores import read_scores
@@ -260,7 +260,7 @@ def zips(folder: Path) -> list[bytes]:
 PICTURE = picture()
 BLOBS = ("prototxt/formats/blobs.py", "prototxt/formats/messages.py")
 READERS = {
-    "recordio": Reader("both", read_records, records, ("data_prep/recordio.py",)),
+    "recordio": Reader("both", read_records, records, ("data_prep/layouts/recordio.py",)),
     "prototxt": Reader(
         "net.prototxt", read_prototxt, prototxts, ("prototxt/formats/messages.py", "prototxt/formats/upgrade.py")
     ),
@@ -271,9 +271,9 @@ READERS = {
         "picture", read_picture, pictures, ("prototxt/formats/image_codec.py", "prototxt/formats/image_headers.py")
     ),
     "solverstate": Reader("a.solverstate", read_solverstate, states, ("engine/torch/solver/snapshots.py", *BLOBS)),
-    "table": Reader("table.csv", read_table, tables, ("data_prep/tables.py",)),
+    "table": Reader("table.csv", read_table, tables, ("data_prep/layouts/tables.py",)),
     "scores": Reader("scores.csv", lambda folder: read_scores(folder / "scores.csv"), scores, ("evaluate/scores.py",)),
-    "zip": Reader("faces.zip", read_zip, zips, ("data_prep/zips.py",)),
+    "zip": Reader("faces.zip", read_zip, zips, ("data_prep/archives/zip.py",)),
 }
 
 

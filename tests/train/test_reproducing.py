@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from emotiw.__main__ import main
-from emotiw.data_prep.drawn import draw_expressions
-from emotiw.data_prep.drawn_layouts import as_sfew
 from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.synthetic.archives import as_sfew
+from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.find import Caffe
 from emotiw.engine.child_process import running

@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from emotiw.__main__ import main
-from emotiw.data_prep.drawn import draw_expressions
 from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.errors import EmotiwError
 from emotiw.pixel_limit import VARIABLE
 from emotiw.prototxt.formats.datum import pixels
@@ -127,7 +127,7 @@ def test_an_encoded_datum_and_load_image_are_held_to_it_too(bomb):
         load_image(bomb)
 
 
-MODULES = ("lbp_mapping.codes", "evaluate.rendering", "data_prep.drawn", "prototxt.formats.datum")
+MODULES = ("lbp_mapping.codes", "evaluate.rendering", "data_prep.synthetic.faces", "prototxt.formats.datum")
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from emotiw.__main__ import main
-from emotiw.data_prep.drawn import draw_expressions
 from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.prototxt.formats.messages import format_text

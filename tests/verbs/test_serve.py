@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from emotiw.__main__ import main
-from emotiw.data_prep.drawn import draw_face
-from emotiw.data_prep.drawn_people import EXPRESSIONS, draw_identity
 from emotiw.data_prep.face_detection import find_faces
 from emotiw.data_prep.images import decode
+from emotiw.data_prep.synthetic.faces import draw_face
+from emotiw.data_prep.synthetic.people import EXPRESSIONS, draw_identity
 from emotiw.evaluate.released import WEIGHTS
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import PAPER

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotiw.data_prep.drawn import draw_expressions
+from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.engine.torch import pycaffe

@@ -10,11 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
+from emotiw.data_prep.archives.tree import Folder, Found
+from emotiw.data_prep.emotions import EMOTIONS, emotion_named
+from emotiw.data_prep.image_list import Image, Listing, printable, split_of, unusable
 from emotiw.errors import EmotiwError
-
-from .emotions import EMOTIONS, emotion_named
-from .image_list import Image, Listing, printable, split_of, unusable
-from .sources import Folder, Found
 
 _PATHS = ("path", "image", "image_name", "file", "filename", "name")
 _SPLIT_COLUMNS = ("split", "original_split", "usage")

@@ -12,10 +12,10 @@ from io import FileIO
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
 
-from .images import UnreadableImageError
-from .zips import Zip, is_zip
+from .zip import Zip, is_zip
 
 _LONGEST_LINE = 1 << 16
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .drawn_people import HEIGHT, WIDTH, Expression, Floats, Identity
+from .people import HEIGHT, WIDTH, Expression, Floats, Identity
 
 _CENTRE = np.array([WIDTH / 2, HEIGHT / 2])
 _FINE = 3  # painted this much larger, then shrunk: antialiasing

@@ -15,11 +15,10 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.data_prep.archives.tree import Found
+from emotiw.data_prep.image_list import Image, Listing
+from emotiw.data_prep.images import UnreadableImageError, decode
 from emotiw.errors import EmotiwError
-
-from .image_list import Image, Listing
-from .images import UnreadableImageError, decode
-from .sources import Found
 
 MAGIC = 0xCED7230A
 PART, HEADER = struct.Struct("<II"), struct.Struct("<IfQQ")

@@ -12,13 +12,13 @@ import lmdb
 import numpy as np
 import pytest
 
-from emotiw.data_prep import drawn_layouts
-from emotiw.data_prep.drawn import draw_expressions, draw_identities
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.images import read_image
-from emotiw.data_prep.layouts import IN_LFW, LAYOUTS, list_images
+from emotiw.data_prep.layouts.registry import IN_LFW, LAYOUTS, list_images
 from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.synthetic import archives
+from emotiw.data_prep.synthetic.faces import draw_expressions, draw_identities
 from emotiw.data_prep.transform import Settings
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.formats.datum import decode
@@ -80,7 +80,7 @@ def as_lmdb(people, place):
 
 
 def as_records(people, place):
-    drawn_layouts.as_recordio(people, place / "faces_webface_112x112")
+    archives.as_recordio(people, place / "faces_webface_112x112")
     return place
 
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from .emotions import emotion_named
-from .image_list import Image, Listing, printable, split_of, unusable
-from .sources import Found
+from emotiw.data_prep.archives.tree import Found
+from emotiw.data_prep.emotions import emotion_named
+from emotiw.data_prep.image_list import Image, Listing, printable, split_of, unusable
 
 
 def list_folders(found: Found, labels: str) -> Listing:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeClassifier
 
-from emotiw.data_prep import drawn
-from emotiw.data_prep.drawn import draw_expressions, draw_face, draw_identities
-from emotiw.data_prep.drawn_people import EXPRESSIONS, Expression, draw_identity, vary
 from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.data_prep.synthetic import faces
+from emotiw.data_prep.synthetic.faces import draw_expressions, draw_face, draw_identities
+from emotiw.data_prep.synthetic.people import EXPRESSIONS, Expression, draw_identity, vary
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -109,7 +109,7 @@ def test_nobody_is_in_both_sets(tmp_path, monkeypatch):
         met.append(tuple(identity.skin))
         return np.zeros((2, 2, 3), np.uint8)
 
-    monkeypatch.setattr(drawn, "draw_face", remember)
+    monkeypatch.setattr(faces, "draw_face", remember)
     draw_identities(tmp_path / "a", people=5, images=1, seed=3)
     at_rest = set(met)
     met.clear()
@@ -123,7 +123,7 @@ def test_an_interrupted_set_leaves_nothing(draw, tmp_path, monkeypatch):
     def break_off(path, face):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(drawn, "_write", break_off)
+    monkeypatch.setattr(faces, "_write", break_off)
     with pytest.raises(KeyboardInterrupt):
         draw(tmp_path / "set", people=1, images=1, seed=1)
     assert not list(tmp_path.iterdir())

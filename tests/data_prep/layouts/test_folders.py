@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from emotiw.data_prep.emotions import EMOTIONS, emotion_named
-from emotiw.data_prep.layouts import list_images
+from emotiw.data_prep.layouts.registry import list_images
 from emotiw.errors import EmotiwError, UsageError
 
 # Names under which other sets hold the seven.

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from emotiw.data_prep.archives.tree import Found
+from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.data_prep.image_list import Image, Listing, split_of
+from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.lmdb import keys_of, reading
 from emotiw.prototxt.formats.messages import Datum
-
-from .emotions import EMOTIONS
-from .image_list import Image, Listing, split_of
-from .images import UnreadableImageError
-from .sources import Found
 
 _DATA = "data.mdb"
 _KEY = re.compile(r"^\d{8}_(.+)$", re.DOTALL)

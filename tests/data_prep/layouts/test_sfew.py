@@ -11,14 +11,14 @@ import lmdb
 import numpy as np
 import pytest
 
-from emotiw.data_prep.drawn import draw_expressions
-from emotiw.data_prep.drawn_layouts import as_sfew, as_sfew_csv, as_sfew_zips
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.image_list import Image
-from emotiw.data_prep.layouts import list_images
+from emotiw.data_prep.layouts.registry import list_images
+from emotiw.data_prep.layouts.sfew import ALIGNED, differences
 from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.prepared_set import open_set
-from emotiw.data_prep.sfew import ALIGNED, differences
+from emotiw.data_prep.synthetic.archives import as_sfew, as_sfew_csv, as_sfew_zips
+from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.data_prep.transform import Settings
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.formats.blobs import read_mean

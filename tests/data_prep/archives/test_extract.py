@@ -18,15 +18,15 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep import prepare as preparing
-from emotiw.data_prep import unpacked
-from emotiw.data_prep.drawn_layouts import write_records
+from emotiw.data_prep.archives import extract
+from emotiw.data_prep.archives.zip import CHUNK
 from emotiw.data_prep.prepare import prepare
+from emotiw.data_prep.synthetic.archives import write_records
 from emotiw.data_prep.transform import Settings
-from emotiw.data_prep.zips import CHUNK
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import Datum
 
-from .conftest import contents
+from ..conftest import contents
 
 PEOPLE = Settings("identities", ("rgb", "lbp"), size=16, val=0.25, seed=2)
 EMOTIONS = replace(PEOPLE, labels="emotions", val=None)
@@ -83,8 +83,8 @@ def archive(people: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def copied(monkeypatch) -> list[str]:
     """The names of what is unpacked, in that order."""
-    names, copy = [], unpacked._copy
-    monkeypatch.setattr(unpacked, "_copy", lambda *args: (names.append(Path(args[1]).name), copy(*args)))
+    names, copy = [], extract._copy
+    monkeypatch.setattr(extract, "_copy", lambda *args: (names.append(Path(args[1]).name), copy(*args)))
     return names
 
 
@@ -138,7 +138,7 @@ def test_only_what_is_read_here_and_there_is_unpacked(people, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from emotiw.data_prep import zips
+from emotiw.data_prep.archives import zip as zips
 from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.transform import Settings
 chunks, seen = zips.Zip.chunks, []
@@ -320,8 +320,8 @@ def test_a_large_file_is_unpacked_a_chunk_at_a_time(tmp_path):
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         file.write(tmp_path / "large.bin", "large.bin")
     code = (
-        "import sys, tracemalloc; from pathlib import Path; from emotiw.data_prep.unpacked import unpack\n"
-        "from emotiw.data_prep.zips import Zip\n"
+        "import sys, tracemalloc; from pathlib import Path; from emotiw.data_prep.archives.extract import unpack\n"
+        "from emotiw.data_prep.archives.zip import Zip\n"
         "tracemalloc.start(); place = unpack(Path(sys.argv[2]), str, Zip(Path(sys.argv[1])), ['large.bin'])\n"
         "print(tracemalloc.get_traced_memory()[1], place)"
     )

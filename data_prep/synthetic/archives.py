@@ -11,12 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.data_prep.images import decode
+from emotiw.data_prep.layouts.recordio import FIRST, HEADER, LAST, LENGTH_BITS, MAGIC, MIDDLE, PART, WHOLE
+from emotiw.data_prep.splits import SPLITS
 from emotiw.files import whole
-
-from .emotions import EMOTIONS
-from .images import decode
-from .recordio import FIRST, HEADER, LAST, LENGTH_BITS, MAGIC, MIDDLE, PART, WHOLE
-from .splits import SPLITS
 
 _MAGIC = struct.pack("<I", MAGIC)
 _INSIGHTFACE = 112  # side in pixels

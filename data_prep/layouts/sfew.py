@@ -11,16 +11,16 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NoReturn
 
+from emotiw.data_prep.archives.tree import Folder, FolderOfZips, Found, Tree
+from emotiw.data_prep.archives.zip import is_zip
+from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.data_prep.image_list import Image, Listing, printable, split_of, unusable
+from emotiw.data_prep.images import UnreadableImageError, decode
+from emotiw.data_prep.splits import SPLITS
 from emotiw.errors import EmotiwError
 
-from .emotions import EMOTIONS
 from .folders import class_of
-from .image_list import Image, Listing, printable, split_of, unusable
-from .images import UnreadableImageError, decode
-from .sources import Folder, FolderOfZips, Found, Tree
-from .splits import SPLITS
 from .tables import list_repack_rows
-from .zips import is_zip
 
 # <Movie>_<9 digits>_<8 digits>: the movie is the name up to the first underscore.
 _NAME = re.compile(r"^([^_]+)_(?:.*_)?\d{9}_\d{8}\.\w+$")

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
-
-from .images import UnreadableImageError
 
 # A frame of a film is 1 MB as PNG; CASIA-WebFace's half a million JPEGs are 5 GB.
 _MOST_OF_A_FILE, _MOST_OF_ALL = 1 << 26, 1 << 37

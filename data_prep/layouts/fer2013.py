@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.data_prep.archives.tree import Found
+from emotiw.data_prep.image_list import Image, Listing
+from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
-
-from .image_list import Image, Listing
-from .images import UnreadableImageError
-from .sources import Found
 
 # Not the authors' order: Neutral comes last.
 CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")

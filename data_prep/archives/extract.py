@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emotiw.bars import bar
+from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
 from emotiw.files import remove, whole
 
-from .images import UnreadableImageError
-from .zips import CHUNK, Zip
+from .zip import CHUNK, Zip
 
 
 def unpack(folder: Path, say: Callable[[str], object], archive: Zip, names: Sequence[str]) -> Path:

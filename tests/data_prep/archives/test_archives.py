@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from emotiw.data_prep import zips
-from emotiw.data_prep.drawn_layouts import packed, write_records
+from emotiw.data_prep.archives import zip as zips
+from emotiw.data_prep.archives.tree import Folder, FolderOfZips, look
+from emotiw.data_prep.archives.zip import Zip
 from emotiw.data_prep.images import UnreadableImageError
-from emotiw.data_prep.layouts import list_images
+from emotiw.data_prep.layouts.recordio import MAGIC, Records
+from emotiw.data_prep.layouts.registry import list_images
 from emotiw.data_prep.prepare import prepare
-from emotiw.data_prep.recordio import MAGIC, Records
-from emotiw.data_prep.sources import Folder, FolderOfZips, look
+from emotiw.data_prep.synthetic.archives import packed, write_records
 from emotiw.data_prep.transform import Settings
-from emotiw.data_prep.zips import Zip
 from emotiw.errors import EmotiwError
 
 

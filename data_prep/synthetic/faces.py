@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from emotiw.errors import EmotiwError
 from emotiw.files import whole
 
-from .drawn_parts import Canvas, paint
-from .drawn_people import EXPRESSIONS, HEIGHT, WIDTH, Expression, Identity, draw_identity, vary
+from .drawing import Canvas, paint
+from .people import EXPRESSIONS, HEIGHT, WIDTH, Expression, Identity, draw_identity, vary
 
 # The two sets' people come from different streams of a seed: nobody is in both.
 _IDENTITIES, _EXPRESSIONS = 0, 1

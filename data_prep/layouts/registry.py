@@ -1,16 +1,63 @@
-"""The layouts in which people hold their sets: a row each, recognised by looking."""
+"""The layouts of a source: which one it has, and its images; what is refused, and why."""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
+from emotiw.data_prep.archives.tree import Found, Unpack, look, refuse_to_unpack
+from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.data_prep.image_list import Listing, complete
 from emotiw.errors import EmotiwError, UsageError
 
-from . import caffe_lmdb, fer2013, folders, recordio, refused, sfew, tables
-from .emotions import EMOTIONS
-from .image_list import Listing, complete
-from .sources import Found, Unpack, look, refuse_to_unpack
+from . import fer2013, folders, lmdb, recordio, sfew, tables
+
+# Where no image is found: the ending of what is there instead, and what mends that.
+_HINTS = {
+    ".zip": "an archive that lies in SOURCE: give that file itself, or unpack it",
+    ".rar": "an archive that is not read in place: unpack it and give the folder",
+    ".7z": "an archive that is not read in place: unpack it and give the folder",
+    ".tar": "an archive that is not read in place: unpack it and give the folder",
+    ".tgz": "an archive that is not read in place: unpack it and give the folder",
+    ".gz": "an archive that is not read in place: unpack it and give the folder",
+    ".idx": "the index of a RecordIO file: give the .rec that lies beside it, or their folder",
+}
+
+
+def is_parquet(found: Found) -> bool:
+    """Return whether this is a mirror in parquet files."""
+    return any(path.lower().endswith(".parquet") for path in found.files)
+
+
+def refuse_parquet(found: Found, labels: str) -> NoReturn:
+    """Say what to do with parquet files."""
+    raise EmotiwError(
+        f"{found.place} holds parquet files, which are not read: write each row's image.bytes to a file "
+        "<label>/<row>.jpg, and give the folder of these"
+    )
+
+
+def is_prepared(found: Found) -> bool:
+    """Return whether this is a set that `emotiw prepare` made."""
+    return {"set.json", "manifest.csv"} <= set(found.files)
+
+
+def refuse_prepared(found: Found, labels: str) -> NoReturn:
+    """Say what can be prepared anew."""
+    raise EmotiwError(
+        f"{found.place} is a prepared set already: give the faces that it was made of, or the LMDBs of one of its "
+        f"representations, such as {found.place / 'rgb'}"
+    )
+
+
+def hint(found: Found) -> str:
+    """Return what else is there, for the complaint that no image is; or nothing."""
+    for path in found.files:
+        if told := _HINTS.get(PurePosixPath(path).suffix.lower()):
+            return f"; {path} is {told}"
+    return ""
+
 
 # CASIA-WebFace's people who are in LFW too, by their folders.
 IN_LFW = ("0166921", "1056413", "1193098")
@@ -39,17 +86,17 @@ class Layout:
 
 # The first to recognise a source has it, so what knows its set best comes first.
 LAYOUTS = (
-    Layout("prepared", refused.is_prepared, refused.refuse_prepared, _BOTH),
+    Layout("prepared", is_prepared, refuse_prepared, _BOTH),
     Layout("sfew-1.0", sfew.is_sfew1, sfew.refuse_sfew1, _BOTH),
     Layout("sfew", sfew.is_sfew, sfew.list_sfew, ("emotions",)),
     Layout("sfew-csv", tables.is_repack, sfew.list_repack, ("emotions",)),
     Layout("recordio", recordio.is_recordio, recordio.list_recordio, ("identities",)),
-    Layout("lmdb", caffe_lmdb.is_lmdb, caffe_lmdb.list_lmdb, _BOTH),
+    Layout("lmdb", lmdb.is_lmdb, lmdb.list_lmdb, _BOTH),
     Layout("fer2013", fer2013.is_fer2013, fer2013.list_fer2013, ("emotions",)),
     Layout("raf-db", tables.is_raf_db, tables.list_raf_db, ("emotions",)),
     Layout("csv", tables.is_csv, tables.list_csv, _BOTH),
     Layout("list", tables.is_list, tables.list_list, _BOTH),
-    Layout("parquet", refused.is_parquet, refused.refuse_parquet, _BOTH),
+    Layout("parquet", is_parquet, refuse_parquet, _BOTH),
     Layout("folders", lambda found: True, folders.list_folders, _BOTH),
 )
 
@@ -96,7 +143,7 @@ def list_images(
     if drop_lfw:
         listing = _without_lfw(listing, labels)
     if not listing.images:
-        raise EmotiwError(f"{source} holds no image {_where(row, labels, listing)}{refused.hint(found)}")
+        raise EmotiwError(f"{source} holds no image {_where(row, labels, listing)}{hint(found)}")
     return complete(listing, labels, group)
 
 
