@@ -25,6 +25,7 @@ FOLDERS = {
     "emotiw.engine.torch.data": "engine/torch/data",
     "emotiw.engine.torch.solver": "engine/torch/solver",
     "emotiw.train": "train",
+    "emotiw.train.reproduce": "train/reproduce",
     "emotiw.evaluate": "evaluate",
 }
 
@@ -47,7 +48,8 @@ setup(
         "emotiw.prototxt": ["*/*.prototxt", "*/*.md"],
         "emotiw.prototxt.formats": ["*.csv"],
         "emotiw.engine.caffe.install": ["*.lock", "run"],
-        "emotiw.train": ["*.csv", "Snakefile"],
+        "emotiw.train": ["*.csv"],
+        "emotiw.train.reproduce": ["Snakefile"],
         "emotiw.evaluate": ["*.css", "*.csv", "*.html"],
     },
     install_requires=[

@@ -27,7 +27,7 @@ from emotiw.lbp_mapping.representation import PAPER
 from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.prototxt.formats.messages import LayerParameter, format_text
 from emotiw.prototxt.surgery import crop_size, deploy
-from emotiw.train.runs import Run
+from emotiw.train.run_folder import Run
 
 NET, ROW, STAND_IN = "vgg_s_small", "vgg_s_small-rgb", "VGG_S_rgb"
 PEERS = Path(__file__).parent / "peers"

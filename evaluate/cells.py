@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emotiw.errors import EmotiwError
 from emotiw.lbp_mapping.representation import PAPER
-from emotiw.train.runs import Run
+from emotiw.train.run_folder import Run
 
 from .released import NET, released
 from .scores import Scores, read_scores

@@ -19,7 +19,7 @@ from emotiw.prototxt.net_diff import differences
 from emotiw.prototxt.shapes import shapes
 from emotiw.prototxt.surgery import committed, input_side, uncropped
 from emotiw.prototxt.weight_transfer import compare
-from emotiw.train.runs import Run
+from emotiw.train.run_folder import Run
 
 from .released import DEPLOY, MEAN, NET, STAND_IN, WEIGHTS, models_folder, released
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
-from emotiw.train.runs import Run, find_runs
+from emotiw.train.run_folder import Run, find_runs
 
 from .baseline import Baseline, find
 from .cells import STAND_INS, TRAINED, Cell, Kind, released_cells, require_alike, run_cells

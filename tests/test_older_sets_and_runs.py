@@ -22,7 +22,7 @@ from emotiw.data_prep.prepared_set import open_set
 from emotiw.evaluate.models import open_model
 from emotiw.evaluate.scores import read_scores
 from emotiw.prototxt.formats.blobs import read_mean
-from emotiw.train.runs import Run
+from emotiw.train.run_folder import Run
 
 ROW = "googlenet_small-rgb"
 FINETUNE = ["finetune", ROW, "--from", "scratch"]

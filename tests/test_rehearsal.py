@@ -18,7 +18,7 @@ from emotiw.data_prep.synthetic.archives import as_recordio, as_sfew, as_sfew_zi
 from emotiw.data_prep.synthetic.faces import draw_expressions, draw_identities
 from emotiw.engine.child_process import running
 from emotiw.train.experiments import paper_rows
-from emotiw.train.runs import STAGES, Run
+from emotiw.train.run_folder import STAGES, Run
 
 pytestmark = [pytest.mark.caffe, pytest.mark.slow]
 

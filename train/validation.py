@@ -16,7 +16,7 @@ from emotiw.engine.preprocessing import MEAN_RULES
 from emotiw.prototxt.formats.blobs import read_mean
 from emotiw.prototxt.surgery import crop_size
 
-from .runs import Run
+from .run_folder import Run
 
 # So many images at the most, spread over the split: all of CASIA's would take minutes at every snapshot.
 _MOST = 1000

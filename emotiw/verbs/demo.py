@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> None:
     """Draw, prepare, train, evaluate; print the table and where the report is."""
     from emotiw.engine.caffe.find import find_caffe
     from emotiw.errors import UsageError
-    from emotiw.train.snakemake import require_snakemake
+    from emotiw.train.reproduce.snakemake import require_snakemake
 
     if (args.jobs is not None and args.jobs < 1) or (args.iterations is not None and args.iterations < 1):
         raise UsageError("--jobs and --iterations must be at least 1")

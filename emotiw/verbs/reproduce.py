@@ -19,7 +19,7 @@ from emotiw.verbs.arguments import add_crops, add_engine, engine_of
 if TYPE_CHECKING:
     from emotiw.data_prep.prepared_set import PreparedSet
     from emotiw.engine.base import Engine
-    from emotiw.train.workflow import Options
+    from emotiw.train.reproduce.workflow import Options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,9 +56,9 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.evaluate.predictions import true_labels
     from emotiw.train.experiments import experiment, paper_rows
-    from emotiw.train.reproducing import reproduce
-    from emotiw.train.runs import STAGES
-    from emotiw.train.workflow import splits_of
+    from emotiw.train.reproduce.reproduce import reproduce
+    from emotiw.train.reproduce.workflow import splits_of
+    from emotiw.train.run_folder import STAGES
 
     engine = engine_of(args, here=not args.snakemake)  # else a cluster may have what this machine has not
     rows = list(map(experiment, dict.fromkeys(args.rows))) if args.rows else paper_rows(small=args.small)
@@ -100,7 +100,7 @@ def _baseline(emotions: "PreparedSet") -> str:
 
 def _options(args: argparse.Namespace, engine: "Engine") -> "Options":
     from emotiw.errors import UsageError
-    from emotiw.train.workflow import Options
+    from emotiw.train.reproduce.workflow import Options
     from emotiw.verbs.stages import check_ranges
 
     cores = len(os.sched_getaffinity(0))

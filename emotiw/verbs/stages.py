@@ -43,8 +43,8 @@ def run_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> Non
     """Carry out one stage; say first what and where to, at the end where the model is."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.train.experiments import experiment
-    from emotiw.train.runs import Run
-    from emotiw.train.staging import run_stage
+    from emotiw.train.run_folder import Run
+    from emotiw.train.stage import run_stage
 
     check_ranges(args)
     row = experiment(args.row)

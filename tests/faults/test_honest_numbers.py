@@ -20,8 +20,8 @@ from emotiw.evaluate.ensemble import METHODS, combine, cross_validated, fit_weig
 from emotiw.evaluate.scores import Scores, read_scores, write_scores
 from emotiw.evaluate.statistics import CONFIDENCE, interval
 from emotiw.train.experiments import Experiment
-from emotiw.train.runs import Run
-from emotiw.train.staging import run_stage
+from emotiw.train.run_folder import Run
+from emotiw.train.stage import run_stage
 
 TINY = 1e-12  # below it the likelihood no longer falls
 

@@ -17,7 +17,7 @@ import lmdb
 
 from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.train.progress import read_progress
-from emotiw.train.runs import Run
+from emotiw.train.run_folder import Run
 
 # `emotiw`, with a row of its table changed so that snapshots come quickly.
 QUICK = """

@@ -19,8 +19,8 @@ from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.train.experiments import Experiment
 from emotiw.train.progress import read_progress
-from emotiw.train.runs import Run
-from emotiw.train.staging import run_stage
+from emotiw.train.run_folder import Run
+from emotiw.train.stage import run_stage
 
 pytestmark = pytest.mark.caffe
 

@@ -10,7 +10,7 @@ import pytest
 from emotiw.__main__ import main
 from emotiw.engine.torch.engine import TorchEngine
 from emotiw.evaluate.scores import read_scores
-from emotiw.train.runs import Run
+from emotiw.train.run_folder import Run
 
 pytestmark = pytest.mark.caffe
 TORCH = ["--engine", "torch"]

@@ -14,9 +14,9 @@ from emotiw.engine.torch.precision import BY_NAME
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.formats.messages import SolverParameter, format_text, read_text
 from emotiw.prototxt.surgery import use_classes
-from emotiw.train.executed import write_executed
 from emotiw.train.experiments import experiment
-from emotiw.train.runs import Run
+from emotiw.train.net_setup import write_executed
+from emotiw.train.run_folder import Run
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.find import Caffe
 from emotiw.engine.child_process import running
 from emotiw.evaluate.baseline import folder_of
-from emotiw.train.estimate import Cost, Task, costs, hours, room
 from emotiw.train.experiments import experiment, paper_rows
 from emotiw.train.progress import read_progress
-from emotiw.train.runs import STAGES, Run
-from emotiw.train.snakemake import steps
-from emotiw.train.workflow import Options, lay_out
+from emotiw.train.reproduce.cost import Cost, Task, costs, hours, room
+from emotiw.train.reproduce.snakemake import steps
+from emotiw.train.reproduce.workflow import Options, lay_out
+from emotiw.train.run_folder import STAGES, Run
 
 pytestmark = pytest.mark.caffe
 
@@ -399,13 +399,13 @@ def test_what_cannot_be_is_one_line(sets, sfew, caffe, tmp_path, capsys):
 
 
 def test_without_snakemake_it_says_how_to_get_it(sets, sfew, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("emotiw.train.snakemake.find_spec", lambda name: None)
+    monkeypatch.setattr("emotiw.train.reproduce.snakemake.find_spec", lambda name: None)
     assert "pip install 'emotiw[reproduce]'" in refused(capsys, *asked(sets, sfew, tmp_path / "new"))
 
 
 def test_a_full_disk_is_foreseen(sets, sfew, tmp_path, monkeypatch, capsys):
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr("emotiw.train.reproducing.shutil.disk_usage", lambda path: usage._replace(free=10**6))
+    monkeypatch.setattr("emotiw.train.reproduce.reproduce.shutil.disk_usage", lambda path: usage._replace(free=10**6))
     assert "GB free: free some" in refused(capsys, *asked(sets, sfew, tmp_path / "new"))
 
 

@@ -10,7 +10,7 @@ import pytest
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import array_of, read_weights
 from emotiw.prototxt.formats.messages import NetParameter, SolverState, read_binary, write_binary
-from emotiw.train.runs import Facts, Run, find_runs
+from emotiw.train.run_folder import Facts, Run, find_runs
 
 FACTS = Facts(
     row="vgg_s-rgb",

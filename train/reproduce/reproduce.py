@@ -13,13 +13,12 @@ from emotiw.engine.base import Engine
 from emotiw.engine.child_process import ctrl_c_passed_on, running
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone
+from emotiw.train.experiments import Experiment
+from emotiw.train.run_folder import STAGES
+from emotiw.train.stage import check_set
 
-from .estimate import Cost, Task, costs, hours, reached, room
-from .experiments import Experiment
-from .runs import STAGES
-from .snakemake import RULES, Step, complaints, start, steps
-from .staging import check_set
-from .watching import watch
+from .cost import Cost, Task, costs, hours, reached, room
+from .snakemake import RULES, Step, complaints, start, steps, watch
 from .workflow import ASKED, Options, lay_out
 
 Say = Callable[[str], object]

@@ -23,8 +23,8 @@ from emotiw.prototxt.formats.upgrade import downgrade, read_net
 from emotiw.prototxt.surgery import committed
 from emotiw.train.experiments import Experiment
 from emotiw.train.progress import read_progress
-from emotiw.train.runs import STAGES, Run
-from emotiw.train.staging import run_stage
+from emotiw.train.run_folder import STAGES, Run
+from emotiw.train.stage import run_stage
 
 pytestmark = pytest.mark.caffe
 

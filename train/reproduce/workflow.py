@@ -20,9 +20,8 @@ from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine import child_process
 from emotiw.engine.base import Engine
 from emotiw.files import write_text
-
-from .experiments import Experiment
-from .runs import STAGES
+from emotiw.train.experiments import Experiment
+from emotiw.train.run_folder import STAGES
 
 ASKED = "reproduction.json"
 

@@ -17,12 +17,11 @@ from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, remove, whole
 from emotiw.prototxt.surgery import crop_size, loss_weight, set_size, use_classes
 
-from .executed import write_executed
 from .experiments import Experiment
+from .net_setup import fit, write_executed
 from .progress import Progress, draw_curves
-from .runs import Facts, Run
+from .run_folder import Facts, Run
 from .validation import validation_accuracy
-from .weights import fit
 
 KEPT_SNAPSHOTS = 2
 

@@ -13,11 +13,10 @@ from emotiw.engine.base import Engine, Event, Loss
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.shapes import parameters, shapes
 from emotiw.prototxt.surgery import use_classes
-
-from .executed import write_executed
-from .experiments import Experiment
-from .runs import Run
-from .staging import KEPT_SNAPSHOTS
+from emotiw.train.experiments import Experiment
+from emotiw.train.net_setup import write_executed
+from emotiw.train.run_folder import Run
+from emotiw.train.stage import KEPT_SNAPSHOTS
 
 # After the first iteration, which allocates: so many more at the least, and for so long.
 _TIMED, _SECONDS = 3, 2.0

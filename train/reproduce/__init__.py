@@ -1,0 +1,1 @@
+"""The paper's whole experiment as one Snakemake workflow."""
