@@ -20,7 +20,7 @@ from emotiw.data_prep.prepared_set import PreparedSet, open_set
 from emotiw.engine.inference import posteriors
 from emotiw.engine.preprocessing import MEAN_RULES, Blob, Image
 from emotiw.engine.registry import open_engine
-from emotiw.evaluate.models import Model, open_model
+from emotiw.evaluate.model import Model, open_model
 from emotiw.evaluate.scores import Scores
 from emotiw.lbp_mapping.codes import grey, lbp_codes
 from emotiw.lbp_mapping.mapping import map_image

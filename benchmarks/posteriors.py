@@ -15,7 +15,7 @@ from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.engine.registry import open_engine
 from emotiw.evaluate.faces import Face
-from emotiw.evaluate.models import released_in
+from emotiw.evaluate.model import released_in
 from emotiw.evaluate.predicting import Prediction, Predictor
 from emotiw.evaluate.stand_in import write_stand_in
 

@@ -20,7 +20,7 @@ from emotiw.bars import bar
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.errors import EmotiwError
 
-from .folds import folds
+from .cross_validation import folds
 from .histograms import face_histograms
 from .scores import Scores, read_scores
 from .scoring import scores_file, write_evaluation

@@ -9,36 +9,12 @@ from emotiw.errors import EmotiwError
 from emotiw.lbp_mapping.representation import PAPER
 from emotiw.train.run_folder import Run
 
+from .model import AUTHORS, STAND_INS, TRAINED, Kind
 from .released import NET, released
 from .scores import Scores, read_scores
 from .scoring import Protocol, read_protocol, released_folder, scores_file
 
 _PAPER = [representation.name for representation in PAPER]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Whose weights the nets of a column have.
-
-    Attributes
-    ----------
-    title, mark
-        The column's head, and a shorter one.
-    otherwise
-        Why a place of the column is empty that nothing was there to fill.
-    compared
-        Whether its figures may be held against the published ones.
-    """
-
-    title: str
-    mark: str
-    otherwise: str
-    compared: bool
-
-
-TRAINED = Kind("trained here", "trained here", "not trained here", True)
-AUTHORS = Kind("authors' weights, our code", "authors' weights", "no released weights", True)
-STAND_INS = Kind("STAND-INS (random weights), our code", "STAND-INS", "no released weights", False)
 
 
 @dataclass(frozen=True)

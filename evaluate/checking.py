@@ -16,7 +16,7 @@ from emotiw.prototxt.shapes import Shape, parameters, shapes
 from emotiw.prototxt.surgery import committed
 from emotiw.prototxt.weight_transfer import compare
 
-from .models import is_stand_in
+from .model import is_stand_in
 from .released import DEPLOY, MEAN, MEAN_SIDE, NET, WEIGHTS, File, released
 
 _MOST = 4  # faults of one file that are told

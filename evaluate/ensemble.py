@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from .folds import folds
+from .cross_validation import folds
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -13,7 +13,7 @@ from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import PAPER, Representation, parse
 
 from .faces import Face, Failure, decode_one, find
-from .models import Model
+from .model import Model
 from .predicting import Prediction
 
 Rgb = NDArray[np.uint8]

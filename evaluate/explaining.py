@@ -17,7 +17,7 @@ from emotiw.prototxt.shapes import shapes
 
 from .faces import Face
 from .figures import bars
-from .models import Model
+from .model import Model
 from .predicting import Predictor
 
 Pixels = NDArray[np.float32]

@@ -11,7 +11,7 @@ from emotiw.files import alone, remove
 
 from .checking import faults, least_bytes
 from .downloading import check_room
-from .models import is_stand_in
+from .model import is_stand_in
 from .released import File, models_folder, released
 from .sources import Source, UnfitError, open_source
 from .stand_in import calls_itself, write_stand_in

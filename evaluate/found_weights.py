@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 
-from .cells import AUTHORS, STAND_INS, TRAINED, Kind
-from .models import Model
+from .model import AUTHORS, STAND_INS, TRAINED, Kind, Model
 from .released import released
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from emotiw.data_prep.emotions import EMOTIONS
 
-from .cells import TRAINED, Cell, Kind, place
+from .cells import Cell, place
+from .model import TRAINED, Kind
 from .results import Results
 
 

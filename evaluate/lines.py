@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from .cells import TRAINED, Kind
 from .cells import place as order
 from .grid import compared
+from .model import TRAINED, Kind
 from .publications import Publication, cell_of
 from .results import Results
 from .scores import Scores

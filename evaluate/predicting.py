@@ -15,7 +15,7 @@ from emotiw.lbp_mapping.mapping import map_images
 from emotiw.lbp_mapping.representation import parse
 
 from .faces import Face, Failure
-from .models import Model
+from .model import Model
 
 Rgb = NDArray[np.uint8]
 Blob = NDArray[np.float32]

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from .cells import STAND_INS, TRAINED
 from .grid import Net, compared, grid
 from .lines import percent
+from .model import STAND_INS, TRAINED
 from .publications import Publication, cell_of
 from .results import Results
 from .statistics import shares

@@ -10,10 +10,11 @@ from emotiw import __version__
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.files import write_text
 
-from .cells import TRAINED, title
+from .cells import title
 from .grid import compared, grid, representations
 from .lines import rows
-from .pictures import confusion_picture, faces_picture
+from .model import TRAINED
+from .plots import confusion_picture, faces_picture
 from .publications import Publication
 from .remarks import arithmetic, baseline, growth, honesty, released_nets
 from .results import Results

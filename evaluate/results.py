@@ -12,8 +12,9 @@ from emotiw.errors import EmotiwError
 from emotiw.train.run_folder import Run, find_runs
 
 from .baseline import Baseline, find
-from .cells import STAND_INS, TRAINED, Cell, Kind, released_cells, require_alike, run_cells
+from .cells import Cell, released_cells, require_alike, run_cells
 from .ensemble import METHODS, combine, cross_validated, growth, growth_order, nested, uniform
+from .model import STAND_INS, TRAINED, Kind
 from .released import NET, released
 from .scores import Scores
 from .scoring import Protocol, scores_file

@@ -24,11 +24,10 @@ from emotiw.engine.inference import posteriors
 from emotiw.errors import EmotiwError
 from emotiw.files import alone, write_text
 
-from .models import Model
-from .pictures import confusion_picture
-from .predictions import predictions_text, true_labels
+from .model import Model
+from .plots import confusion_picture
 from .released import released
-from .scores import Scores, write_scores
+from .scores import Scores, predictions_text, true_labels, write_scores
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from emotiw.prototxt.formats.upgrade import downgrade
 from emotiw.prototxt.shapes import Shape, shapes
 from emotiw.prototxt.surgery import committed
 
-from .models import is_stand_in
+from .model import is_stand_in
 from .released import DEPLOY, MEAN, MEAN_SIDE, NET, STAND_IN, WEIGHTS
 
 _GAIN = sqrt(2 / (1 - 1 / np.pi))  # what a rectified Gaussian's deviation lost, given back; He's is sqrt(2)

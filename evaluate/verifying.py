@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from emotiw.prototxt.shapes import parameters
 
 from .checking import card_params, faults, least_bytes
-from .models import is_stand_in
+from .model import is_stand_in
 from .released import MEAN_SIDE, WEIGHTS, File, models_folder, released
 
 

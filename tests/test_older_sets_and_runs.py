@@ -19,7 +19,7 @@ import pytest
 from emotiw.__main__ import main
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.prepared_set import open_set
-from emotiw.evaluate.models import open_model
+from emotiw.evaluate.model import open_model
 from emotiw.evaluate.scores import read_scores
 from emotiw.prototxt.formats.blobs import read_mean
 from emotiw.train.run_folder import Run

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
     """Score each model and print one line for it."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.errors import UsageError
-    from emotiw.evaluate.models import Model, open_model
+    from emotiw.evaluate.model import Model, open_model
     from emotiw.evaluate.scoring import evaluate, name_of, require, scores_file, scores_folder
     from emotiw.files import refuse_overwrite
 

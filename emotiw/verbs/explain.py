@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.errors import EmotiwError
     from emotiw.evaluate.explaining import explain, explanation_figure
     from emotiw.evaluate.faces import STDIN, Failure, faces_in, pictures
-    from emotiw.evaluate.models import open_models
+    from emotiw.evaluate.model import open_models
     from emotiw.evaluate.predicting import Predictor
     from emotiw.files import refuse_overwrite, whole
 

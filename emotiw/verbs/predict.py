@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.evaluate.faces import faces_in, pictures
     from emotiw.evaluate.figures import figures_of, with_figures
     from emotiw.evaluate.found_weights import ensemble_weights
-    from emotiw.evaluate.models import open_models
+    from emotiw.evaluate.model import open_models
     from emotiw.evaluate.predicting import Predictor, Tally
 
     if args.top < 1:

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     from functools import partial
 
     from emotiw.data_prep.prepared_set import open_set
-    from emotiw.evaluate.predictions import true_labels
+    from emotiw.evaluate.scores import true_labels
     from emotiw.train.experiments import experiment, paper_rows
     from emotiw.train.reproduce.reproduce import reproduce
     from emotiw.train.reproduce.workflow import splits_of

@@ -34,10 +34,10 @@ def run(args: argparse.Namespace) -> None:
     """Print the table and write it."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.errors import EmotiwError
-    from emotiw.evaluate.predictions import predictions_text
     from emotiw.evaluate.publications import publications
     from emotiw.evaluate.report import TABLE_FILES, write_table
     from emotiw.evaluate.results import collect
+    from emotiw.evaluate.scores import predictions_text
     from emotiw.evaluate.table import markdown
     from emotiw.files import refuse_overwrite, remove, write_text
 

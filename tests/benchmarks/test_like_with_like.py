@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emotiw.evaluate.models import open_model
+from emotiw.evaluate.model import open_model
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from emotiw.data_prep.prepared_set import open_set
 from emotiw.engine.caffe.info import describe
 from emotiw.engine.caffe.scorer import CaffeScorer
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.models import open_model
+from emotiw.evaluate.model import open_model
 from emotiw.evaluate.scores import Scores, read_scores
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import parse

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.evaluate import checking, downloading, models, stand_in
+from emotiw.evaluate import checking, downloading, model, stand_in
 from emotiw.evaluate.released import STAND_IN
 from emotiw.evaluate.scores import Scores, write_scores
 
@@ -163,7 +163,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServ
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`tmp_path / "models"` as the folder of models, which are of vgg_s_small: 3 MB where the authors' have 498."""
-    for module in (checking, models, stand_in):
+    for module in (checking, model, stand_in):
         monkeypatch.setattr(module, "NET", "vgg_s_small")
     monkeypatch.setenv("EMOTIW_MODELS", str(tmp_path / "models"))
     return tmp_path / "models"

@@ -17,7 +17,7 @@ import numpy as np
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.evaluate.deadline import deadline
 from emotiw.evaluate.examining import Examiner
-from emotiw.evaluate.models import Model
+from emotiw.evaluate.model import Model
 from emotiw.evaluate.predicting import Prediction
 from emotiw.evaluate.serving import address, application, listen, quiet_gradio, serve
 

@@ -18,7 +18,7 @@ from emotiw.data_prep.synthetic.people import EXPRESSIONS, draw_identity
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.examining import Examiner
 from emotiw.evaluate.faces import Failure
-from emotiw.evaluate.models import Model
+from emotiw.evaluate.model import Model
 from emotiw.evaluate.predicting import Prediction
 from emotiw.evaluate.rendering import render, render_message
 from emotiw.lbp_mapping.mapping import map_image

@@ -21,7 +21,7 @@ import requests
 from emotiw.__main__ import main
 from emotiw.engine.caffe.scorer import CaffeScorer
 from emotiw.evaluate import downloading
-from emotiw.evaluate.models import open_model
+from emotiw.evaluate.model import open_model
 from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, released
 from emotiw.evaluate.stand_in import write_stand_in
 from emotiw.evaluate.verifying import state, verify

@@ -16,7 +16,7 @@ from emotiw.errors import EmotiwError
 from emotiw.evaluate.explaining import explain, tiles
 from emotiw.evaluate.faces import Face, Failure, find
 from emotiw.evaluate.found_weights import ensemble_weights
-from emotiw.evaluate.models import open_model
+from emotiw.evaluate.model import open_model
 from emotiw.evaluate.predicting import Prediction, Predictor
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import parse

@@ -7,8 +7,7 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.predictions import predictions_text, true_labels
-from emotiw.evaluate.scores import Scores, read_scores, write_scores
+from emotiw.evaluate.scores import Scores, predictions_text, read_scores, true_labels, write_scores
 
 CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
 PATHS = ("Test/Airheads_000519240_00000005.png", "Test/Bridesmaids_000519240_00000006.png")

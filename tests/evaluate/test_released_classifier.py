@@ -13,7 +13,7 @@ from emotiw.__main__ import main
 from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
-from emotiw.evaluate.models import open_model
+from emotiw.evaluate.model import open_model
 from emotiw.evaluate.predicting import Predictor
 from emotiw.evaluate.released import WEIGHTS, released
 

@@ -13,7 +13,7 @@ from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.evaluate.examining import Examiner
 from emotiw.evaluate.guarding import POLICY, Guard
-from emotiw.evaluate.models import Model
+from emotiw.evaluate.model import Model
 from emotiw.evaluate.predicting import Prediction
 from emotiw.evaluate.serving import address, application, host_names, listen, quiet_gradio, require_gradio
 from emotiw.evaluate.uploads import Uploads

@@ -13,7 +13,7 @@ from emotiw.engine.base import scores
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.engine.preprocessing import MEAN_RULES, net_inputs, resize
-from emotiw.evaluate.models import is_stand_in, released_in
+from emotiw.evaluate.model import is_stand_in, released_in
 from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, released
 from emotiw.evaluate.stand_in import write_stand_in
 from emotiw.prototxt.formats.blobs import array_of, read_mean, read_weights

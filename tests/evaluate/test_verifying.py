@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from emotiw.errors import EmotiwError
-from emotiw.evaluate import models, verifying
-from emotiw.evaluate.models import open_model
+from emotiw.evaluate import model, verifying
+from emotiw.evaluate.model import open_model
 from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, Released, released
 from emotiw.evaluate.stand_in import write_stand_in
 from emotiw.evaluate.verifying import state, verify
@@ -106,7 +106,7 @@ def test_files_of_two_nets_are_not_opened(small, authors, monkeypatch, tmp_path)
     authors(tmp_path / "other", LBP)
     shutil.copy(tmp_path / "other" / WEIGHTS, folder)
     with pytest.raises(EmotiwError, match=r"does not belong to deploy\.prototxt: .* in the weights, .* in the net"):
-        models.open_model(LBP)
+        model.open_model(LBP)
     assert any("expected" in line or "on the card" in line for line in verify(LBP).wrong)
 
 

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from emotiw.data_prep import prepared_set as data_prep_sets
 from emotiw.data_prep.prepared_set import open_set
-from emotiw.evaluate.pictures import confusion_picture, faces_picture
+from emotiw.evaluate.plots import confusion_picture, faces_picture
 from emotiw.evaluate.scores import Scores
 
 OWN = "cyclic_lbp_r3_t5"

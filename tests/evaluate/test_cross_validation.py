@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from emotiw.evaluate.folds import folds
+from emotiw.evaluate.cross_validation import folds
 
 
 def test_every_image_is_held_out_once_and_every_fold_has_its_share_of_each_class():

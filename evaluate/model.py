@@ -25,6 +25,31 @@ from .released import DEPLOY, MEAN, NET, STAND_IN, WEIGHTS, models_folder, relea
 
 
 @dataclass(frozen=True)
+class Kind:
+    """Whose weights the nets of a column have.
+
+    Attributes
+    ----------
+    title, mark
+        The column's head, and a shorter one.
+    otherwise
+        Why a place of the column is empty that nothing was there to fill.
+    compared
+        Whether its figures may be held against the published ones.
+    """
+
+    title: str
+    mark: str
+    otherwise: str
+    compared: bool
+
+
+TRAINED = Kind("trained here", "trained here", "not trained here", True)
+AUTHORS = Kind("authors' weights, our code", "authors' weights", "no released weights", True)
+STAND_INS = Kind("STAND-INS (random weights), our code", "STAND-INS", "no released weights", False)
+
+
+@dataclass(frozen=True)
 class Model:
     """A deploy net with its weights and its mean, and what it takes as its input.
 
