@@ -27,6 +27,7 @@ FOLDERS = {
     "emotiw.train": "train",
     "emotiw.train.reproduce": "train/reproduce",
     "emotiw.evaluate": "evaluate",
+    "emotiw.evaluate.released": "evaluate/released",
 }
 
 REPRODUCE = ["snakemake>=9.5,<10"]  # `emotiw reproduce`
@@ -51,6 +52,7 @@ setup(
         "emotiw.train": ["*.csv"],
         "emotiw.train.reproduce": ["Snakefile"],
         "emotiw.evaluate": ["*.css", "*.csv", "*.html"],
+        "emotiw.evaluate.released": ["*.csv"],
     },
     install_requires=[
         "numpy>=1.26,<3",

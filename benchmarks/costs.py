@@ -21,8 +21,8 @@ from programs import Program, Spent
 from emotiw.data_prep.synthetic.faces import draw_expressions, draw_identities
 from emotiw.engine.caffe.find import Caffe, find_caffe
 from emotiw.evaluate.model import Model, open_model, released_in
+from emotiw.evaluate.released.stand_in import write_stand_in
 from emotiw.evaluate.scores import read_scores
-from emotiw.evaluate.stand_in import write_stand_in
 from emotiw.lbp_mapping.representation import PAPER
 from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.prototxt.formats.messages import LayerParameter, format_text

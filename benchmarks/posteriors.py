@@ -17,7 +17,7 @@ from emotiw.engine.registry import open_engine
 from emotiw.evaluate.faces import Face
 from emotiw.evaluate.model import released_in
 from emotiw.evaluate.predicting import Prediction, Predictor
-from emotiw.evaluate.stand_in import write_stand_in
+from emotiw.evaluate.released.stand_in import write_stand_in
 
 MODEL = "VGG_S_rgb"
 COUNTS = {1: 100, 10: 30}  # from crops to faces

@@ -10,7 +10,7 @@ from emotiw.lbp_mapping.representation import PAPER
 from emotiw.train.run_folder import Run
 
 from .model import AUTHORS, STAND_INS, TRAINED, Kind
-from .released import NET, released
+from .released.catalog import NET, released
 from .scores import Scores, read_scores
 from .scoring import Protocol, read_protocol, released_folder, scores_file
 

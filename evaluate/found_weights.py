@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from emotiw.errors import EmotiwError
 
 from .model import AUTHORS, STAND_INS, TRAINED, Kind, Model
-from .released import released
+from .released.catalog import released
 
 
 def kind_of(model: Model) -> Kind:

@@ -21,7 +21,7 @@ from emotiw.prototxt.surgery import committed, input_side, uncropped
 from emotiw.prototxt.weight_transfer import compare
 from emotiw.train.run_folder import Run
 
-from .released import DEPLOY, MEAN, NET, STAND_IN, WEIGHTS, models_folder, released
+from .released.catalog import DEPLOY, MEAN, NET, WEIGHTS, is_stand_in, models_folder, released
 
 
 @dataclass(frozen=True)
@@ -208,11 +208,3 @@ def of_run(run: Run) -> Model:
         tuple(facts.classes),
         "crop",  # as it was trained  # Deviation D11
     )
-
-
-def is_stand_in(file: Path, words: str = STAND_IN) -> bool:
-    """Return whether a model's file calls itself a stand-in's: all three do, near their beginning."""
-    if not file.is_file():
-        return False
-    with file.open("rb") as opened:
-        return words.encode() in opened.read(256)

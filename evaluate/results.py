@@ -15,7 +15,7 @@ from .baseline import Baseline, find
 from .cells import Cell, released_cells, require_alike, run_cells
 from .ensemble import METHODS, combine, cross_validated, growth, growth_order, nested, uniform
 from .model import STAND_INS, TRAINED, Kind
-from .released import NET, released
+from .released.catalog import NET, released
 from .scores import Scores
 from .scoring import Protocol, scores_file
 

@@ -26,7 +26,7 @@ from emotiw.files import alone, write_text
 
 from .model import Model
 from .plots import confusion_picture
-from .released import released
+from .released.catalog import released
 from .scores import Scores, predictions_text, true_labels, write_scores
 
 

@@ -15,8 +15,8 @@ from emotiw.data_prep.transform import Settings
 from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.find import Caffe, find_caffe
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.released import released
-from emotiw.evaluate.stand_in import write_stand_in
+from emotiw.evaluate.released.catalog import released
+from emotiw.evaluate.released.stand_in import write_stand_in
 
 # Pythons that tests start must import the installed emotiw, not the folder of that name in the checkout.
 os.environ["PYTHONSAFEPATH"] = "1"

@@ -49,9 +49,8 @@ def run(args: argparse.Namespace) -> None:
 def _list(args: argparse.Namespace) -> None:
     from tabulate import tabulate
 
-    from emotiw.evaluate.checking import least_bytes
-    from emotiw.evaluate.released import NET, models_folder, released
-    from emotiw.evaluate.verifying import state
+    from emotiw.evaluate.released.catalog import NET, models_folder, released
+    from emotiw.evaluate.released.verify import least_bytes, state
     from emotiw.prototxt.zoo.model_cards import ORIGINS
 
     rows = [
@@ -65,7 +64,7 @@ def _list(args: argparse.Namespace) -> None:
 
 def _fetch(args: argparse.Namespace) -> None:
     from emotiw.errors import UsageError
-    from emotiw.evaluate.fetching import fetch, known, make_stand_ins
+    from emotiw.evaluate.released.fetch import fetch, known, make_stand_ins
 
     names = known(args.names)
     if args.stand_in and args.source is not None:
@@ -84,9 +83,9 @@ def _say(line: str) -> None:
 
 def _verify(args: argparse.Namespace) -> None:
     from emotiw.errors import EmotiwError
-    from emotiw.evaluate.fetching import known
-    from emotiw.evaluate.released import models_folder, released
-    from emotiw.evaluate.verifying import state, verify
+    from emotiw.evaluate.released.catalog import models_folder, released
+    from emotiw.evaluate.released.fetch import known
+    from emotiw.evaluate.released.verify import state, verify
 
     names = known(args.names) or [name for name in released() if state(name) != "nothing"]
     if not names:

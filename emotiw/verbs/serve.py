@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
 def released_here() -> list[str]:
     """Return the released models that are here; raise where there is none."""
     from emotiw.errors import EmotiwError
-    from emotiw.evaluate.released import WEIGHTS, models_folder, released
+    from emotiw.evaluate.released.catalog import WEIGHTS, models_folder, released
 
     here = [name for name in released() if (models_folder() / name / WEIGHTS).is_file()]
     if not here:

@@ -11,8 +11,9 @@ import pytest
 import requests
 
 from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.evaluate import checking, downloading, model, stand_in
-from emotiw.evaluate.released import STAND_IN
+from emotiw.evaluate import model
+from emotiw.evaluate.released import download, stand_in, verify
+from emotiw.evaluate.released.catalog import STAND_IN
 from emotiw.evaluate.scores import Scores, write_scores
 
 MakeRun = Callable[..., Path]
@@ -152,7 +153,7 @@ def _loopback_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     """A file server for `tmp_path / "served"`; a connection that breaks is not tried again by itself."""
-    monkeypatch.setattr(downloading, "RETRIES", 0)
+    monkeypatch.setattr(download, "RETRIES", 0)
     (tmp_path / "served").mkdir()
     with FileServer(tmp_path / "served") as served:
         threading.Thread(target=served.serve_forever, daemon=True).start()
@@ -163,7 +164,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServ
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`tmp_path / "models"` as the folder of models, which are of vgg_s_small: 3 MB where the authors' have 498."""
-    for module in (checking, model, stand_in):
+    for module in (verify, model, stand_in):
         monkeypatch.setattr(module, "NET", "vgg_s_small")
     monkeypatch.setenv("EMOTIW_MODELS", str(tmp_path / "models"))
     return tmp_path / "models"

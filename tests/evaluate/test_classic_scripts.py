@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep.synthetic.faces import draw_expressions
-from emotiw.evaluate.released import WEIGHTS
-from emotiw.evaluate.stand_in import write_stand_in
+from emotiw.evaluate.released.catalog import WEIGHTS
+from emotiw.evaluate.released.stand_in import write_stand_in
 
 pytestmark = pytest.mark.caffe
 

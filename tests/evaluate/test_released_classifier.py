@@ -15,7 +15,7 @@ from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.evaluate.model import open_model
 from emotiw.evaluate.predicting import Predictor
-from emotiw.evaluate.released import WEIGHTS, released
+from emotiw.evaluate.released.catalog import WEIGHTS, released
 
 pytestmark = pytest.mark.caffe
 

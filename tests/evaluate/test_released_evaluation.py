@@ -16,7 +16,7 @@ from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.data_prep.transform import Settings
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
-from emotiw.evaluate.released import WEIGHTS, released
+from emotiw.evaluate.released.catalog import WEIGHTS, released
 from emotiw.evaluate.scores import read_scores
 from emotiw.lbp_mapping.representation import PAPER
 

@@ -11,7 +11,7 @@ import pytest
 from emotiw.__main__ import main
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.publications import publications
-from emotiw.evaluate.released import released
+from emotiw.evaluate.released.catalog import released
 from emotiw.evaluate.results import collect
 from emotiw.evaluate.table import csv_text, markdown
 

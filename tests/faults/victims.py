@@ -31,7 +31,7 @@ sys.exit(main(sys.argv[1:]))
 # `emotiw`, whose released models are of a small net: 3 MB where the authors' have 498.
 SMALL = """
 import sys
-from emotiw.evaluate import checking, model as models, stand_in
+from emotiw.evaluate.released import verify as checking, stand_in; from emotiw.evaluate import model as models
 from emotiw.__main__ import main
 for module in checking, models, stand_in:
     module.NET = "vgg_s_small"

@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 
 from emotiw.__main__ import main
-from emotiw.evaluate import checking, stand_in
-from emotiw.evaluate.released import DEPLOY, MEAN, released
+from emotiw.evaluate.released import stand_in, verify
+from emotiw.evaluate.released.catalog import DEPLOY, MEAN, released
 from emotiw.prototxt.zoo.model_cards import ORIGINS
 
 
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for module in (checking, stand_in):
+    for module in (verify, stand_in):
         monkeypatch.setattr(module, "NET", "vgg_s_small")
     monkeypatch.setenv("EMOTIW_MODELS", str(tmp_path / "here"))
     return tmp_path / "here"

@@ -21,7 +21,7 @@ from emotiw.data_prep.face_detection import find_faces
 from emotiw.data_prep.images import decode
 from emotiw.data_prep.synthetic.faces import draw_face
 from emotiw.data_prep.synthetic.people import EXPRESSIONS, draw_identity
-from emotiw.evaluate.released import WEIGHTS
+from emotiw.evaluate.released.catalog import WEIGHTS
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import PAPER
 

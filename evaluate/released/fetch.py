@@ -9,13 +9,11 @@ from pathlib import Path
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, remove
 
-from .checking import faults, least_bytes
-from .downloading import check_room
-from .model import is_stand_in
-from .released import File, models_folder, released
+from .catalog import File, is_stand_in, models_folder, released
+from .download import check_room
 from .sources import Source, UnfitError, open_source
 from .stand_in import calls_itself, write_stand_in
-from .verifying import state
+from .verify import faults, least_bytes, state
 
 Say = Callable[[str], object]
 

@@ -18,8 +18,7 @@ from emotiw.prototxt.formats.upgrade import downgrade
 from emotiw.prototxt.shapes import Shape, shapes
 from emotiw.prototxt.surgery import committed
 
-from .model import is_stand_in
-from .released import DEPLOY, MEAN, MEAN_SIDE, NET, STAND_IN, WEIGHTS
+from .catalog import DEPLOY, MEAN, MEAN_SIDE, NET, STAND_IN, WEIGHTS, is_stand_in
 
 _GAIN = sqrt(2 / (1 - 1 / np.pi))  # what a rectified Gaussian's deviation lost, given back; He's is sqrt(2)
 _LAST_GAIN = 0.15  # logits so far apart that a posterior is neither flat nor all of one class

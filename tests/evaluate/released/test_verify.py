@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from emotiw.errors import EmotiwError
-from emotiw.evaluate import model, verifying
+from emotiw.evaluate import model
 from emotiw.evaluate.model import open_model
-from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, Released, released
-from emotiw.evaluate.stand_in import write_stand_in
-from emotiw.evaluate.verifying import state, verify
+from emotiw.evaluate.released import verify as verifying
+from emotiw.evaluate.released.catalog import DEPLOY, MEAN, WEIGHTS, Released, released
+from emotiw.evaluate.released.stand_in import write_stand_in
+from emotiw.evaluate.released.verify import state, verify
 from emotiw.prototxt.formats.blobs import write_mean
 from emotiw.prototxt.formats.messages import NetParameter, read_binary, write_binary
 
@@ -102,7 +103,7 @@ def test_a_model_that_is_not_whole_is_not_opened(small, authors, file, content, 
 
 def test_files_of_two_nets_are_not_opened(small, authors, monkeypatch, tmp_path):
     folder = authors(small / LBP, LBP)
-    monkeypatch.setattr("emotiw.evaluate.stand_in.NET", "vgg_m_2048_small")
+    monkeypatch.setattr("emotiw.evaluate.released.stand_in.NET", "vgg_m_2048_small")
     authors(tmp_path / "other", LBP)
     shutil.copy(tmp_path / "other" / WEIGHTS, folder)
     with pytest.raises(EmotiwError, match=r"does not belong to deploy\.prototxt: .* in the weights, .* in the net"):
@@ -145,5 +146,5 @@ def test_weights_known_to_be_another_models_are_told(small, authors, monkeypatch
     file = folder / WEIGHTS
     ours = replace(released()[RGB].files[WEIGHTS], size=file.stat().st_size, digest=digest(file, "sha256"))
     known = {**released(), RGB: Released(RGB, {**released()[RGB].files, WEIGHTS: ours})}
-    monkeypatch.setattr("emotiw.evaluate.checking.released", lambda: known)
+    monkeypatch.setattr("emotiw.evaluate.released.verify.released", lambda: known)
     assert any("it is VGG_S_rgb's, by its sha256" in line for line in verify(LBP).wrong)

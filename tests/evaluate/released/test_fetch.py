@@ -20,11 +20,11 @@ import requests
 
 from emotiw.__main__ import main
 from emotiw.engine.caffe.scorer import CaffeScorer
-from emotiw.evaluate import downloading
 from emotiw.evaluate.model import open_model
-from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, released
-from emotiw.evaluate.stand_in import write_stand_in
-from emotiw.evaluate.verifying import state, verify
+from emotiw.evaluate.released import download
+from emotiw.evaluate.released.catalog import DEPLOY, MEAN, WEIGHTS, released
+from emotiw.evaluate.released.stand_in import write_stand_in
+from emotiw.evaluate.released.verify import state, verify
 from emotiw.prototxt.formats.blobs import write_mean
 from emotiw.prototxt.formats.messages import NetParameter, format_text, read_binary, write_binary
 from emotiw.prototxt.surgery import committed
@@ -164,7 +164,7 @@ def test_a_connection_that_breaks_off_is_gone_on_with(server, two, small, capsys
 
 
 def test_it_goes_on_by_itself_at_first(server, two, small, capsys, monkeypatch):
-    monkeypatch.setattr(downloading, "RETRIES", 1)
+    monkeypatch.setattr(download, "RETRIES", 1)
     server.breaks = [700_000]
     said(capsys, LBP, "--from", f"{server.url}/DemoDir")
     assert (f"/DemoDir/{LBP}/{WEIGHTS}", f"bytes={KEPT}-") in server.asked
@@ -198,7 +198,7 @@ def test_what_came_from_elsewhere_is_not_gone_on_with(server, two, small, author
 
 CHILD = """
 import sys
-from emotiw.evaluate import checking, stand_in
+from emotiw.evaluate.released import verify as checking, stand_in
 from emotiw.__main__ import main
 checking.NET = stand_in.NET = "vgg_s_small"
 sys.exit(main(sys.argv[1:]))

@@ -60,3 +60,11 @@ def models_folder() -> Path:
     """Return where fetched models lie, a folder each: $EMOTIW_MODELS, else in the user's cache folder."""
     named = os.environ.get("EMOTIW_MODELS")
     return Path(named) if named else cache_folder() / "models"
+
+
+def is_stand_in(file: Path, words: str = STAND_IN) -> bool:
+    """Return whether a model's file calls itself a stand-in's: all three do, near their beginning."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        return words.encode() in opened.read(256)

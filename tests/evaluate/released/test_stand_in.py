@@ -13,9 +13,9 @@ from emotiw.engine.base import scores
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.engine.preprocessing import MEAN_RULES, net_inputs, resize
-from emotiw.evaluate.model import is_stand_in, released_in
-from emotiw.evaluate.released import DEPLOY, MEAN, WEIGHTS, released
-from emotiw.evaluate.stand_in import write_stand_in
+from emotiw.evaluate.model import released_in
+from emotiw.evaluate.released.catalog import DEPLOY, MEAN, WEIGHTS, is_stand_in, released
+from emotiw.evaluate.released.stand_in import write_stand_in
 from emotiw.prototxt.formats.blobs import array_of, read_mean, read_weights
 from emotiw.prototxt.formats.messages import BlobProto, NetParameter, read_binary, read_text
 from emotiw.prototxt.formats.upgrade import read_net
@@ -86,7 +86,7 @@ def test_one_of_its_files_makes_a_stand_in_of_the_whole(stand_ins, tmp_path):
 
 
 def test_name_and_seed_say_every_byte(tmp_path, monkeypatch):
-    monkeypatch.setattr("emotiw.evaluate.stand_in.NET", "vgg_s_small")
+    monkeypatch.setattr("emotiw.evaluate.released.stand_in.NET", "vgg_s_small")
     asked = (("VGG_S_rgb", 0), ("VGG_S_rgb", 0), ("VGG_S_rgb", 1), ("VGG_S_lbp", 0))
     for number, (name, seed) in enumerate(asked):
         write_stand_in(tmp_path / str(number), name, seed)

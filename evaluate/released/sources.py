@@ -11,8 +11,8 @@ from emotiw.data_prep.archives.zip import CHUNK, Zip, is_zip
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError, UsageError
 
-from .downloading import RefusedError, check_room, download
-from .released import DEPLOY, MEAN, WEIGHTS, File, released
+from .catalog import DEPLOY, MEAN, WEIGHTS, File, released
+from .download import RefusedError, check_room, download
 
 _SUFFIXES = {Path(name).suffix: name for name in (WEIGHTS, MEAN, DEPLOY)}
 

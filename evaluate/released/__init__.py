@@ -1,0 +1,1 @@
+"""The authors' five released models: catalog, download, verification, stand-ins."""
