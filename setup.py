@@ -28,6 +28,7 @@ FOLDERS = {
     "emotiw.train.reproduce": "train/reproduce",
     "emotiw.evaluate": "evaluate",
     "emotiw.evaluate.released": "evaluate/released",
+    "emotiw.evaluate.baseline": "evaluate/baseline",
 }
 
 REPRODUCE = ["snakemake>=9.5,<10"]  # `emotiw reproduce`

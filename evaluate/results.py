@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from emotiw.errors import EmotiwError
 from emotiw.train.run_folder import Run, find_runs
 
-from .baseline import Baseline, find
+from .baseline.baseline import Baseline, find
 from .cells import Cell, released_cells, require_alike, run_cells
 from .ensemble import METHODS, combine, cross_validated, growth, growth_order, nested, uniform
 from .model import STAND_INS, TRAINED, Kind

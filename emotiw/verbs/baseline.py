@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Choose, fit and score; print how it was chosen and what it is worth."""
     from emotiw.data_prep.prepared_set import open_set
-    from emotiw.evaluate.baseline import folder_of, make, write
+    from emotiw.evaluate.baseline.baseline import folder_of, make, write
     from emotiw.evaluate.scoring import scores_file
     from emotiw.files import refuse_overwrite
 

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
 def _baseline(emotions: "PreparedSet") -> str:
     """Return where the classical baseline goes; where the set can have none, say why."""
     from emotiw.errors import EmotiwError
-    from emotiw.evaluate.baseline import folder_of, require
+    from emotiw.evaluate.baseline.baseline import folder_of, require
 
     try:
         require(emotions)

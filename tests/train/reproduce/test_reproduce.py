@@ -20,7 +20,7 @@ from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.find import Caffe
 from emotiw.engine.child_process import running
-from emotiw.evaluate.baseline import folder_of
+from emotiw.evaluate.baseline.baseline import folder_of
 from emotiw.train.experiments import experiment, paper_rows
 from emotiw.train.progress import read_progress
 from emotiw.train.reproduce.cost import Cost, Task, costs, hours, room
@@ -410,7 +410,7 @@ def test_a_full_disk_is_foreseen(sets, sfew, tmp_path, monkeypatch, capsys):
 
 
 def test_where_there_can_be_no_baseline_the_rest_is_done(sets, sfew, caffe, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("emotiw.evaluate.baseline.MOST_IMAGES", 3)
+    monkeypatch.setattr("emotiw.evaluate.baseline.baseline.MOST_IMAGES", 3)
     folder = tmp_path / "reproduction"
     assert main(asked(sets, sfew, folder, "--iterations", "2")) == 0
     told = capsys.readouterr().out

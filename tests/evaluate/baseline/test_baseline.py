@@ -15,8 +15,8 @@ from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.prepared_set import open_set
 from emotiw.data_prep.synthetic.archives import as_sfew
 from emotiw.data_prep.transform import Settings
-from emotiw.evaluate import baseline as module
-from emotiw.evaluate.histograms import face_histograms
+from emotiw.evaluate.baseline import baseline as module
+from emotiw.evaluate.baseline.features import face_histograms
 from emotiw.evaluate.scores import read_scores
 
 

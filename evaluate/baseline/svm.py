@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .cross_validation import folds
+from emotiw.evaluate.cross_validation import folds
 
 Features = NDArray[np.float32]
 Array = NDArray[np.float64]

@@ -5,7 +5,7 @@ import pytest
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 from sklearn.svm import SVC
 
-from emotiw.evaluate.svm import COSTS, KERNELS, Choice, choose, posteriors
+from emotiw.evaluate.baseline.svm import COSTS, KERNELS, Choice, choose, posteriors
 
 
 def blobs(seed, classes=4, images=60, width=30, spread=1.0):

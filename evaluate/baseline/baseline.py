@@ -19,11 +19,11 @@ import numpy as np
 from emotiw.bars import bar
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.errors import EmotiwError
+from emotiw.evaluate.cross_validation import folds
+from emotiw.evaluate.scores import Scores, read_scores
+from emotiw.evaluate.scoring import scores_file, write_evaluation
 
-from .cross_validation import folds
-from .histograms import face_histograms
-from .scores import Scores, read_scores
-from .scoring import scores_file, write_evaluation
+from .features import face_histograms
 from .svm import Choice, Features, Labels, choose, posteriors
 
 GRID, RADIUS = 7, 1

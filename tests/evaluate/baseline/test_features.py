@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotiw.evaluate.histograms import face_histograms, region_histograms
+from emotiw.evaluate.baseline.features import face_histograms, region_histograms
 from emotiw.lbp_mapping.codes import lbp_codes
 
 

@@ -1,0 +1,1 @@
+"""The classical baseline: region histograms of LBP codes, and an SVM."""
