@@ -29,6 +29,7 @@ FOLDERS = {
     "emotiw.evaluate": "evaluate",
     "emotiw.evaluate.released": "evaluate/released",
     "emotiw.evaluate.baseline": "evaluate/baseline",
+    "emotiw.evaluate.table": "evaluate/table",
 }
 
 REPRODUCE = ["snakemake>=9.5,<10"]  # `emotiw reproduce`
@@ -52,8 +53,9 @@ setup(
         "emotiw.engine.caffe.install": ["*.lock", "run"],
         "emotiw.train": ["*.csv"],
         "emotiw.train.reproduce": ["Snakefile"],
-        "emotiw.evaluate": ["*.css", "*.csv", "*.html"],
+        "emotiw.evaluate": ["*.css", "*.html"],
         "emotiw.evaluate.released": ["*.csv"],
+        "emotiw.evaluate.table": ["*.csv", "*.html"],
     },
     install_requires=[
         "numpy>=1.26,<3",

@@ -76,7 +76,7 @@ def test_a_fault_of_our_own_is_one_line_too(tmp_path, capsys, monkeypatch):
     def fault(*_args, **_kwargs):
         raise KeyError("a fault")
 
-    monkeypatch.setattr("emotiw.evaluate.results.collect", fault)
+    monkeypatch.setattr("emotiw.evaluate.table.results.collect", fault)
     argv = ["table", str(tmp_path), "-o", str(tmp_path / "out")]
     assert main(argv) == 1
     (line,) = capsys.readouterr().err.splitlines()

@@ -78,8 +78,8 @@ def test_the_wheel_installs_emotiw_alone(tmp_path):
         "emotiw/engine/caffe/install/run",
         "emotiw/engine/caffe/worker.py",
         "emotiw/train/experiments.csv",
-        "emotiw/evaluate/report.html",
-        "emotiw/evaluate/published.csv",
+        "emotiw/evaluate/table/report.html",
+        "emotiw/evaluate/table/published.csv",
     ):
         assert file in names
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emotiw.evaluate.publications import publications
+from emotiw.evaluate.table.published import publications
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

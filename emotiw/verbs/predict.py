@@ -36,9 +36,9 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.evaluate.answers import FORMATS
     from emotiw.evaluate.faces import faces_in, pictures
     from emotiw.evaluate.figures import figures_of, with_figures
-    from emotiw.evaluate.found_weights import ensemble_weights
     from emotiw.evaluate.model import open_models
     from emotiw.evaluate.predicting import Predictor, Tally
+    from emotiw.evaluate.table.table_csv import ensemble_weights
 
     if args.top < 1:
         raise UsageError("--top must be at least 1")

@@ -34,11 +34,11 @@ def run(args: argparse.Namespace) -> None:
     """Print the table and write it."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.errors import EmotiwError
-    from emotiw.evaluate.publications import publications
-    from emotiw.evaluate.report import TABLE_FILES, write_table
-    from emotiw.evaluate.results import collect
     from emotiw.evaluate.scores import predictions_text
-    from emotiw.evaluate.table import markdown
+    from emotiw.evaluate.table.html import TABLE_FILES, write_table
+    from emotiw.evaluate.table.markdown import markdown
+    from emotiw.evaluate.table.published import publications
+    from emotiw.evaluate.table.results import collect
     from emotiw.files import refuse_overwrite, remove, write_text
 
     for name in TABLE_FILES:

@@ -15,9 +15,9 @@ from emotiw.engine.preprocessing import MEAN_RULES, resize
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.explaining import explain, tiles
 from emotiw.evaluate.faces import Face, Failure, find
-from emotiw.evaluate.found_weights import ensemble_weights
 from emotiw.evaluate.model import open_model
 from emotiw.evaluate.predicting import Prediction, Predictor
+from emotiw.evaluate.table.table_csv import ensemble_weights
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.formats.blobs import read_mean, read_weights

@@ -18,7 +18,7 @@ from emotiw.data_prep.prepared_set import open_set
 from emotiw.engine.registry import open_engine
 from emotiw.evaluate.ensemble import METHODS, combine, cross_validated, fit_weights, growth, growth_order, nested
 from emotiw.evaluate.scores import Scores, read_scores, write_scores
-from emotiw.evaluate.statistics import CONFIDENCE, interval
+from emotiw.evaluate.table.statistics import CONFIDENCE, interval
 from emotiw.train.experiments import Experiment
 from emotiw.train.run_folder import Run
 from emotiw.train.stage import run_stage

@@ -1,17 +1,14 @@
-"""The results table: as Markdown, as CSV."""
+"""The results table as Markdown."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 from tabulate import tabulate
 
 from .cells import title
-from .grid import Net, compared, grid, representations
-from .lines import BASELINE, lines, percent, rows
-from .publications import Publication
-from .remarks import remarks
+from .notes import remarks
+from .published import Publication
 from .results import Results
+from .rows import Net, compared, grid, percent, representations, rows
 
 
 def markdown(results: Results, known: Sequence[Publication]) -> str:
@@ -63,30 +60,3 @@ def _figures(results: Results, known: Sequence[Publication]) -> str:
             cells += ["", ""] if isinstance(figure, str) else figure.comparison
         body.append(cells)
     return tabulate(body, head, "github", disable_numparse=True)
-
-
-def csv_text(results: Results, known: Sequence[Publication]) -> str:
-    """Return the same in long form, one line a figure; where released models stand beside runs, with whose it is."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    figures = ["accuracy", "low", "high", "mean_class_accuracy", "weight", "published"]
-    whose = ["kind"] * bool(results.released)
-    writer.writerow(["name", "net", "representation", "engine", "split", "crops", "n", *figures, *whose])
-    nets = {cell.name for column in results.columns for cell in column.cells}
-    protocol = results.protocol
-    for line in lines(results, known):
-        values = [line.scores.accuracy, *line.interval, line.scores.mean_class_accuracy, line.weight, line.published]
-        cells = ["" if figure is None else f"{figure:.6f}" for figure in values]
-        writer.writerow(
-            [
-                line.name,
-                *(line.place if line.name in nets else ("", "")),
-                line.engine,
-                protocol.split,
-                "" if line.name == BASELINE else protocol.crops,
-                len(line.scores.labels),
-                *cells,
-                *[line.kind.title] * len(whose),
-            ]
-        )
-    return text.getvalue()

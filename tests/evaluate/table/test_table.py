@@ -13,9 +13,10 @@ from scipy.optimize import minimize
 from emotiw.__main__ import main
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.ensemble import nested
-from emotiw.evaluate.publications import publications
-from emotiw.evaluate.results import collect
-from emotiw.evaluate.table import csv_text, markdown
+from emotiw.evaluate.table.markdown import markdown
+from emotiw.evaluate.table.published import publications
+from emotiw.evaluate.table.results import collect
+from emotiw.evaluate.table.table_csv import csv_text
 
 # Eight images; always naming the commonest class gives two of eight.
 LABELS = [0, 1, 2, 3, 4, 5, 6, 6]

@@ -1,6 +1,7 @@
-"""The ensemble's weights as `emotiw table` found them, for models that predict together."""
+"""table.csv: write every figure in long form; read the ensemble's weights back."""
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,9 +9,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
+from emotiw.evaluate.model import AUTHORS, STAND_INS, TRAINED, Kind, Model
+from emotiw.evaluate.released.catalog import released
 
-from .model import AUTHORS, STAND_INS, TRAINED, Kind, Model
-from .released.catalog import released
+from .published import Publication
+from .results import Results
+from .rows import BASELINE, lines
+
+
+def csv_text(results: Results, known: Sequence[Publication]) -> str:
+    """Return the same in long form, one line a figure; where released models stand beside runs, with whose it is."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    figures = ["accuracy", "low", "high", "mean_class_accuracy", "weight", "published"]
+    whose = ["kind"] * bool(results.released)
+    writer.writerow(["name", "net", "representation", "engine", "split", "crops", "n", *figures, *whose])
+    nets = {cell.name for column in results.columns for cell in column.cells}
+    protocol = results.protocol
+    for line in lines(results, known):
+        values = [line.scores.accuracy, *line.interval, line.scores.mean_class_accuracy, line.weight, line.published]
+        cells = ["" if figure is None else f"{figure:.6f}" for figure in values]
+        writer.writerow(
+            [
+                line.name,
+                *(line.place if line.name in nets else ("", "")),
+                line.engine,
+                protocol.split,
+                "" if line.name == BASELINE else protocol.crops,
+                len(line.scores.labels),
+                *cells,
+                *[line.kind.title] * len(whose),
+            ]
+        )
+    return text.getvalue()
 
 
 def kind_of(model: Model) -> Kind:

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from .grid import Net, compared, grid
-from .lines import percent
-from .model import STAND_INS, TRAINED
-from .publications import Publication, cell_of
+from emotiw.evaluate.model import STAND_INS, TRAINED
+
+from .published import Publication, cell_of
 from .results import Results
+from .rows import Net, compared, grid, percent
 from .statistics import shares
 
 _SIZES = range(400, 441)  # what may have been left of SFEW's 431 validation faces

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
+from emotiw.evaluate.baseline.baseline import Baseline, find
+from emotiw.evaluate.ensemble import METHODS, combine, cross_validated, growth, growth_order, nested, uniform
+from emotiw.evaluate.model import STAND_INS, TRAINED, Kind
+from emotiw.evaluate.released.catalog import NET, released
+from emotiw.evaluate.scores import Scores
+from emotiw.evaluate.scoring import Protocol, scores_file
 from emotiw.train.run_folder import Run, find_runs
 
-from .baseline.baseline import Baseline, find
 from .cells import Cell, released_cells, require_alike, run_cells
-from .ensemble import METHODS, combine, cross_validated, growth, growth_order, nested, uniform
-from .model import STAND_INS, TRAINED, Kind
-from .released.catalog import NET, released
-from .scores import Scores
-from .scoring import Protocol, scores_file
 
 
 @dataclass(frozen=True)

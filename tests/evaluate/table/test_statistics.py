@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, bootstrap
 
-from emotiw.evaluate.publications import publications
-from emotiw.evaluate.statistics import interval, shares
+from emotiw.evaluate.table.published import publications
+from emotiw.evaluate.table.statistics import interval, shares
 
 
 @pytest.mark.parametrize(("right", "n"), [(203, 372), (221, 427), (11, 20), (20, 20), (0, 20)])

@@ -6,13 +6,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from emotiw.errors import EmotiwError
+from emotiw.evaluate.model import AUTHORS, STAND_INS, TRAINED, Kind
+from emotiw.evaluate.released.catalog import NET, released
+from emotiw.evaluate.scores import Scores, read_scores
+from emotiw.evaluate.scoring import Protocol, read_protocol, released_folder, scores_file
 from emotiw.lbp_mapping.representation import PAPER
 from emotiw.train.run_folder import Run
-
-from .model import AUTHORS, STAND_INS, TRAINED, Kind
-from .released.catalog import NET, released
-from .scores import Scores, read_scores
-from .scoring import Protocol, read_protocol, released_folder, scores_file
 
 _PAPER = [representation.name for representation in PAPER]
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 from emotiw import __version__
 from emotiw.data_prep.prepared_set import PreparedSet
+from emotiw.evaluate.model import TRAINED
+from emotiw.evaluate.plots import confusion_picture, faces_picture
 from emotiw.files import write_text
 
 from .cells import title
-from .grid import compared, grid, representations
-from .lines import rows
-from .model import TRAINED
-from .plots import confusion_picture, faces_picture
-from .publications import Publication
-from .remarks import arithmetic, baseline, growth, honesty, released_nets
+from .markdown import markdown
+from .notes import arithmetic, baseline, growth, honesty, released_nets
+from .published import Publication
 from .results import Results
-from .table import csv_text, markdown
+from .rows import compared, grid, representations, rows
+from .table_csv import csv_text
 
 TABLE_FILES = ("table.md", "table.csv", "report.html")
 

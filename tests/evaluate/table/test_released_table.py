@@ -10,10 +10,11 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.publications import publications
 from emotiw.evaluate.released.catalog import released
-from emotiw.evaluate.results import collect
-from emotiw.evaluate.table import csv_text, markdown
+from emotiw.evaluate.table.markdown import markdown
+from emotiw.evaluate.table.published import publications
+from emotiw.evaluate.table.results import collect
+from emotiw.evaluate.table.table_csv import csv_text
 
 LABELS = [0, 1, 2, 3, 4, 5, 6, 6]
 VAL, TEST = np.arange(70) % 7, np.arange(49) * 3 % 7

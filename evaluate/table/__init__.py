@@ -1,0 +1,1 @@
+"""From scores to the results table: cells, rows, notes, published figures; Markdown, CSV, HTML."""
