@@ -30,6 +30,7 @@ FOLDERS = {
     "emotiw.evaluate.released": "evaluate/released",
     "emotiw.evaluate.baseline": "evaluate/baseline",
     "emotiw.evaluate.table": "evaluate/table",
+    "emotiw.evaluate.predict": "evaluate/predict",
 }
 
 REPRODUCE = ["snakemake>=9.5,<10"]  # `emotiw reproduce`

@@ -14,9 +14,9 @@ from emotiw.engine.caffe.find import find_caffe
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.engine.registry import open_engine
-from emotiw.evaluate.faces import Face
 from emotiw.evaluate.model import released_in
-from emotiw.evaluate.predicting import Prediction, Predictor
+from emotiw.evaluate.predict.faces import Face
+from emotiw.evaluate.predict.predictor import Prediction, Predictor
 from emotiw.evaluate.released.stand_in import write_stand_in
 
 MODEL = "VGG_S_rgb"

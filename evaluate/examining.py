@@ -12,9 +12,9 @@ from emotiw.errors import EmotiwError
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import PAPER, Representation, parse
 
-from .faces import Face, Failure, decode_one, find
 from .model import Model
-from .predicting import Prediction
+from .predict.faces import Face, Failure, decode_one, find
+from .predict.predictor import Prediction
 
 Rgb = NDArray[np.uint8]
 

@@ -27,10 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Predict one face, and draw how."""
     from emotiw.errors import EmotiwError
-    from emotiw.evaluate.explaining import explain, explanation_figure
-    from emotiw.evaluate.faces import STDIN, Failure, faces_in, pictures
     from emotiw.evaluate.model import open_models
-    from emotiw.evaluate.predicting import Predictor
+    from emotiw.evaluate.predict.explain import explain, explanation_figure
+    from emotiw.evaluate.predict.faces import STDIN, Failure, faces_in, pictures
+    from emotiw.evaluate.predict.predictor import Predictor
     from emotiw.files import refuse_overwrite, whole
 
     (image, *others) = pictures([args.image])

@@ -33,11 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Predict, and print each face as it is done."""
     from emotiw.errors import EmotiwError, UsageError
-    from emotiw.evaluate.answers import FORMATS
-    from emotiw.evaluate.faces import faces_in, pictures
-    from emotiw.evaluate.figures import figures_of, with_figures
     from emotiw.evaluate.model import open_models
-    from emotiw.evaluate.predicting import Predictor, Tally
+    from emotiw.evaluate.predict.faces import faces_in, pictures
+    from emotiw.evaluate.predict.figures import figures_of, with_figures
+    from emotiw.evaluate.predict.output import FORMATS
+    from emotiw.evaluate.predict.predictor import Predictor, Tally
     from emotiw.evaluate.table.table_csv import ensemble_weights
 
     if args.top < 1:

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.evaluate.deadline import deadline
     from emotiw.evaluate.examining import Examiner
     from emotiw.evaluate.model import open_models
-    from emotiw.evaluate.predicting import Predictor
+    from emotiw.evaluate.predict.predictor import Predictor
     from emotiw.evaluate.serving import address, application, host_names, listen, quiet_gradio, require_gradio, serve
 
     if args.max_upload < 1:

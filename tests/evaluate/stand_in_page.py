@@ -18,7 +18,7 @@ from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.evaluate.deadline import deadline
 from emotiw.evaluate.examining import Examiner
 from emotiw.evaluate.model import Model
-from emotiw.evaluate.predicting import Prediction
+from emotiw.evaluate.predict.predictor import Prediction
 from emotiw.evaluate.serving import address, application, listen, quiet_gradio, serve
 
 MOST = 1_000_000

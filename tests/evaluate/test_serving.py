@@ -14,7 +14,7 @@ from emotiw.errors import EmotiwError, UsageError
 from emotiw.evaluate.examining import Examiner
 from emotiw.evaluate.guarding import POLICY, Guard
 from emotiw.evaluate.model import Model
-from emotiw.evaluate.predicting import Prediction
+from emotiw.evaluate.predict.predictor import Prediction
 from emotiw.evaluate.serving import address, application, host_names, listen, quiet_gradio, require_gradio
 from emotiw.evaluate.uploads import Uploads
 

@@ -13,10 +13,10 @@ import pytest
 from emotiw.__main__ import main
 from emotiw.engine.preprocessing import MEAN_RULES, resize
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.explaining import explain, tiles
-from emotiw.evaluate.faces import Face, Failure, find
 from emotiw.evaluate.model import open_model
-from emotiw.evaluate.predicting import Prediction, Predictor
+from emotiw.evaluate.predict.explain import explain, tiles
+from emotiw.evaluate.predict.faces import Face, Failure, find
+from emotiw.evaluate.predict.predictor import Prediction, Predictor
 from emotiw.evaluate.table.table_csv import ensemble_weights
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import parse

@@ -10,8 +10,8 @@ import pytest
 from emotiw.data_prep.face_detection import find_faces
 from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.evaluate import faces as module
-from emotiw.evaluate.faces import Face, Failure, faces_in, find, pictures
+from emotiw.evaluate.predict import faces as module
+from emotiw.evaluate.predict.faces import Face, Failure, faces_in, find, pictures
 
 
 @pytest.fixture(scope="module")

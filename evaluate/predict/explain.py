@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
+from emotiw.evaluate.model import Model
 from emotiw.lbp_mapping.figures import DPI, FAINT, INK
 from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.prototxt.formats.upgrade import read_net
@@ -17,8 +18,7 @@ from emotiw.prototxt.shapes import shapes
 
 from .faces import Face
 from .figures import bars
-from .model import Model
-from .predicting import Predictor
+from .predictor import Predictor
 
 Pixels = NDArray[np.float32]
 PANEL = 2.9  # inches

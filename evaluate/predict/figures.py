@@ -15,7 +15,7 @@ from emotiw.files import refuse_overwrite, whole
 from emotiw.lbp_mapping.figures import DPI, INK, PANEL
 
 from .faces import STDIN, Failure
-from .predicting import Prediction, Predictor
+from .predictor import Prediction, Predictor
 
 Answer = Prediction | Failure
 Posteriors = NDArray[np.float64]

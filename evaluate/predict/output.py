@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .faces import Failure
-from .predicting import Prediction, Predictor
+from .predictor import Prediction, Predictor
 
 Answers = Iterable[Prediction | Failure]
 Format = Callable[[Answers, Predictor, int], Iterator[str]]

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from emotiw.engine.base import BATCH, DivergedError, Engine
 from emotiw.engine.preprocessing import net_inputs, resize
 from emotiw.errors import EmotiwError
+from emotiw.evaluate.model import Model
 from emotiw.lbp_mapping.mapping import map_images
 from emotiw.lbp_mapping.representation import parse
 
 from .faces import Face, Failure
-from .model import Model
 
 Rgb = NDArray[np.uint8]
 Blob = NDArray[np.float32]

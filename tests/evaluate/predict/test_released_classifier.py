@@ -14,12 +14,12 @@ from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.evaluate.model import open_model
-from emotiw.evaluate.predicting import Predictor
+from emotiw.evaluate.predict.predictor import Predictor
 from emotiw.evaluate.released.catalog import WEIGHTS, released
 
 pytestmark = pytest.mark.caffe
 
-PAGE = (Path(__file__).parents[2] / "docs/released_models.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/released_models.md").read_text(encoding="utf-8")
 RULES = ("resize", "crop")
 
 # Each model once more, as people run it: over pictures in its representation, with the whole mean and with its centre.

@@ -1,0 +1,1 @@
+"""From pictures to emotions: faces, predictions, output, figures and explanations."""
