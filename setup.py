@@ -31,6 +31,7 @@ FOLDERS = {
     "emotiw.evaluate.baseline": "evaluate/baseline",
     "emotiw.evaluate.table": "evaluate/table",
     "emotiw.evaluate.predict": "evaluate/predict",
+    "emotiw.evaluate.serve": "evaluate/serve",
 }
 
 REPRODUCE = ["snakemake>=9.5,<10"]  # `emotiw reproduce`
@@ -54,9 +55,9 @@ setup(
         "emotiw.engine.caffe.install": ["*.lock", "run"],
         "emotiw.train": ["*.csv"],
         "emotiw.train.reproduce": ["Snakefile"],
-        "emotiw.evaluate": ["*.css", "*.html"],
         "emotiw.evaluate.released": ["*.csv"],
         "emotiw.evaluate.table": ["*.csv", "*.html"],
+        "emotiw.evaluate.serve": ["*.css", "*.html"],
     },
     install_requires=[
         "numpy>=1.26,<3",

@@ -37,11 +37,19 @@ def run(args: argparse.Namespace) -> None:
     from ipaddress import ip_address
 
     from emotiw.errors import UsageError
-    from emotiw.evaluate.deadline import deadline
-    from emotiw.evaluate.examining import Examiner
     from emotiw.evaluate.model import open_models
     from emotiw.evaluate.predict.predictor import Predictor
-    from emotiw.evaluate.serving import address, application, host_names, listen, quiet_gradio, require_gradio, serve
+    from emotiw.evaluate.serve.deadline import deadline
+    from emotiw.evaluate.serve.examine import Examiner
+    from emotiw.evaluate.serve.server import (
+        address,
+        application,
+        host_names,
+        listen,
+        quiet_gradio,
+        require_gradio,
+        serve,
+    )
 
     if args.max_upload < 1:
         raise UsageError("--max-upload must be at least 1")
@@ -58,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
         examiner = Examiner(predictors)
         print(*examiner.describe(), sep="\n", flush=True)
         examiner.rehearse()
-        from emotiw.evaluate.page import build
+        from emotiw.evaluate.serve.page import build
 
         host, port = listening.getsockname()[:2]
         page = build(examiner, detect=args.detect)

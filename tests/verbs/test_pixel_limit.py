@@ -127,7 +127,7 @@ def test_an_encoded_datum_and_load_image_are_held_to_it_too(bomb):
         load_image(bomb)
 
 
-MODULES = ("lbp_mapping.codes", "evaluate.rendering", "data_prep.synthetic.faces", "prototxt.formats.datum")
+MODULES = ("lbp_mapping.codes", "evaluate.serve.page", "data_prep.synthetic.faces", "prototxt.formats.datum")
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from emotiw.errors import EmotiwError, UsageError
 
-from .guarding import Guard
+from .guard import Guard
 from .uploads import Uploads, upload_folder
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def application(
     from gradio.utils import LRUCache
 
     from .join_request import checked
-    from .rendering import style
+    from .page import style
 
     page.state_session_capacity = _SESSIONS  # Gradio's own is 10,000, of 130 kB each and with answers that nobody reads
     page._queue.pending_messages_per_session = LRUCache(_SESSIONS)

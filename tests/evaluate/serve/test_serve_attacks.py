@@ -352,7 +352,7 @@ def test_a_page_that_hangs_ends_in_time(tmp_path):
     program = """
 import signal, time
 from pathlib import Path
-from emotiw.evaluate.deadline import deadline
+from emotiw.evaluate.serve.deadline import deadline
 signal.signal(signal.SIGTERM, lambda *_: None)
 with deadline(0.1, Path("ended").touch):
     print(flush=True)

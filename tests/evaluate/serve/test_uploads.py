@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emotiw.evaluate.uploads import PREFIX, FullError, Uploads, upload_folder
+from emotiw.evaluate.serve.uploads import PREFIX, FullError, Uploads, upload_folder
 
 HOUR = 3600
 
@@ -100,7 +100,7 @@ def test_an_upload_that_arrives_keeps_its_file(tmp_path, monkeypatch):
 
 def test_the_folder_of_a_page_that_was_killed_is_removed_at_the_next_start(folder, tmp_path):
     lives = "with upload_folder() as uploads: print(uploads.folder, flush=True); time.sleep(3600)"
-    command = [sys.executable, "-c", f"import time; from emotiw.evaluate.uploads import upload_folder\n{lives}"]
+    command = [sys.executable, "-c", f"import time; from emotiw.evaluate.serve.uploads import upload_folder\n{lives}"]
     with subprocess.Popen(
         command, env={**os.environ, "TMPDIR": str(folder)}, stdout=subprocess.PIPE, text=True
     ) as page:

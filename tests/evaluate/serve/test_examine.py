@@ -16,11 +16,11 @@ from emotiw.data_prep.images import UnreadableImageError
 from emotiw.data_prep.synthetic.faces import draw_face
 from emotiw.data_prep.synthetic.people import EXPRESSIONS, draw_identity
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.examining import Examiner
 from emotiw.evaluate.model import Model
 from emotiw.evaluate.predict.faces import Failure
 from emotiw.evaluate.predict.predictor import Prediction
-from emotiw.evaluate.rendering import render, render_message
+from emotiw.evaluate.serve.examine import Examiner
+from emotiw.evaluate.serve.page import render, render_message
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import PAPER, parse
 

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
+from emotiw.evaluate.model import Model
+from emotiw.evaluate.predict.faces import Face, Failure, decode_one, find
+from emotiw.evaluate.predict.predictor import Prediction
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import PAPER, Representation, parse
-
-from .model import Model
-from .predict.faces import Face, Failure, decode_one, find
-from .predict.predictor import Prediction
 
 Rgb = NDArray[np.uint8]
 

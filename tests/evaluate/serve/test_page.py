@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.page import HINT, _upload, answered
+from emotiw.evaluate.serve.page import HINT, _upload, answered
 
 
 class Refusing:

@@ -11,12 +11,12 @@ import pytest
 
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.evaluate.examining import Examiner
-from emotiw.evaluate.guarding import POLICY, Guard
 from emotiw.evaluate.model import Model
 from emotiw.evaluate.predict.predictor import Prediction
-from emotiw.evaluate.serving import address, application, host_names, listen, quiet_gradio, require_gradio
-from emotiw.evaluate.uploads import Uploads
+from emotiw.evaluate.serve.examine import Examiner
+from emotiw.evaluate.serve.guard import POLICY, Guard
+from emotiw.evaluate.serve.server import address, application, host_names, listen, quiet_gradio, require_gradio
+from emotiw.evaluate.serve.uploads import Uploads
 
 MOST = 1_000_000
 
@@ -38,7 +38,7 @@ class Certain:
 def app():
     """The page behind its guard, as it listens on 127.0.0.1."""
     with quiet_gradio() as uploads:
-        from emotiw.evaluate.page import build
+        from emotiw.evaluate.serve.page import build
 
         async def made():  # without a running loop Gradio makes loops, and leaves them open
             return application(build(Examiner([Certain()]), detect=True), "127.0.0.1", 7860, MOST, uploads)
@@ -233,7 +233,7 @@ def test_what_was_uploaded_goes(monkeypatch):
 
 
 def test_without_gradio_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("emotiw.evaluate.serving.find_spec", lambda name: None)
+    monkeypatch.setattr("emotiw.evaluate.serve.server.find_spec", lambda name: None)
     with pytest.raises(EmotiwError, match=r"pip install 'emotiw\[serve\]'"):
         require_gradio()
 

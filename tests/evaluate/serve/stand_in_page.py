@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.evaluate.deadline import deadline
-from emotiw.evaluate.examining import Examiner
 from emotiw.evaluate.model import Model
 from emotiw.evaluate.predict.predictor import Prediction
-from emotiw.evaluate.serving import address, application, listen, quiet_gradio, serve
+from emotiw.evaluate.serve.deadline import deadline
+from emotiw.evaluate.serve.examine import Examiner
+from emotiw.evaluate.serve.server import address, application, listen, quiet_gradio, serve
 
 MOST = 1_000_000
 """Bytes of an upload at most."""
@@ -60,7 +60,7 @@ def main(seconds, silence):
         listening = stack.enter_context(listen("127.0.0.1", 0))
         uploads = stack.enter_context(quiet_gradio())
         stack.enter_context(deadline(3.5, uploads.remove))
-        from emotiw.evaluate.page import build
+        from emotiw.evaluate.serve.page import build
 
         sys.addaudithook(watch)
         app = application(build(Examiner([Certain(seconds)]), detect=False), *listening.getsockname(), MOST, uploads)

@@ -1,0 +1,1 @@
+"""The local page of `emotiw serve`: examination, page, server and what guards it."""
