@@ -12,10 +12,10 @@ from operator import attrgetter
 from pathlib import Path
 
 from emotiw import __version__
-from emotiw.bars import bar
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import write_text
-from emotiw.memory import keep_freed_memory
+from emotiw.malloc import keep_freed_memory
+from emotiw.progress_bar import bar
 from emotiw.prototxt.formats.datum import Encoded
 
 from .archives.extract import unpack

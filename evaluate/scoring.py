@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.bars import bar
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import DivergedError, Engine
 from emotiw.engine.inference import posteriors
 from emotiw.errors import EmotiwError
 from emotiw.files import alone, write_text
+from emotiw.progress_bar import bar
 
 from .model import Model
 from .plots import confusion_picture

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "train": {"data_prep", "engine", "prototxt", "lbp_mapping"},
     "evaluate": {"train", "data_prep", "engine", "prototxt", "lbp_mapping"},
 }
-COMMON = {"errors", "files", "bars", "memory", "pixel_limit", "__version__"}
+COMMON = {"errors", "files", "progress_bar", "malloc", "pixel_limit", "__version__"}
 
 
 def imported(path: Path) -> set[str]:

@@ -8,10 +8,10 @@ from typing import Self
 
 import numpy as np
 
-from emotiw.bars import bar
 from emotiw.engine.base import Event, Loss, Snapshot
 from emotiw.engine.training_log import LOG, losses
 from emotiw.files import whole, write_text
+from emotiw.progress_bar import bar
 
 _COLUMNS = ("iteration", "loss", "val_accuracy")
 

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from emotiw.bars import bar
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
 from emotiw.files import remove, whole
+from emotiw.progress_bar import bar
 
 from .zip import CHUNK, Zip
 

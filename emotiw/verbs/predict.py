@@ -64,6 +64,6 @@ def run(args: argparse.Namespace) -> None:
 
 def watched(images: list[str]) -> Iterable[str]:
     """Return the pictures behind a progress bar, where there are several and the answers do not go to the terminal."""
-    from emotiw.bars import bar
+    from emotiw.progress_bar import bar
 
     return images if len(images) == 1 or sys.stdout.isatty() else bar(images, "predict", len(images), "picture")

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from emotiw.errors import EmotiwError
-from emotiw.memory import keep_freed_memory
+from emotiw.malloc import keep_freed_memory
 
 from .graph import Graph
 from .layers import LAYERS

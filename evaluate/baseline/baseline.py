@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from emotiw.bars import bar
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.cross_validation import folds
 from emotiw.evaluate.scores import Scores, read_scores
 from emotiw.evaluate.scoring import scores_file, write_evaluation
+from emotiw.progress_bar import bar
 
 from .features import face_histograms
 from .svm import Choice, Features, Labels, choose, posteriors

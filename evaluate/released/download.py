@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from emotiw.bars import bar
 from emotiw.errors import EmotiwError
+from emotiw.progress_bar import bar
 
 RETRIES = 3  # of a connection that breaks, before the command gives up; the same command goes on
 _PATIENCE = 60  # seconds without a byte

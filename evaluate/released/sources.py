@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from emotiw.bars import bar
 from emotiw.data_prep.archives.zip import CHUNK, Zip, is_zip
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError, UsageError
+from emotiw.progress_bar import bar
 
 from .catalog import DEPLOY, MEAN, WEIGHTS, File, released
 from .download import RefusedError, check_room, download

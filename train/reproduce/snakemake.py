@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from emotiw.bars import bar
 from emotiw.engine.child_process import Stream, leashed, running
 from emotiw.errors import EmotiwError
+from emotiw.progress_bar import bar
 from emotiw.train.progress import read_progress
 from emotiw.train.run_folder import STAGES
 

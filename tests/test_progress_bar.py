@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from emotiw.bars import bar
+from emotiw.progress_bar import bar
 
 
 @pytest.mark.parametrize("terminal", [True, False])
