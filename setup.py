@@ -6,7 +6,7 @@ from setuptools import setup
 
 FOLDERS = {
     "emotiw": "emotiw",
-    "emotiw.verbs": "emotiw/verbs",
+    "emotiw.commands": "emotiw/commands",
     "emotiw.lbp_mapping": "lbp_mapping",
     "emotiw.prototxt": "prototxt",
     "emotiw.prototxt.formats": "prototxt/formats",

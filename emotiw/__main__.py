@@ -7,9 +7,9 @@ from importlib import import_module
 from signal import SIGPIPE
 from typing import NoReturn
 
+from emotiw.commands import MODULES, VERBS
 from emotiw.errors import NO_ROOM, EmotiwError
 from emotiw.pixel_limit import most_pixels
-from emotiw.verbs import VERBS
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,11 +43,12 @@ def build_parser(verb: str | None = None) -> Parser:
         short = summary[0].lower() + summary[1:].rstrip(".")
         added = verbs.add_parser(name, help=short, formatter_class=Paragraphs)
         if name == verb:
-            module = import_module(f"emotiw.verbs.{name}")
-            added.description = summary + "\n" + (module.__doc__ or "").partition("\n")[2]
-            module.add_arguments(added)
+            module = import_module(f"emotiw.commands.{MODULES.get(name, name)}")
+            command = getattr(module, "COMMANDS", {name: module})[name]
+            added.description = summary + "\n" + (command.__doc__ or "").partition("\n")[2]
+            command.add_arguments(added)
             added.add_argument("--debug", action="store_true", help="show a traceback when something fails")
-            added.set_defaults(run=module.run)
+            added.set_defaults(run=command.run)
     return parser
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emotiw.__main__ import main, parse
-from emotiw.verbs import VERBS
+from emotiw.commands import VERBS
 
 
 def test_help_imports_nothing_heavy():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from emotiw.__main__ import parse
-from emotiw.verbs import VERBS
+from emotiw.commands import VERBS
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))

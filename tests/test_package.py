@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("lbp_mapping", "prototxt", "data_prep", "engine", "train", "evaluate")
 
-# Downward only; verbs may import everything, nothing imports them. What COMMON names is everybody's.
+# Downward only; commands may import everything, nothing imports them. What COMMON names is everybody's.
 MAY_IMPORT = {
     "lbp_mapping": set(),
     "prototxt": set(),

@@ -1,4 +1,4 @@
-"""The page's own answers; it is used for real in tests/verbs/test_serve.py."""
+"""The page's own answers; it is used for real in tests/commands/test_serve.py."""
 
 import asyncio
 

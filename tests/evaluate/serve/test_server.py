@@ -1,4 +1,4 @@
-"""What the page's server lets through, says and leaves; no browser yet (that is tests/verbs/test_serve.py)."""
+"""What the page's server lets through, says and leaves; no browser yet (that is tests/commands/test_serve.py)."""
 
 import asyncio
 import json

@@ -7,7 +7,7 @@ image, one column a class), the confusion matrix as numbers and picture, and how
 import argparse
 from pathlib import Path
 
-from emotiw.verbs.arguments import add_crops, add_engine, engine_of
+from emotiw.commands.options import add_crops, add_engine, engine_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

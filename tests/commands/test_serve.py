@@ -338,7 +338,7 @@ def test_it_asks_nothing_of_others_and_leaves_nothing(page, server, files, compl
 
 
 def test_without_a_model_one_line_says_how_to_get_one(tmp_path, monkeypatch, capsys):
-    from emotiw.verbs.serve import released_here
+    from emotiw.commands.serve import released_here
 
     monkeypatch.setenv("EMOTIW_MODELS", str(tmp_path))
     assert main(["serve", "--port", "0"]) == 1

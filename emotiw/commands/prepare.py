@@ -16,8 +16,8 @@ import os
 from functools import partial
 from pathlib import Path
 
+from emotiw.commands.options import add_representations, representations
 from emotiw.lbp_mapping.representation import PAPER
-from emotiw.verbs.arguments import add_representations, representations
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

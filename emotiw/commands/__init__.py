@@ -21,3 +21,6 @@ VERBS = {
     "demo": "Draw faces and take them the whole way: sets, pre-training, fine-tuning, ensemble, table, report.",
 }
 """Each verb with its summary, in the order of the help."""
+
+MODULES = {"pretrain": "train", "finetune": "train"}
+"""The module of a verb, where it is not of the same name."""

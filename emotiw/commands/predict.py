@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from emotiw.verbs.arguments import DEFAULT_MODEL, add_models, engine_of
+from emotiw.commands.options import DEFAULT_MODEL, add_models, engine_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ keeps what is uploaded in a temporary folder that goes when it ends (Ctrl-C).
 
 import argparse
 
-from emotiw.verbs.arguments import add_models, engine_of
+from emotiw.commands.options import add_models, engine_of
 
 _MEGABYTE = 1 << 20  # as the browser tells it
 _ORDERLY = 3.5  # seconds in which the page ends by itself

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotiw.verbs.arguments import add_crops, add_engine, engine_of
+from emotiw.commands.options import add_crops, add_engine, engine_of
 
 if TYPE_CHECKING:
     from emotiw.data_prep.prepared_set import PreparedSet
@@ -99,9 +99,9 @@ def _baseline(emotions: "PreparedSet") -> str:
 
 
 def _options(args: argparse.Namespace, engine: "Engine") -> "Options":
+    from emotiw.commands.train import check_ranges
     from emotiw.errors import UsageError
     from emotiw.train.reproduce.workflow import Options
-    from emotiw.verbs.stages import check_ranges
 
     cores = len(os.sched_getaffinity(0))
     jobs = args.jobs if args.jobs is not None else 1 if engine.on_gpu else cores

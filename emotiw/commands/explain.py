@@ -7,7 +7,7 @@ As the authors' notebook does for one model, here for any: a row each. The large
 import argparse
 from pathlib import Path
 
-from emotiw.verbs.arguments import DEFAULT_MODEL, add_models, engine_of
+from emotiw.commands.options import DEFAULT_MODEL, add_models, engine_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotiw.commands.options import add_representations, representations
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import refuse_overwrite, whole
 from emotiw.lbp_mapping.representation import MAPPED, Representation
-from emotiw.verbs.arguments import add_representations, representations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
