@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("row", metavar="ROW", nargs="*", default=NAMES, help=", ".join(NAMES))
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent, metavar="DIR", help="of the CSVs")
-    parser.add_argument("--docs", action="store_true", help="put the tables into docs/benchmarks.md, and measure nothing")
+    parser.add_argument("--docs", action="store_true", help="put the tables into docs/benchmarks.md; measure nothing")
     args = parser.parse_args(arguments)
     if unknown := [name for name in args.row if name not in NAMES]:
         parser.error(f"no row {unknown[0]!r}: there are {', '.join(NAMES)}")
