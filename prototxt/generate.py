@@ -10,12 +10,14 @@ from typing import Any
 
 from emotiw.files import write_text
 
-from .formats.messages import NetParameter, SolverParameter, format_text
+from .formats.messages import TEST, TRAIN, NetParameter, SolverParameter, format_text
+from .net_spec import NetSpec
+from .net_spec import layers as L
+from .net_spec import params as P
 from .surgery import deploy
-from .zoo.layers import TEST_BATCH, data
 from .zoo.model_cards import ORIGINS, card
-from .zoo.nets import EMOTIONS, NETS, SOLVER, STAGES, Net
-from .zoo.param_specs import learn
+from .zoo.nets import EMOTIONS, NETS, SOLVER, STAGES, TEST_BATCH, Net
+from .zoo.param_specs import ParamSpecs
 
 # What the paper and the authors' files do not say, by its number in docs/deviations.md, for the heads of the files.
 _DEVIATIONS = {
@@ -45,10 +47,24 @@ def _head(name: str, file: str) -> str:
 
 def train_val(net: Net, name: str, stage: str) -> Any:
     """Return the NetParameter of the train_val of `net` for a stage, its data still unnamed."""
-    layers = [data("TRAIN", net.crop, net.batch_size[stage]), data("TEST", net.crop, TEST_BATCH)]
-    layers += net.topology.layers(stage, EMOTIONS)
-    learn(layers, stage, net.fillers)
-    return NetParameter(name=name, layer=layers)
+    n, test = NetSpec(), NetSpec()
+    n.data, n.label = _data(TRAIN, "train_lmdb", net.crop, net.batch_size[stage])
+    test.data, test.label = _data(TEST, "val_lmdb", net.crop, TEST_BATCH)
+    net.topology.add(n, ParamSpecs(stage, net.fillers), EMOTIONS)
+    data, *layers = n.to_proto().layer
+    return NetParameter(name=name, layer=[data, *test.to_proto().layer, *layers])
+
+
+def _data(phase: int, source: str, crop: int, batch_size: int) -> Any:
+    """Return the data and the labels of a phase; their set is still unnamed, see `surgery.use_set`."""
+    return L.Data(
+        ntop=2,
+        include={"phase": phase},
+        transform_param={"mirror": phase == TRAIN, "crop_size": crop, "mean_file": "mean.binaryproto"},
+        source=source,
+        batch_size=batch_size,
+        backend=P.Data.LMDB,
+    )
 
 
 def files(name: str) -> dict[str, str]:

@@ -86,6 +86,9 @@ PackedNet = message_class("NetParameter", PACKED)
 PackedState = message_class("SolverState", PACKED)
 
 
+TRAIN, TEST = (POOL.FindEnumTypeByName("caffe.Phase").values_by_name[name].number for name in ("TRAIN", "TEST"))
+
+
 def parse_text(text: str, kind: Any, where: str) -> Any:
     """Return the message of class `kind` that prototxt `text` spells; `where` names it in the error."""
     try:

@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from .layers import accuracy, concat, convolution, dropout, in_place, inner_product, loss, lrn, pool
+from emotiw.prototxt.formats.messages import TEST
+from emotiw.prototxt.net_spec import NetSpec, Top
+from emotiw.prototxt.net_spec import layers as L
+from emotiw.prototxt.net_spec import params as P
+
+from .param_specs import ParamSpecs
 
 # Outputs of 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj.
 Inception = tuple[int, int, int, int, int, int]
@@ -20,9 +25,9 @@ INCEPTIONS: Mapping[str, Inception] = {
     "5a": (256, 160, 320, 32, 128, 128),
     "5b": (384, 192, 384, 48, 128, 128),
 }
-CLASSIFIERS = ("loss1/classifier", "loss2/classifier", "loss3/classifier")
 _POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
 _HEAD_AFTER = {"4a": "loss1", "4d": "loss2"}  # the auxiliary heads
+_NORM = {"local_size": 5, "alpha": 0.0001, "beta": 0.75}
 
 
 @dataclass(frozen=True)
@@ -49,69 +54,65 @@ class GoogLeNet:
     dropout: float = 0.4
     head_dropout: float = 0.7
 
-    def layers(self, stage: str, classes: int) -> list[Any]:
-        """Return everything behind the data layers; both stages alike."""
-        layers, blob = self._stem(), "pool2/3x3_s2"
+    def add(self, n: NetSpec, specs: ParamSpecs, classes: int) -> None:
+        """Add all layers after the data layer to `n`; both stages alike."""
+        top = self._stem(n, specs)
         for name, outputs in INCEPTIONS.items():
-            layers += self._inception(f"inception_{name}", blob, outputs)
-            blob = f"inception_{name}/output"
+            top = self._inception(n, specs, f"inception_{name}", top, outputs)
             if head := _HEAD_AFTER.get(name):
-                layers += self._auxiliary(head, blob, classes)
-            if name in _POOL_AFTER:
-                stride = {"pool3": self.pool3_stride, "pool4": 2}[_POOL_AFTER[name]]
-                layers.append(pool(f"{_POOL_AFTER[name]}/3x3_s{stride}", blob, "MAX", 3, stride))
-                blob = layers[-1].top[0]
-        return layers + self._last(blob, classes)
+                self._auxiliary(n, specs, head, top, classes)
+            if pool := _POOL_AFTER.get(name):
+                stride = {"pool3": self.pool3_stride, "pool4": 2}[pool]
+                n[f"{pool}/3x3_s{stride}"] = top = L.Pooling(top, pool=P.Pooling.MAX, kernel_size=3, stride=stride)
+        self._last(n, specs, top, classes)
 
-    def _stem(self) -> list[Any]:
-        return [
-            *convolution("conv1/7x7_s2", "conv1/relu_7x7", "data", 64 // self.divisor, 7, stride=2, pad=3),
-            pool("pool1/3x3_s2", "conv1/7x7_s2", "MAX", 3, 2),
-            lrn("pool1/norm1", "pool1/3x3_s2", 0.0001),
-            *convolution("conv2/3x3_reduce", "conv2/relu_3x3_reduce", "pool1/norm1", 64 // self.divisor, 1),
-            *convolution("conv2/3x3", "conv2/relu_3x3", "conv2/3x3_reduce", 192 // self.divisor, 3, pad=1),
-            lrn("conv2/norm2", "conv2/3x3", 0.0001),
-            pool("pool2/3x3_s2", "conv2/norm2", "MAX", 3, 2),
-        ]
+    def _convolution(self, n: NetSpec, specs: ParamSpecs, name: str, top: Top, outputs: int, **window: int) -> Top:
+        """Add a convolution, `block/part`, and its ReLU, `block/relu_part`; return the ReLU's top."""
+        relu = name.replace("/", "/relu_").removesuffix("_s2")  # sic: conv1/relu_7x7
+        n[name] = L.Convolution(top, num_output=outputs // self.divisor, **window, **specs.of(name))
+        n[relu] = L.ReLU(n[name], in_place=True)
+        return n[relu]
 
-    def _inception(self, name: str, bottom: str, outputs: Inception) -> list[Any]:
-        """Return four branches side by side, and their channels joined."""
+    def _stem(self, n: NetSpec, specs: ParamSpecs) -> Top:
+        top = self._convolution(n, specs, "conv1/7x7_s2", n.data, 64, kernel_size=7, stride=2, pad=3)
+        n["pool1/3x3_s2"] = L.Pooling(top, pool=P.Pooling.MAX, kernel_size=3, stride=2)
+        n["pool1/norm1"] = L.LRN(n["pool1/3x3_s2"], **_NORM)
+        top = self._convolution(n, specs, "conv2/3x3_reduce", n["pool1/norm1"], 64, kernel_size=1)
+        top = self._convolution(n, specs, "conv2/3x3", top, 192, kernel_size=3, pad=1)
+        n["conv2/norm2"] = L.LRN(top, **_NORM)
+        n["pool2/3x3_s2"] = L.Pooling(n["conv2/norm2"], pool=P.Pooling.MAX, kernel_size=3, stride=2)
+        return n["pool2/3x3_s2"]
 
-        def branch(part: str, bottom: str, num_output: int, kernel_size: int, **pad: int) -> list[Any]:
-            width = num_output // self.divisor
-            return convolution(f"{name}/{part}", f"{name}/relu_{part}", bottom, width, kernel_size, **pad)
-
+    def _inception(self, n: NetSpec, specs: ParamSpecs, name: str, bottom: Top, outputs: Inception) -> Top:
+        """Add four branches side by side; return their channels joined."""
+        add = partial(self._convolution, n, specs)
         one, reduce3, three, reduce5, five, proj = outputs
-        return [
-            *branch("1x1", bottom, one, 1),
-            *branch("3x3_reduce", bottom, reduce3, 1),
-            *branch("3x3", f"{name}/3x3_reduce", three, 3, pad=1),
-            *branch("5x5_reduce", bottom, reduce5, 1),
-            *branch("5x5", f"{name}/5x5_reduce", five, 5, pad=2),
-            pool(f"{name}/pool", bottom, "MAX", 3, 1, pad=1),
-            *branch("pool_proj", f"{name}/pool", proj, 1),
-            concat(f"{name}/output", [f"{name}/{part}" for part in ("1x1", "3x3", "5x5", "pool_proj")]),
-        ]
+        branches = [add(f"{name}/1x1", bottom, one, kernel_size=1)]
+        top = add(f"{name}/3x3_reduce", bottom, reduce3, kernel_size=1)
+        branches.append(add(f"{name}/3x3", top, three, kernel_size=3, pad=1))
+        top = add(f"{name}/5x5_reduce", bottom, reduce5, kernel_size=1)
+        branches.append(add(f"{name}/5x5", top, five, kernel_size=5, pad=2))
+        n[f"{name}/pool"] = L.Pooling(bottom, pool=P.Pooling.MAX, kernel_size=3, stride=1, pad=1)
+        branches.append(add(f"{name}/pool_proj", n[f"{name}/pool"], proj, kernel_size=1))
+        n[f"{name}/output"] = L.Concat(*branches)
+        return n[f"{name}/output"]
 
-    def _auxiliary(self, head: str, bottom: str, classes: int) -> list[Any]:
-        """Return a head that helps to train: its loss counts 0.3."""
-        return [
-            pool(f"{head}/ave_pool", bottom, "AVE", 5, 3),
-            *convolution(f"{head}/conv", f"{head}/relu_conv", f"{head}/ave_pool", 128 // self.divisor, 1),
-            inner_product(f"{head}/fc", f"{head}/conv", 1024 // self.divisor),
-            in_place("ReLU", f"{head}/relu_fc", f"{head}/fc"),
-            dropout(f"{head}/drop_fc", f"{head}/fc", self.head_dropout),
-            inner_product(f"{head}/classifier", f"{head}/fc", classes),
-            loss(f"{head}/loss", f"{head}/loss1", f"{head}/classifier", loss_weight=[0.3]),
-            accuracy(f"{head}/top-1", f"{head}/classifier"),
-        ]
+    def _auxiliary(self, n: NetSpec, specs: ParamSpecs, head: str, bottom: Top, classes: int) -> None:
+        """Add a head that helps to train: its loss counts 0.3."""
+        n[f"{head}/ave_pool"] = L.Pooling(bottom, pool=P.Pooling.AVE, kernel_size=5, stride=3)
+        top = self._convolution(n, specs, f"{head}/conv", n[f"{head}/ave_pool"], 128, kernel_size=1)
+        n[f"{head}/fc"] = L.InnerProduct(top, num_output=1024 // self.divisor, **specs.of(f"{head}/fc"))
+        n[f"{head}/relu_fc"] = top = L.ReLU(n[f"{head}/fc"], in_place=True)
+        n[f"{head}/drop_fc"] = top = L.Dropout(top, dropout_ratio=self.head_dropout, in_place=True)
+        classifier = f"{head}/classifier"
+        n[classifier] = L.InnerProduct(top, num_output=classes, **specs.of(classifier))
+        n[f"{head}/loss1"] = L.SoftmaxWithLoss(n[classifier], n.label, loss_weight=0.3, name=f"{head}/loss")
+        n[f"{head}/top-1"] = L.Accuracy(n[classifier], n.label, include={"phase": TEST})
 
-    def _last(self, bottom: str, classes: int) -> list[Any]:
+    def _last(self, n: NetSpec, specs: ParamSpecs, bottom: Top, classes: int) -> None:
         size = f"{self.pool5_size}x{self.pool5_size}_s1"
-        return [
-            pool(f"pool5/{size}", bottom, "AVE", self.pool5_size, 1),
-            dropout(f"pool5/drop_{size}", f"pool5/{size}", self.dropout),
-            inner_product("loss3/classifier", f"pool5/{size}", classes),
-            loss("loss3/loss3", "loss3/loss3", "loss3/classifier"),
-            accuracy("loss3/top-1", "loss3/classifier"),
-        ]
+        n[f"pool5/{size}"] = top = L.Pooling(bottom, pool=P.Pooling.AVE, kernel_size=self.pool5_size, stride=1)
+        n[f"pool5/drop_{size}"] = top = L.Dropout(top, dropout_ratio=self.dropout, in_place=True)
+        n["loss3/classifier"] = L.InnerProduct(top, num_output=classes, **specs.of("loss3/classifier"))
+        n["loss3/loss3"] = L.SoftmaxWithLoss(n["loss3/classifier"], n.label)
+        n["loss3/top-1"] = L.Accuracy(n["loss3/classifier"], n.label, include={"phase": TEST})

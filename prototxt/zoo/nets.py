@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .googlenet import CLASSIFIERS, GoogLeNet
-from .param_specs import Fillers
+from emotiw.prototxt.net_spec import NetSpec
+
+from .googlenet import GoogLeNet
+from .param_specs import CLASSIFIERS, Fillers, ParamSpecs
 from .vgg import vgg_m, vgg_s
 
 STAGES = ("pretrain", "finetune")
 EMOTIONS = 7
+TEST_BATCH = 20  # the authors' fine-tuning net
 
 # The same authors' age/gender solver; their emotion solvers were never published.  # Deviation D5
 SOLVER: Mapping[str, Any] = {
@@ -30,8 +33,8 @@ SOLVER: Mapping[str, Any] = {
 class Topology(Protocol):
     """What makes the layers of a net, such as `Vgg`."""
 
-    def layers(self, stage: str, classes: int) -> list[Any]:
-        """Return the layers behind the data layers, named as they are published."""
+    def add(self, n: NetSpec, specs: ParamSpecs, classes: int) -> None:
+        """Add all layers after the data layer to `n`, named as they are published."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Net:
     crop
         Side of the square input in pixels, cut from a set of 8/7 that side (256 for 224).
     batch_size
-        Images an iteration, for each stage; `layers.TEST_BATCH` in the TEST phase.
+        Images an iteration, for each stage; `TEST_BATCH` in the TEST phase.
     solvers
         What the solver of each stage adds to `SOLVER`.
     note

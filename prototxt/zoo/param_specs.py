@@ -1,10 +1,11 @@
 """How the layers of a train_val learn: fillers, rates and decay, by the layers' names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .googlenet import CLASSIFIERS
+# GoogLeNet's, of its two auxiliary heads and its own.
+CLASSIFIERS = ("loss1/classifier", "loss2/classifier", "loss3/classifier")
 
 # When fine-tuning a last layer is named anew, so that Caffe's copy by name leaves the identities' layer behind.
 LAST_LAYERS = frozenset({"fc8", *CLASSIFIERS})
@@ -43,15 +44,25 @@ class Fillers:
         return {"weight_filler": weight, "bias_filler": {"type": "constant", "value": bias}}
 
 
-def learn(layers: Sequence[Any], stage: str, fillers: Fillers) -> None:
-    """Give every learned layer its fillers and the rates of a stage, and a last layer its name in that stage."""
-    for layer in layers:
-        if layer.type not in {"Convolution", "InnerProduct"}:
-            continue
-        parameters = layer.convolution_param if layer.type == "Convolution" else layer.inner_product_param
-        parameters.MergeFrom(type(parameters)(**fillers.of(layer.name)))
-        weight, bias = LR_MULT[stage].get(layer.name, (1, 2))
-        layer.param.add(lr_mult=weight, decay_mult=1)
-        layer.param.add(lr_mult=bias, decay_mult=0)
-        if stage == "finetune" and layer.name in LAST_LAYERS:
-            layer.name += "_cat"  # the authors' name of it
+@dataclass(frozen=True)
+class ParamSpecs:
+    """How the layers of a net learn in a stage.
+
+    Attributes
+    ----------
+    stage
+        `pretrain` or `finetune`.
+    fillers
+        What the layers begin with.
+    """
+
+    stage: str
+    fillers: Fillers
+
+    def of(self, layer: str) -> dict[str, Any]:
+        """Return what NetSpec is given for a learned layer: fillers, rates, and a last layer's name in the stage."""
+        weight, bias = LR_MULT[self.stage].get(layer, (1, 2))
+        rates = {"param": [{"lr_mult": weight, "decay_mult": 1}, {"lr_mult": bias, "decay_mult": 0}]}
+        renamed = self.stage == "finetune" and layer in LAST_LAYERS
+        name = {"name": f"{layer}_cat"} if renamed else {}  # the authors' name of it
+        return self.fillers.of(layer) | rates | name

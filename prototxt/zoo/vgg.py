@@ -5,9 +5,13 @@ Five convolutions, three fully connected layers; the authors call them VGG_S and
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from .layers import accuracy, convolution, dropout, in_place, inner_product, loss, lrn, pool
+from emotiw.prototxt.formats.messages import TEST
+from emotiw.prototxt.net_spec import NetSpec, Top
+from emotiw.prototxt.net_spec import layers as L
+from emotiw.prototxt.net_spec import params as P
+
+from .param_specs import ParamSpecs
 
 
 @dataclass(frozen=True)
@@ -54,32 +58,31 @@ class Vgg:
     dropout: Mapping[str, float]
     norm: Mapping[str, float]
 
-    def layers(self, stage: str, classes: int) -> list[Any]:
-        """Return everything behind the data layers."""
-        layers: list[Any] = []
-        blob = "data"
+    def add(self, n: NetSpec, specs: ParamSpecs, classes: int) -> None:
+        """Add all layers after the data layer to `n`."""
+        top = n.data
         for k, block in enumerate(self.blocks, start=1):
-            added = self._block(k, block, blob)
-            layers, blob = layers + added, added[-1].top[0]
+            top = self._block(n, specs, k, block, top)
         for k, width in enumerate(self.widths, start=6):
-            name = f"fc{k}"
-            layers += [
-                inner_product(name, blob, width),
-                in_place("ReLU", f"relu{k}", name),
-                dropout(f"drop{k}", name, self.dropout[stage]),
-            ]
-            blob = name
-        return [*layers, inner_product("fc8", blob, classes), accuracy("accuracy", "fc8"), loss("loss", "loss", "fc8")]
+            n[f"fc{k}"] = L.InnerProduct(top, num_output=width, **specs.of(f"fc{k}"))
+            n[f"relu{k}"] = L.ReLU(n[f"fc{k}"], in_place=True)
+            ratio = self.dropout[specs.stage]
+            n[f"drop{k}"] = top = L.Dropout(n[f"relu{k}"], dropout_ratio=ratio, in_place=True)
+        n.fc8 = L.InnerProduct(top, num_output=classes, **specs.of("fc8"))
+        n.accuracy = L.Accuracy(n.fc8, n.label, include={"phase": TEST})
+        n.loss = L.SoftmaxWithLoss(n.fc8, n.label)
 
-    def _block(self, k: int, block: Block, bottom: str) -> list[Any]:
-        """Return block k: convolution, ReLU, normalisation, pooling."""
-        name = f"conv{k}"
-        layers = convolution(name, f"relu{k}", bottom, block.num_output, block.kernel_size, **block.geometry)
+    def _block(self, n: NetSpec, specs: ParamSpecs, k: int, block: Block, top: Top) -> Top:
+        """Add block k: convolution, ReLU, normalisation, pooling; return its last top."""
+        window = {"num_output": block.num_output, "kernel_size": block.kernel_size, **block.geometry}
+        n[f"conv{k}"] = L.Convolution(top, **window, **specs.of(f"conv{k}"))
+        n[f"relu{k}"] = top = L.ReLU(n[f"conv{k}"], in_place=True)
         if block.norm:
-            layers.append(lrn(f"norm{k}", name, 0.0005, **self.norm))
+            n[f"norm{k}"] = top = L.LRN(top, local_size=5, alpha=0.0005, beta=0.75, **self.norm)
         if block.pool:
-            layers.append(pool(f"pool{k}", layers[-1].top[0], "MAX", *block.pool))
-        return layers
+            kernel_size, stride = block.pool
+            n[f"pool{k}"] = top = L.Pooling(top, pool=P.Pooling.MAX, kernel_size=kernel_size, stride=stride)
+        return top
 
 
 def vgg_s(filters: tuple[int, int, int, int, int], widths: tuple[int, int], dropout: Mapping[str, float]) -> Vgg:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from emotiw.prototxt.formats.messages import POOL, message_class
-
-TRAIN, TEST = (POOL.FindEnumTypeByName("caffe.Phase").values_by_name[name].number for name in ("TRAIN", "TEST"))
+from emotiw.prototxt.formats.messages import TEST as TEST
+from emotiw.prototxt.formats.messages import TRAIN as TRAIN
+from emotiw.prototxt.formats.messages import message_class
 
 
 def __getattr__(name: str) -> Any:
