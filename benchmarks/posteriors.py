@@ -18,6 +18,7 @@ from emotiw.evaluate.model import released_in
 from emotiw.evaluate.predict.faces import Face
 from emotiw.evaluate.predict.predictor import Prediction, Predictor
 from emotiw.evaluate.released.stand_in import write_stand_in
+from emotiw.text import counted
 
 MODEL = "VGG_S_rgb"
 COUNTS = {1: 100, 10: 30}  # from crops to faces
@@ -86,7 +87,7 @@ def common(folder: Path, arguments: list[str | Path]) -> Iterator[Work]:
 def row(crops: int, least: float) -> Row:
     """Return the row for so many crops."""
     return Row(
-        f"posteriors of {COUNTS[crops]} faces of 250 x 250, VGG_S, {crops} crop{'s' * (crops > 1)}, two cores",
+        f"posteriors of {COUNTS[crops]} faces of 250 x 250, VGG_S, {counted(crops, 'crop')}, two cores",
         "the same Caffe: caffe.Classifier.predict, image by image",
         partial(measure, crops=crops),
         least=least,

@@ -52,7 +52,9 @@ def run(args: argparse.Namespace) -> None:
     chosen = representations(args, MAPPED, args.threshold)
     if args.threshold and chosen == representations(args, MAPPED):
         raise UsageError(f"--threshold {args.threshold:g} is for none of {', '.join(map(str, chosen))}: leave it out")
-    suffixes = [f"{representation}.png" for representation in chosen] + ["figure.png"] * args.figure
+    suffixes = [f"{representation}.png" for representation in chosen]
+    if args.figure:
+        suffixes.append("figure.png")
     outputs = _outputs(args.images, suffixes, args.output, args.figure)
     codes = args.output / CODES_FIGURE
     for path in outputs:

@@ -22,7 +22,7 @@ def text(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
         if isinstance(answer, Failure):
             yield f"{answer.image}: {answer.reason}\n"
             continue
-        whose = f", {average_title(predictor)}" * several
+        whose = f", {average_title(predictor)}" if several else ""
         head = f"{answer.face.image}: {answer.face.where}{whose}: {_likeliest(answer.average, classes, top)}\n"
         each = zip(predictor.models, answer.posteriors, strict=True) if several else ()
         yield head + "".join(f"  {model.title}: {_likeliest(row, classes, top)}\n" for model, row in each)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, remove
+from emotiw.text import counted
 
 from .catalog import File, is_stand_in, models_folder, released
 from .download import check_room
@@ -114,7 +115,7 @@ def _announce(wanted: Sequence[tuple[str, File]], source: Source, say: Say) -> N
     free = shutil.disk_usage(models_folder()).free
     files, models = len(wanted), len({name for name, _ in wanted})
     say(
-        f"{files} file{'s' * (files > 1)} of {models} model{'s' * (models > 1)} from {source}: {need / 1e9:.2f} GB, "
+        f"{counted(files, 'file')} of {counted(models, 'model')} from {source}: {need / 1e9:.2f} GB, "
         f"and {free / 1e9:.2f} GB are free in {models_folder()}"
     )
     check_room(models_folder(), "what is asked for", need)

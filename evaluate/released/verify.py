@@ -43,7 +43,8 @@ def faults(path: Path, file: File) -> list[str]:
         return [str(error).removeprefix(f"{path} ").removeprefix(f"{path}: ")]
     if not wrong and not is_stand_in(path):
         wrong = _wrong_bytes(path, file)
-    return wrong[:_MOST] + [f"and {len(wrong) - _MOST} things more"] * (len(wrong) > _MOST)
+    more = len(wrong) - _MOST
+    return wrong if more <= 0 else [*wrong[:_MOST], f"and {more} things more"]
 
 
 def _wrong_bytes(path: Path, file: File) -> list[str]:
@@ -173,7 +174,9 @@ def state(name: str) -> str:
     lacking = [f"{file} is missing" for file in released()[name].files if file not in here]
     if WEIGHTS in here and (folder / WEIGHTS).stat().st_size < least_bytes(WEIGHTS):
         lacking.append(f"{WEIGHTS} is cut off")
-    return ", ".join([*["STAND-IN"][: len(_random(name))], *lacking]) or "whole"
+    if _random(name):
+        lacking.insert(0, "STAND-IN")
+    return ", ".join(lacking) or "whole"
 
 
 def _here(name: str) -> list[str]:
@@ -191,5 +194,9 @@ def _digests(files: Mapping[str, File], stand_in: bool) -> str:
         return "random weights, so no digest is looked at"
     known = [f"{file.digest.partition(':')[0]} of {file.name}" for file in files.values() if file.digest]
     unknown = [file.name for file in files.values() if not file.digest]
-    told = [f"{' and '.join(known)} as published"] if known else []
-    return "; ".join([*told, *[f"no digest is known of {', '.join(unknown)}"][: len(unknown)]])
+    told = []
+    if known:
+        told.append(f"{' and '.join(known)} as published")
+    if unknown:
+        told.append(f"no digest is known of {', '.join(unknown)}")
+    return "; ".join(told)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from emotiw.text import counted
+
 from .cells import title
 from .notes import remarks
 from .published import Publication
@@ -19,7 +21,7 @@ def markdown(results: Results, known: Sequence[Publication]) -> str:
     """
     n, protocol = len(results.first.labels), results.protocol
     head = (
-        f"Accuracy in % on {n} {protocol.split} images, {protocol.crops} crop{'s' * (protocol.crops > 1)}; "
+        f"Accuracy in % on {n} {protocol.split} images, {counted(protocol.crops, 'crop')}; "
         f"always naming the commonest class: {results.first.majority:.2%}."
     )
     return "\n\n".join([head, _nets(results), _figures(results, known), *remarks(results, known)]) + "\n"
@@ -45,7 +47,8 @@ def _figures(results: Results, known: Sequence[Publication]) -> str:
     head = ["", "engine"]
     for column in results.columns:
         head += [column.kind.title if several else results.protocol.split, "95 % interval"]
-    head += ["published (SFEW 2.0)"] * bool(beside)
+    if beside:
+        head.append("published (SFEW 2.0)")
     for kind in beside:
         head += [f"{word}, {kind.mark}" if several else word for word in ("difference", "within")]
     body = []

@@ -57,7 +57,9 @@ def grid(results: Results) -> list[Net]:
 
 def compared(results: Results) -> list[Kind]:
     """Return the kinds beside which published figures may stand: of the seven emotions, and not of random weights."""
-    kinds = [column.kind for column in results.filled] + [TRAINED] * bool(results.baseline)
+    kinds = [column.kind for column in results.filled]
+    if results.baseline:
+        kinds.append(TRAINED)
     return [kind for kind in dict.fromkeys(kinds) if kind.compared and results.first.classes == EMOTIONS]
 
 
@@ -131,7 +133,8 @@ def lines(results: Results, known: Sequence[Publication]) -> list[Line]:
             Line(cell.name, (cell.net, cell.representation), column.kind, cell.engine, cell.scores, weight, None)
             for cell, weight in zip(column.cells, weights, strict=True)
         ]
-        whose = f"ensemble of {len(column.cells)}" + f", {column.kind.mark}" * (column.kind is not TRAINED)
+        ensemble = f"ensemble of {len(column.cells)}"
+        whose = ensemble if column.kind is TRAINED else f"{ensemble}, {column.kind.mark}"
         engines = "; ".join(dict.fromkeys(cell.engine for cell in column.cells))
         found += [
             Line(

@@ -22,7 +22,7 @@ def csv_text(results: Results, known: Sequence[Publication]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     figures = ["accuracy", "low", "high", "mean_class_accuracy", "weight", "published"]
-    whose = ["kind"] * bool(results.released)
+    whose = ["kind"] if results.released else []
     writer.writerow(["name", "net", "representation", "engine", "split", "crops", "n", *figures, *whose])
     nets = {cell.name for column in results.columns for cell in column.cells}
     protocol = results.protocol
@@ -38,7 +38,7 @@ def csv_text(results: Results, known: Sequence[Publication]) -> str:
                 "" if line.name == BASELINE else protocol.crops,
                 len(line.scores.labels),
                 *cells,
-                *[line.kind.title] * len(whose),
+                *([line.kind.title] if results.released else []),
             ]
         )
     return text.getvalue()

@@ -13,6 +13,7 @@ from emotiw.engine.base import Engine
 from emotiw.engine.child_process import ctrl_c_passed_on, running
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone
+from emotiw.text import counted
 from emotiw.train.experiments import Experiment
 from emotiw.train.run_folder import STAGES
 from emotiw.train.stage import check_set
@@ -83,14 +84,15 @@ def reproduce(
 
 def _what(rows: Sequence[Experiment], sets: Mapping[str, PreparedSet]) -> str:
     nets = ", ".join(dict.fromkeys(row.net for row in rows))
-    return f"{len(rows)} row{'s' * (len(rows) > 1)} of {nets}, " + ", ".join(
-        f"{stage} on {one.folder}" for stage, one in sets.items()
-    )
+    where = ", ".join(f"{stage} on {one.folder}" for stage, one in sets.items())
+    return f"{counted(len(rows), 'row')} of {nets}, {where}"
 
 
 def _by_rule(todo: Sequence[Step]) -> str:
+    if not todo:
+        return ""
     counts = Counter(step.rule for step in todo)
-    return ": " * bool(todo) + ", ".join(f"{counts[rule]} {rule}" for rule in RULES if counts[rule])
+    return ": " + ", ".join(f"{counts[rule]} {rule}" for rule in RULES if counts[rule])
 
 
 def _tasks(
