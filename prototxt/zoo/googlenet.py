@@ -70,32 +70,32 @@ class GoogLeNet:
         """Add a convolution, `block/part`, and its ReLU, `block/relu_part`; return the ReLU's top."""
         relu = name.replace("/", "/relu_").removesuffix("_s2")  # sic: conv1/relu_7x7
         n[name] = L.Convolution(top, num_output=outputs // self.divisor, **window, **specs.of(name))
-        n[relu] = L.ReLU(n[name], in_place=True)
-        return n[relu]
+        n[relu] = top = L.ReLU(n[name], in_place=True)
+        return top
 
     def _stem(self, n: NetSpec, specs: ParamSpecs) -> Top:
-        top = self._convolution(n, specs, "conv1/7x7_s2", n.data, 64, kernel_size=7, stride=2, pad=3)
+        top: Top = self._convolution(n, specs, "conv1/7x7_s2", n.data, 64, kernel_size=7, stride=2, pad=3)
         n["pool1/3x3_s2"] = L.Pooling(top, pool=P.Pooling.MAX, kernel_size=3, stride=2)
         n["pool1/norm1"] = L.LRN(n["pool1/3x3_s2"], **_NORM)
         top = self._convolution(n, specs, "conv2/3x3_reduce", n["pool1/norm1"], 64, kernel_size=1)
         top = self._convolution(n, specs, "conv2/3x3", top, 192, kernel_size=3, pad=1)
         n["conv2/norm2"] = L.LRN(top, **_NORM)
-        n["pool2/3x3_s2"] = L.Pooling(n["conv2/norm2"], pool=P.Pooling.MAX, kernel_size=3, stride=2)
-        return n["pool2/3x3_s2"]
+        n["pool2/3x3_s2"] = top = L.Pooling(n["conv2/norm2"], pool=P.Pooling.MAX, kernel_size=3, stride=2)
+        return top
 
     def _inception(self, n: NetSpec, specs: ParamSpecs, name: str, bottom: Top, outputs: Inception) -> Top:
         """Add four branches side by side; return their channels joined."""
         add = partial(self._convolution, n, specs)
         one, reduce3, three, reduce5, five, proj = outputs
         branches = [add(f"{name}/1x1", bottom, one, kernel_size=1)]
-        top = add(f"{name}/3x3_reduce", bottom, reduce3, kernel_size=1)
+        top: Top = add(f"{name}/3x3_reduce", bottom, reduce3, kernel_size=1)
         branches.append(add(f"{name}/3x3", top, three, kernel_size=3, pad=1))
         top = add(f"{name}/5x5_reduce", bottom, reduce5, kernel_size=1)
         branches.append(add(f"{name}/5x5", top, five, kernel_size=5, pad=2))
         n[f"{name}/pool"] = L.Pooling(bottom, pool=P.Pooling.MAX, kernel_size=3, stride=1, pad=1)
         branches.append(add(f"{name}/pool_proj", n[f"{name}/pool"], proj, kernel_size=1))
-        n[f"{name}/output"] = L.Concat(*branches)
-        return n[f"{name}/output"]
+        n[f"{name}/output"] = top = L.Concat(*branches)
+        return top
 
     def _auxiliary(self, n: NetSpec, specs: ParamSpecs, head: str, bottom: Top, classes: int) -> None:
         """Add a head that helps to train: its loss counts 0.3."""
