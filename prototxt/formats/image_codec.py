@@ -13,6 +13,9 @@ from .image_headers import header_size
 _PNG, _SIGNATURE = b"\x89PNG", 8  # how it begins, and the bytes before its first chunk
 _ISO_MEDIA = b"ftyp"  # the type of the first box of an AVIF
 _CHUNK = 12  # bytes beside its data: length, type, CRC
+_JPEG, _SCAN = b"\xff\xd8", b"\xff\xda"  # how it begins, and how each scan does
+_SCANS = 100  # in a JPEG at most: a progressive one has about ten, and each may take a pass over all pixels
+_BY_CHANCE = 1 << 15  # bytes after a JPEG, such as a film, for which one more is allowed
 
 
 class RefusedPictureError(EmotiwError):
@@ -45,9 +48,11 @@ def imdecode(data: bytes, flags: int) -> NDArray[Any] | None:
 
 
 def require_few_pixels(data: bytes) -> None:
-    """Raise `RefusedPictureError` if the header of an image file promises too many pixels, or does not say how many."""
+    """Raise `RefusedPictureError` if an image file has too many pixels by its header, or too many passes over them."""
     if data[4:8] == _ISO_MEDIA:
         raise RefusedPictureError("an AVIF, which may have more pixels than its header says: convert it to PNG")
+    if data.startswith(_JPEG) and data.count(_SCAN) > _SCANS + len(data) // _BY_CHANCE:
+        raise RefusedPictureError("a JPEG of too many scans: save it as PNG")
     width, height = header_size(data) or (0, 0)
     if width * height > most_pixels():
         raise RefusedPictureError(_too_many(f": {width} x {height}"))

@@ -18,14 +18,16 @@ _SEGMENT = re.compile(rb"\xff([^\0\1\xd0-\xd9\xff])(..)", re.DOTALL)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 _TIFF_SIDES = (256, 257)  # tags ImageWidth, ImageLength
-_TIFF_TYPES = {3: "H", 4: "I", 16: "Q"}
+_TIFF_TILE = (322, 323)  # tags TileWidth, TileLength
+_TIFF_TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q", 17: "q"}  # that libtiff takes for these tags
 
 _CODESTREAM = b"\xff\x4f\xff\x51"  # JPEG 2000: start of codestream, image and tile size
-_GAP = rb"(?:\s|#[^\n]*\n)+"  # between the words of a PNM
+_GAP = rb"(?:\s|#[^\n]*\n)++"  # between the words of a PNM
+_TEXT = 4096  # bytes in which a header of words ends; a search through all of a large file may not end
 
 
 def header_size(data: bytes) -> Size | None:
-    """Return (width, height) as a file's header has them.
+    """Return (width, height) as a file's header has them, or that of its tiles if a TIFF has larger ones.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def _fields(layout: str, offset: int) -> Callable[[bytes], Size]:
 
 def _words(pattern: bytes) -> Callable[[bytes], Size | None]:
     def read(data: bytes) -> Size | None:
-        found = re.match(pattern, data, re.DOTALL)
+        found = re.match(pattern, data[:_TEXT], re.DOTALL)
         return (int(found["width"]), int(found["height"])) if found else None
 
     return read
@@ -79,13 +81,18 @@ def _tiff(data: bytes) -> Size:
     (directory,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
     count, entry = ("Q", "HHQ") if big else ("H", "HHI")
     (entries,) = struct.unpack_from(order + count, data, directory)
-    place, found = directory + struct.calcsize(order + count), {}
+    place = directory + struct.calcsize(order + count)
+    found: dict[int, int] = {}
     for _ in range(entries):
         tag, kind, _ = struct.unpack_from(order + entry, data, place)
-        if tag in _TIFF_SIDES:
-            (found[tag],) = struct.unpack_from(order + _TIFF_TYPES[kind], data, place + struct.calcsize(order + entry))
+        if tag in _TIFF_SIDES + _TIFF_TILE:
+            (value,) = struct.unpack_from(order + _TIFF_TYPES[kind], data, place + struct.calcsize(order + entry))
+            found[tag] = max(value, found.get(tag, 0))  # a tag may stand there twice
         place += 20 if big else 12
     width, height = (found[tag] for tag in _TIFF_SIDES)
+    tile_width, tile_height = (found.get(tag, 0) for tag in _TIFF_TILE)
+    if tile_width * tile_height > width * height:
+        return tile_width, tile_height
     return width, height
 
 

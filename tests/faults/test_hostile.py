@@ -103,6 +103,7 @@ def liars():
     start = jpeg.find(b"\xff\xc0")
     end = start + 2 + int.from_bytes(jpeg[start + 2 : start + 4], "big")
     small = jpeg[start:end]
+    scan, film = b"\xff\xda\0\x08\1\1\0\0\x3f\0", np.random.default_rng(0).bytes(10_000_000)
     big = small[:5] + struct.pack(">HH", 9000, 9000) + small[9:]
     box = made[".jp2"].find(b"ihdr") + 4
     canvas = b"VP8X" + struct.pack("<I", 10) + bytes(4) + 2 * (15).to_bytes(3, "little")
@@ -123,7 +124,10 @@ def liars():
             many + "6000 x 6000",
         ),
         "a WebP larger than its canvas": (made[".webp"][:12] + canvas + made[".webp"][12:], none),
-        "a tile larger than its TIFF": (tiff((16, 16, 32768)), none),
+        "a tile larger than its TIFF": (tiff((16, 16, 32768)), many + "32768 x 32768"),
+        "a tile that OpenCV would take": (tiff((16, 16, 16384)), many + "16384 x 16384"),
+        "a JPEG of 1000 scans": (jpeg[:-2] + 1000 * scan + jpeg[-2:], "a JPEG of too many scans: save it as PNG"),
+        "a JPEG with a film after it": (jpeg + film + jpeg[-2:], "16 x 16"),
         "a TIFF whose second page is large": (tiff((16, 16, 16), (60000, 60000, 16)), "16 x 16"),
         "an AVIF": (made[".avif"], "an AVIF, which may have more pixels than its header says: convert it to PNG"),
         "a BMP of the least height": (b"BM" + bytes(16) + struct.pack("<ii", 16, -(2**31)), many + "16 x 2147483648"),

@@ -4,6 +4,7 @@ import io
 import random
 import re
 import struct
+import sys
 
 import cv2
 import numpy as np
@@ -103,3 +104,40 @@ def test_of_a_damaged_header_nothing_comes_but_a_size_or_none(kind):
             data[draw.randrange(len(data))] = draw.choice([0, 1, 127, 255, draw.randrange(256)])
         size = header_size(bytes(data))
         assert size is None or re.fullmatch(r"\(-?\d+, -?\d+\)", str(size))
+
+
+SIZE = 10_000_000
+ENDLESS = {
+    "PAM": b"P7" + b"WIDTH 1 " * (SIZE // 8),
+    "spaces": b"P5" + b" " * SIZE,
+    "comments": b"P5" + b"#\n" * (SIZE // 2),
+    "one comment": b"P5#" + b" " * SIZE,
+    "HDR": b"#?R" + b"\n+Y 1 +X" * (SIZE // 8),
+    "JPEG": b"\xff\xd8" + b"\xff\xe0\0\2" * (SIZE // 4),
+    "JPEG without segments": b"\xff\xd8" + b"\xff" * SIZE,
+    "TIFF": b"II*\0" + struct.pack("<IH", 8, 65535) + bytes(SIZE),
+    "BigTIFF": b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 1 << 60) + bytes(SIZE),
+    "JPEG 2000": bytes(4) + b"jP  " + b"\xff\x4f\xff" * (SIZE // 3),
+}
+
+
+def test_a_header_without_end_takes_neither_time_nor_memory(tmp_path, measured):
+    for kind, data in ENDLESS.items():
+        (tmp_path / kind).write_bytes(data)
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from emotiw.prototxt.formats.image_headers import header_size\n"
+        "for path in Path(sys.argv[1]).iterdir(): print(path.name, header_size(path.read_bytes()), flush=True)\n"
+    )
+    done, peak = measured([sys.executable, "-c", code, tmp_path], 60)
+    assert done.returncode == 0, done.stdout
+    assert sorted(done.stdout.splitlines()[:-1]) == sorted(f"{kind} None" for kind in ENDLESS)
+    assert peak < 300 << 20
+
+
+def test_the_size_of_a_tile_counts_if_it_is_larger():
+    for kind in (1, 3, 4, 6, 8, 9):  # the types that libtiff takes
+        values = {256: (4, 16), 257: (4, 16), 322: (kind, 112), 323: (kind, 96)}
+        entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, (kind, value) in values.items())
+        assert header_size(b"II*\0" + struct.pack("<IH", 8, 4) + entries) == (112, 96)
