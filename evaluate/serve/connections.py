@@ -1,4 +1,4 @@
-"""The page's connections: uvicorn's, with a bound on how many there are and on how long one may be silent."""
+"""The page's connections: uvicorn's, with a bound on how many there are and on how long one may be silent or busy."""
 
 import asyncio
 from typing import Any
@@ -12,16 +12,18 @@ class Connection(H11Protocol):
     """A connection that is closed when its client, whose turn it is, is silent for `silence` seconds.
 
     It is the client's turn until the head of a request is complete, while its body is incomplete, and while an answer
-    waits to be read. The head as a whole has `silence` seconds. (uvicorn bounds only how long it waits for a further
-    request.)
+    waits to be read. The whole head has `silence` seconds, and a request with its answer `longest`. (uvicorn
+    bounds only how long it waits for a further request.)
     """
 
     silence = 10.0
+    longest = 600.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
         self._unread = 0
+        self._began = self.loop.time()
         self._heard()
         self._timer = self.loop.call_later(self.silence, self._look)
         if len(self.connections) > MOST:
@@ -40,6 +42,7 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""
+        self._began = self.loop.time()
         self._heard()
         super().on_response_complete()
 
@@ -51,10 +54,12 @@ class Connection(H11Protocol):
         return cycle is None or cycle.response_complete
 
     def _look(self) -> None:
-        """Close the connection if it was silent, else look again when it may have been."""
+        """Close the connection if it was silent or took too long, else look again when it may have been silent."""
         left = self._last + self.silence - self.loop.time()
         unread = self.transport.get_write_buffer_size()
-        if left > 0:
+        if self.loop.time() - self._began > self.longest:
+            self.transport.abort()
+        elif left > 0:
             self._timer = self.loop.call_later(left, self._look)
         elif self._clients_turn() or (self.flow.write_paused and unread == self._unread):
             self.transport.abort()

@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 
 _LAST = 1.0  # seconds
@@ -43,9 +43,21 @@ def _wait(reader: socket.socket, seconds: float, last: Callable[[], None]) -> No
     with reader:
         while numbers := reader.recv(1):
             if numbers[0] in _SIGNALS:
-                time.sleep(seconds)
-                ending = Thread(target=last, daemon=True)
-                ending.start()
-                ending.join(_LAST)
-                print("emotiw: interrupted", file=sys.stderr, flush=True)
-                os._exit(130)
+                _end(seconds, last)
+
+
+def _end(seconds: float, last: Callable[[], None]) -> None:
+    try:
+        time.sleep(seconds)
+        for task in (last, _tell):
+            ending = Thread(target=task, daemon=True)
+            ending.start()
+            ending.join(_LAST)
+    finally:
+        os._exit(130)
+
+
+def _tell() -> None:
+    """Say why the process ends; standard error may be a pipe that is full or broken."""
+    with suppress(OSError):
+        print("emotiw: interrupted", file=sys.stderr, flush=True)

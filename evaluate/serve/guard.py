@@ -1,21 +1,15 @@
 """What stands between the network and the page: only what the page needs, and nothing that leads outside."""
 
 import asyncio
-import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from .responses import POLICY, UPLOADED, Answer, App, Message, Receive, RefusedError, Scope, Send, send_whole
 from .uploads import FullError, Uploads
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Check = Callable[[bytes, str], bytes]
 
 # Gradio answers many more paths than its page asks for, and some of them have the server itself ask others. Of a query
@@ -23,45 +17,28 @@ Check = Callable[[bytes, str], bytes]
 _FILE = "/gradio_api/file="
 _JOIN = "/gradio_api/queue/join"
 _UPLOAD = "/gradio_api/upload"
+_PROGRESS = "/gradio_api/upload_progress"
+_DONE = b'data: {"msg": "done"}\n\n'
 _QUERIES = {
     "GET": {
         "/": "", "/config": "", "/theme.css": "", "/manifest.json": "", "/favicon.ico": "", "/robots.txt": "",
-        "/gradio_api/queue/data": "session_hash", "/gradio_api/upload_progress": "upload_id",
+        "/gradio_api/queue/data": "session_hash", _PROGRESS: "",
     },
-    "POST": {_UPLOAD: "upload_id", _JOIN: ""},
+    "POST": {_UPLOAD: "", _JOIN: ""},
 }  # fmt: skip
 _BELOW = re.compile(r"/(assets|static)(/[\w@-][\w.@-]*)+", re.ASCII)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,64}")
 _HOST = re.compile(r"(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<plain>[\w.-]+))(?::[0-9]{1,5})?", re.ASCII)
+_FORM = re.compile(rb"multipart/form-data; ?boundary=(\"?)(?P<boundary>[\w'()+,./:=?-]{1,70})\1")
 _HEADERS_IN = {
     b"host", b"accept", b"accept-encoding", b"content-type", b"content-length", b"if-none-match", b"if-modified-since",
     b"x-forwarded-proto",
 }  # fmt: skip
 
-# The page compiles its templates and has scripts and styles inline; whatever it names elsewhere a browser does not ask.
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; worker-src 'self' blob:; "
-    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
-)
-_UPLOADED = "default-src 'none'; sandbox"  # an uploaded file that is opened by itself runs nothing
-_HEADERS = {
-    "content-security-policy": POLICY,
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-dns-prefetch-control": "off",
-    "cross-origin-resource-policy": "same-origin",
-}
 _LOG = logging.getLogger("uvicorn.error")
 _ENVELOPE = 1 << 16  # bytes of a request besides the file in it
 _LONGEST = 600  # seconds that an upload may take
-
-
-class _RefusedError(Exception):
-    """A request that is not handed on: the status of the answer, and why."""
-
-    def __init__(self, status: int, reason: str = "") -> None:
-        self.status, self.reason = status, reason
+_JOINING = 30  # seconds that a request for an answer may take to arrive
 
 
 class Guard:
@@ -92,14 +69,16 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":  # there are no web sockets
-            answer = _Answer(send, _UPLOADED if scope["path"].startswith(_FILE) else POLICY)
+            answer = Answer(send, UPLOADED if scope["path"].startswith(_FILE) else POLICY)
             try:
                 await self._answer(scope, receive, answer.send)
-            except _RefusedError as refused:
+            except RefusedError as refused:
                 await answer.refuse(refused)
+            except TimeoutError:
+                await answer.refuse(RefusedError(408))
             except Exception as error:  # Gradio's, of what it did not expect; uvicorn would print its traceback
                 _LOG.warning("%s: %s", scope["path"], type(error).__name__)
-                await answer.refuse(_RefusedError(400))
+                await answer.refuse(RefusedError(400))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -112,7 +91,9 @@ class Guard:
         if scope["path"] == _JOIN:
             await self._join(scope, receive, send)
         elif scope["path"] == _UPLOAD:
-            await self._upload(scope, receive, send)
+            await self._upload(_with_plain_type(scope), receive, send)
+        elif scope["path"] == _PROGRESS:  # Gradio would answer for as long as the client likes
+            await send_whole(send, 200, "text/event-stream", _DONE)
         else:
             await self._app(scope, receive, send)
 
@@ -120,21 +101,22 @@ class Guard:
         """Return the part of the query that is handed on; raise if the request is refused unread."""
         host, path = headers.get(b"host", b"").decode("latin-1"), scope["path"]
         if not self._known(_name(host)):
-            raise _RefusedError(421)  # Misdirected Request
+            raise RefusedError(421)  # Misdirected Request
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         queries = _QUERIES.get(method, {})
         given = method == "GET" and path.startswith(_FILE)
         if path not in queries and not given and not (method == "GET" and _BELOW.fullmatch(path)):
-            raise _RefusedError(404)
+            raise RefusedError(404)
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and origin.partition("://")[2] != host:
-            raise _RefusedError(403)  # a page of somebody else's
+            raise RefusedError(403)  # a page of somebody else's
         if given and not self._uploads.holds(path.removeprefix(_FILE)):
-            raise _RefusedError(403)
+            raise RefusedError(403)
         if method == "POST":
             self._bound(headers, _ENVELOPE if path == _JOIN else self._most)
-        asked = parse_qsl(scope["query_string"].decode("latin-1"))
-        return urlencode([(n, v) for n, v in asked if n == queries.get(path) and _IDENTIFIER.fullmatch(v)]).encode()
+        name = queries.get(path, "")
+        value = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get(name, "")
+        return urlencode({name: value}).encode() if name and _IDENTIFIER.fullmatch(value) else b""
 
     def _known(self, name: str) -> bool:
         """Return whether a browser may ask by this name."""
@@ -149,25 +131,24 @@ class Guard:
         """Refuse a body that does not say how long it is, or that is too long."""
         length = headers.get(b"content-length", b"")
         if b"transfer-encoding" in headers or not length.isdigit():
-            raise _RefusedError(411)
+            raise RefusedError(411)
         if len(length) > 15 or int(length) > most:
-            raise _RefusedError(413, "The file is too large.")
+            raise RefusedError(413, "The file is too large.")
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request for an answer on, with nothing in it but what the page needs."""
-        headers, body, more = dict(scope["headers"]), b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
+        headers = dict(scope["headers"])
+        async with asyncio.timeout(_JOINING):
+            body = await _read(receive)
         try:
             body = self._check(body, headers[b"host"].decode("latin-1"))
         except FullError as error:
-            raise _RefusedError(503, str(error)) from None
+            raise RefusedError(503, str(error)) from None
         except LookupError as error:
-            raise _RefusedError(404, error.args[0]) from None
+            raise RefusedError(404, error.args[0]) from None
         except ValueError as error:
-            raise _RefusedError(400, str(error)) from None
-        headers[b"content-length"] = b"%d" % len(body)
+            raise RefusedError(400, str(error)) from None
+        headers |= {b"content-length": b"%d" % len(body), b"content-type": b"application/json"}
         messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def again() -> Message:
@@ -177,7 +158,7 @@ class Guard:
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand an upload on while there is room, and for a while."""
-        refused: _RefusedError | None = None
+        refused: RefusedError | None = None
 
         async def counted() -> Message:
             nonlocal refused
@@ -185,7 +166,7 @@ class Guard:
             try:
                 arriving.add(len(message.get("body", b"")))
             except FullError:
-                refused = _RefusedError(507, "There is no room for more pictures: try again later.")
+                refused = RefusedError(507, "There is no room for more pictures: try again later.")
                 raise
             return message
 
@@ -198,8 +179,6 @@ class Guard:
                 await asyncio.to_thread(arriving.measure)
                 async with asyncio.timeout(_LONGEST):
                     await self._app(scope, counted, heard)
-        except TimeoutError:
-            raise _RefusedError(408) from None
         except Exception:
             if refused is None:
                 raise
@@ -207,35 +186,29 @@ class Guard:
             raise refused
 
 
+def _with_plain_type(scope: Scope) -> Scope:
+    """Return an upload with nothing in its content type but the boundary; refuse another content type.
+
+    Gradio would use any codec of Python's that it names, and some take hours.
+    """
+    headers = dict(scope["headers"])
+    form = _FORM.fullmatch(headers.get(b"content-type", b""))
+    if form is None:
+        raise RefusedError(400)
+    headers[b"content-type"] = b"multipart/form-data; boundary=" + form["boundary"]
+    return {**scope, "headers": list(headers.items())}
+
+
+async def _read(receive: Receive) -> bytes:
+    """Return the body of a request."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    return body
+
+
 def _name(host: str) -> str:
     """Return a Host header without its port: "[::1]:7860" is "::1"."""
     found = _HOST.fullmatch(host)
     return "" if found is None else found["bracketed"] or found["plain"]
-
-
-class _Answer:
-    """The answer to a request, with our headers on it."""
-
-    def __init__(self, send: Send, policy: str) -> None:
-        self._send, self._started, self._ended = send, False, False
-        self._ours = {**_HEADERS, "content-security-policy": policy}
-
-    async def send(self, message: Message) -> None:
-        """Send a part of it."""
-        if message["type"] == "http.response.start":
-            self._started = True
-            kept = [pair for pair in message.get("headers", []) if pair[0].decode().lower() not in self._ours]
-            ours = [(name.encode(), value.encode()) for name, value in self._ours.items()]
-            message = {**message, "headers": [*kept, *ours]}
-        self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
-        await self._send(message)
-
-    async def refuse(self, refused: _RefusedError) -> None:
-        """Answer with a status, and with why, in the shape that Gradio's page shows; end an answer that has begun."""
-        if not self._started:
-            body = json.dumps({"detail": refused.reason}).encode() if refused.reason else b""
-            headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
-            await self.send({"type": "http.response.start", "status": refused.status, "headers": headers})
-            await self.send({"type": "http.response.body", "body": body})
-        elif not self._ended:
-            await self.send({"type": "http.response.body", "body": b""})

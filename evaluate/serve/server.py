@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emotiw.errors import EmotiwError, UsageError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import gradio as gr
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-_SESSIONS = 100  # pages in browsers that are remembered
+_SESSIONS = 16  # pages in browsers that are remembered: more than can wait; each may have 8 answers of 3 MB unread
 _FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 _MONO = ("ui-monospace", "Consolas", "monospace")
 
@@ -109,13 +109,17 @@ def application(
     """
     import gradio as gr
     from fastapi import FastAPI
-    from gradio.utils import LRUCache
 
     from .join_request import checked
     from .page import style
+    from .sessions import Sessions, Streams
+    from .upload_parser import install
 
-    page.state_session_capacity = _SESSIONS  # Gradio's own is 10,000, of 130 kB each and with answers that nobody reads
-    page._queue.pending_messages_per_session = LRUCache(_SESSIONS)
+    queue = page._queue
+    page.state_session_capacity = _SESSIONS  # Gradio's own is 10,000, of 130 kB each
+    sessions: Any = Sessions(_SESSIONS, queue.pending_event_ids_session)
+    queue.pending_messages_per_session = sessions
+    install()
     theme = gr.themes.Base(font=_FONTS, font_mono=_MONO, primary_hue="blue", neutral_hue="slate").set(
         body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_400"
     )
@@ -138,15 +142,13 @@ def application(
     )
     # mount_gradio_app leaves it false, and until it is true Gradio accepts any path as an upload.
     page.has_launched = True
-    queue = page._queue
-
-    def unread(session: str) -> int:
-        return len(queue.pending_event_ids_session.get(session, ()))
-
-    return Guard(mounted, hosts, most, uploads, partial(checked, uploads=uploads, unread=unread))
+    streams = Streams(mounted, queue)
+    return Guard(streams, hosts, most, uploads, partial(checked, uploads=uploads, unread=streams.unread))
 
 
-def serve(app: Guard, listening: socket.socket, ready: Callable[[], None], silence: float = 10) -> None:
+def serve(
+    app: Guard, listening: socket.socket, ready: Callable[[], None], silence: float = 10, longest: float = 600
+) -> None:
     """Answer until Ctrl-C or SIGTERM, which is a KeyboardInterrupt.
 
     Parameters
@@ -159,6 +161,8 @@ def serve(app: Guard, listening: socket.socket, ready: Callable[[], None], silen
         Called first.
     silence
         Seconds after which a silent connection is closed.
+    longest
+        Seconds that a request and its answer may take.
     """
     import uvicorn
 
@@ -171,7 +175,8 @@ def serve(app: Guard, listening: socket.socket, ready: Callable[[], None], silen
 
     config = uvicorn.Config(
         app,
-        http=type("Connection", (Connection,), {"silence": silence}),
+        http=type("Connection", (Connection,), {"silence": silence, "longest": longest}),
+        loop="asyncio",  # uvloop would take the signals from `deadline`
         log_level="warning",
         access_log=False,
         ws="none",

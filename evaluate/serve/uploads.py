@@ -78,7 +78,10 @@ class Uploads:
         """Delete what is left over and see how much room the rest takes, unless that was done just now."""
         if time.monotonic() >= self._measured + self.interval and self._measuring.acquire(blocking=False):
             try:
-                self._used, self._measured = self._clean(), time.monotonic()
+                before = self._used
+                found = self._clean()
+                self._used += found - before  # what has arrived meanwhile stays counted
+                self._measured = time.monotonic()
             finally:
                 self._measuring.release()
 

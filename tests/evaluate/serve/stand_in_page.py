@@ -1,9 +1,10 @@
 """A program: the page of `emotiw serve` with a stand-in that answers Happy, so that it needs no Caffe.
 
-python stand_in_page.py SECONDS SILENCE
+python stand_in_page.py SECONDS SILENCE LONGEST
 
-SECONDS is how long an answer takes, SILENCE how long a connection may be silent. Every attempt to reach another
-machine, or to look up a name, is a line "network ..." on standard error.
+SECONDS is how long an answer takes, SILENCE how long a connection may be silent, LONGEST how long a request and its
+answer may take. Every attempt to reach another machine, or to look up a name, is a line "network ..." on standard
+error.
 """
 
 import sys
@@ -55,7 +56,7 @@ def watch(event, args):
         print("network", event, args[1:] if event.startswith("socket.s") else args, file=sys.stderr, flush=True)
 
 
-def main(seconds, silence):
+def main(seconds, silence, longest):
     with ExitStack() as stack:
         listening = stack.enter_context(listen("127.0.0.1", 0))
         uploads = stack.enter_context(quiet_gradio())
@@ -64,7 +65,7 @@ def main(seconds, silence):
 
         sys.addaudithook(watch)
         app = application(build(Examiner([Certain(seconds)]), detect=False), *listening.getsockname(), MOST, uploads)
-        serve(app, listening, partial(print, address(listening), flush=True), silence)
+        serve(app, listening, partial(print, address(listening), flush=True), silence, longest)
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ DEADLINE = 60  # seconds: a machine that is busy, not one that hangs
 
 
 @contextmanager
-def started(folder, seconds=0, silence=10):
+def started(folder, seconds=0, silence=10, longest=600):
     """The page as a process, whose temporary files lie in `folder`."""
-    args = (seconds, silence)
+    args = (seconds, silence, longest)
     folder.mkdir(exist_ok=True)
     env = {**os.environ, "TMPDIR": str(folder)}
     with (folder.parent / f"{folder.name}.stderr").open("w+") as stderr:
@@ -318,15 +318,18 @@ def test_answers_that_nobody_reads_are_few(page):
     assert join(page, [None, True, [0]], "unread")[0] == 200, "they were read"
 
 
-def test_gradios_own_errors_are_a_line(tmp_path):
-    """An upload that is no file is one that Gradio does not expect."""
-    form = b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nabc\r\n--x--\r\n'
+ONE_FILE = PART + PNG + b"\r\n"
+FIELD = b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nabc\r\n'
+
+
+@pytest.mark.parametrize("parts", [FIELD, 2 * ONE_FILE, 300 * ONE_FILE, ONE_FILE + FIELD], ids=len)
+def test_an_upload_is_one_file(page, parts):
+    """Gradio keeps a file open for each."""
+    before = sorted(page.uploads.rglob("*"))
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    with started(tmp_path / "tmp") as page:
-        assert ask(page, "POST", "/gradio_api/upload", form, headers)[0] >= 400
-        assert ask(page, "GET", "/gradio_api/queue/data?session_hash=nobody")[0] == 200
-        said = page.stderr.read_text().splitlines()
-        assert len(said) == 2, said
+    assert ask(page, "POST", "/gradio_api/upload", parts + b"--x--\r\n", headers)[0] == 400
+    assert sorted(page.uploads.rglob("*")) == before
+    check_nothing_happened(page)
 
 
 def test_only_so_many_requests_wait_and_connections_are_open(tmp_path):
@@ -348,26 +351,40 @@ def test_only_so_many_requests_wait_and_connections_are_open(tmp_path):
         assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_a_page_that_hangs_ends_in_time(tmp_path):
+@pytest.mark.parametrize("stderr", ["read", "full", "broken"])
+def test_a_page_that_hangs_ends_in_time(tmp_path, stderr):
     program = """
-import signal, time
+import os, signal, sys, time
+from contextlib import suppress
 from pathlib import Path
 from emotiw.evaluate.serve.deadline import deadline
 signal.signal(signal.SIGTERM, lambda *_: None)
+if sys.argv[1] == "full":
+    os.set_blocking(2, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(2, bytes(1 << 16))
+    with suppress(BlockingIOError):
+        while True:
+            os.write(2, b"x")
+    os.set_blocking(2, True)
 with deadline(0.1, Path("ended").touch):
     print(flush=True)
     while True:
         time.sleep(3600)
 """
-    command = [sys.executable, "-c", program]
+    command = [sys.executable, "-c", program, stderr]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.readline()
+        if stderr == "broken":
+            process.stderr.close()
         process.send_signal(signal.SIGTERM)
         try:
             assert process.wait(DEADLINE) == 130
         finally:
             process.kill()
-        assert process.stderr.read() == b"emotiw: interrupted\n"
+        if stderr == "read":
+            assert process.stderr.read() == b"emotiw: interrupted\n"
     assert (tmp_path / "ended").exists()
 
 
@@ -383,3 +400,71 @@ def test_a_silent_connection_is_closed_but_not_one_that_waits_for_an_answer(tmp_
             until(lambda: broken(trickling))
             assert [closed(client) for client in silent] == [True] * len(sent)
             assert b'"process_completed"' in stream.read(), "nobody has to say anything while an answer is made"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "multipart/form-data; boundary=x; charset=punycode",
+        "multipart/form-data; charset=punycode; boundary=x",
+        'multipart/form-data; boundary="x; charset=punycode"',
+        "multipart/form-data; boundary=" + "x" * 71,
+        "multipart/form-data",
+        "text/plain",
+    ],
+)
+def test_an_upload_names_its_boundary_and_nothing_else(page, kind):
+    """Python has codecs that take hours for a text of this length, and meanwhile nobody is answered."""
+    body = FIELD.replace(b"abc", b"-" + b"9" * 900_000) + b"--x--\r\n"
+    assert ask(page, "POST", "/gradio_api/upload", body, {"Content-Type": kind})[0] == 400
+    assert ask(page, "GET", "/robots.txt")[0] == 200
+    check_nothing_happened(page)
+
+
+def test_a_boundary_may_be_quoted(page):
+    headers = {"Content-Type": 'multipart/form-data; boundary="x"'}
+    assert ask(page, "POST", "/gradio_api/upload", ONE_FILE + b"--x--\r\n", headers)[0] == 200
+
+
+def test_a_session_without_requests_has_no_event_stream(page):
+    assert ask(page, "GET", "/gradio_api/queue/data?session_hash=nobody")[0] == 404
+    assert ask(page, "GET", "/gradio_api/queue/data")[0] == 404
+    assert answer(page, [None, True, [0]], "read")["success"]
+    until(lambda: ask(page, "GET", "/gradio_api/queue/data?session_hash=read")[0] == 404)
+    check_nothing_happened(page)
+
+
+def test_the_progress_of_an_upload_is_told_at_once(page):
+    assert ask(page, "GET", "/gradio_api/upload_progress?upload_id=x") == (200, b'data: {"msg": "done"}\n\n')
+
+
+def test_a_session_has_one_event_stream(tmp_path):
+    with started(tmp_path / "tmp", seconds=3600) as page:
+        assert join(page, [picture(upload(page)), True, [0]], "running")[0] == 200
+        with event_stream(page, "running") as stream:
+            assert stream.status == 200
+            for _ in range(130):
+                assert ask(page, "GET", "/gradio_api/queue/data?session_hash=running")[0] == 409
+        until(lambda: ask(page, "GET", "/gradio_api/queue/data?session_hash=running")[0] == 404)
+
+
+def test_a_waiting_session_survives_many_others(tmp_path):
+    """Gradio's own cache forgets it, and then the queue stops."""
+    with started(tmp_path / "tmp", seconds=3) as page:
+        path, nothing = upload(page), [None, True, [0]]
+        for session in ("first", *(f"s{number}" for number in range(99))):
+            until(lambda session=session: join(page, nothing, session)[0] == 200)
+        until(lambda: join(page, [picture(path), True, [0]], "s98")[0] == 200)
+        for session in ("s97", "first", *(f"new{number}" for number in range(6))):  # they wait for s98
+            until(lambda session=session: join(page, nothing, session)[0] == 200)
+        until(lambda: join(page, nothing, "last")[0] == 200)
+        assert answered(page, "first")["success"]
+        assert answered(page, "last")["success"]
+        check_nothing_happened(page)
+
+
+def test_a_request_and_its_answer_have_an_end(tmp_path):
+    with started(tmp_path / "tmp", seconds=3600, silence=2, longest=10) as page:
+        assert join(page, [picture(upload(page)), True, [0]], "running")[0] == 200
+        with event_stream(page, "running") as stream, pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            stream.read()

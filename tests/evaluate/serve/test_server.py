@@ -4,10 +4,13 @@ import asyncio
 import json
 import os
 import re
+import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import uvicorn
 
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.errors import EmotiwError, UsageError
@@ -15,7 +18,7 @@ from emotiw.evaluate.model import Model
 from emotiw.evaluate.predict.predictor import Prediction
 from emotiw.evaluate.serve.examine import Examiner
 from emotiw.evaluate.serve.guard import POLICY, Guard
-from emotiw.evaluate.serve.server import address, application, host_names, listen, quiet_gradio, require_gradio
+from emotiw.evaluate.serve.server import address, application, host_names, listen, quiet_gradio, require_gradio, serve
 from emotiw.evaluate.serve.uploads import Uploads
 
 MOST = 1_000_000
@@ -245,3 +248,51 @@ def test_a_page_of_somebody_elses_uploads_nothing(app, origin, status):
     """The right origin comes as far as the bound on what is uploaded."""
     headers = ((b"content-length", b"%d" % (1 << 30)), (b"origin", origin.encode()))
     assert ask(app, "/gradio_api/upload", "POST", headers=headers)[0] == status
+
+
+def test_a_request_for_an_answer_arrives_in_time(app, monkeypatch):
+    monkeypatch.setattr("emotiw.evaluate.serve.guard._JOINING", 0.1)
+    sent = []
+
+    async def trickle():
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-length", b"60000")]
+    path = "/gradio_api/queue/join"
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+    asyncio.run(asyncio.wait_for(app(scope, trickle, send), 60))
+    assert sent[0]["status"] == 408
+
+
+def test_gradios_own_errors_are_a_line(monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        "emotiw.evaluate.serve.guard._LOG", SimpleNamespace(warning=lambda line, *words: said.append(line % words))
+    )
+
+    async def behind(scope, receive, send):
+        if scope["path"] == "/config":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise KeyError("x")
+
+    guard = Guard(behind, frozenset(), 5, Uploads(Path("none")), lambda *_: b"")
+    assert [ask(guard, path)[0] for path in ("/", "/config")] == [400, 200]
+    assert said == ["/: KeyError", "/config: KeyError"]
+
+
+def test_signals_stay_with_pythons_own_loop(monkeypatch):
+    """Another one, uvloop, would take the wakeup file descriptor from `deadline`."""
+    given = {}
+    monkeypatch.setattr(uvicorn, "Config", lambda app, **settings: given.update(settings))
+    monkeypatch.setattr(uvicorn.Server, "__init__", lambda self, config: None)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        serve(None, None, lambda: None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert given["loop"] == "asyncio"

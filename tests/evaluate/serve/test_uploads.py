@@ -137,3 +137,16 @@ def test_pages_that_start_at_once_leave_each_other_their_folders(folder):
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(page, range(200))) == [b"mine"] * 200
     assert list(folder.iterdir()) == []
+
+
+def test_what_arrives_while_the_folder_is_measured_counts(tmp_path, monkeypatch):
+    uploads = Uploads(tmp_path, most=1000, interval=0)
+
+    def clean():
+        uploads.add(600)
+        return 500
+
+    monkeypatch.setattr(uploads, "_clean", clean)
+    uploads.measure()
+    with pytest.raises(FullError):
+        uploads.add(0)

@@ -1,0 +1,69 @@
+"""Sessions of Gradio's queue, without Gradio: which are forgotten, and which get an event stream."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from emotiw.evaluate.serve.responses import RefusedError
+from emotiw.evaluate.serve.sessions import Sessions, Streams
+
+
+def scope(session):
+    return {"type": "http", "path": "/gradio_api/queue/data", "query_string": f"session_hash={session}".encode()}
+
+
+def queue(**alive):
+    """A queue in which session "a" has these requests, by id: whether each will be answered."""
+    events = {name: SimpleNamespace(_id=name, session_hash="a", alive=is_alive) for name, is_alive in alive.items()}
+    ids = {"a": set(alive)}
+    sessions = Sessions(2, ids)
+    sessions["a"] = asyncio.Queue()
+    return SimpleNamespace(
+        pending_messages_per_session=sessions, pending_event_ids_session=ids, event_ids_to_events=events
+    )
+
+
+def test_the_session_least_recently_used_is_forgotten_with_its_requests():
+    ids = {}
+    sessions = Sessions(2, ids)
+    for name in "abac":
+        if name not in sessions:
+            sessions[name] = asyncio.Queue()
+            ids[name] = {"1"}
+        sessions[name].put_nowait("message")
+    assert list(sessions) == ["a", "c"]
+    assert sorted(ids) == ["a", "c"]
+    sessions["b"].put_nowait("goes nowhere")
+    assert sessions["b"].empty()
+    assert "b" not in sessions
+
+
+def test_a_stream_is_opened_once_and_only_for_what_will_be_answered():
+    statuses = []
+
+    async def behind(scope, receive, send):
+        with pytest.raises(RefusedError) as refused:
+            await streams(scope, receive, send)
+        statuses.append(refused.value.status)
+
+    streams = Streams(behind, queue(one=True))
+    asyncio.run(streams(scope("a"), None, None))
+    asyncio.run(streams(scope("a"), None, None))
+    assert statuses == [409, 409], "while it is open, and not after that"
+    for session, wrong in (("b", queue(one=True)), ("a", queue(one=False)), ("a", queue())):
+        with pytest.raises(RefusedError) as refused:
+            asyncio.run(Streams(behind, wrong)(scope(session), None, None))
+        assert refused.value.status == 404
+
+
+def test_requests_that_a_broken_stream_cancels_are_not_waited_for():
+    own = queue(one=True, two=True)
+
+    async def behind(scope, receive, send):
+        own.event_ids_to_events["one"].alive = False
+
+    streams = Streams(behind, own)
+    asyncio.run(streams(scope("a"), None, None))
+    assert own.pending_event_ids_session == {"a": {"two"}}
+    assert streams.unread("a") == 1
