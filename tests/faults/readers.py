@@ -34,6 +34,7 @@ REFUSED = (
     b"P5 20000 20000 255\n",  # more pixels than may be
     b"P5 2000000 1 255\n",  # wider than OpenCV allows
     b"\0\0\0\x1cftypavif",
+    b"\xff\xd8" + 101 * b"\xff\xda" + b"\xff\xd9",  # more scans than may be
 )
 OURS = (EmotiwError, UnreadableImageError)
 """What may come out of a reader beside its answer."""
@@ -194,7 +195,13 @@ def pictures(folder: Path) -> list[bytes]:
     made = [cv2.imencode(kind, rgb)[1] for kind in PICTURES]
     made += [cv2.imencode(".pgm", rgb[..., 0])[1], cv2.imencode(".hdr", rgb.astype(np.float32))[1]]
     lossy = cv2.imencode(".webp", rgb, [cv2.IMWRITE_WEBP_QUALITY, 50])[1]
-    return [each.tobytes() for each in (*made, lossy)] + [b"BM" + bytes(30), b"P5", *REFUSED]
+    return [each.tobytes() for each in (*made, lossy)] + [b"BM" + bytes(30), b"P5", TILED, *REFUSED]
+
+
+TILED = b"II*\0" + struct.pack("<IH", 8, 4)  # 1 x 1 in tiles of 8 x 8
+TILED += b"".join(
+    struct.pack("<HHII", *entry) for entry in ((256, 4, 1, 1), (257, 4, 1, 1), (322, 4, 1, 8), (323, 4, 1, 8))
+)
 
 
 def states(folder: Path) -> list[bytes]:
