@@ -90,11 +90,15 @@ class Streams:
     def _has_answers(self, session: str) -> bool:
         """Return whether answers of a session are unread, or will come."""
         messages = self._queue.pending_messages_per_session.get(session)
-        return messages is not None and (not messages.empty() or bool(self._coming(session)))
+        if messages is None or not self.unread(session):
+            return False
+        return not messages.empty() or bool(self._coming(session))
 
     def _coming(self, session: str) -> set[str]:
-        events = self._queue.event_ids_to_events.values()
-        return {event._id for event in events if event.alive and event.session_hash == session}
+        """Return the requests of a session that will be answered."""
+        events = self._queue.event_ids_to_events  # an answered one stays there for a moment
+        unread = self._queue.pending_event_ids_session.get(session, set())
+        return {event for event in unread if event in events and events[event].alive}
 
     def _forget_cancelled(self, session: str) -> None:
         """Remove the requests that Gradio cancels when a stream breaks off; it would wait for them in the next one."""

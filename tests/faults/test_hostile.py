@@ -125,7 +125,7 @@ def liars():
         ),
         "a WebP larger than its canvas": (made[".webp"][:12] + canvas + made[".webp"][12:], none),
         "a tile larger than its TIFF": (tiff((16, 16, 32768)), many + "32768 x 32768"),
-        "a tile that OpenCV would take": (tiff((16, 16, 16384)), many + "16384 x 16384"),
+        "a tile of 2^28 pixels": (tiff((16, 16, 16384)), many + "16384 x 16384"),
         "a JPEG of 1000 scans": (jpeg[:-2] + 1000 * scan + jpeg[-2:], "a JPEG of too many scans: save it as PNG"),
         "a JPEG with a film after it": (jpeg + film + jpeg[-2:], "16 x 16"),
         "a TIFF whose second page is large": (tiff((16, 16, 16), (60000, 60000, 16)), "16 x 16"),
