@@ -18,7 +18,7 @@ def tables(folder: Path) -> dict[str, str]:
 
 
 def filled(text: str, folder: Path) -> str:
-    """Return a page with its tables made anew of the CSVs in `folder`."""
+    """Return a page with its tables generated from the CSVs in `folder`."""
     for name, table in tables(folder).items():
         begin, end = f"<!-- make bench: {name} -->\n", f"<!-- end of {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
