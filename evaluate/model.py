@@ -25,28 +25,54 @@ from .released.catalog import DEPLOY, MEAN, NET, WEIGHTS, is_stand_in, models_fo
 
 
 @dataclass(frozen=True)
-class Kind:
-    """Whose weights the nets of a column have.
+class Provenance:
+    """Where the weights of a net come from.
 
     Attributes
     ----------
     title, mark
-        The column's head, and a shorter one.
-    otherwise
-        Why a place of the column is empty that nothing was there to fill.
+        A table column's head, and a shorter one.
+    absent
+        Why a place of the column is empty where no net could fill it.
+    remedy
+        What to do where the weights are damaged.
     compared
         Whether its figures may be held against the published ones.
+    tag
+        What stands behind a net's name wherever it is printed, in brackets; the part before a colon where space is
+        short.
     """
 
     title: str
     mark: str
-    otherwise: str
-    compared: bool
+    absent: str
+    remedy: str
+    compared: bool = True
+    tag: str = ""
+
+    def label(self, name: str, *, short: bool = False) -> str:
+        """Return a net's name as it is printed."""
+        tag = self.tag.partition(":")[0] if short else self.tag
+        return f"{name} ({tag})" if tag else name
 
 
-TRAINED = Kind("trained here", "trained here", "not trained here", True)
-AUTHORS = Kind("authors' weights, our code", "authors' weights", "no released weights", True)
-STAND_INS = Kind("STAND-INS (random weights), our code", "STAND-INS", "no released weights", False)
+TRAINED = Provenance("trained here", "trained here", "not trained here", "train it anew, with a lower base_lr")
+AUTHORS = Provenance("authors' weights, our code", "authors' weights", "no released weights", "fetch it anew")
+STAND_INS = Provenance(
+    "STAND-INS (random weights), our code",
+    "STAND-INS",
+    "no released weights",
+    "fetch it anew",
+    compared=False,
+    tag="STAND-IN: random weights",
+)
+
+
+def provenance(name: str, *, stand_in: bool) -> Provenance:
+    """Return where the weights of a model come from, by its name and whether its files say that they are random."""
+    if name not in released():
+        return TRAINED
+    return STAND_INS if stand_in else AUTHORS
 
 
 @dataclass(frozen=True)
@@ -80,9 +106,19 @@ class Model:
     stand_in: bool = False
 
     @property
+    def provenance(self) -> Provenance:
+        """Where its weights come from."""
+        return provenance(self.name, stand_in=self.stand_in)
+
+    @property
     def title(self) -> str:
-        """The name as it is printed: a stand-in's says that it is one."""
-        return f"{self.name} (STAND-IN: random weights)" if self.stand_in else self.name
+        """The name as it is printed."""
+        return self.provenance.label(self.name)
+
+    @property
+    def short_title(self) -> str:
+        """The name beside its scores: a run's is its row."""
+        return f"{self.net}-{self.representation}" if self.provenance is TRAINED else self.title
 
     @cached_property
     def mean(self) -> NDArray[np.float32]:
@@ -140,7 +176,7 @@ def check(model: Model) -> Any:
         raise EmotiwError(
             f"{model.weights} does not belong to {model.deploy.name}: {'; '.join(wrong[:3])}: give both of one net"
         )
-    if model.name in released() and (unlike := differences(deploy, committed(model.net, DEPLOY))):
+    if model.provenance is not TRAINED and (unlike := differences(deploy, committed(model.net, DEPLOY))):
         raise EmotiwError(f"{model.deploy} is not the authors' net: {'; '.join(unlike[:3])}: fetch it anew")
     _refuse_nan(model.weights, weights)
     if model.mean.shape != (3, model.size, model.size):

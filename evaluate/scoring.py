@@ -9,10 +9,9 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +23,8 @@ from emotiw.errors import EmotiwError
 from emotiw.files import alone, write_text
 from emotiw.progress_bar import bar
 
-from .model import Model
+from .model import TRAINED, Model
 from .plots import confusion_picture
-from .released.catalog import released
 from .scores import Scores, predictions_text, true_labels, write_scores
 
 
@@ -85,31 +83,34 @@ def score(model: Model, prepared: PreparedSet, engine: Engine, split: str, crops
         with engine.scorer(model.deploy, model.weights) as scorer:
             rows = list(posteriors(scorer.scores, images(), model.input_mean(), crops))
     except DivergedError as error:
-        mend = "fetch it anew" if model.name in released() else "train it anew, with a lower base_lr"
-        raise DivergedError(f"{model.weights}: {error}: {mend}") from None
+        raise DivergedError(f"{model.weights}: {error}: {model.provenance.remedy}") from None
     return Scores(tuple(paths), np.array(labels, np.int64), model.classes, np.array(rows))
 
 
-def evaluate(
-    model: Model, prepared: PreparedSet, engine: Engine, split: str, crops: int, folder: Path, truth: Path | None = None
-) -> Scores:
-    """Score a split and write, into `folder`, scores, predictions, confusion matrix and protocol.
+@dataclass(frozen=True)
+class Task:
+    """What to score: a split, by 1 or 10 crops an image.
 
-    Parameters
-    ----------
-    truth
-        A file of lines `<name> <label>` for a split whose images the set holds without labels.
+    `truth` is a file of lines `<name> <label>` for a split whose images the set holds without labels.
     """
-    scores = score(model, prepared, engine, split, crops)
-    if truth:
-        scores = replace(scores, labels=true_labels(scores.paths, scores.classes, truth))
+
+    split: str
+    crops: int = 1
+    truth: Path | None = None
+
+
+def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, folder: Path) -> Scores:
+    """Score a split and write, into `folder`, scores, predictions, confusion matrix and protocol."""
+    scores = score(model, prepared, engine, task.split, task.crops)
+    if task.truth:
+        scores = replace(scores, labels=true_labels(scores.paths, scores.classes, task.truth))
     with model.weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     protocol = Protocol(
         engine=engine.title,
         engine_version=engine.version,
-        split=split,
-        crops=crops,
+        split=task.split,
+        crops=task.crops,
         set_digest=prepared.digest,
         set_folder=str(prepared.folder.resolve()),
         model=model.title,
@@ -117,18 +118,13 @@ def evaluate(
         mean_rule=model.mean_rule,
         stand_in=model.stand_in,
     )
-    write_evaluation(folder, name_of(model), split, scores, asdict(protocol))
+    write_evaluation(folder, model.short_title, task.split, scores, asdict(protocol))
     return scores
-
-
-def name_of(model: Model) -> str:
-    """Return what a model is called beside its scores: a run by its row, a stand-in as what it is."""
-    return model.title if model.name in released() else f"{model.net}-{model.representation}"
 
 
 def scores_folder(model: Model, runs: Path) -> Path:
     """Return where a model's scores go: a run's into its own folder, a released model's below RUNS."""
-    return released_folder(runs, model.name) if model.name in released() else model.weights.parent
+    return model.weights.parent if model.provenance is TRAINED else released_folder(runs, model.name)
 
 
 def released_folder(runs: Path, name: str) -> Path:
@@ -136,7 +132,7 @@ def released_folder(runs: Path, name: str) -> Path:
     return runs / "released" / name
 
 
-def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protocol: dict[str, Any]) -> None:
+def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protocol: Mapping[str, object]) -> None:
     """Write scores, predictions, confusion matrix and protocol into `folder`; the scores last, for `scores_file`."""
     with alone(folder.parent):  # the folder itself may be that of a training that goes on for days
         scores_file(folder, split).unlink(missing_ok=True)
@@ -146,7 +142,7 @@ def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protoc
             write_text(folder / f"confusion_{split}.csv", _confusion_text(scores))
             confusion_picture(scores, f"{name}, {split}", folder / f"confusion_{split}.png")
         write_text(folder / f"predictions_{split}.txt", predictions_text(scores))
-        write_text(folder / f"scores_{split}.json", json.dumps(protocol, indent=1) + "\n")
+        write_text(folder / f"scores_{split}.json", json.dumps(dict(protocol), indent=1) + "\n")
         write_scores(scores_file(folder, split), scores)
 
 

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.errors import UsageError
     from emotiw.evaluate.model import Model, open_model
-    from emotiw.evaluate.scoring import evaluate, name_of, require, scores_file, scores_folder
+    from emotiw.evaluate.scoring import Task, evaluate, require, scores_file, scores_folder
     from emotiw.files import refuse_overwrite
 
     engine, prepared = engine_of(args), open_set(args.set)
@@ -57,10 +57,11 @@ def run(args: argparse.Namespace) -> None:
         require(model, prepared, args.split)
         refuse_overwrite(scores_file(folder, args.split), args.force)
         models[folder] = model
+    task = Task(args.split, args.crops, args.truth)
     for folder, model in models.items():
-        scores = evaluate(model, prepared, engine, args.split, args.crops, folder, args.truth)
+        scores = evaluate(model, prepared, engine, task, folder)
         if scores.labelled:
-            print(f"{name_of(model)}: {scores.summary(args.split)} -> {scores_file(folder, args.split)}")
+            print(f"{model.short_title}: {scores.summary(args.split)} -> {scores_file(folder, args.split)}")
         else:
             where = folder / f"predictions_{args.split}.txt"
-            print(f"{name_of(model)}: {len(scores.labels)} {args.split} images without labels -> {where}")
+            print(f"{model.short_title}: {len(scores.labels)} {args.split} images without labels -> {where}")

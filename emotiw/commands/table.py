@@ -35,33 +35,32 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.errors import EmotiwError
     from emotiw.evaluate.scores import predictions_text
-    from emotiw.evaluate.table.html import TABLE_FILES, write_table
-    from emotiw.evaluate.table.markdown import markdown
+    from emotiw.evaluate.table.output import TABLE_FILES, write_table
     from emotiw.evaluate.table.published import publications
     from emotiw.evaluate.table.results import collect
+    from emotiw.evaluate.table.view import view
     from emotiw.files import refuse_overwrite, remove, write_text
 
     for name in TABLE_FILES:
         refuse_overwrite(args.output / name, args.force)
-    known = publications(args.published)
-    results = collect(args.runs, args.stage, args.split, args.rows)
+    published = publications(args.published)
+    table = collect(args.runs, args.stage, args.split, args.rows)
     predictions = args.output / f"predictions_{args.split}.txt"
     refuse_overwrite(predictions, args.force)
-    write_text(predictions, predictions_text(results.answer.scores))
-    handed_in = f"predictions ({results.answer.name}): {predictions}"
+    write_text(predictions, predictions_text(table.answer.scores))
+    handed_in = f"predictions ({table.answer.name}): {predictions}"
     for name in TABLE_FILES:
         remove(args.output / name)  # of an earlier table, which may have had labels
-    if not results.first.labelled:
+    if not table.scores.labelled:
         print(f"the {args.split} images have no labels, so there is no table: give some to emotiw evaluate --truth")
         print(handed_in)
         return
     try:
-        prepared = open_set(Path(results.protocol.set_folder))
+        prepared = open_set(Path(table.protocol.set_folder))
     except EmotiwError:
         prepared = None  # moved or gone since: the report goes without its faces
-    if prepared and prepared.digest != results.protocol.set_digest:
+    if prepared and prepared.digest != table.protocol.set_digest:
         prepared = None
-    write_table(results, args.output, prepared, known)
-    print(markdown(results, known))
+    print(write_table(view(table, published), args.output, prepared))
     print(f"report: {args.output / 'report.html'}")
     print(handed_in)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.evaluate.model import STAND_INS
+
 from .faces import Failure
 from .predictor import Prediction, Predictor
 
@@ -70,7 +72,9 @@ FORMATS: Mapping[str, Format] = {"text": text, "json": as_json, "csv": as_csv}
 
 def average_title(predictor: Predictor) -> str:
     """Return what several models' average is called: with stand-ins among them it says so."""
-    return "average (STAND-INS among them)" if any(model.stand_in for model in predictor.models) else "average"
+    if STAND_INS in (model.provenance for model in predictor.models):
+        return f"average ({STAND_INS.mark} among them)"
+    return "average"
 
 
 def _named(answer: Prediction, predictor: Predictor) -> list[tuple[str, NDArray[np.float64]]]:

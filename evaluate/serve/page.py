@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import cv2
 import gradio as gr
@@ -17,6 +17,9 @@ from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
 
 from .examine import Examination, Examiner
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 Rgb = NDArray[np.uint8]
 
@@ -54,7 +57,7 @@ def _rendered(name: str, **values: object) -> str:
 
 
 @cache
-def _templates() -> Any:
+def _templates() -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -135,11 +138,11 @@ def build(examiner: Examiner, *, detect: bool) -> gr.Blocks:
                 )
         gr.HTML(render_foot(examiner.describe()), js_on_load=None, apply_default_css=False)
 
-        def look(path: str | None, whole: bool, models: Sequence[int], face: int | None) -> tuple[str, Any]:
+        def look(path: str | None, whole: bool, models: Sequence[int], face: int | None) -> tuple[str, gr.Radio]:
             html, found = answered(examiner, path, models, detect=not whole, number=face or 1)
             return html, _faces(found)
 
-        def look_anew(path: str | None, whole: bool, models: Sequence[int]) -> tuple[str, Any]:
+        def look_anew(path: str | None, whole: bool, models: Sequence[int]) -> tuple[str, gr.Radio]:
             return look(path, whole, models, 1)
 
         asked = [picture, aligned, chosen]
@@ -194,7 +197,7 @@ def answered(
     return render(found), found
 
 
-def _faces(found: Examination | None) -> Any:
+def _faces(found: Examination | None) -> gr.Radio:
     """Return the choice between the faces of a picture, where it has several."""
     if found is None or len(found.faces) < 2:
         return gr.Radio([], visible=False)

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.model import AUTHORS, STAND_INS, TRAINED, Kind
+from emotiw.evaluate.model import Provenance, provenance
 from emotiw.evaluate.released.catalog import NET, released
 from emotiw.evaluate.scores import Scores, read_scores
 from emotiw.evaluate.scoring import Protocol, read_protocol, released_folder, scores_file
@@ -43,16 +43,14 @@ class Cell:
         return f"{self.net}-{self.representation}"
 
     @property
-    def kind(self) -> Kind:
-        """Whose weights it has."""
-        if self.name not in released():
-            return TRAINED
-        return STAND_INS if self.protocol.stand_in else AUTHORS
+    def provenance(self) -> Provenance:
+        """Where its weights come from."""
+        return provenance(self.name, stand_in=self.protocol.stand_in)
 
     @property
     def title(self) -> str:
-        """The name as it is printed: a stand-in's says that it is one."""
-        return f"{self.name} (STAND-IN)" if self.protocol.stand_in else self.name
+        """The name as it is printed."""
+        return self.provenance.label(self.name, short=True)
 
 
 def run_cells(runs: Iterable[Run], split: str) -> tuple[Cell, ...]:
@@ -97,8 +95,8 @@ def require_alike(cells: Sequence[Cell]) -> None:
             )
 
 
-def place(representation: str) -> tuple[int, str]:
-    """Return what sorts representations: the paper's five first and in its order, then the user's own by name."""
+def representation_order(representation: str) -> tuple[int, str]:
+    """Return the sort key of a representation: the paper's five first and in its order, then the user's own by name."""
     return _PAPER.index(representation) if representation in _PAPER else len(_PAPER), representation
 
 
@@ -113,4 +111,4 @@ def _read(folder: Path, name: str, net: str, representation: str, split: str, tr
 
 
 def _sorted(cells: Iterable[Cell]) -> tuple[Cell, ...]:
-    return tuple(sorted(cells, key=lambda cell: (cell.net, *place(cell.representation))))
+    return tuple(sorted(cells, key=lambda cell: (cell.net, *representation_order(cell.representation))))

@@ -1,39 +1,34 @@
-"""The results table as Markdown."""
-
-from collections.abc import Sequence
+"""The table as Markdown."""
 
 from tabulate import tabulate
 
 from emotiw.text import counted
 
 from .cells import title
-from .notes import remarks
-from .published import Publication
-from .results import Results
-from .rows import Net, compared, grid, percent, representations, rows
+from .rows import Net, Row, percent
+from .view import TableView
 
 
-def markdown(results: Results, known: Sequence[Publication]) -> str:
-    """Return the table and what must be said beside it, as Markdown.
+def markdown(view: TableView) -> str:
+    """Return the table and what is said beside it, as Markdown.
 
     Rows are nets and columns representations, accuracies in percent with their engines; the
     ensembles, the baseline and the published figures below.
     """
-    n, protocol = len(results.first.labels), results.protocol
+    scores, protocol = view.table.scores, view.table.protocol
     head = (
-        f"Accuracy in % on {n} {protocol.split} images, {counted(protocol.crops, 'crop')}; "
-        f"always naming the commonest class: {results.first.majority:.2%}."
+        f"Accuracy in % on {len(scores.labels)} {protocol.split} images, {counted(protocol.crops, 'crop')}; "
+        f"always naming the commonest class: {scores.majority:.2%}."
     )
-    return "\n\n".join([head, _nets(results), _figures(results, known), *remarks(results, known)]) + "\n"
+    return "\n\n".join([head, _nets(view), _figures(view), *view.notes.sentences]) + "\n"
 
 
-def _nets(results: Results) -> str:
-    names = representations(results)
+def _nets(view: TableView) -> str:
     body = [
-        [net.title, *(_cell(net, name) for name in names), ", ".join(net.best) or "random weights"]
-        for net in grid(results)
+        [net.title, *(_cell(net, name) for name in view.representations), ", ".join(net.best) or "random weights"]
+        for net in view.nets
     ]
-    return tabulate(body, ["net", *map(title, names), "best"], tablefmt="github", disable_numparse=True)
+    return tabulate(body, ["net", *map(title, view.representations), "best"], tablefmt="github", disable_numparse=True)
 
 
 def _cell(net: Net, representation: str) -> str:
@@ -41,25 +36,25 @@ def _cell(net: Net, representation: str) -> str:
     return f"{percent(cell.scores.accuracy)} ({cell.engine})" if cell else net.why(representation)
 
 
-def _figures(results: Results, known: Sequence[Publication]) -> str:
-    """Return every figure: the columns' accuracies, then the published ones, then what lies between."""
-    several, beside = bool(results.released), compared(results)
+def _figures(view: TableView) -> str:
+    """Return every figure: the columns' accuracies, then the published ones, then the differences."""
     head = ["", "engine"]
-    for column in results.columns:
-        head += [column.kind.title if several else results.protocol.split, "95 % interval"]
-    if beside:
+    for column in view.table.columns:
+        head += [column.provenance.title if view.several else view.table.protocol.split, "95 % interval"]
+    if view.published:
         head.append("published (SFEW 2.0)")
-    for kind in beside:
-        head += [f"{word}, {kind.mark}" if several else word for word in ("difference", "within")]
-    body = []
-    for row in rows(results, known):
-        cells = [row.name, row.engine]
-        for figure in row.figures.values():
-            cells += [figure, ""] if isinstance(figure, str) else figure.words
-        if beside:
-            cells.append("not published" if row.published is None else percent(row.published))
-        for kind in beside:
-            figure = row.figures[kind]
-            cells += ["", ""] if isinstance(figure, str) else figure.comparison
-        body.append(cells)
-    return tabulate(body, head, "github", disable_numparse=True)
+    for whose in view.compared:
+        head += [f"{word}, {whose.mark}" if view.several else word for word in ("difference", "within")]
+    return tabulate([_line(view, row) for row in view.rows], head, "github", disable_numparse=True)
+
+
+def _line(view: TableView, row: Row) -> list[str]:
+    cells = [row.name, row.engine]
+    for figure in row.figures.values():
+        cells += [figure, ""] if isinstance(figure, str) else figure.words
+    if view.published:
+        cells.append("not published" if row.published is None else percent(row.published))
+    for whose in view.compared:
+        figure = row.figures[whose]
+        cells += ["", ""] if isinstance(figure, str) else figure.comparison
+    return cells

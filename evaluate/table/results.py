@@ -1,4 +1,4 @@
-"""The results of a folder of runs: a cell for each net and representation, and their ensemble."""
+"""The scored nets below a folder of runs: columns of cells on the same images, and the ensemble of each column."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.baseline.baseline import Baseline, find
 from emotiw.evaluate.ensemble import METHODS, combine, cross_validated, growth, growth_order, nested, uniform
-from emotiw.evaluate.model import STAND_INS, TRAINED, Kind
+from emotiw.evaluate.model import STAND_INS, TRAINED, Provenance
 from emotiw.evaluate.released.catalog import NET, released
 from emotiw.evaluate.scores import Scores
 from emotiw.evaluate.scoring import Protocol, scores_file
@@ -29,59 +29,43 @@ class Average:
 
 
 @dataclass(frozen=True)
-class Results:
-    """Every net's result of one kind on one split, all on the same images.
+class Column:
+    """Every net's result of one provenance on one split, all on the same images.
 
     Attributes
     ----------
     cells
-        By net, then representation in the order of `place`.
-    known
+        By net, then representation in the order of `representation_order`.
+    validation
         The validation scores that the ensemble's weights are found on, one for each cell; the cells' own where the
-        split is val; empty where a net was never scored on val, or nobody knows val's labels.
-    baseline
-        The classical baseline of the same set, where one was made; it takes no part in the ensemble.
-    kind
-        Whose weights the nets have.
+        split is val; empty where a net was never scored on val, or val's labels are unknown.
+    provenance
+        Where the nets' weights come from.
     missing
         Why there is no cell, by row.
-    released
-        The released models' results beside the runs', never averaged with them; None where there are none.
     """
 
     cells: tuple[Cell, ...]
-    known: tuple[Scores, ...]
-    baseline: Baseline | None = None
-    kind: Kind = TRAINED
+    validation: tuple[Scores, ...]
+    provenance: Provenance = TRAINED
     missing: Mapping[str, str] = field(default_factory=dict)
-    released: "Results | None" = None
 
     @property
-    def columns(self) -> "list[Results]":
-        """The kinds of nets that stand beside each other: this one, and the released models'."""
-        return [self, self.released] if self.released else [self]
-
-    @property
-    def filled(self) -> "list[Results]":
-        """The columns that have a cell: at least one."""
-        return [column for column in self.columns if column.cells]
-
-    @property
-    def first(self) -> Scores:
+    def scores(self) -> Scores:
         """The first cell's scores: all cells share images, labels and classes."""
-        return self.filled[0].cells[0].scores
+        return self.cells[0].scores
 
     @property
     def protocol(self) -> Protocol:
         """How the first cell was scored: all cells share set, split and crops."""
-        return self.filled[0].cells[0].protocol
+        return self.cells[0].protocol
 
     @cached_property
     def weights(self) -> dict[str, NDArray[np.float64]]:
         """The ensemble's weights by each method, one a cell, found on validation scores; none where there are none."""
-        if not self.known:
+        if not self.validation:
             return {}
-        posteriors, labels = _stack(self.known), self.known[0].labels
+        posteriors, labels = _stack(self.validation), self.validation[0].labels
         return {name: find(posteriors, labels) for name, find in METHODS.items()}
 
     @cached_property
@@ -89,7 +73,7 @@ class Results:
         """The ensembles by every method, honest figures beside in-sample ones; none where there is but one net."""
         if len(self.cells) < 2:
             return []
-        posteriors, labels = _stack([cell.scores for cell in self.cells]), self.first.labels
+        posteriors, labels = self._posteriors, self.scores.labels
         in_sample = self.protocol.split == "val"
         found: list[tuple[str, NDArray[np.float64] | None]] = []
         for name, weights in self.weights.items():
@@ -101,28 +85,27 @@ class Results:
             found.append(("chosen by nested cross-validation", self.nested[0]))
         found.append(("uniform average", combine(posteriors, uniform(posteriors, labels))))
         return [
-            Average(name, Scores(self.first.paths, labels, self.first.classes, array))
-            for name, array in found
-            if array is not None
+            Average(name, replace(self.scores, posteriors=average)) for name, average in found if average is not None
         ]
 
     @cached_property
     def nested(self) -> tuple[NDArray[np.float64], list[str]] | None:
         """Posteriors and methods of nested cross-validation on val; None on other splits, or without folds."""
-        if len(self.cells) < 2 or self.protocol.split != "val" or not self.known:
+        if len(self.cells) < 2 or self.protocol.split != "val" or not self.validation:
             return None
-        return nested(_stack(self.known), self.known[0].labels)
+        return nested(_stack(self.validation), self.validation[0].labels)
 
     @property
     def answer(self) -> Average:
-        """What would be handed in: the ensemble by the first method, or the only net; the runs' where there are any."""
-        column = self.filled[0]
-        answer = column.averages[0] if column.averages else Average(column.cells[0].title, column.first)
-        return answer if column.kind is TRAINED else replace(answer, name=f"{column.kind.title}: {answer.name}")
+        """What would be handed in: the ensemble by the first method, or the only net."""
+        answer = self.averages[0] if self.averages else Average(self.cells[0].title, self.scores)
+        if self.provenance is TRAINED:
+            return answer
+        return replace(answer, name=f"{self.provenance.title}: {answer.name}")
 
     def why(self, row: str) -> str:
         """Return why there is no cell."""
-        return self.missing.get(row, self.kind.otherwise)
+        return self.missing.get(row, self.provenance.absent)
 
     @cached_property
     def gains(self) -> list[tuple[Cell, float]]:
@@ -131,13 +114,61 @@ class Results:
         Their order is the one in which that average grows best on validation scores: like weights, it must not be
         found on test. Where there are no validation scores it is found here.
         """
-        known = self.known or [cell.scores for cell in self.cells]
+        known = self.validation or [cell.scores for cell in self.cells]
         order = growth_order(_stack(known), known[0].labels)
-        grown = growth(_stack([cell.scores for cell in self.cells]), self.first.labels, order)
+        grown = growth(self._posteriors, self.scores.labels, order)
         return [(self.cells[net], accuracy) for net, accuracy in zip(order, grown, strict=True)]
 
+    @cached_property
+    def _posteriors(self) -> NDArray[np.float64]:
+        return _stack([cell.scores for cell in self.cells])
 
-def collect(folder: Path, stage: str = "finetune", split: str = "val", rows: Sequence[str] | None = None) -> Results:
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of results that stand beside each other, all on the same images; at least one has a cell.
+
+    Attributes
+    ----------
+    trained
+        The runs' results.
+    released
+        The released models' results, never averaged with the runs'; None where there are none.
+    baseline
+        The classical baseline of the same set, where one was made; it takes no part in the ensemble.
+    """
+
+    trained: Column
+    released: Column | None = None
+    baseline: Baseline | None = None
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns."""
+        return [self.trained, self.released] if self.released else [self.trained]
+
+    @property
+    def filled(self) -> list[Column]:
+        """The columns that have a cell: at least one."""
+        return [column for column in self.columns if column.cells]
+
+    @property
+    def scores(self) -> Scores:
+        """The first cell's scores: all cells share images, labels and classes."""
+        return self.filled[0].scores
+
+    @property
+    def protocol(self) -> Protocol:
+        """How the first cell was scored: all cells share set, split and crops."""
+        return self.filled[0].protocol
+
+    @property
+    def answer(self) -> Average:
+        """What would be handed in: the runs' answer where there are any."""
+        return self.filled[0].answer
+
+
+def collect(folder: Path, stage: str = "finetune", split: str = "val", rows: Sequence[str] | None = None) -> Table:
     """Return the results of all scored runs of a stage below `folder`, or of these `rows` alone.
 
     Beside fine-tuned runs stand the released models that were scored there.
@@ -145,7 +176,7 @@ def collect(folder: Path, stage: str = "finetune", split: str = "val", rows: Seq
     Raises
     ------
     EmotiwError
-        Where nothing is scored, or nets were scored on different images or in different ways.
+        If nothing is scored, or nets were scored on different images or in different ways.
     """
     every = find_runs(folder, stage)
     runs = [run for run in every if scores_file(run.folder, split).is_file()]
@@ -157,25 +188,25 @@ def collect(folder: Path, stage: str = "finetune", split: str = "val", rows: Seq
         raise EmotiwError(
             f"{folder} holds no {stage} run of {min(absent)} with {split} scores: make it, or leave it out"
         )
-    results = _column(partial(run_cells, runs), split, missing)
+    authors = None
     if stage == "finetune":
-        released_too = {f"{NET}-{model.representation}": "not evaluated" for model in released().values()}
-        authors = _column(partial(released_cells, folder), split, released_too)
-        results = replace(results, released=authors if authors.cells else None)
-    cells = [cell for column in results.filled for cell in column.cells]
+        not_evaluated = {f"{NET}-{model.representation}": "not evaluated" for model in released().values()}
+        authors = _column(partial(released_cells, folder), split, not_evaluated)
+    table = Table(_column(partial(run_cells, runs), split, missing), authors if authors and authors.cells else None)
+    cells = [cell for column in table.filled for cell in column.cells]
     if not cells:
         raise EmotiwError(
             f"{folder} holds no {stage} run with {split} scores: make them with emotiw evaluate RUN --set SET"
         )
     require_alike(cells)
-    return replace(results, baseline=_baseline(folder, split, cells[0]))
+    return replace(table, baseline=_baseline(folder, split, cells[0]))
 
 
 def _row(run: Run) -> str:
     return run.folder.parent.name
 
 
-def _column(read: Callable[[str], tuple[Cell, ...]], split: str, missing: Mapping[str, str]) -> Results:
+def _column(read: Callable[[str], tuple[Cell, ...]], split: str, missing: Mapping[str, str]) -> Column:
     """Return the results of the cells that `read` finds of a split, with the validation scores of the same nets."""
     cells = read(split)
     names = {cell.name for cell in cells}
@@ -186,9 +217,9 @@ def _column(read: Callable[[str], tuple[Cell, ...]], split: str, missing: Mappin
     for cell, same in zip(cells, known, strict=False):  # all of them, or none
         if cell.protocol.weights_sha256 != same.protocol.weights_sha256:
             raise EmotiwError(f"{cell.folder}: other weights had the val scores: evaluate both splits with --force")
-    kinds = [cell.kind for cell in (*cells, *known)]
-    kind = STAND_INS if STAND_INS in kinds else kinds[0] if kinds else TRAINED  # one stand-in spoils a column
-    return Results(cells, tuple(cell.scores for cell in known if cell.scores.labelled), kind=kind, missing=missing)
+    found = [cell.provenance for cell in (*cells, *known)]
+    whose = STAND_INS if STAND_INS in found else found[0] if found else TRAINED  # one stand-in spoils a column
+    return Column(cells, tuple(cell.scores for cell in known if cell.scores.labelled), whose, missing)
 
 
 def _baseline(folder: Path, split: str, cell: Cell) -> Baseline | None:

@@ -9,46 +9,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.model import AUTHORS, STAND_INS, TRAINED, Kind, Model
-from emotiw.evaluate.released.catalog import released
+from emotiw.evaluate.model import TRAINED, Model
 
-from .published import Publication
-from .results import Results
-from .rows import BASELINE, lines
+from .rows import BASELINE
+from .view import TableView
 
 
-def csv_text(results: Results, known: Sequence[Publication]) -> str:
-    """Return the same in long form, one line a figure; where released models stand beside runs, with whose it is."""
+def csv_text(view: TableView) -> str:
+    """Return every figure in long form, one line each; where released models stand beside runs, with whose it is."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     figures = ["accuracy", "low", "high", "mean_class_accuracy", "weight", "published"]
-    whose = ["kind"] if results.released else []
-    writer.writerow(["name", "net", "representation", "engine", "split", "crops", "n", *figures, *whose])
-    nets = {cell.name for column in results.columns for cell in column.cells}
-    protocol = results.protocol
-    for line in lines(results, known):
+    head = ["name", "net", "representation", "engine", "split", "crops", "n", *figures]
+    writer.writerow([*head, "kind"] if view.several else head)
+    nets = {cell.name for column in view.table.columns for cell in column.cells}
+    protocol = view.table.protocol
+    for line in view.lines:
         values = [line.scores.accuracy, *line.interval, line.scores.mean_class_accuracy, line.weight, line.published]
-        cells = ["" if figure is None else f"{figure:.6f}" for figure in values]
-        writer.writerow(
-            [
-                line.name,
-                *(line.place if line.name in nets else ("", "")),
-                line.engine,
-                protocol.split,
-                "" if line.name == BASELINE else protocol.crops,
-                len(line.scores.labels),
-                *cells,
-                *([line.kind.title] if results.released else []),
-            ]
-        )
+        cells = [
+            line.name,
+            *(line.place if line.name in nets else ("", "")),
+            line.engine,
+            protocol.split,
+            "" if line.name == BASELINE else protocol.crops,
+            len(line.scores.labels),
+            *("" if figure is None else f"{figure:.6f}" for figure in values),
+        ]
+        writer.writerow([*cells, line.provenance.title] if view.several else cells)
     return text.getvalue()
-
-
-def kind_of(model: Model) -> Kind:
-    """Return whose weights a model has."""
-    if model.name not in released():
-        return TRAINED
-    return STAND_INS if model.stand_in else AUTHORS
 
 
 def ensemble_weights(models: Sequence[Model], table: Path) -> NDArray[np.float64]:
@@ -76,10 +64,10 @@ def ensemble_weights(models: Sequence[Model], table: Path) -> NDArray[np.float64
     if missing := [name for name in names if name not in found]:
         raise EmotiwError(f"{table} has no weight of {missing[0]}: it has those of {', '.join(found) or 'none'}")
     for name, model in zip(names, models, strict=True):
-        kind, found_on = kind_of(model).title, weighted[name].get("kind") or TRAINED.title
-        if kind != found_on or kind != kind_of(models[0]).title:
+        whose, found_on = model.provenance.title, weighted[name].get("kind") or TRAINED.title
+        if whose != found_on or model.provenance is not models[0].provenance:
             raise EmotiwError(
-                f"{table} has the weights of an ensemble of {found_on}, and {model.title} is {kind}: weights of one "
+                f"{table} has the weights of an ensemble of {found_on}, and {model.title} is {whose}: weights of one "
                 "ensemble are for its own nets"
             )
     weights = np.array([found[name] for name in names])

@@ -15,6 +15,7 @@ from emotiw.evaluate.table.markdown import markdown
 from emotiw.evaluate.table.published import publications
 from emotiw.evaluate.table.results import collect
 from emotiw.evaluate.table.table_csv import csv_text
+from emotiw.evaluate.table.view import view
 
 LABELS = [0, 1, 2, 3, 4, 5, 6, 6]
 VAL, TEST = np.arange(70) % 7, np.arange(49) * 3 % 7
@@ -44,7 +45,7 @@ def noisy(seed, labels):
 
 def test_markdown_to_the_letter(beside):
     """Of 6 images that one net alone names rightly, 4 by vgg_s: weight 17 / 24; of 4, 3 by VGG_S_rgb: 13 / 16."""
-    assert markdown(collect(beside()), publications()) == (
+    assert markdown(view(collect(beside()), publications())) == (
         """\
 Accuracy in % on 8 val images, 1 crop; always naming the commonest class: 25.00%.
 
@@ -197,7 +198,7 @@ def test_an_empty_cell_says_why(make_run, make_released, answers, tmp_path):
             (folder / "scores_val.csv").unlink()
     for name in ("VGG_S_lbp", "VGG_S_cyclic_lbp", "VGG_S_cyclic_lbp_10"):
         make_released(name, right, LABELS)
-    text = markdown(collect(tmp_path / "runs"), publications())
+    text = markdown(view(collect(tmp_path / "runs"), publications()))
     found = cells_of(text)
     assert {name: cells for name, cells in found.items() if not name.startswith("ensemble")} == {
         "vgg_m_2048-rgb": ("100.00", "no released weights"),
@@ -212,11 +213,11 @@ def test_an_empty_cell_says_why(make_run, make_released, answers, tmp_path):
     assert [cell.strip() for cell in grid.split("|")[2:6]] == ["not evaluated", *["100.00 (caffe)"] * 3]
 
     two = collect(tmp_path / "runs", rows=["vgg_s-rgb", "vgg_m_2048-rgb"])
-    found = cells_of(markdown(two, publications()))
+    found = cells_of(markdown(view(two, publications())))
     assert "vgg_s-cyclic_lbp_r3_t5" not in found
     assert found["vgg_s-cyclic_lbp"] == ("left out", "100.00")
     assert found["ensemble of 2 / 3: uniform average"] == ("100.00", "100.00")
-    one = cells_of(markdown(collect(tmp_path / "runs", rows=["vgg_s-rgb"]), publications()))
+    one = cells_of(markdown(view(collect(tmp_path / "runs", rows=["vgg_s-rgb"]), publications())))
     assert one["ensemble of 3: uniform average"] == ("one net alone", "100.00")
 
 
@@ -228,10 +229,10 @@ def test_models_without_val_scores_have_the_uniform_average_on_test(make_run, ma
         make_released(name, right, LABELS, split="test")
     make_released(NAMES[0], right, LABELS)  # one of two does not suffice
     results = collect(tmp_path / "runs", split="test")
-    found = cells_of(markdown(results, publications()))
+    found = cells_of(markdown(view(results, publications())))
     assert found["ensemble of 2: likelihood, on val, frozen"] == ("100.00", "not evaluated on val")
     assert found["ensemble of 2: uniform average"] == ("100.00", "100.00")
-    rows = csv.DictReader(csv_text(results, publications()).splitlines())
+    rows = csv.DictReader(csv_text(view(results, publications())).splitlines())
     assert [row["weight"] != "" for row in rows if row["net"]] == [True, True, False, False]
 
 
@@ -240,8 +241,8 @@ def test_beside_pretrained_runs_stand_no_models(make_run, make_released, answers
     folder.rename(folder.with_name("pretrain"))
     make_released("VGG_S_rgb", answers(*LABELS), LABELS)
     assert collect(tmp_path / "runs", "pretrain").released is None
-    assert collect(tmp_path / "runs").cells == ()
-    assert markdown(collect(tmp_path / "runs"), publications()).count("100.00 (caffe)") == 1
+    assert collect(tmp_path / "runs").trained.cells == ()
+    assert markdown(view(collect(tmp_path / "runs"), publications())).count("100.00 (caffe)") == 1
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from emotiw.evaluate.table.markdown import markdown
 from emotiw.evaluate.table.published import publications
 from emotiw.evaluate.table.results import collect
 from emotiw.evaluate.table.table_csv import csv_text
+from emotiw.evaluate.table.view import view
 
 # Eight images; always naming the commonest class gives two of eight.
 LABELS = [0, 1, 2, 3, 4, 5, 6, 6]
@@ -33,7 +34,7 @@ def three(make_run, answers, tmp_path):
 
 def test_markdown_to_the_letter(three):
     """A weight of 7 / 24 for rgb makes images 5 (right with rgb), 6 and 7 (right without) likeliest together."""
-    assert markdown(collect(three), publications()) == (
+    assert markdown(view(collect(three), publications())) == (
         """\
 Accuracy in % on 8 val images, 1 crop; always naming the commonest class: 25.00%.
 
@@ -71,31 +72,32 @@ def test_columns_are_the_papers_five_in_its_order_then_ones_own(make_run, answer
     for name in reversed(names):
         make_run(f"vgg_s-{name}", answers(*LABELS), LABELS)
     results = collect(tmp_path / "runs")
-    assert markdown(results, publications()).splitlines()[2].replace(" (ours)", "-ours").replace("|", " ").split() == [
+    head = markdown(view(results, publications())).splitlines()[2]
+    assert head.replace(" (ours)", "-ours").replace("|", " ").split() == [
         "net",
         *names[:5],
         "cyclic_lbp_r3_t5-ours",
         "hamming_lbp-ours",
         "best",
     ]
-    assert [cell.representation for cell in results.cells] == names
+    assert [cell.representation for cell in results.trained.cells] == names
 
 
 def test_equal_representations_are_all_the_best(make_run, answers, tmp_path):
     make_run("vgg_s-lbp", answers(*LABELS), LABELS)
     make_run("vgg_s-rgb", answers(*LABELS), LABELS)
     assert "Best representation of vgg_s: rgb, lbp (RGB is among equals)." in markdown(
-        collect(tmp_path / "runs"), publications()
+        view(collect(tmp_path / "runs"), publications())
     )
     make_run("vgg_s-lbp", answers(0, 0, 0, 0, 0, 0, 0, 0), LABELS)
     assert "Best representation of vgg_s: rgb (unlike in the paper, RGB)." in markdown(
-        collect(tmp_path / "runs"), publications()
+        view(collect(tmp_path / "runs"), publications())
     )
 
 
 def test_one_run_has_no_ensemble(make_run, answers, tmp_path):
     make_run("vgg_s-rgb", answers(*LABELS), LABELS)
-    text = markdown(collect(tmp_path / "runs"), publications())
+    text = markdown(view(collect(tmp_path / "runs"), publications()))
     assert "100.00 (caffe)" in text
     assert "ensemble of 1" not in text
     assert "Weights by" not in text
@@ -222,9 +224,9 @@ def test_labels_that_nobody_knows_find_no_weights(make_run, answers, tmp_path):
     for row, named in ((ROWS[0], 6), (ROWS[1], 2)):
         make_run(row, answers(named, named), [-1, -1])
         make_run(row, answers(*LABELS), LABELS, split="test")
-    val = collect(tmp_path / "runs")
+    val = collect(tmp_path / "runs").trained
     assert (val.weights, val.nested, [average.name for average in val.averages]) == ({}, None, ["uniform average"])
-    assert collect(tmp_path / "runs", split="test").weights == {}
+    assert collect(tmp_path / "runs", split="test").trained.weights == {}
 
 
 def test_nested_cross_validation_has_a_row_and_says_what_it_chose(make_run, tmp_path):
@@ -235,7 +237,7 @@ def test_nested_cross_validation_has_a_row_and_says_what_it_chose(make_run, tmp_
     posteriors = np.array([noisy(seed, labels) for seed in range(3)])
     combined, chosen = nested(posteriors, labels)
     accuracy = f"{np.mean(combined.argmax(axis=1) == labels) * 100:.2f}"
-    text = markdown(results, publications())
+    text = markdown(view(results, publications()))
     (line,) = said_of(text, "| ensemble of 3: chosen by nested cross-validation ")
     assert line.split("|")[3].strip() == accuracy
     counts = re.findall(r"in each of 5 folds: (.+)\.", text)[0].split(", ")
@@ -254,15 +256,17 @@ def test_the_arithmetic_is_told_on_as_many_images_as_sfew_has(make_run, answers,
             assert ("207/400, 221/427, 222/429 only; the authors probably scored 427" in text) == (n == 431)
     labels = np.arange(372) % 7
     make_run("vgg_s-rgb", answers(*labels), labels, split="test")
-    assert " is no k/" not in markdown(collect(tmp_path / "runs", split="test"), publications())
+    assert " is no k/" not in markdown(view(collect(tmp_path / "runs", split="test"), publications()))
 
 
 def test_without_val_scores_a_test_table_has_the_uniform_average_alone(make_run, answers, tmp_path):
     for row in ROWS[:2]:
         make_run(row, answers(*LABELS), LABELS, split="test")
     make_run(ROWS[0], answers(*LABELS), LABELS)
-    assert [average.name for average in collect(tmp_path / "runs", split="test").averages] == ["uniform average"]
-    text = markdown(collect(tmp_path / "runs", split="test"), publications())
+    assert [average.name for average in collect(tmp_path / "runs", split="test").trained.averages] == [
+        "uniform average"
+    ]
+    text = markdown(view(collect(tmp_path / "runs", split="test"), publications()))
     assert "by the net that helps most on test itself: " in text
     assert "Frozen" not in text
 
@@ -327,7 +331,7 @@ def test_what_cannot_be_a_table_is_one_line(make_run, answers, tmp_path, capsys)
 def test_a_table_is_not_overwritten(three, tmp_path, capsys):
     command = ["table", str(three), "-o", str(tmp_path / "table")]
     assert main(command) == 0
-    assert capsys.readouterr().out.startswith(markdown(collect(three), publications()))
+    assert capsys.readouterr().out.startswith(markdown(view(collect(three), publications())))
     assert main(command) == 1
     assert "table.md exists already: give --force" in capsys.readouterr().err
     assert main([*command, "--force"]) == 0
@@ -419,13 +423,13 @@ def test_every_row_says_which_engines_it_comes_from(make_run, answers, tmp_path)
     make_run("vgg_s-lbp", answers(0, 1, 0, 0, 0, 0, 6, 6), LABELS, engine="torch bf16", trained_by="caffe + torch")
     make_run("vgg_s-cyclic_lbp", answers(0, 1, 0, 0, 0, 0, 6, 6), LABELS)
     results = collect(tmp_path / "runs")
-    rows = list(csv.DictReader(io.StringIO(csv_text(results, publications()))))
+    rows = list(csv.DictReader(io.StringIO(csv_text(view(results, publications())))))
     assert [row["engine"] for row in rows][:4] == [
         "torch bf16",
         "caffe + torch, scored by torch bf16",
         "caffe",
         "torch bf16; caffe + torch, scored by torch bf16; caffe",
     ]
-    text = markdown(results, publications())
+    text = markdown(view(results, publications()))
     assert "(caffe + torch, scored by torch bf16)" in text
     assert all(row["engine"] for row in rows)
