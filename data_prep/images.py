@@ -1,11 +1,11 @@
 """One image file -> an RGB array, or the reason why not."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.files import sha256_of
 from emotiw.prototxt.formats.image_codec import RefusedPictureError, imdecode, png_cut_off
 
 Rgb = NDArray[np.uint8]
@@ -36,7 +36,7 @@ def read_image(path: Path) -> tuple[Rgb, str]:
         data = path.read_bytes()
     except OSError as error:
         raise UnreadableImageError(error.strerror or "cannot be read") from None
-    return decode(data), hashlib.sha256(data).hexdigest()
+    return decode(data), sha256_of(data)
 
 
 def decode(data: bytes) -> Rgb:

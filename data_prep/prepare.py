@@ -1,6 +1,5 @@
 """A source of images -> a prepared set, each image decoded once for all representations."""
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from emotiw import __version__
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.files import write_text
+from emotiw.files import sha256_of, write_text
 from emotiw.malloc import keep_freed_memory
 from emotiw.progress_bar import bar
 from emotiw.prototxt.formats.datum import Encoded
@@ -188,7 +187,7 @@ def _describe(folder: Path, settings: Settings, listing: Listing, outcomes: Sequ
     facts = {
         "format": FORMAT,
         "emotiw": __version__,
-        "manifest_sha256": hashlib.sha256(manifest.encode()).hexdigest(),
+        "manifest_sha256": sha256_of(manifest.encode()),
         "classes": listing.classes,
         **asdict(settings),
         "layout": listing.layout,

@@ -13,7 +13,6 @@ int32 that Caffe's Data layer hands on as it is (`convert_imageset` writes the s
 """
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -26,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
+from emotiw.files import sha256_of
 from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.formats.datum import damage_placed, decode
 from emotiw.prototxt.formats.lmdb import environment, keys_of, reading
@@ -69,7 +69,7 @@ class PreparedSet:
     def digest(self) -> str:
         """A sha256 in hexadecimal: two sets of one digest hold the same pictures, cut alike, on the same splits."""
         facts = [self.settings[name] for name in ("manifest_sha256", "size", "detect")]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        return sha256_of(json.dumps(facts).encode())
 
     @cached_property
     def manifest(self) -> list[dict[str, str]]:
@@ -162,7 +162,7 @@ def open_set(folder: Path) -> PreparedSet:
     sound = all(isinstance(settings.get(name), kind) for name, kind in _FACTS.items())
     if not (sound and all(map(_is_representation, settings["representations"]))):
         raise EmotiwError(f"{folder / 'set.json'} is damaged: prepare the set anew")
-    if hashlib.sha256(manifest).hexdigest() != settings["manifest_sha256"]:
+    if sha256_of(manifest) != settings["manifest_sha256"]:
         raise EmotiwError(f"{folder / 'manifest.csv'} was changed after the set was prepared: prepare the set anew")
     return PreparedSet(folder, settings)
 

@@ -1,8 +1,8 @@
 """One image of a source -> its Datum in every representation."""
 
-import hashlib
 from dataclasses import dataclass
 
+from emotiw.files import sha256_of
 from emotiw.lbp_mapping.mapping import map_images
 from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.formats.datum import Encoded, encode
@@ -47,7 +47,7 @@ def represent(source: Source, settings: Settings, image: Image) -> tuple[Outcome
     sha256 = ""
     try:
         data = source.read(image.path)
-        sha256 = hashlib.sha256(data).hexdigest()
+        sha256 = sha256_of(data)
         rgb = decode(data)
         if settings.detect:
             face = crop_face(rgb)

@@ -1,6 +1,7 @@
-"""Outputs that are either whole or absent."""
+"""Files: outputs that are either whole or absent, locks, digests, stamps."""
 
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -59,13 +60,31 @@ def alone(folder: Path, busy: str | None = None) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))  # let go of by the kernel when we die
-        except BlockingIOError:
-            raise EmotiwError(busy) from None
+        if not take_lock(held, wait=busy is None):
+            raise EmotiwError(busy)
         yield
     finally:
         os.close(held)
+
+
+def take_lock(descriptor: int, *, wait: bool = True) -> bool:
+    """Lock an open file or folder until its descriptor is closed; the kernel closes it when the process dies.
+
+    Parameters
+    ----------
+    wait
+        Whether to wait while another process holds the lock.
+
+    Returns
+    -------
+    bool
+        Whether the lock is ours.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def remove(path: Path) -> None:
@@ -80,3 +99,20 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` (UTF-8) whole or not at all."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def sha256_of(data: bytes) -> str:
+    """Return the sha256 of `data` in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """Return the digest of a file's bytes in hexadecimal, by an algorithm that `hashlib` knows."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def file_stamp(path: Path | str) -> tuple[int, int]:
+    """Return the size in bytes and the modification time in nanoseconds of a file: a changed file has another pair."""
+    status = os.stat(path)  # noqa: PTH116 - a Path each would take as long as the call itself
+    return status.st_size, status.st_mtime_ns

@@ -6,7 +6,6 @@ RUNS/released/<NAME>/scores_<split>.csv, .json, predictions_<split>.txt, confusi
 """
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import DivergedError, Engine
 from emotiw.engine.inference import posteriors
 from emotiw.errors import EmotiwError
-from emotiw.files import alone, write_text
+from emotiw.files import alone, file_digest, write_text
 from emotiw.progress_bar import bar
 
 from .model import TRAINED, Model
@@ -104,8 +103,6 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
     scores = score(model, prepared, engine, task.split, task.crops)
     if task.truth:
         scores = replace(scores, labels=true_labels(scores.paths, scores.classes, task.truth))
-    with model.weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     protocol = Protocol(
         engine=engine.title,
         engine_version=engine.version,
@@ -114,7 +111,7 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
         set_digest=prepared.digest,
         set_folder=str(prepared.folder.resolve()),
         model=model.title,
-        weights_sha256=digest,
+        weights_sha256=file_digest(model.weights),
         mean_rule=model.mean_rule,
         stand_in=model.stand_in,
     )

@@ -1,12 +1,13 @@
-"""Locks of folders; that outputs are whole or absent, every verb's tests see."""
+"""Locks, digests and stamps of files; that outputs are whole or absent, every verb's tests see."""
 
+import os
 import threading
 import time
 
 import pytest
 
 from emotiw.errors import EmotiwError
-from emotiw.files import alone
+from emotiw.files import alone, file_digest, file_stamp, sha256_of, take_lock
 
 
 def test_another_is_refused_or_waits(tmp_path):
@@ -25,3 +26,34 @@ def test_another_is_refused_or_waits(tmp_path):
         order.append("the first")
     waiting.join()
     assert order == ["the first", "the other"]
+
+
+def test_a_lock_is_held_until_its_file_is_closed(tmp_path):
+    with (tmp_path / "lock").open("w") as first, (tmp_path / "lock").open("w") as second:
+        assert take_lock(first.fileno())
+        assert not take_lock(second.fileno(), wait=False)
+        first.close()
+        assert take_lock(second.fileno(), wait=False)
+
+
+def test_digests_are_those_of_the_standard(tmp_path):
+    """The SHA-256 and MD5 of "abc", as FIPS 180-2 and RFC 1321 give them."""
+    (tmp_path / "abc").write_bytes(b"abc")
+    sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256_of(b"abc") == file_digest(tmp_path / "abc") == sha256
+    assert file_digest(tmp_path / "abc", "md5") == "900150983cd24fb0d6963f7d28e17f72"
+
+
+def test_a_changed_file_has_another_stamp(tmp_path):
+    path, link = tmp_path / "file", tmp_path / "link"
+    path.write_bytes(b"123")
+    link.symlink_to(path)
+    os.utime(path, ns=(5, 7))
+    assert file_stamp(path) == file_stamp(str(path)) == file_stamp(link) == (3, 7)
+    path.write_bytes(b"1234")
+    os.utime(path, ns=(5, 7))
+    assert file_stamp(path) == (4, 7)
+    os.utime(path, ns=(5, 8))
+    assert file_stamp(path) == (4, 8)
+    with pytest.raises(FileNotFoundError):
+        file_stamp(tmp_path / "none")

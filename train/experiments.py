@@ -1,13 +1,13 @@
 """The experiments as a table: one row = one net on one representation, both stages."""
 
 import csv
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from emotiw.errors import UsageError
+from emotiw.files import sha256_of
 from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.formats.messages import SolverParameter, format_text, parse_text
 from emotiw.prototxt.surgery import committed
@@ -51,7 +51,7 @@ class Experiment:
     def recipe(self, stage: str) -> str:
         """Return a sha256 in hexadecimal of all that a stage of this row is: its net and its solver."""
         text = format_text(self.train_val(stage)) + format_text(self.solver(stage))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return sha256_of(text.encode())
 
 
 @cache

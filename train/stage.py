@@ -1,6 +1,5 @@
 """One stage of one row: from a prepared set to a run folder with its model."""
 
-import hashlib
 import os
 import shutil
 from collections import Counter
@@ -14,7 +13,7 @@ from emotiw import __version__
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import DivergedError, Engine, Event, Snapshot
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.files import alone, remove, whole
+from emotiw.files import alone, file_digest, remove, whole
 from emotiw.prototxt.surgery import crop_size, loss_weight, set_size, use_classes
 
 from .experiments import Experiment
@@ -102,7 +101,7 @@ def _facts(
         seed=seed,
         iterations=iterations or experiment.solver(stage).max_iter,
         weights=str(weights.resolve()) if weights else "",
-        weights_sha256=_sha256(weights) if weights else "",
+        weights_sha256=file_digest(weights) if weights else "",
         emotiw=__version__,
     )
 
@@ -197,8 +196,3 @@ def _finish(run: Run, facts: Facts, progress: Progress) -> None:
             os.link(last, temporary)
         except OSError:  # a file system that has no links
             shutil.copyfile(last, temporary)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """Files of a zip archive that are read here and there, unpacked for as long as the set is being made."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
-from emotiw.files import remove, whole
+from emotiw.files import remove, sha256_of, whole
 from emotiw.progress_bar import bar
 
 from .zip import CHUNK, Zip
@@ -48,7 +47,7 @@ def unpack(folder: Path, say: Callable[[str], object], archive: Zip, names: Sequ
 
 def _version(archive: Zip) -> str:
     """Return a name that is another for another archive, and for this one after a change."""
-    return hashlib.sha256(json.dumps([str(archive.root.resolve()), *archive.stamp("")]).encode()).hexdigest()
+    return sha256_of(json.dumps([str(archive.root.resolve()), *archive.stamp("")]).encode())
 
 
 def _is_whole(path: Path, size: int) -> bool:

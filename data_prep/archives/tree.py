@@ -14,6 +14,7 @@ from typing import Protocol
 
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
+from emotiw.files import file_stamp
 
 from .zip import Zip, is_zip
 
@@ -80,10 +81,9 @@ class Folder:
     def stamp(self, path: str) -> tuple[int, int]:
         """Return a file's size and time; of one that is not there, -1."""
         try:
-            status = os.lstat(f"{self.root}/{path}")
+            return file_stamp(f"{self.root}/{path}")
         except OSError:
             return -1, -1
-        return status.st_size, status.st_mtime_ns
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
+from emotiw.files import file_stamp
 
 # A frame of a film is 1 MB as PNG; CASIA-WebFace's half a million JPEGs are 5 GB.
 _MOST_OF_A_FILE, _MOST_OF_ALL = 1 << 26, 1 << 37
@@ -94,11 +95,11 @@ class Zip:
 
     def stamp(self, path: str) -> tuple[int, int]:
         """Return the archive's size and time."""
-        return _stamp(self.root)
+        return file_stamp(self.root)
 
     def _archive(self) -> zipfile.ZipFile:
         try:
-            return _opened(self.root, _stamp(self.root))
+            return _opened(self.root, file_stamp(self.root))
         except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
             raise EmotiwError(f"{self.root} is no whole zip archive: copy it again") from None
 
@@ -107,11 +108,6 @@ class Zip:
 def _opened(path: Path, stamp: tuple[int, int]) -> zipfile.ZipFile:
     """Open an archive once a process: the directory of a large one takes seconds to read."""
     return zipfile.ZipFile(path)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
 
 
 def _danger(member: zipfile.ZipInfo) -> str:

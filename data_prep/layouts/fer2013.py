@@ -13,6 +13,7 @@ from emotiw.data_prep.archives.tree import Found
 from emotiw.data_prep.image_list import Image, Listing
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
+from emotiw.files import file_stamp
 
 # Not the authors' order: Neutral comes last.
 CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
@@ -72,8 +73,7 @@ class Pixels:
 
     def stamp(self, path: str) -> tuple[int, int]:
         """Return the table's size and time."""
-        status = self.table.stat()
-        return status.st_size, status.st_mtime_ns
+        return file_stamp(self.table)
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,7 @@ from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.image_list import Image, Listing, split_of
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
+from emotiw.files import file_stamp
 from emotiw.prototxt.formats.lmdb import keys_of, reading
 from emotiw.prototxt.formats.messages import Datum
 
@@ -72,8 +73,7 @@ class Lmdbs:
     def stamp(self, path: str) -> tuple[int, int]:
         """Return the size and time of the image's LMDB."""
         first = self.root / path.split("/")[0] / _DATA
-        status = (first if first.is_file() else self.root / _DATA).stat()
-        return status.st_size, status.st_mtime_ns
+        return file_stamp(first if first.is_file() else self.root / _DATA)
 
     def _keys(self, path: str) -> tuple[str, bytes]:
         folder = "" if (self.root / _DATA).is_file() else path.split("/")[0]

@@ -19,6 +19,7 @@ from emotiw.data_prep.archives.tree import Found
 from emotiw.data_prep.image_list import Image, Listing
 from emotiw.data_prep.images import UnreadableImageError, decode
 from emotiw.errors import EmotiwError
+from emotiw.files import file_stamp
 
 MAGIC = 0xCED7230A
 PART, HEADER = struct.Struct("<II"), struct.Struct("<IfQQ")
@@ -83,8 +84,7 @@ class Records:
 
     def stamp(self, path: str) -> tuple[int, int]:
         """Return the file's size and time."""
-        status = self.records.stat()
-        return status.st_size, status.st_mtime_ns
+        return file_stamp(self.records)
 
     def _index(self) -> Index:
         return _read_index(self.records.with_suffix(".idx"), self.stamp(""))

@@ -1,13 +1,12 @@
 """Released models, fetched: each file under a temporary name, checked, and only then where models lie."""
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.files import alone, remove
+from emotiw.files import alone, remove, sha256_of
 from emotiw.text import counted
 
 from .catalog import File, is_stand_in, models_folder, released
@@ -81,7 +80,7 @@ def _staging(origin: str) -> Iterator[Path]:
     What an interrupted download left is gone on with from the same origin alone: bytes of two are not to be mixed.
     """
     folder = models_folder() / ".fetching"
-    store = folder / hashlib.sha256(origin.encode()).hexdigest()[:16]
+    store = folder / sha256_of(origin.encode())[:16]
     with alone(folder, f"another emotiw models fetch is at work in {models_folder()}: wait for it"):
         store.mkdir(exist_ok=True)
         try:

@@ -1,6 +1,5 @@
 """Verify the released models that are here: structure, and bytes where a public source gives them."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from emotiw.errors import EmotiwError
+from emotiw.files import file_digest
 from emotiw.prototxt.formats.blobs import array_of, read_mean
 from emotiw.prototxt.formats.messages import PackedNet, read_binary
 from emotiw.prototxt.formats.upgrade import read_net, types, weighted
@@ -54,7 +54,7 @@ def _wrong_bytes(path: Path, file: File) -> list[str]:
     kind, _, digest = file.digest.partition(":")
     if not digest:
         return _anothers(path, file)
-    found = _digest(path, kind)
+    found = file_digest(path, kind)
     return [] if found == digest else [f"its {kind} is {found}, the authors' is {digest}"]
 
 
@@ -63,14 +63,9 @@ def _anothers(path: Path, file: File) -> list[str]:
     for name, model in released().items():
         other = model.files[file.name]
         kind, _, digest = other.digest.partition(":")
-        if file.name == WEIGHTS and digest and path.stat().st_size == other.size and _digest(path, kind) == digest:
+        if file.name == WEIGHTS and digest and path.stat().st_size == other.size and file_digest(path, kind) == digest:
             return [f"it is {name}'s, by its {kind}"]
     return []
-
-
-def _digest(path: Path, kind: str) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, kind).hexdigest()
 
 
 def _card() -> Any:

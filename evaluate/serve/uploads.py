@@ -1,6 +1,5 @@
 """The folder of uploaded pictures: what lies in it, how much room is left, and the folders that killed pages left."""
 
-import fcntl
 import os
 import re
 import shutil
@@ -12,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Self
+
+from emotiw.files import take_lock
 
 PREFIX = "emotiw-serve-"
 _NAME = re.compile(r"[0-9a-f]{64}/[^/\0]+")  # Gradio names a folder by the SHA-256 of the file in it
@@ -139,7 +140,7 @@ def _make() -> tuple[Uploads, int]:
         with suppress(FileNotFoundError):  # another page that starts may take it for one that was left
             lock = os.open(uploads.folder, os.O_RDONLY | os.O_DIRECTORY)
             with suppress(OSError):  # a file system without locks: nobody removes what cannot be locked
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                take_lock(lock)
             if uploads.folder.is_dir():
                 return uploads, lock
             os.close(lock)
@@ -152,10 +153,8 @@ def _remove_if_left(folder: Path) -> None:
     except OSError:  # a link, a file, or somebody else's
         return
     try:
-        if os.fstat(lock).st_uid == os.geteuid():
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-    except OSError:  # its page lives
-        pass
+        with suppress(OSError):  # a file system without locks
+            if os.fstat(lock).st_uid == os.geteuid() and take_lock(lock, wait=False):  # else its page lives
+                shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)

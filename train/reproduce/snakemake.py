@@ -12,6 +12,7 @@ from pathlib import Path
 
 from emotiw.engine.child_process import Stream, leashed, running
 from emotiw.errors import EmotiwError
+from emotiw.files import file_stamp
 from emotiw.progress_bar import bar
 from emotiw.train.progress import read_progress
 from emotiw.train.run_folder import STAGES
@@ -166,8 +167,8 @@ def _progress(folder: Path, step: Step) -> Path:
     return folder / step.output.with_name("progress.csv")
 
 
-def _stamp(path: Path) -> int | None:
+def _stamp(path: Path) -> tuple[int, int] | None:
     try:
-        return path.stat().st_mtime_ns
+        return file_stamp(path)
     except OSError:
         return None

@@ -4,8 +4,6 @@ What lies there afterwards is `root/`, the unpacked packages with the additions 
 `run` starts each program through the loader and libraries of `root/`; the folder can be moved.
 """
 
-import fcntl
-import hashlib
 import os
 import platform
 import shutil
@@ -18,7 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from emotiw.errors import EmotiwError
-from emotiw.files import cache_folder, remove, whole
+from emotiw.files import cache_folder, remove, sha256_of, take_lock, whole
 
 from . import apt
 from .completion import FILES, LINKS, PROOF, complete
@@ -54,7 +52,7 @@ def cache() -> Path:
 def target(lock: Path = LOCK) -> Path:
     """Return the folder that an install of `lock` makes: another lock, `run` or completion is another folder."""
     parts = (lock.read_text(encoding="utf-8"), RUN.read_text(encoding="utf-8"), FILES, LINKS)
-    digest = hashlib.sha256(repr(parts).encode()).hexdigest()
+    digest = sha256_of(repr(parts).encode())
     return cache() / f"debian11-{digest[:12]}"
 
 
@@ -132,11 +130,9 @@ def _require_room(folder: Path) -> None:
 def _alone(path: Path) -> Iterator[None]:
     """Hold the lock file `path`; the kernel lets go of it when we die."""
     with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take_lock(file.fileno(), wait=False):
             print("another `emotiw caffe install` is at work: waiting for it", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            take_lock(file.fileno())
         yield
 
 

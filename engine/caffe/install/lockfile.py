@@ -1,10 +1,10 @@
 """The pinned packages of the installed Caffe: `debian11.lock` lists name, version and sha256 of each."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from emotiw.errors import EmotiwError
+from emotiw.files import file_digest
 
 LOCK = Path(__file__).with_name("debian11.lock")
 
@@ -61,8 +61,7 @@ def checked(package: Package, folder: Path) -> Path:
     archive = package.archive(folder)
     if archive is None:
         raise EmotiwError(f"the mirror did not deliver {package.name} {package.version}: give --mirror URL of another")
-    with archive.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_digest(archive)
     if found != package.sha256:
         archive.unlink()
         raise EmotiwError(
