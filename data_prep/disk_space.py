@@ -1,9 +1,8 @@
 """What room a set takes on the disk, told before it is made."""
 
-import shutil
 from pathlib import Path
 
-from emotiw.errors import EmotiwError
+from emotiw.disk import free_space, require_space
 
 from .transform import Settings
 
@@ -36,15 +35,12 @@ def foretold(folder: Path, images: int, done: int, settings: Settings) -> str:
     half = {"raw": "", "png": " (by experience half)"}[settings.store]
     what = f"{images} images; {', '.join(settings.representations)} at {settings.size} x {settings.size}"
     there = f", {done} images of it are there" if done else ""
-    need, free = pixels(images, settings) / 1e9, shutil.disk_usage(folder).free / 1e9
+    need, free = pixels(images, settings) / 1e9, free_space(folder) / 1e9
     return f"{what}, {settings.store}: {about}{need:.2f} GB{half}{there}, and {free:.2f} GB are free"
 
 
 def check_room(folder: Path, images: int, settings: Settings) -> None:
     """Raise where so many images more do not fit; PNGs are of no size that could be foretold."""
-    need, free = pages(images, settings), shutil.disk_usage(folder).free
-    if settings.store == "raw" and need > free:
-        raise EmotiwError(
-            f"the set needs {need / 1e9:.1f} GB and {folder.parent} has {free / 1e9:.1f} GB free: free some, "
-            "or use --store png, or prepare one representation at a time"
-        )
+    if settings.store == "raw":
+        mend = "free some, or use --store png, or prepare one representation at a time"
+        require_space(folder.parent, "the set needs", pages(images, settings), mend)

@@ -2,11 +2,11 @@
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emotiw.data_prep.images import UnreadableImageError
+from emotiw.disk import free_space, require_space
 from emotiw.errors import EmotiwError
 from emotiw.files import remove, sha256_of, whole
 from emotiw.progress_bar import bar
@@ -55,13 +55,11 @@ def _is_whole(path: Path, size: int) -> bool:
 
 
 def _check_room(folder: Path, say: Callable[[str], object], what: str, need: int) -> None:
-    free = shutil.disk_usage(folder).free
     say(
         f"{what}: read here and there, so unpacked until the set is made: {need / 1e9:.2f} GB, and "
-        f"{free / 1e9:.2f} GB are free"
+        f"{free_space(folder) / 1e9:.2f} GB are free"
     )
-    if need > free:
-        raise EmotiwError(f"{what}: {need / 1e9:.1f} GB to unpack and {free / 1e9:.1f} GB free: free some")
+    require_space(folder, f"{what}: unpacking needs", need)
 
 
 def _copy(archive: Zip, name: str, size: int, target: Path) -> None:

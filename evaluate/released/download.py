@@ -1,12 +1,12 @@
 """A file from the web, by gdown: under a temporary name, gone on with after an interruption, whole in the end."""
 
-import shutil
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
 from tqdm import tqdm
 
+from emotiw.disk import require_space
 from emotiw.errors import EmotiwError
 from emotiw.progress_bar import bar
 
@@ -96,18 +96,11 @@ class _Progress:
 
     def __call__(self, done: int, total: int | None) -> None:
         if self._bar is None:
-            check_room(self._folder, self._title, (total or done) - done)
+            require_space(self._folder, f"{self._title} needs", (total or done) - done)
             ones: Iterable[int] = ()
             self._bar = self._stack.enter_context(bar(ones, self._title, total or 0, "B"))
             self._bar.unit_scale = True
         self._bar.update(done - self._bar.n)
-
-
-def check_room(folder: Path, what: str, need: int) -> None:
-    """Raise where `need` bytes more do not fit."""
-    free = shutil.disk_usage(folder).free
-    if need > free:
-        raise EmotiwError(f"{what} needs {need / 1e9:.2f} GB and {folder} has {free / 1e9:.2f} GB free: free some")
 
 
 def _unfinished(target: Path) -> list[Path]:

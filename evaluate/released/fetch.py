@@ -1,16 +1,15 @@
 """Released models, fetched: each file under a temporary name, checked, and only then where models lie."""
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from emotiw.disk import free_space, require_space
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, remove, sha256_of
 from emotiw.text import counted
 
 from .catalog import File, is_stand_in, models_folder, released
-from .download import check_room
 from .sources import Source, UnfitError, open_source
 from .stand_in import calls_itself, write_stand_in
 from .verify import faults, least_bytes, state
@@ -111,13 +110,13 @@ def _is_here(name: str, file: File, force: bool) -> bool:
 def _announce(wanted: Sequence[tuple[str, File]], source: Source, say: Say) -> None:
     """Say what is about to come and in what room; raise where it is too small."""
     need = sum(file.size or least_bytes(file.name) for _, file in wanted)
-    free = shutil.disk_usage(models_folder()).free
+    free = free_space(models_folder())
     files, models = len(wanted), len({name for name, _ in wanted})
     say(
         f"{counted(files, 'file')} of {counted(models, 'model')} from {source}: {need / 1e9:.2f} GB, "
         f"and {free / 1e9:.2f} GB are free in {models_folder()}"
     )
-    check_room(models_folder(), "what is asked for", need)
+    require_space(models_folder(), "what is asked for needs", need)
 
 
 def _fetch_file(name: str, file: File, source: Source, store: Path) -> None:

@@ -8,11 +8,12 @@ from urllib.parse import unquote, urlsplit
 
 from emotiw.data_prep.archives.zip import CHUNK, Zip, is_zip
 from emotiw.data_prep.images import UnreadableImageError
+from emotiw.disk import require_space
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.progress_bar import bar
 
 from .catalog import DEPLOY, MEAN, WEIGHTS, File, released
-from .download import RefusedError, check_room, download
+from .download import RefusedError, download
 
 _SUFFIXES = {Path(name).suffix: name for name in (WEIGHTS, MEAN, DEPLOY)}
 
@@ -134,7 +135,7 @@ def _copy(path: Path, target: Path, title: str) -> None:
 
 def _pour(chunks: Iterable[bytes], size: int, target: Path, title: str) -> None:
     """Write chunks of a MiB."""
-    check_room(target.parent, title, size)
+    require_space(target.parent, f"{title} needs", size)
     with target.open("wb") as file, bar(chunks, title, -(-size // CHUNK), "MiB") as shown:
         file.writelines(shown)
 

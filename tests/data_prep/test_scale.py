@@ -55,7 +55,7 @@ def test_what_an_interrupted_set_has_already_is_not_asked_for_again(source, tmp_
         prepare(source, tmp_path / "set", settings)
     monkeypatch.setattr(preparing, "represent", represent_one)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=need // 2))
-    with pytest.raises(EmotiwError, match=r"the set needs 0\.0 GB"):
+    with pytest.raises(EmotiwError, match=r"the set needs 0\.00 GB"):
         prepare(source, tmp_path / "another", settings)
     prepare(source, tmp_path / "set", settings, say=said.append)
     assert said[0].endswith(", raw: 0.00 GB, 12 images of it are there, and 0.00 GB are free")

@@ -1,6 +1,5 @@
 """The whole experiment in one call: say what is to do, and do it."""
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from emotiw.data_prep.prepared_set import PreparedSet
+from emotiw.disk import free_space, require_space
 from emotiw.engine.base import Engine
 from emotiw.engine.child_process import ctrl_c_passed_on, running
 from emotiw.errors import EmotiwError, UsageError
@@ -78,7 +78,8 @@ def reproduce(
         if dry_run:
             say(_estimate(costs(tasks.values(), folder / "runs", engine.sharing(options.threads)), folder, options))
         elif todo:
-            _require_room(folder, room(costs(tasks.values(), folder / "runs", None), options.jobs))
+            need = room(costs(tasks.values(), folder / "runs", None), options.jobs)
+            require_space(folder, "the snapshots need", need, "free some, name another -o, or fewer --rows")
             _carry_out(folder, todo, tasks, options, more, say)
 
 
@@ -117,21 +118,12 @@ def _estimate(found: Sequence[Cost], folder: Path, options: Options) -> str:
         for c in found
     ]
     head = ["net", "stage", "runs", "iterations", "s / iteration", "hours", "GB"]
-    free = shutil.disk_usage(folder).free
+    free = free_space(folder)
     return (
         f"{tabulate(rows, head, 'github', disable_numparse=True)}\n\n"
         f"at least {hours(found, options.jobs):,.1f} hours of training, {options.jobs} at a time, scoring apart; "
         f"{room(found, options.jobs) / 1e9:,.1f} GB more, and {free / 1e9:,.1f} GB are free"
     )
-
-
-def _require_room(folder: Path, size: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise EmotiwError(
-            f"the snapshots need {size / 1e9:.1f} GB and {folder} has {free / 1e9:.1f} GB free: free some, "
-            "name another -o, or fewer --rows"
-        )
 
 
 def _carry_out(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from emotiw.disk import require_space
 from emotiw.errors import EmotiwError
 from emotiw.files import cache_folder, remove, sha256_of, take_lock, whole
 
@@ -25,6 +26,7 @@ from .lockfile import LOCK, Package, checked, missing, read_lock
 RUN = Path(__file__).with_name("run")
 
 _BYTES = 800_000_000  # 159 MB of packages, 633 MB unpacked
+_ROOM = "free some, or set $XDG_CACHE_HOME to a folder on another disk"
 
 # All of the package `caffe`, and the Python of `python3-caffe`.
 PROGRAMS = (
@@ -93,7 +95,7 @@ def install(mirror: str | None = None, force: bool = False, lock: Path = LOCK) -
         program = installed(lock)
         if program and not force:
             return program
-        _require_room(cache())
+        require_space(cache(), "the install needs", _BYTES, _ROOM)
         downloads, packages = cache() / "packages", read_lock(lock)
         print(f"installing Debian 11's Caffe ({len(packages)} packages) in {target(lock)}", file=sys.stderr)
         archives = _obtain(packages, downloads, mirror)
@@ -115,15 +117,6 @@ def _require_machine() -> None:
         )
     if shutil.which("dpkg-deb") is None:
         raise EmotiwError("dpkg-deb not found: install the package dpkg")
-
-
-def _require_room(folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < _BYTES:
-        raise EmotiwError(
-            f"{folder}: {free // 10**6} MB are free, but the install needs {_BYTES // 10**6} MB: make room, or set "
-            "$XDG_CACHE_HOME to a folder on another disk"
-        )
 
 
 @contextmanager

@@ -228,10 +228,11 @@ def test_too_small_a_disk_is_told_before_anything_is_unpacked(archive, tmp_path,
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=need - 1))
     said = refusal(lambda: prepare(archive, tmp_path / "set", PEOPLE))
     assert said.startswith(f"{archive}: faces_webface_112x112/train.rec, ")
-    assert said.endswith("property: 0.0 GB to unpack and 0.0 GB free: free some")
+    place = tmp_path / ".set.partial/unpacked"
+    assert said.endswith(f"property: unpacking needs 0.00 GB and {place} has 0.00 GB free: free some")
     assert copied == []
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=need))
-    assert "the set needs 0.0 GB" in refusal(lambda: prepare(archive, tmp_path / "set", replace(PEOPLE, size=256)))
+    assert "the set needs 0.00 GB" in refusal(lambda: prepare(archive, tmp_path / "set", replace(PEOPLE, size=256)))
     assert len(copied) == 3
 
 

@@ -405,7 +405,7 @@ def test_without_snakemake_it_says_how_to_get_it(sets, sfew, tmp_path, monkeypat
 
 def test_a_full_disk_is_foreseen(sets, sfew, tmp_path, monkeypatch, capsys):
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr("emotiw.train.reproduce.reproduce.shutil.disk_usage", lambda path: usage._replace(free=10**6))
+    monkeypatch.setattr("emotiw.disk.shutil.disk_usage", lambda path: usage._replace(free=10**6))
     assert "GB free: free some" in refused(capsys, *asked(sets, sfew, tmp_path / "new"))
 
 

@@ -256,7 +256,7 @@ def test_no_apt_or_dpkg(monkeypatch, tmp_path, tool):
 def test_a_full_disk_is_told_before_anything_is_fetched(mirror, monkeypatch):
     _, lock, fetched = mirror
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=100_000_000))
-    with pytest.raises(EmotiwError, match="100 MB are free, but the install needs 800 MB"):
+    with pytest.raises(EmotiwError, match=r"the install needs 0\.80 GB and .* has 0\.10 GB free: free some, or set"):
         debian.install(lock=lock)
     assert fetched == []
 

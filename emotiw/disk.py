@@ -1,0 +1,31 @@
+"""Free space on a disk."""
+
+import shutil
+from pathlib import Path
+
+from emotiw.errors import EmotiwError
+
+
+def free_space(folder: Path) -> int:
+    """Return the bytes that are free on the disk of a folder."""
+    return shutil.disk_usage(folder).free
+
+
+def require_space(folder: Path, needs: str, size: int, mend: str = "free some") -> None:
+    """Check that `size` bytes more fit on the disk of a folder.
+
+    Parameters
+    ----------
+    needs
+        The beginning of the error's line: what needs them, with its verb, such as ``"the set needs"``.
+    mend
+        Its end: what can be done.
+
+    Raises
+    ------
+    EmotiwError
+        If they do not fit.
+    """
+    free = free_space(folder)
+    if size > free:
+        raise EmotiwError(f"{needs} {size / 1e9:.2f} GB and {folder} has {free / 1e9:.2f} GB free: {mend}")
