@@ -112,7 +112,7 @@ def pictures_of(prepared: PreparedSet, rows: Sequence[Mapping[str, str]], source
 def measure(model: Model, prepared: PreparedSet, source: Path) -> dict[str, Scores]:
     """Return the posteriors of a set's validation images for each mistake."""
     rows = [row for row in prepared.manifest if row["split"] == "val"]
-    pictures, detect = pictures_of(prepared, rows, source), prepared.settings["detect"]
+    pictures, detect = pictures_of(prepared, rows, source), prepared.facts.detect
     paths, labels = tuple(row["path"] for row in rows), np.array([int(row["label"]) for row in rows])
     ways, found = {**MISTAKES, **(OF_MAPPED_MODELS if model.representation != "rgb" else {})}, {}
     with open_engine().scorer(model.deploy, model.weights) as scorer:

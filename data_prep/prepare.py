@@ -1,6 +1,5 @@
 """A source of images -> a prepared set, each image decoded once for all representations."""
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from emotiw import __version__
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import sha256_of, write_text
+from emotiw.json_record import write_json
 from emotiw.malloc import keep_freed_memory
 from emotiw.progress_bar import bar
 from emotiw.prototxt.formats.datum import Encoded
@@ -192,4 +192,4 @@ def _describe(folder: Path, settings: Settings, listing: Listing, outcomes: Sequ
         **asdict(settings),
         "layout": listing.layout,
     }
-    write_text(folder / "set.json", json.dumps(facts, indent=1) + "\n")
+    write_json(folder / "set.json", facts)

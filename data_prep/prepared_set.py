@@ -19,13 +19,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 from emotiw.files import sha256_of
+from emotiw.json_record import record_of
 from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.formats.datum import damage_placed, decode
 from emotiw.prototxt.formats.lmdb import environment, keys_of, reading
@@ -35,8 +35,6 @@ from .image_list import Image
 FORMAT = 1
 COLUMNS = ("path", "label", "name", "split", "group", "sha256")
 _READ_AHEAD = 64
-# What a set.json must hold, and as what; a set of another version may hold anything.
-_FACTS = {"manifest_sha256": str, "classes": list, "representations": list, "size": int, "detect": bool}
 
 
 @dataclass(frozen=True)
@@ -49,26 +47,48 @@ class Record:
 
 
 @dataclass(frozen=True)
+class SetFacts:
+    """What `set.json` says of a set, as far as it is looked at.
+
+    `manifest_sha256` is in hexadecimal, and `layout` is empty in the oldest sets; the others are as in
+    `transform.Settings`.
+    """
+
+    manifest_sha256: str
+    classes: list[str]
+    labels: str
+    representations: list[str]
+    size: int
+    detect: bool
+    layout: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` if a representation is not spelled as its folder is named."""
+        if strangers := [name for name in self.representations if parse(name).name != name]:
+            raise ValueError(f"no representation {strangers[0]!r}")
+
+
+@dataclass(frozen=True)
 class PreparedSet:
     """A prepared set, opened with `open_set`."""
 
     folder: Path
-    settings: dict[str, Any]
+    facts: SetFacts
 
     @property
     def classes(self) -> list[str]:
         """The names of the classes in label order."""
-        return list(self.settings["classes"])
+        return self.facts.classes
 
     @property
     def size(self) -> int:
         """The side of its images in pixels."""
-        return int(self.settings["size"])
+        return self.facts.size
 
     @property
     def digest(self) -> str:
         """A sha256 in hexadecimal: two sets of one digest hold the same pictures, cut alike, on the same splits."""
-        facts = [self.settings[name] for name in ("manifest_sha256", "size", "detect")]
+        facts = [self.facts.manifest_sha256, self.facts.size, self.facts.detect]
         return sha256_of(json.dumps(facts).encode())
 
     @cached_property
@@ -83,8 +103,8 @@ class PreparedSet:
 
     def lmdb(self, representation: str, split: str) -> Path:
         """Return the folder of an LMDB, or raise `EmotiwError` where the set has none such."""
-        if representation not in self.settings["representations"]:
-            known = ", ".join(self.settings["representations"])
+        if representation not in self.facts.representations:
+            known = ", ".join(self.facts.representations)
             raise EmotiwError(
                 f"{self.folder} holds no {representation}, only {known}: prepare it with -r {representation}"
             )
@@ -151,28 +171,18 @@ def open_set(folder: Path) -> PreparedSet:
         Where `folder` is no prepared set, was made by another version, or its manifest was changed since.
     """
     try:
-        settings = json.loads((folder / "set.json").read_text(encoding="utf-8"))
+        values = json.loads((folder / "set.json").read_text(encoding="utf-8"))
         manifest = (folder / "manifest.csv").read_bytes()
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise EmotiwError(f"{folder} was prepared by another version of emotiw: prepare it anew")
+        facts = record_of(values, SetFacts, others=True)
     except (FileNotFoundError, NotADirectoryError):
         raise EmotiwError(f"{folder} is no prepared set: make one with emotiw prepare SOURCE -o {folder}") from None
     except ValueError:
         raise EmotiwError(f"{folder / 'set.json'} is damaged: prepare the set anew") from None
-    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
-        raise EmotiwError(f"{folder} was prepared by another version of emotiw: prepare it anew")
-    sound = all(isinstance(settings.get(name), kind) for name, kind in _FACTS.items())
-    if not (sound and all(map(_is_representation, settings["representations"]))):
-        raise EmotiwError(f"{folder / 'set.json'} is damaged: prepare the set anew")
-    if sha256_of(manifest) != settings["manifest_sha256"]:
+    if sha256_of(manifest) != facts.manifest_sha256:
         raise EmotiwError(f"{folder / 'manifest.csv'} was changed after the set was prepared: prepare the set anew")
-    return PreparedSet(folder, settings)
-
-
-def _is_representation(name: object) -> bool:
-    """Return whether it is the name of one: it becomes that of a folder."""
-    try:
-        return isinstance(name, str) and parse(name).name == name
-    except ValueError:
-        return False
+    return PreparedSet(folder, facts)
 
 
 def manifest_text(images: Sequence[tuple[Image, str]]) -> str:

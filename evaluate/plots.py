@@ -36,7 +36,7 @@ def confusion_picture(scores: Scores, title: str, path: Path) -> None:
 
 def faces_picture(prepared: PreparedSet, split: str, path: Path) -> None:
     """Write one face of each class (the first few) in every representation of a set, as the LMDBs hold them."""
-    names = prepared.settings["representations"]
+    names = prepared.facts.representations
     first: dict[int, str] = {}
     for row in prepared.manifest:
         if row["split"] == split and len(first) < 7:

@@ -7,9 +7,8 @@ RUNS/released/<NAME>/scores_<split>.csv, .json, predictions_<split>.txt, confusi
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from emotiw.engine.base import DivergedError, Engine
 from emotiw.engine.inference import posteriors
 from emotiw.errors import EmotiwError
 from emotiw.files import alone, file_digest, write_text
+from emotiw.json_record import read_record, write_json
 from emotiw.progress_bar import bar
 
 from .model import TRAINED, Model
@@ -139,7 +139,7 @@ def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protoc
             write_text(folder / f"confusion_{split}.csv", _confusion_text(scores))
             confusion_picture(scores, f"{name}, {split}", folder / f"confusion_{split}.png")
         write_text(folder / f"predictions_{split}.txt", predictions_text(scores))
-        write_text(folder / f"scores_{split}.json", json.dumps(dict(protocol), indent=1) + "\n")
+        write_json(folder / f"scores_{split}.json", protocol)
         write_scores(scores_file(folder, split), scores)
 
 
@@ -152,11 +152,8 @@ def read_protocol(folder: Path, split: str) -> Protocol:
     """Return how the scores of a split, in a run's or a released model's folder, were made."""
     path = folder / f"scores_{split}.json"
     try:
-        facts = Protocol(**json.loads(path.read_text(encoding="utf-8")))
-        if any(type(getattr(facts, field.name)) is not field.type for field in fields(facts)):
-            raise TypeError
-        return facts
-    except (OSError, ValueError, TypeError):
+        return read_record(path, Protocol)
+    except (OSError, ValueError):
         raise EmotiwError(
             f"{path} is missing, damaged or of another version of emotiw: evaluate anew with --force"
         ) from None

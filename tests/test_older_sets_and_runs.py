@@ -42,7 +42,7 @@ def run(older):
 def test_the_set_is_the_same_set(older):
     prepared = open_set(older / "set")
     manifest = (older / "set/manifest.csv").read_bytes()
-    assert prepared.settings["manifest_sha256"] == hashlib.sha256(manifest).hexdigest()
+    assert prepared.facts.manifest_sha256 == hashlib.sha256(manifest).hexdigest()
     assert prepared.digest == "089d5ae6c918c8fc1c5fe8d9ffee6a4bc94358670b07ee323de7d155a817e567"
     assert (tuple(prepared.classes), prepared.size) == (EMOTIONS, 64)
     for representation in ("rgb", "cyclic_lbp"):

@@ -48,7 +48,7 @@ def test_both_forms_of_each_download_make_like_sets(downloads, tmp_path):
         prepared(downloads, name, tmp_path / name, "--labels", "identities", "--val", "0.1", "-r", "rgb")
         for name in ("CASIA-maxpy-clean", "faces_webface_112x112")
     ]
-    assert [one.settings["layout"] for one in people] == ["folders", "recordio"]
+    assert [one.facts.layout for one in people] == ["folders", "recordio"]
     assert [(one.count("train"), one.count("val")) for one in people] == [(220, 20)] * 2
     emotions = [
         prepared(downloads, name, tmp_path / name, "--labels", "emotions", "-r", "rgb")

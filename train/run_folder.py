@@ -12,15 +12,14 @@ RUNS/<row>/<stage>/run.json                what was run, on what
 ```
 """
 
-import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emotiw.errors import EmotiwError
-from emotiw.files import write_text
+from emotiw.json_record import read_record, write_json
 from emotiw.prototxt.formats.blobs import array_of, read_weights
 from emotiw.prototxt.formats.messages import NetParameter, PackedState, read_binary, read_text
 
@@ -70,13 +69,6 @@ class Facts:
         return replace(self, engine=other.engine, engine_version=other.engine_version)
 
 
-def _is_of(kind: Any, value: object) -> bool:
-    """Return whether a value is of the type that a fact has."""
-    if kind == list[str]:
-        return isinstance(value, list) and all(isinstance(each, str) for each in value)
-    return isinstance(value, kind)
-
-
 def _joined(words: str, word: str) -> str:
     """Return words with one more, each once."""
     return " + ".join(dict.fromkeys([*words.split(" + "), word]))
@@ -112,20 +104,17 @@ class Run:
             Where the folder is no run.
         """
         try:
-            facts = Facts(**json.loads((self.folder / "run.json").read_text(encoding="utf-8")))
-            if not all(_is_of(field.type, getattr(facts, field.name)) for field in fields(facts)):
-                raise TypeError
+            return read_record(self.folder / "run.json", Facts)
         except (FileNotFoundError, NotADirectoryError):
             raise EmotiwError(f"{self.folder} is no run: make one with emotiw pretrain or emotiw finetune") from None
-        except (ValueError, TypeError):
+        except ValueError:
             raise EmotiwError(
                 f"{self.folder / 'run.json'} is damaged or of another version of emotiw: start it anew with --force"
             ) from None
-        return facts
 
     def write_facts(self, facts: Facts) -> None:
         """Write `run.json`."""
-        write_text(self.folder / "run.json", json.dumps(asdict(facts), indent=1) + "\n")
+        write_json(self.folder / "run.json", asdict(facts))
 
     def add_engine(self, title: str, version: str) -> None:
         """Name an engine that has written a snapshot, beside those that did before."""

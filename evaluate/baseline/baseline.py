@@ -10,7 +10,6 @@ RUNS/baseline/<digest>/scores_<split>.json    how it was made
 ```
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from emotiw.errors import EmotiwError
 from emotiw.evaluate.cross_validation import folds
 from emotiw.evaluate.scores import Scores, read_scores
 from emotiw.evaluate.scoring import scores_file, write_evaluation
+from emotiw.json_record import read_record
 from emotiw.progress_bar import bar
 
 from .features import face_histograms
@@ -130,10 +130,9 @@ def find(runs: Path, split: str, set_digest: str) -> Baseline | None:
     if not scores_file(folder, split).is_file():
         return None
     try:
-        facts = json.loads((folder / f"scores_{split}.json").read_text(encoding="utf-8"))
-        protocol = Protocol(**{**facts, "svm": Choice(**facts["svm"])})
+        protocol = read_record(folder / f"scores_{split}.json", Protocol)
         return Baseline(protocol, read_scores(scores_file(folder, split)))
-    except (EmotiwError, OSError, KeyError, TypeError, ValueError):
+    except (EmotiwError, OSError, ValueError):
         raise EmotiwError(
             f"{folder} holds damaged scores of {split}: make them anew with emotiw baseline --set SET --force"
         ) from None

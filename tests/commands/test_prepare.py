@@ -54,7 +54,7 @@ def test_it_says_what_it_does_and_prints_the_report(drawn, tmp_path, capfd):
 def test_the_five_are_what_is_prepared_unless_told_otherwise(drawn, tmp_path):
     assert prepare(drawn, tmp_path / "set") == 0
     expected = ["rgb", "lbp", "cyclic_lbp", "cyclic_lbp_5", "cyclic_lbp_10"]
-    assert open_set(tmp_path / "set").settings["representations"] == expected
+    assert open_set(tmp_path / "set").facts.representations == expected
 
 
 def test_a_set_is_replaced_only_by_force(drawn, tmp_path, capsys):

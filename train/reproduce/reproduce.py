@@ -61,7 +61,7 @@ def reproduce(
         After Ctrl-C, once every training has its snapshot; a second Ctrl-C does not wait.
     """
     for stage, labels in (("pretrain", "identities"), ("finetune", "emotions")):
-        if sets[stage].settings["labels"] != labels:
+        if sets[stage].facts.labels != labels:
             raise UsageError(f"--{stage} {sets[stage].folder}: its labels are not {labels}: are the two sets swapped?")
     for row in rows:
         for stage in STAGES:

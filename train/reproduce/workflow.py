@@ -9,7 +9,6 @@ REPRODUCTION/reproduction.json     what was asked for
 ```
 """
 
-import json
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine import child_process
 from emotiw.engine.base import Engine
-from emotiw.files import write_text
+from emotiw.json_record import write_json
 from emotiw.train.experiments import Experiment
 from emotiw.train.run_folder import STAGES
 
@@ -69,15 +68,15 @@ def lay_out(
         truth, and no test split.
     """
     emotions = sets["finetune"]
-    emotions.lmdb(emotions.settings["representations"][0], "val")
+    emotions.lmdb(emotions.facts.representations[0], "val")
     if options.truth:
-        emotions.lmdb(emotions.settings["representations"][0], "test")
+        emotions.lmdb(emotions.facts.representations[0], "test")
     configuration = _configuration(rows, sets, options, engine) | {
         "engine": _flags(engine.options),
         "baseline": baseline,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / ASKED, json.dumps(configuration, indent=1) + "\n")
+    write_json(folder / ASKED, configuration)
     links = {stage: one.folder for stage, one in sets.items()} | ({"truth": options.truth} if options.truth else {})
     (folder / "sets").mkdir(parents=True, exist_ok=True)
     for name, target in links.items():

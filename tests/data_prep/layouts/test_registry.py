@@ -118,7 +118,7 @@ def test_casia_in_every_layout_is_recognised_and_each_person_validates_alike(peo
     report = prepare(source, tmp_path / "set", PEOPLE, 2, say=said.append)
     assert f": layout {kind.split()[0]}, 24 images; rgb at 16 x 16, raw: 0.00 GB" in said[0]
     prepared = open_set(tmp_path / "set")
-    assert prepared.settings["layout"] == kind.split()[0]
+    assert prepared.facts.layout == kind.split()[0]
     counts = Counter((row["label"], row["split"]) for row in prepared.manifest)
     assert counts == {(label, split): n for label in "012" for split, n in (("train", 6), ("val", 2))}
     assert "left out" not in report

@@ -62,7 +62,7 @@ def test_every_form_holds_the_same_faces_and_a_test_split_without_labels(faces, 
     source = wrapped(tmp_path / "sfew", tmp_path / "sfew.zip") if packed and form != "zips" else tmp_path / "sfew"
     report = prepare(source, tmp_path / "set", SETTINGS, 2)
     prepared = open_set(tmp_path / "set")
-    assert prepared.settings["layout"] == ("sfew-csv" if form == "csv" else "sfew")
+    assert prepared.facts.layout == ("sfew-csv" if form == "csv" else "sfew")
     assert [prepared.count(split) for split in ("train", "val", "test")] == [28, 14, 14]
     counts = Counter((row["split"], row["name"], row["label"]) for row in prepared.manifest)
     expected = {(s, n, str(k)): c for s, c in (("train", 4), ("val", 2)) for k, n in enumerate(EMOTIONS)}
