@@ -1,7 +1,8 @@
 """A source of images -> a prepared set, each image decoded once for all representations."""
 
+import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -30,6 +31,8 @@ from .summary import FILE, report
 from .transform import Outcome, Settings, represent
 from .workers import Behind, in_order
 
+_LOG = logging.getLogger(__name__)
+
 _COMMIT_EVERY = 50  # images: what is not committed lies in memory, in every representation
 _MOST_TOLD = 50  # files left out; the report in the set lists all
 
@@ -41,23 +44,12 @@ Batch = list[tuple[tuple[int, Image], tuple[Outcome, list[Encoded]]]]
 Writers = dict[tuple[str, str], LmdbWriter]
 
 
-def prepare(
-    source: Path,
-    output: Path,
-    settings: Settings,
-    jobs: int = 1,
-    strict: bool = False,
-    say: Callable[[str], object] = lambda line: None,
-) -> str:
+def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, strict: bool = False) -> str:
     """Make the prepared set `output` from the images below `source`; return its report, cut to what one reads.
 
     What is being made lies in `.<output>.partial` beside it. The same call goes on with it after an interruption, and
-    the name `output` appears only when everything is there; a set that was there is replaced.
-
-    Parameters
-    ----------
-    say
-        Is told, before any image is read, what is unpacked, what was recognised, and what room each will need.
+    the name `output` appears only when everything is there; a set that was there is replaced. Before any image is read,
+    it logs what is unpacked, what was recognised, and what room each will need.
 
     Raises
     ------
@@ -70,12 +62,12 @@ def prepare(
     shown, output = output, output.resolve()
     _check_output(source, output)
     with unfinished(output) as folder:
-        listing = _list(source, settings, partial(unpack, folder / UNPACKED, say))
+        listing = _list(source, settings, partial(unpack, folder / UNPACKED))
         order = _order(listing.images, settings.seed)
         entries = resume(folder, _asked(source, settings, listing, order))
         done = [Outcome(image, *entry) for (_, image), entry in zip(order, entries, strict=False)]
         told = foretold(folder, len(order), len(done), settings)
-        say(f"{source} -> {shown}: layout {listing.layout}, {told}")
+        _LOG.info(f"{source} -> {shown}: layout {listing.layout}, {told}")
         check_room(folder, len(order) - len(done), settings)
         outcomes = _write(source, listing.source, folder, settings, order, done, jobs)
         write_text(folder / FILE, report(listing, outcomes) + "\n")

@@ -63,8 +63,11 @@ def main(argv: list[str] | None = None) -> int:
     """
     args = parse(argv)
     try:
+        from emotiw.console import messages_shown  # not at the top: --help does without it, and is faster
+
         most_pixels()  # a value that cannot be read is reported before OpenCV sees it
-        args.run(args)
+        with messages_shown():
+            args.run(args)
     except KeyboardInterrupt as interrupt:
         print(f"emotiw: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return 130

@@ -1,5 +1,6 @@
 """One stage of one row: from a prepared set to a run folder with its model."""
 
+import logging
 import os
 import shutil
 from collections import Counter
@@ -21,6 +22,8 @@ from .net_setup import fit, write_executed
 from .progress import Progress, draw_curves
 from .run_folder import Facts, Run
 from .validation import validation_accuracy
+
+_LOG = logging.getLogger(__name__)
 
 KEPT_SNAPSHOTS = 2
 
@@ -73,7 +76,7 @@ def run_stage(
             raise other
         if not (run.finished and run.facts().iterations == facts.iterations):
             if copy and not run.started:
-                print(*copy.lines(), sep="\n")
+                _LOG.info("\n".join(copy.lines()))
             write_executed(run, train_val, solver, prepared, experiment.representation, seed)
             _carry_out(run, facts, _prior_loss(prepared) * loss_weight(train_val), prepared, engine, weights)
 

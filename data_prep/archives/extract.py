@@ -1,8 +1,9 @@
 """Files of a zip archive that are read here and there, unpacked for as long as the set is being made."""
 
 import json
+import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from emotiw.data_prep.images import UnreadableImageError
@@ -13,17 +14,14 @@ from emotiw.progress_bar import bar
 
 from .zip import CHUNK, Zip
 
+_LOG = logging.getLogger(__name__)
 
-def unpack(folder: Path, say: Callable[[str], object], archive: Zip, names: Sequence[str]) -> Path:
+
+def unpack(folder: Path, archive: Zip, names: Sequence[str]) -> Path:
     """Return the folder, right in `folder`, that holds these files of an archive under their paths in it.
 
     What is whole there since an interruption is not unpacked again; what is there of another archive, or of this one
-    before it changed, is removed.
-
-    Parameters
-    ----------
-    say
-        Is told, before anything is unpacked, what will be and what room it needs.
+    before it changed, is removed. Before anything is unpacked, it logs what will be and what room it needs.
 
     Raises
     ------
@@ -39,7 +37,7 @@ def unpack(folder: Path, say: Callable[[str], object], archive: Zip, names: Sequ
             remove(other)
     sizes = {name: archive.size(name) for name in names if not _is_whole(place / name, archive.size(name))}
     if sizes:
-        _check_room(folder, say, f"{archive.root}: {', '.join(sizes)}", sum(sizes.values()))
+        _check_room(folder, f"{archive.root}: {', '.join(sizes)}", sum(sizes.values()))
     for name, size in sizes.items():
         _copy(archive, name, size, place / name)
     return place
@@ -54,8 +52,8 @@ def _is_whole(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
-def _check_room(folder: Path, say: Callable[[str], object], what: str, need: int) -> None:
-    say(
+def _check_room(folder: Path, what: str, need: int) -> None:
+    _LOG.info(
         f"{what}: read here and there, so unpacked until the set is made: {need / 1e9:.2f} GB, and "
         f"{free_space(folder) / 1e9:.2f} GB are free"
     )

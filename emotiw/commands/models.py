@@ -72,13 +72,9 @@ def _fetch(args: argparse.Namespace) -> None:
     if args.seed is not None and (args.seed < 0 or not args.stand_in):
         raise UsageError("--seed is of a --stand-in, and at least 0")
     if args.stand_in:
-        make_stand_ins(names, args.seed or 0, args.force, _say)
+        make_stand_ins(names, args.seed or 0, args.force)
     else:
-        fetch(names, args.source, args.force, _say)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
+        fetch(names, args.source, args.force)
 
 
 def _verify(args: argparse.Namespace) -> None:

@@ -13,7 +13,6 @@ its reason. Interrupted, the same command goes on.
 
 import argparse
 import os
-from functools import partial
 from pathlib import Path
 
 from emotiw.commands.options import add_representations, representations
@@ -81,5 +80,5 @@ def run(args: argparse.Namespace) -> None:
         layout=args.layout,
         drop_lfw=args.drop_lfw,
     )
-    print(prepare(args.source, args.output, settings, jobs, args.strict, partial(print, flush=True)))
+    print(prepare(args.source, args.output, settings, jobs, args.strict))
     print(f"prepared set: {args.output}")

@@ -51,8 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Say what is to do, do it, print the tables."""
-    from functools import partial
-
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.evaluate.scores import true_labels
     from emotiw.train.experiments import experiment, paper_rows
@@ -76,7 +74,6 @@ def run(args: argparse.Namespace) -> None:
             baseline=_baseline(sets["finetune"]),
             more=args.snakemake,
             dry_run=args.dry_run,
-            say=partial(print, flush=True),
         )
     except KeyboardInterrupt:
         where = "" if args.dry_run else ": the same command goes on from the last snapshots"

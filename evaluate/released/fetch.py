@@ -1,6 +1,7 @@
 """Released models, fetched: each file under a temporary name, checked, and only then where models lie."""
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from .sources import Source, UnfitError, open_source
 from .stand_in import calls_itself, write_stand_in
 from .verify import faults, least_bytes, state
 
-Say = Callable[[str], object]
+_LOG = logging.getLogger(__name__)
 
 
 def known(names: Sequence[str]) -> list[str]:
@@ -24,8 +25,8 @@ def known(names: Sequence[str]) -> list[str]:
     return [name for name in released() if name in names or "all" in names]
 
 
-def fetch(names: Sequence[str], named: str | None, force: bool, say: Say) -> None:
-    """Fetch the files of models that are not here.
+def fetch(names: Sequence[str], named: str | None, force: bool) -> None:
+    """Fetch the files of models that are not here; log what will be done and what was.
 
     Parameters
     ----------
@@ -35,8 +36,6 @@ def fetch(names: Sequence[str], named: str | None, force: bool, say: Say) -> Non
         Where from, as for `open_source`.
     force
         Whether files that are here are replaced.
-    say
-        Is told what will be done and what was.
 
     Raises
     ------
@@ -52,14 +51,14 @@ def fetch(names: Sequence[str], named: str | None, force: bool, say: Say) -> Non
             if file.name in source.offers() and not _is_here(name, file, force)
         ]
         if wanted:
-            _announce(wanted, source, say)
+            _announce(wanted, source)
         for name in names:
             for file in [file for model, file in wanted if model == name]:
                 _fetch_file(name, file, source, store)
-            say(f"{name}: {state(name)} -> {models_folder() / name}")
+            _LOG.info(f"{name}: {state(name)} -> {models_folder() / name}")
 
 
-def make_stand_ins(names: Sequence[str], seed: int, force: bool, say: Say) -> None:
+def make_stand_ins(names: Sequence[str], seed: int, force: bool) -> None:
     """Make stand-ins of models where nothing else is; what is there of the same seed stays."""
     with _staging("stand-in"):
         for name in names:
@@ -69,7 +68,7 @@ def make_stand_ins(names: Sequence[str], seed: int, force: bool, say: Say) -> No
                 if there and not force:
                     raise EmotiwError(f"{there[0]} exists already ({state(name)}): give --force to replace it")
                 write_stand_in(folder, name, seed)
-            say(f"{name}: {state(name)}, random weights of seed {seed} -> {folder}")
+            _LOG.info(f"{name}: {state(name)}, random weights of seed {seed} -> {folder}")
 
 
 @contextmanager
@@ -107,12 +106,12 @@ def _is_here(name: str, file: File, force: bool) -> bool:
     return True
 
 
-def _announce(wanted: Sequence[tuple[str, File]], source: Source, say: Say) -> None:
-    """Say what is about to come and in what room; raise where it is too small."""
+def _announce(wanted: Sequence[tuple[str, File]], source: Source) -> None:
+    """Log what is about to come and in what room; raise where it is too small."""
     need = sum(file.size or least_bytes(file.name) for _, file in wanted)
     free = free_space(models_folder())
     files, models = len(wanted), len({name for name, _ in wanted})
-    say(
+    _LOG.info(
         f"{counted(files, 'file')} of {counted(models, 'model')} from {source}: {need / 1e9:.2f} GB, "
         f"and {free / 1e9:.2f} GB are free in {models_folder()}"
     )

@@ -1,5 +1,6 @@
 """What a set of CASIA-WebFace's size takes: memory, and room on the disk."""
 
+import logging
 import os
 import re
 import shutil
@@ -38,8 +39,8 @@ def test_the_room_foretold_is_the_room_taken(source, tmp_path, size):
     assert pages(24, settings) <= taken <= pages(24, settings) + 2 * 12 * 4096
 
 
-def test_what_an_interrupted_set_has_already_is_not_asked_for_again(source, tmp_path, monkeypatch):
-    settings, said, made = Settings("emotions", ("rgb",), size=64), [], []
+def test_what_an_interrupted_set_has_already_is_not_asked_for_again(source, tmp_path, monkeypatch, caplog):
+    settings, made = Settings("emotions", ("rgb",), size=64), []
     need = pages(24, settings)
 
     def represent(*args):
@@ -57,15 +58,16 @@ def test_what_an_interrupted_set_has_already_is_not_asked_for_again(source, tmp_
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=need // 2))
     with pytest.raises(EmotiwError, match=r"the set needs 0\.00 GB"):
         prepare(source, tmp_path / "another", settings)
-    prepare(source, tmp_path / "set", settings, say=said.append)
-    assert said[0].endswith(", raw: 0.00 GB, 12 images of it are there, and 0.00 GB are free")
+    caplog.set_level(logging.INFO, "emotiw")
+    prepare(source, tmp_path / "set", settings)
+    assert caplog.messages[0].endswith(", raw: 0.00 GB, 12 images of it are there, and 0.00 GB are free")
     assert open_set(tmp_path / "set").count("train") == 24
 
 
-def test_png_says_that_it_will_be_less(source, tmp_path):
-    said = []
-    prepare(source, tmp_path / "set", Settings("emotions", ("rgb",), size=64, store="png"), say=said.append)
-    assert re.search(r", png: at most 0\.00 GB \(by experience half\), and \d+\.\d\d GB are free$", said[0])
+def test_png_says_that_it_will_be_less(source, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "emotiw")
+    prepare(source, tmp_path / "set", Settings("emotions", ("rgb",), size=64, store="png"))
+    assert re.search(r", png: at most 0\.00 GB \(by experience half\), and \d+\.\d\d GB are free$", caplog.messages[0])
 
 
 def test_the_keys_of_an_lmdb_are_read_without_what_they_name(source, tmp_path):

@@ -1,8 +1,9 @@
 """The whole experiment in one call: say what is to do, and do it."""
 
+import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tabulate import tabulate
@@ -22,7 +23,8 @@ from .cost import Cost, Task, costs, hours, reached, room
 from .snakemake import RULES, Step, complaints, start, steps, watch
 from .workflow import ASKED, Options, lay_out
 
-Say = Callable[[str], object]
+_LOG = logging.getLogger(__name__)
+
 _MOST_TOLD = 3
 
 
@@ -36,9 +38,8 @@ def reproduce(
     baseline: str = "",
     more: Sequence[str] = (),
     dry_run: bool = False,
-    say: Say = print,
 ) -> None:
-    """Carry out, or go on with, the whole experiment in `folder`.
+    """Carry out, or go on with, the whole experiment in `folder`; log what is to do, and what is done.
 
     Parameters
     ----------
@@ -50,8 +51,6 @@ def reproduce(
         Arguments that Snakemake gets besides.
     dry_run
         Say what is to do and what it costs, by iterations really timed, and train nothing.
-    say
-        Is told what is to do, and what is done.
 
     Raises
     ------
@@ -72,15 +71,15 @@ def reproduce(
         lay_out(folder, rows, sets, options, engine, baseline)
         every = steps(folder)
         todo = [step for step in every if step.why]
-        say(f"{_what(rows, sets)} -> {folder}; {options.jobs} at a time")
-        say(f"{len(todo)} of {len(every)} steps to do{_by_rule(todo)}")
+        _LOG.info(f"{_what(rows, sets)} -> {folder}; {options.jobs} at a time")
+        _LOG.info(f"{len(todo)} of {len(every)} steps to do{_by_rule(todo)}")
         tasks = _tasks(todo, rows, sets, options)
         if dry_run:
-            say(_estimate(costs(tasks.values(), folder / "runs", engine.sharing(options.threads)), folder, options))
+            _LOG.info(_estimate(costs(tasks.values(), folder / "runs", engine.sharing(options.threads)), folder, options))
         elif todo:
             need = room(costs(tasks.values(), folder / "runs", None), options.jobs)
             require_space(folder, "the snapshots need", need, "free some, name another -o, or fewer --rows")
-            _carry_out(folder, todo, tasks, options, more, say)
+            _carry_out(folder, todo, tasks, options, more)
 
 
 def _what(rows: Sequence[Experiment], sets: Mapping[str, PreparedSet]) -> str:
@@ -132,17 +131,13 @@ def _carry_out(
     tasks: Mapping[Path, Task],
     options: Options,
     more: Sequence[str],
-    say: Say,
 ) -> None:
-    began, clock = time.time(), time.monotonic()
+    began = time.time()
     iterations = {output: task.iterations for output, task in tasks.items()}
     begun = {output: reached(task, folder / "runs") for output, task in tasks.items()}
 
-    def tell(step: Step) -> None:
-        say(f"[{time.monotonic() - clock:6.0f} s] {step}")
-
     with running(start(folder, options, more)) as process, ctrl_c_passed_on(process) as interrupted:
-        watch(process, folder, todo, iterations, begun, tell)
+        watch(process, folder, todo, iterations, begun)
         status = process.wait()
         if interrupted.is_set():
             raise KeyboardInterrupt

@@ -1,11 +1,12 @@
 """Snakemake as our child process: what is to do, doing it, following it, what went wrong."""
 
 import csv
+import logging
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,9 +20,11 @@ from emotiw.train.run_folder import STAGES
 
 from .workflow import ASKED, Options
 
+_LOG = logging.getLogger(__name__)
+
 SNAKEFILE = Path(__file__).with_name("Snakefile")
 RULES = (*STAGES, "evaluate", "baseline", "table")  # of the Snakefile, in the order of their work
-_LOG = "snakemake.log"
+_LOG_FILE = "snakemake.log"
 
 # We hold the folder and Snakemake is on our leash, so its own lock, which a kill would leave behind, is not needed, and
 # what a kill left half done is made again. Another version of the Snakefile is no reason to train for days again.
@@ -79,7 +82,7 @@ def steps(folder: Path) -> list[Step]:
 def start(folder: Path, options: Options, more: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     """Start the workflow, `options.jobs` steps at a time; `more` arguments are handed to Snakemake."""
     cores = str(options.jobs * options.threads)
-    with (folder / _LOG).open("wb") as log:
+    with (folder / _LOG_FILE).open("wb") as log:
         return _snakemake(folder, ["--cores", cores, "--keep-going", *more], log, log)
 
 
@@ -103,7 +106,7 @@ def complaints(folder: Path, left: Iterable[Step], since: float) -> list[str]:
         for name, log in logs.items()
         if log.is_file() and log.stat().st_mtime >= since and log.stat().st_size
     ]
-    snakemakes = _read(folder / _LOG)
+    snakemakes = _read(folder / _LOG_FILE)
     messages = re.findall(r"^ +message: (.+)", snakemakes, re.MULTILINE)  # of an executor, such as a cluster's
     return said or [f"Snakemake: {messages[-1] if messages else last_words(snakemakes)}"]
 
@@ -127,9 +130,8 @@ def watch(
     pending: Iterable[Step],
     iterations: Mapping[Path, int],
     reached: Mapping[Path, int],
-    say: Callable[[Step], object],
 ) -> None:
-    """Follow a workflow until its process has ended.
+    """Follow a workflow until its process has ended; log every step that is done, and when.
 
     Parameters
     ----------
@@ -137,9 +139,8 @@ def watch(
         The steps to do.
     iterations, reached
         How many a training's output takes, and how many are done already; other steps count nothing.
-    say
-        Is told every step that is done.
     """
+    began = time.monotonic()
     # By change, not by the clock: on a cluster other machines write these files.
     before = {step: (_stamp(folder / step.output), _stamp(_progress(folder, step))) for step in pending}
     done = dict(reached)
@@ -152,7 +153,7 @@ def watch(
                     done[step.output] = iterations.get(step.output, 0)
                     del before[step]
                     shown.clear()
-                    say(step)
+                    _LOG.info(f"[{time.monotonic() - began:6.0f} s] {step}")
                 elif step.output in done and _stamp(_progress(folder, step)) not in (None, progress):
                     points = read_progress(_progress(folder, step))
                     done[step.output] = max((point.iteration for point in points), default=0)

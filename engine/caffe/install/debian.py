@@ -4,6 +4,7 @@ What lies there afterwards is `root/`, the unpacked packages with the additions 
 `run` starts each program through the loader and libraries of `root/`; the folder can be moved.
 """
 
+import logging
 import os
 import platform
 import shutil
@@ -22,6 +23,8 @@ from emotiw.files import cache_folder, remove, sha256_of, take_lock, whole
 from . import apt
 from .completion import FILES, LINKS, PROOF, complete
 from .lockfile import LOCK, Package, checked, missing, read_lock
+
+_LOG = logging.getLogger(__name__)
 
 RUN = Path(__file__).with_name("run")
 
@@ -97,7 +100,7 @@ def install(mirror: str | None = None, force: bool = False, lock: Path = LOCK) -
             return program
         require_space(cache(), "the install needs", _BYTES, _ROOM)
         downloads, packages = cache() / "packages", read_lock(lock)
-        print(f"installing Debian 11's Caffe ({len(packages)} packages) in {target(lock)}", file=sys.stderr)
+        _LOG.info(f"installing Debian 11's Caffe ({len(packages)} packages) in {target(lock)}")
         archives = _obtain(packages, downloads, mirror)
         with whole(target(lock)) as folder:
             _unpack(archives, folder / "root")
@@ -124,7 +127,7 @@ def _alone(path: Path) -> Iterator[None]:
     """Hold the lock file `path`; the kernel lets go of it when we die."""
     with path.open("w") as file:
         if not take_lock(file.fileno(), wait=False):
-            print("another `emotiw caffe install` is at work: waiting for it", file=sys.stderr)
+            _LOG.warning("another `emotiw caffe install` is at work: waiting for it")
             take_lock(file.fileno())
         yield
 

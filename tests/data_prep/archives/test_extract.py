@@ -1,5 +1,6 @@
 """RecordIO, LMDBs and FER2013's table in a zip archive: the set of the unpacked files, and nothing left of these."""
 
+import logging
 import os
 import re
 import shutil
@@ -110,11 +111,13 @@ def interrupt(source: Path, output: Path, settings: Settings = PEOPLE) -> None:
     ("make", "settings", "layout"),
     [(as_recordio, PEOPLE, "recordio"), (as_lmdbs, EMOTIONS, "lmdb"), (as_fer2013, EMOTIONS, "fer2013")],
 )
-def test_an_archive_gives_the_set_of_what_it_holds(tmp_path, make, settings, layout, wrap):
+def test_an_archive_gives_the_set_of_what_it_holds(tmp_path, make, settings, layout, wrap, caplog):
     plain = make(tmp_path / "plain")
     made = zipped(plain, tmp_path / "packed.zip", wrap)
-    report, said = prepare(plain, tmp_path / "set", settings), []
-    assert prepare(made, tmp_path / "again", settings, 2, say=said.append) == report
+    report = prepare(plain, tmp_path / "set", settings)
+    caplog.set_level(logging.INFO, "emotiw")
+    assert prepare(made, tmp_path / "again", settings, 2) == report
+    said = caplog.messages
     assert re.fullmatch(
         rf"{made}: .+: read here and there, so unpacked until the set is made: 0\.00 GB, and .+ GB are free", said[0]
     )
@@ -323,7 +326,7 @@ def test_a_large_file_is_unpacked_a_chunk_at_a_time(tmp_path):
     code = (
         "import sys, tracemalloc; from pathlib import Path; from emotiw.data_prep.archives.extract import unpack\n"
         "from emotiw.data_prep.archives.zip import Zip\n"
-        "tracemalloc.start(); place = unpack(Path(sys.argv[2]), str, Zip(Path(sys.argv[1])), ['large.bin'])\n"
+        "tracemalloc.start(); place = unpack(Path(sys.argv[2]), Zip(Path(sys.argv[1])), ['large.bin'])\n"
         "print(tracemalloc.get_traced_memory()[1], place)"
     )
     args = [sys.executable, "-c", code, made, tmp_path / "unpacked"]
