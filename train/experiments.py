@@ -1,6 +1,7 @@
 """The experiments as a table: one row = one net on one representation, both stages."""
 
 import csv
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -39,19 +40,25 @@ class Experiment:
         return f"{self.net}-{self.representation}"
 
     def solver(self, stage: str) -> Any:
-        """Return the SolverParameter of a stage."""
-        solver = committed(self.net, f"solver_{stage}.prototxt")
+        """Return the SolverParameter of a stage, a copy that may be changed."""
+        solver = deepcopy(_committed(self.net, f"solver_{stage}.prototxt"))
         solver.MergeFrom(parse_text(self.settings[stage], SolverParameter, f"experiments.csv, {self.row}, {stage}"))
         return solver
 
     def train_val(self, stage: str) -> Any:
-        """Return the NetParameter of a stage's train_val."""
-        return committed(self.net, f"train_val_{stage}.prototxt")
+        """Return the NetParameter of a stage's train_val, a copy that may be changed."""
+        return deepcopy(_committed(self.net, f"train_val_{stage}.prototxt"))
 
     def recipe(self, stage: str) -> str:
         """Return a sha256 in hexadecimal of all that a stage of this row is: its net and its solver."""
         text = format_text(self.train_val(stage)) + format_text(self.solver(stage))
         return sha256_of(text.encode())
+
+
+@cache
+def _committed(net: str, file: str) -> Any:
+    """Return a committed message, parsed once a process."""
+    return committed(net, file)
 
 
 @cache

@@ -1,17 +1,100 @@
 """The net of a run before it trains: the prototxt as executed on a set, and the weights to start from."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.errors import EmotiwError
 from emotiw.files import whole, write_text
 from emotiw.prototxt.formats.messages import PackedNet, format_text, read_binary
 from emotiw.prototxt.shapes import shapes
-from emotiw.prototxt.surgery import classifiers, deploy, name_anew, use_set
+from emotiw.prototxt.surgery import classifiers, deploy, name_anew, use_classes, use_set
 from emotiw.prototxt.weight_transfer import Copy, compare
 
-from .run_folder import Run
+from .experiments import Experiment
+
+Existing = Literal["continue", "renew", "replace"]
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a stage is trained, where it is not as its row says.
+
+    Attributes
+    ----------
+    weights
+        The caffemodel to start from, copied by layer name; None: from the fillers.
+    iterations
+        Instead of the solver's `max_iter`.
+    seed
+        Of fillers, dropout, crops and mirrors.
+    existing
+        What becomes of a run that the folder holds. "continue": it goes on; another run than this is an error. "renew":
+        this run goes on, another is removed. "replace": it is removed.
+    """
+
+    weights: Path | None = None
+    iterations: int | None = None
+    seed: int = 1
+    existing: Existing = "continue"
+
+
+DEFAULTS = TrainOptions()
+
+
+@dataclass(frozen=True)
+class NetSetup:
+    """A stage's net and solver on a set, and the weights to start from.
+
+    Attributes
+    ----------
+    train_val, solver
+        A NetParameter, as wide as the set has classes, and a SolverParameter, with these iterations and seed.
+    weights, copy
+        The caffemodel to start from, and what Caffe will copy of it; None: from the fillers.
+    """
+
+    experiment: Experiment
+    stage: str
+    prepared: PreparedSet
+    train_val: Any
+    solver: Any
+    weights: Path | None
+    copy: Copy | None
+
+    def write(self, folder: Path) -> None:
+        """Write train_val, deploy, solver and mean into a run folder; they name the LMDBs of this set."""
+        set_folder, representation = self.prepared.folder.resolve(), self.experiment.representation
+        splits = {"TRAIN": "train", "TEST": "val"}
+        lmdbs = {phase: str(set_folder / representation / f"{split}_lmdb") for phase, split in splits.items()}
+        use_set(self.train_val, lmdbs, "mean.binaryproto")
+        solver = self.solver
+        solver.net = "train_val.prototxt"
+        solver.snapshot = min(solver.snapshot, solver.max_iter)
+        # A diverging loss must show before the last good snapshot is pruned.
+        solver.display = min(solver.display, solver.snapshot, max(1, solver.max_iter // 20))
+        messages = {"train_val": self.train_val, "deploy": deploy(self.train_val), "solver": solver}
+        for name, message in messages.items():
+            write_text(folder / f"{name}.prototxt", format_text(message))
+        with whole(folder / "mean.binaryproto") as temporary:
+            temporary.write_bytes(self.prepared.mean_file(representation).read_bytes())
+
+
+def set_up(experiment: Experiment, stage: str, prepared: PreparedSet, options: TrainOptions = DEFAULTS) -> NetSetup:
+    """Return a stage's net and solver as they are to be executed on a set.
+
+    Raises
+    ------
+    EmotiwError
+        If the weights do not fit the net; see `fit`.
+    """
+    train_val, solver = experiment.train_val(stage), experiment.solver(stage)
+    use_classes(train_val, len(prepared.classes))
+    copy = fit(train_val, options.weights) if options.weights else None
+    solver.max_iter = options.iterations or solver.max_iter
+    solver.random_seed = options.seed
+    return NetSetup(experiment, stage, prepared, train_val, solver, options.weights, copy)
 
 
 def fit(train_val: Any, weights: Path) -> Copy:
@@ -36,27 +119,3 @@ def fit(train_val: Any, weights: Path) -> Copy:
     if not copy.copied:
         raise EmotiwError(f"{weights} has no layer of {train_val.name}: give the weights of a net like it")
     return copy
-
-
-def write_executed(
-    run: Run, train_val: Any, solver: Any, prepared: PreparedSet, representation: str, seed: int
-) -> None:
-    """Write train_val, deploy, solver and mean into the run folder: this set's files, this seed.
-
-    Parameters
-    ----------
-    train_val, solver
-        A NetParameter, as wide as the set has classes, and a SolverParameter; both are changed.
-    """
-    folder = prepared.folder.resolve()
-    sources = {"TRAIN": str(folder / representation / "train_lmdb"), "TEST": str(folder / representation / "val_lmdb")}
-    use_set(train_val, sources, "mean.binaryproto")
-    solver.net = "train_val.prototxt"
-    solver.random_seed = seed
-    solver.snapshot = min(solver.snapshot, solver.max_iter)
-    # A diverging loss must show before the last good snapshot is pruned.
-    solver.display = min(solver.display, solver.snapshot, max(1, solver.max_iter // 20))
-    for name, message in (("train_val", train_val), ("deploy", deploy(train_val)), ("solver", solver)):
-        write_text(run.folder / f"{name}.prototxt", format_text(message))
-    with whole(run.folder / "mean.binaryproto") as temporary:
-        temporary.write_bytes(prepared.mean_file(representation).read_bytes())

@@ -6,7 +6,6 @@ import shutil
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -15,10 +14,10 @@ from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import DivergedError, Engine, Event, Snapshot
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, file_digest, remove, whole
-from emotiw.prototxt.surgery import crop_size, loss_weight, set_size, use_classes
+from emotiw.prototxt.surgery import crop_size, loss_weight, set_size
 
 from .experiments import Experiment
-from .net_setup import fit, write_executed
+from .net_setup import DEFAULTS, NetSetup, TrainOptions, set_up
 from .progress import Progress, draw_curves
 from .run_folder import Facts, Run
 from .validation import validation_accuracy
@@ -27,8 +26,6 @@ _LOG = logging.getLogger(__name__)
 
 KEPT_SNAPSHOTS = 2
 
-Existing = Literal["continue", "renew", "replace"]
-
 
 def run_stage(
     experiment: Experiment,
@@ -36,24 +33,9 @@ def run_stage(
     prepared: PreparedSet,
     run: Run,
     engine: Engine,
-    weights: Path | None = None,
-    iterations: int | None = None,
-    seed: int = 1,
-    existing: Existing = "continue",
+    options: TrainOptions = DEFAULTS,
 ) -> None:
     """Carry out a stage in `run.folder`, or go on with it, until `run.model` is there.
-
-    Parameters
-    ----------
-    weights
-        The caffemodel to start from, copied by layer name; None: from the fillers.
-    iterations
-        Instead of the solver's `max_iter`.
-    seed
-        Of fillers, dropout, crops and mirrors.
-    existing
-        What becomes of a run that the folder holds. "continue": it goes on; another run than this is an error. "renew":
-        this run goes on, another is removed. "replace": it is removed.
 
     Raises
     ------
@@ -61,38 +43,28 @@ def run_stage(
         Where set, weights and net do not fit, the folder holds another run or is in use, the engine fails or the loss
         diverges.
     """
-    train_val, solver = experiment.train_val(stage), experiment.solver(stage)
     check_set(experiment, stage, prepared)
-    use_classes(train_val, len(prepared.classes))
-    copy = fit(train_val, weights) if weights else None
-    facts = _facts(experiment, stage, prepared, engine, weights, iterations, seed)
-    solver.max_iter = facts.iterations
+    setup = set_up(experiment, stage, prepared, options)
+    facts = _facts(setup, engine)
     with alone(run.folder, f"another emotiw trains in {run.folder} now: wait for it, or name another -o"):
-        other = None if existing == "replace" else _other_run(run, facts)
-        if existing == "replace" or (existing == "renew" and other):
+        other = None if options.existing == "replace" else _other_run(run, facts)
+        if options.existing == "replace" or (options.existing == "renew" and other):
             for path in run.folder.iterdir():
                 remove(path)
         elif other:
             raise other
         if not (run.finished and run.facts().iterations == facts.iterations):
-            if copy and not run.started:
-                _LOG.info("\n".join(copy.lines()))
-            write_executed(run, train_val, solver, prepared, experiment.representation, seed)
-            _carry_out(run, facts, _prior_loss(prepared) * loss_weight(train_val), prepared, engine, weights)
+            if setup.copy and not run.started:
+                _LOG.info("\n".join(setup.copy.lines()))
+            setup.write(run.folder)
+            _carry_out(run, facts, setup, engine)
 
 
-def _facts(
-    experiment: Experiment,
-    stage: str,
-    prepared: PreparedSet,
-    engine: Engine,
-    weights: Path | None,
-    iterations: int | None,
-    seed: int,
-) -> Facts:
+def _facts(setup: NetSetup, engine: Engine) -> Facts:
+    experiment, prepared, weights = setup.experiment, setup.prepared, setup.weights
     return Facts(
         row=experiment.row,
-        stage=stage,
+        stage=setup.stage,
         net=experiment.net,
         representation=experiment.representation,
         engine=engine.title,
@@ -100,18 +72,16 @@ def _facts(
         set_folder=str(prepared.folder.resolve()),
         set_digest=prepared.digest,
         classes=prepared.classes,
-        recipe=experiment.recipe(stage),
-        seed=seed,
-        iterations=iterations or experiment.solver(stage).max_iter,
+        recipe=experiment.recipe(setup.stage),
+        seed=setup.solver.random_seed,
+        iterations=setup.solver.max_iter,
         weights=str(weights.resolve()) if weights else "",
         weights_sha256=file_digest(weights) if weights else "",
         emotiw=__version__,
     )
 
 
-def _carry_out(
-    run: Run, facts: Facts, prior_loss: float, prepared: PreparedSet, engine: Engine, weights: Path | None
-) -> None:
+def _carry_out(run: Run, facts: Facts, setup: NetSetup, engine: Engine) -> None:
     """Train from the last good snapshot, or from the start, to the end."""
     good = run.purge_snapshots(facts.iterations if run.started else 0)  # without its facts a snapshot is anybody's
     start, state = good[-1] if good else (0, None)
@@ -119,10 +89,11 @@ def _carry_out(
         facts = facts.made_by(run.facts())
     if not run.finished:  # one that goes on keeps its model, and says so, until there is a new one
         run.write_facts(facts)
-    validate = partial(validation_accuracy, run, prepared, engine)
+    prior_loss = _prior_loss(setup.prepared) * loss_weight(setup.train_val)
+    validate = partial(validation_accuracy, run, setup.prepared, engine)
     with Progress(run.folder, start, facts.iterations, prior_loss, validate) as progress:
         if start < facts.iterations:
-            _train(run, engine, progress, None if state else weights, state)
+            _train(run, engine, progress, None if state else setup.weights, state)
     _finish(run, facts, progress)
 
 

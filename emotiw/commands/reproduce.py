@@ -65,16 +65,8 @@ def run(args: argparse.Namespace) -> None:
     if args.truth and names:  # looked at before weeks of training
         true_labels(names, tuple(sets["finetune"].classes), args.truth)
     try:
-        reproduce(
-            args.output,
-            rows,
-            sets,
-            _options(args, engine),
-            engine,
-            baseline=_baseline(sets["finetune"]),
-            more=args.snakemake,
-            dry_run=args.dry_run,
-        )
+        options = _options(args, engine, sets["finetune"])
+        reproduce(args.output, rows, sets, options, engine, dry_run=args.dry_run)
     except KeyboardInterrupt:
         where = "" if args.dry_run else ": the same command goes on from the last snapshots"
         raise KeyboardInterrupt(f"interrupted{where}") from None
@@ -95,7 +87,7 @@ def _baseline(emotions: "PreparedSet") -> str:
     return str(folder_of(Path("runs"), emotions.digest))
 
 
-def _options(args: argparse.Namespace, engine: "Engine") -> "Options":
+def _options(args: argparse.Namespace, engine: "Engine", emotions: "PreparedSet") -> "Options":
     from emotiw.commands.train import check_ranges
     from emotiw.errors import UsageError
     from emotiw.train.reproduce.workflow import Options
@@ -106,7 +98,16 @@ def _options(args: argparse.Namespace, engine: "Engine") -> "Options":
     if jobs < 1:
         raise UsageError("--jobs must be at least 1")
     threads = max(1, cores // jobs)
-    return Options(args.iterations, args.seed, args.crops, args.truth, jobs, threads)
+    return Options(
+        iterations=args.iterations,
+        seed=args.seed,
+        crops=args.crops,
+        truth=args.truth,
+        jobs=jobs,
+        threads=threads,
+        baseline=_baseline(emotions),
+        snakemake=tuple(args.snakemake),
+    )
 
 
 def _show(folder: Path, splits: list[str]) -> None:

@@ -39,10 +39,11 @@ def check_ranges(args: argparse.Namespace) -> None:
         raise UsageError("--iterations must be at least 1 and --seed at least 0, and both below 2147483648")
 
 
-def run_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> None:
+def train_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> None:
     """Carry out one stage; say first what and where to, at the end where the model is."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.train.experiments import experiment
+    from emotiw.train.net_setup import TrainOptions
     from emotiw.train.run_folder import Run
     from emotiw.train.stage import run_stage
 
@@ -52,18 +53,9 @@ def run_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> Non
     run = Run(args.runs / row.row / stage)
     start = f"from {weights}" if weights else "from scratch"
     print(f"{row.row}, {stage}, {start}, on {args.set}, by {engine} -> {run.folder}")
+    options = TrainOptions(weights, args.iterations, args.seed, args.existing)
     try:
-        run_stage(
-            row,
-            stage,
-            open_set(args.set),
-            run,
-            engine,
-            weights,
-            args.iterations,
-            args.seed,
-            existing=args.existing,
-        )
+        run_stage(row, stage, open_set(args.set), run, engine, options)
     except KeyboardInterrupt:
         where = f"the last snapshot in {run.folder}"
         raise KeyboardInterrupt(f"interrupted: the same command goes on from {where}") from None
@@ -97,7 +89,7 @@ class Pretrain:
         weights = weights_at(args.start) if args.start else None
         if weights and not weights.is_file():
             raise EmotiwError(f"no weights at {weights}: name a caffemodel or a finished run with --from")
-        run_stage(args, "pretrain", weights)
+        train_stage(args, "pretrain", weights)
 
 
 class Finetune:
@@ -120,7 +112,7 @@ class Finetune:
 
     def run(self, args: argparse.Namespace) -> None:
         """Fine-tune from pre-trained weights."""
-        run_stage(args, "finetune", self._weights(args))
+        train_stage(args, "finetune", self._weights(args))
 
     def _weights(self, args: argparse.Namespace) -> Path | None:
         from emotiw.errors import EmotiwError

@@ -20,6 +20,7 @@ from emotiw.evaluate.ensemble import METHODS, combine, cross_validated, fit_weig
 from emotiw.evaluate.scores import Scores, read_scores, write_scores
 from emotiw.evaluate.table.statistics import CONFIDENCE, interval
 from emotiw.train.experiments import Experiment
+from emotiw.train.net_setup import TrainOptions
 from emotiw.train.run_folder import Run
 from emotiw.train.stage import run_stage
 
@@ -131,7 +132,7 @@ def marked(tmp_path_factory):
     assert main([*map(str, made), "--val", "0.5"]) == 0
     slower = Experiment("vgg_s_small", "rgb", {"pretrain": "base_lr: 0.003", "finetune": ""})
     run, engine = Run(folder / "runs/vgg_s_small-rgb/pretrain"), open_engine("torch", gpu="none")
-    run_stage(slower, "pretrain", open_set(folder / "set"), run, engine, iterations=400)
+    run_stage(slower, "pretrain", open_set(folder / "set"), run, engine, TrainOptions(iterations=400))
     return folder
 
 

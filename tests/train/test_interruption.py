@@ -18,6 +18,7 @@ from emotiw.engine.child_process import running
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.train.experiments import Experiment
+from emotiw.train.net_setup import TrainOptions
 from emotiw.train.progress import read_progress
 from emotiw.train.run_folder import Run
 from emotiw.train.stage import run_stage
@@ -125,7 +126,7 @@ def diverge(sets, engine, run, solver, name="people"):
     """Train with settings that cannot go well; return the one line that says so."""
     row = Experiment("vgg_s_small", "rgb", {"pretrain": solver, "finetune": ""})
     with pytest.raises(EmotiwError) as caught:
-        run_stage(row, "pretrain", open_set(sets / name), run, engine, iterations=20)
+        run_stage(row, "pretrain", open_set(sets / name), run, engine, TrainOptions(iterations=20))
     assert "\n" not in str(caught.value)
     assert not run.finished
     for path in run.folder.glob("snapshot_*.caffemodel"):

@@ -22,6 +22,7 @@ from emotiw.prototxt.formats.messages import (
 from emotiw.prototxt.formats.upgrade import downgrade, read_net
 from emotiw.prototxt.surgery import committed
 from emotiw.train.experiments import Experiment
+from emotiw.train.net_setup import TrainOptions
 from emotiw.train.progress import read_progress
 from emotiw.train.run_folder import STAGES, Run
 from emotiw.train.stage import run_stage
@@ -308,7 +309,7 @@ def test_snapshots_are_pruned_and_a_set_without_validation_trains(sets, engine, 
     assert prepared.count("val") == 0
     row = Experiment("vgg_s_small", "rgb", {"pretrain": "snapshot: 2", "finetune": ""})
     run = Run(tmp_path / "run")
-    run_stage(row, "pretrain", prepared, run, engine, iterations=7)
+    run_stage(row, "pretrain", prepared, run, engine, TrainOptions(iterations=7))
     assert [iteration for iteration, _ in run.snapshots()] == [6, 7]
     assert all(point.val_accuracy is None for point in read_progress(run.folder / "progress.csv"))
     with (run.folder / "log.txt").open() as log:
@@ -317,7 +318,7 @@ def test_snapshots_are_pruned_and_a_set_without_validation_trains(sets, engine, 
 
 def test_a_loss_at_the_prior_is_warned_of(sets, engine, tmp_path, capsys):
     row = Experiment("vgg_s_small", "rgb", {"pretrain": "base_lr: 1e-9", "finetune": ""})
-    run_stage(row, "pretrain", open_set(sets / "people"), Run(tmp_path / "run"), engine, iterations=6)
+    run_stage(row, "pretrain", open_set(sets / "people"), Run(tmp_path / "run"), engine, TrainOptions(iterations=6))
     assert "warning: the loss is still that of guessing (1.609)" in capsys.readouterr().out  # ln 5
 
 

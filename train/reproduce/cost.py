@@ -12,9 +12,8 @@ from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import Engine, Event, Loss
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.shapes import parameters, shapes
-from emotiw.prototxt.surgery import use_classes
 from emotiw.train.experiments import Experiment
-from emotiw.train.net_setup import write_executed
+from emotiw.train.net_setup import NetSetup, set_up
 from emotiw.train.run_folder import Run
 from emotiw.train.stage import KEPT_SNAPSHOTS
 
@@ -43,6 +42,10 @@ class Task:
     def run(self, runs: Path) -> Run:
         """Its run folder below RUNS."""
         return Run(runs / self.experiment.row / self.stage)
+
+    def setup(self) -> NetSetup:
+        """Return its net and solver, as many classes wide as the set has."""
+        return set_up(self.experiment, self.stage, self.prepared)
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def _cost(group: Sequence[Task], runs: Path, engine: Engine | None) -> Cost:
         iterations=sum(left),
         longest=max(left),
         taken=sum(path.stat().st_size for task in group for path in task.run(runs).folder.glob("snapshot_iter_*")),
-        parameters=_parameters(group[0]),
+        parameters=parameters(shapes(group[0].setup().train_val)[1]),
         seconds=seconds_an_iteration(group[0], engine) if engine else None,
     )
 
@@ -141,12 +144,6 @@ def reached(task: Task, runs: Path) -> int:
     return newest if same and (newest := run.newest_snapshot()) <= task.iterations else 0
 
 
-def _parameters(task: Task) -> int:
-    train_val = task.experiment.train_val(task.stage)
-    use_classes(train_val, len(task.prepared.classes))
-    return parameters(shapes(train_val)[1])
-
-
 class _EnoughError(Exception):
     pass
 
@@ -161,10 +158,9 @@ def seconds_an_iteration(task: Task, engine: Engine) -> float:
             if len(times) > _TIMED + 1 and times[-1] - times[1] > _SECONDS:
                 raise _EnoughError
 
-    train_val, solver = task.experiment.train_val(task.stage), task.experiment.solver(task.stage)
-    use_classes(train_val, len(task.prepared.classes))
-    solver.display = 1
+    setup = task.setup()
+    setup.solver.display = 1
     with tempfile.TemporaryDirectory() as folder, suppress(_EnoughError):
-        write_executed(Run(Path(folder)), train_val, solver, task.prepared, task.experiment.representation, seed=1)
+        setup.write(Path(folder))
         engine.train(Path(folder) / "solver.prototxt", clock)
     return (times[-1] - times[1]) / (len(times) - 2)

@@ -35,8 +35,6 @@ def reproduce(
     options: Options,
     engine: Engine,
     *,
-    baseline: str = "",
-    more: Sequence[str] = (),
     dry_run: bool = False,
 ) -> None:
     """Carry out, or go on with, the whole experiment in `folder`; log what is to do, and what is done.
@@ -45,10 +43,6 @@ def reproduce(
     ----------
     sets
         The prepared set of each stage.
-    baseline
-        Where the baseline goes, relative to `folder`; empty where there is to be none.
-    more
-        Arguments that Snakemake gets besides.
     dry_run
         Say what is to do and what it costs, by iterations really timed, and train nothing.
 
@@ -68,18 +62,19 @@ def reproduce(
     if folder.exists() and any(folder.iterdir()) and not (folder / ASKED).is_file():
         raise EmotiwError(f"{folder} is there and no reproduction's folder: name another -o")
     with alone(folder, f"another emotiw reproduce works in {folder} now: wait for it, or name another -o"):
-        lay_out(folder, rows, sets, options, engine, baseline)
+        lay_out(folder, rows, sets, options, engine)
         every = steps(folder)
         todo = [step for step in every if step.why]
         _LOG.info(f"{_what(rows, sets)} -> {folder}; {options.jobs} at a time")
         _LOG.info(f"{len(todo)} of {len(every)} steps to do{_by_rule(todo)}")
         tasks = _tasks(todo, rows, sets, options)
         if dry_run:
-            _LOG.info(_estimate(costs(tasks.values(), folder / "runs", engine.sharing(options.threads)), folder, options))
+            found = costs(tasks.values(), folder / "runs", engine.sharing(options.threads))
+            _LOG.info(_estimate(found, folder, options))
         elif todo:
             need = room(costs(tasks.values(), folder / "runs", None), options.jobs)
             require_space(folder, "the snapshots need", need, "free some, name another -o, or fewer --rows")
-            _carry_out(folder, todo, tasks, options, more)
+            _carry_out(folder, todo, tasks, options)
 
 
 def _what(rows: Sequence[Experiment], sets: Mapping[str, PreparedSet]) -> str:
@@ -104,8 +99,8 @@ def _tasks(
     for row in rows:
         models = {stage: Path("runs", row.row, stage, "model.caffemodel") for stage in STAGES}
         for stage in [stage for stage in STAGES if models[stage] in outputs]:
-            iterations = options.iterations or row.solver(stage).max_iter
             anew = stage == "finetune" and models["pretrain"] in tasks
+            iterations = options.iterations_of(row, stage)
             tasks[models[stage]] = Task(row, stage, sets[stage], iterations, options.seed, anew)
     return tasks
 
@@ -125,18 +120,11 @@ def _estimate(found: Sequence[Cost], folder: Path, options: Options) -> str:
     )
 
 
-def _carry_out(
-    folder: Path,
-    todo: Sequence[Step],
-    tasks: Mapping[Path, Task],
-    options: Options,
-    more: Sequence[str],
-) -> None:
+def _carry_out(folder: Path, todo: Sequence[Step], tasks: Mapping[Path, Task], options: Options) -> None:
     began = time.time()
     iterations = {output: task.iterations for output, task in tasks.items()}
     begun = {output: reached(task, folder / "runs") for output, task in tasks.items()}
-
-    with running(start(folder, options, more)) as process, ctrl_c_passed_on(process) as interrupted:
+    with running(start(folder, options)) as process, ctrl_c_passed_on(process) as interrupted:
         watch(process, folder, todo, iterations, begun)
         status = process.wait()
         if interrupted.is_set():

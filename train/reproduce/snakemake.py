@@ -79,11 +79,11 @@ def steps(folder: Path) -> list[Step]:
     ]
 
 
-def start(folder: Path, options: Options, more: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-    """Start the workflow, `options.jobs` steps at a time; `more` arguments are handed to Snakemake."""
+def start(folder: Path, options: Options) -> subprocess.Popen[bytes]:
+    """Start the workflow, `options.jobs` steps at a time."""
     cores = str(options.jobs * options.threads)
     with (folder / _LOG_FILE).open("wb") as log:
-        return _snakemake(folder, ["--cores", cores, "--keep-going", *more], log, log)
+        return _snakemake(folder, ["--cores", cores, "--keep-going", *options.snakemake], log, log)
 
 
 def require_snakemake() -> None:

@@ -27,7 +27,17 @@ ASKED = "reproduction.json"
 
 @dataclass(frozen=True)
 class Options:
-    """What is the same for all rows; the verb's help says what each is."""
+    """What is the same for all rows; the verb's help says what each is.
+
+    Attributes
+    ----------
+    threads
+        Of each step.
+    baseline
+        Where the baseline of the emotions' set goes, relative to the reproduction; empty where it can have none.
+    snakemake
+        Arguments that Snakemake gets besides.
+    """
 
     iterations: int | None = None
     seed: int = 1
@@ -35,6 +45,12 @@ class Options:
     truth: Path | None = None
     jobs: int = 1
     threads: int = 1
+    baseline: str = ""
+    snakemake: tuple[str, ...] = ()
+
+    def iterations_of(self, row: Experiment, stage: str) -> int:
+        """Return the iterations of a stage of a row."""
+        return self.iterations or int(row.solver(stage).max_iter)
 
 
 def splits_of(emotions: PreparedSet) -> list[str]:
@@ -43,12 +59,7 @@ def splits_of(emotions: PreparedSet) -> list[str]:
 
 
 def lay_out(
-    folder: Path,
-    rows: Iterable[Experiment],
-    sets: Mapping[str, PreparedSet],
-    options: Options,
-    engine: Engine,
-    baseline: str,
+    folder: Path, rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options, engine: Engine
 ) -> None:
     """Write what the workflow needs into `folder`.
 
@@ -58,8 +69,6 @@ def lay_out(
         The prepared set of each stage.
     engine
         Which the steps are to use.
-    baseline
-        Where the baseline of the emotions' set goes, relative to `folder`; empty where it can have none.
 
     Raises
     ------
@@ -71,12 +80,8 @@ def lay_out(
     emotions.lmdb(emotions.facts.representations[0], "val")
     if options.truth:
         emotions.lmdb(emotions.facts.representations[0], "test")
-    configuration = _configuration(rows, sets, options, engine) | {
-        "engine": _flags(engine.options),
-        "baseline": baseline,
-    }
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / ASKED, configuration)
+    write_json(folder / ASKED, _configuration(rows, sets, options, engine))
     links = {stage: one.folder for stage, one in sets.items()} | ({"truth": options.truth} if options.truth else {})
     (folder / "sets").mkdir(parents=True, exist_ok=True)
     for name, target in links.items():
@@ -92,8 +97,7 @@ def _configuration(
     truth = {"test": "sets/truth"} if options.truth else {}
 
     def fingerprint(row: Experiment, stage: str) -> str:
-        iterations = options.iterations or row.solver(stage).max_iter
-        return f"{row.recipe(stage)} {sets[stage].digest} {iterations} {options.seed}"
+        return f"{row.recipe(stage)} {sets[stage].digest} {options.iterations_of(row, stage)} {options.seed}"
 
     return {
         "rows": {row.row: {stage: fingerprint(row, stage) for stage in STAGES} for row in rows},
@@ -105,6 +109,8 @@ def _configuration(
         "emotiw": _quoted([sys.executable, "-P", "-m", "emotiw"]),  # -P: not a folder emotiw that lies here
         "training": _flags({"--iterations": options.iterations, "--seed": options.seed}),
         "scoring": {split: _flags({"--crops": options.crops, "--truth": truth.get(split)}) for split in splits},
+        "engine": _flags(engine.options),
+        "baseline": options.baseline,
     }
 
 

@@ -13,9 +13,8 @@ from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.precision import BY_NAME
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.formats.messages import SolverParameter, format_text, read_text
-from emotiw.prototxt.surgery import use_classes
 from emotiw.train.experiments import experiment
-from emotiw.train.net_setup import write_executed
+from emotiw.train.net_setup import set_up
 from emotiw.train.run_folder import Run
 
 
@@ -24,12 +23,10 @@ def solver(sets, tmp_path):
     """Return a function that writes a run of a small net on drawn faces, with a change of the solver's fields."""
 
     def write(**fields):
-        row, prepared = experiment("vgg_s_small-rgb"), open_set(sets / "people")
-        train_val, param = row.train_val("pretrain"), row.solver("pretrain")
-        use_classes(train_val, len(prepared.classes))
+        setup = set_up(experiment("vgg_s_small-rgb"), "pretrain", open_set(sets / "people"))
         for name, value in fields.items():
-            setattr(param, name, value)
-        write_executed(Run(tmp_path), train_val, param, prepared, row.representation, seed=1)
+            setattr(setup.solver, name, value)
+        setup.write(tmp_path)
         return tmp_path / "solver.prototxt"
 
     return write

@@ -75,7 +75,7 @@ def todo(folder, sets, sfew, options=SHORT, rows=(ROW,), engine=ELSEWHERE, **set
     chosen[0] = replace(chosen[0], settings={**chosen[0].settings, **settings})
     both = {"pretrain": open_set(sets / "people"), "finetune": open_set(sfew)}
     baseline = str(folder_of(Path("runs"), both["finetune"].digest))
-    lay_out(folder, chosen, both, options, engine, baseline)
+    lay_out(folder, chosen, both, replace(options, baseline=baseline), engine)
     return sorted(str(step) for step in steps(folder) if step.why)
 
 
