@@ -4,7 +4,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from itertools import islice
 from operator import attrgetter
@@ -44,6 +44,30 @@ Batch = list[tuple[tuple[int, Image], tuple[Outcome, list[Encoded]]]]
 Writers = dict[tuple[str, str], LmdbWriter]
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """How a set is to be made.
+
+    Attributes
+    ----------
+    place, source
+        What it is made of, as it was named, and what hands out its images' bytes.
+    folder
+        Where it lies until it is whole.
+    order
+        The images in the order of writing, each with its position in its split.
+    done
+        What became of the first of them, before an interruption.
+    """
+
+    place: Path
+    source: Source
+    folder: Path
+    settings: Settings
+    order: Order
+    done: list[Outcome]
+
+
 def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, strict: bool = False) -> str:
     """Make the prepared set `output` from the images below `source`; return its report, cut to what one reads.
 
@@ -65,11 +89,12 @@ def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, stric
         listing = _list(source, settings, partial(unpack, folder / UNPACKED))
         order = _order(listing.images, settings.seed)
         entries = resume(folder, _asked(source, settings, listing, order))
+        # The journal ends where the interrupted call did.
         done = [Outcome(image, *entry) for (_, image), entry in zip(order, entries, strict=False)]
         told = foretold(folder, len(order), len(done), settings)
         _LOG.info(f"{source} -> {shown}: layout {listing.layout}, {told}")
         check_room(folder, len(order) - len(done), settings)
-        outcomes = _write(source, listing.source, folder, settings, order, done, jobs)
+        outcomes = _write(_Plan(source, listing.source, folder, settings, order, done), jobs)
         write_text(folder / FILE, report(listing, outcomes) + "\n")
         if strict:
             _check_complete(source, folder, listing, outcomes)
@@ -107,32 +132,31 @@ def _asked(source: Path, settings: Settings, listing: Listing, order: Order) -> 
         yield _TOLD(image), *listing.source.stamp(image.path)
 
 
-def _write(
-    place: Path, source: Source, folder: Path, settings: Settings, order: Order, done: list[Outcome], jobs: int
-) -> list[Outcome]:
+def _write(plan: _Plan, jobs: int) -> list[Outcome]:
     """Fill the LMDBs and write the means; return the outcome of every image, in the order of writing."""
-    outcomes = list(done)
-    todo = order[len(done) :]
+    settings, done = plan.settings, len(plan.done)
+    outcomes, todo = list(plan.done), plan.order[done:]
     keep_freed_memory()
-    made = in_order(partial(represent, source, settings), [image for _, image in todo], jobs)
-    with _writers(folder, settings, order, done) as writers:
-        with closing(made), bar(made, "prepare", len(order), "image", len(done)) as shown, Behind() as behind:
+    made = in_order(partial(represent, plan.source, settings), [image for _, image in todo], jobs)
+    with _writers(plan) as writers:
+        with closing(made), bar(made, "prepare", len(plan.order), "image", done) as shown, Behind() as behind:
             pairs = zip(todo, shown, strict=True)
             while batch := list(islice(pairs, _COMMIT_EVERY)):
-                behind.do(partial(_store, folder, settings, writers, batch))
+                behind.do(partial(_store, plan.folder, settings, writers, batch))
                 outcomes += [outcome for _, (outcome, _) in batch]
-        _check_splits(place, outcomes)
+        _check_splits(plan.place, outcomes)
         for name in settings.representations:
-            writers[name, "train"].write_mean(folder / name / "mean.binaryproto")
+            writers[name, "train"].write_mean(plan.folder / name / "mean.binaryproto")
     return outcomes
 
 
 def _store(folder: Path, settings: Settings, writers: Writers, batch: Batch) -> None:
     """Write images to the LMDBs, and to the journal what became of them."""
     images: dict[tuple[str, str], list[tuple[bytes, Encoded]]] = defaultdict(list)
-    for (position, image), (_, encoded) in batch:
-        for name, one in zip(settings.representations, encoded, strict=False):
-            images[name, image.split].append((key(position, image.path), one))
+    for (position, image), (outcome, encoded) in batch:
+        if not outcome.reason:
+            for name, one in zip(settings.representations, encoded, strict=True):
+                images[name, image.split].append((key(position, image.path), one))
     for which, some in images.items():
         writers[which].store(some)
     # The journal speaks only of what is in the LMDBs; what it misses is written again, to the same end.
@@ -140,18 +164,19 @@ def _store(folder: Path, settings: Settings, writers: Writers, batch: Batch) -> 
 
 
 @contextmanager
-def _writers(folder: Path, settings: Settings, order: Order, done: list[Outcome]) -> Iterator[Writers]:
-    """Open an LMDB a representation and split, the mean's sum standing where `done` ends."""
+def _writers(plan: _Plan) -> Iterator[Writers]:
+    """Open an LMDB a representation and split, the mean's sum standing where `plan.done` ends."""
     writers: Writers = {}
+    done = list(zip(plan.order[: len(plan.done)], plan.done, strict=True))
     with ExitStack() as stack:
-        for split in sorted({image.split for _, image in order}):
+        for split in sorted({image.split for _, image in plan.order}):
             kept = [
                 key(position, image.path)
-                for (position, image), outcome in zip(order, done, strict=False)
+                for (position, image), outcome in done
                 if image.split == split and not outcome.reason
             ]
-            for name in settings.representations:
-                writers[name, split] = stack.enter_context(LmdbWriter(folder / name / f"{split}_lmdb"))
+            for name in plan.settings.representations:
+                writers[name, split] = stack.enter_context(LmdbWriter(plan.folder / name / f"{split}_lmdb"))
                 writers[name, split].recount(kept)
         yield writers
 
