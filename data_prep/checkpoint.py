@@ -43,11 +43,11 @@ def resume(folder: Path, asked: Iterable[object]) -> list[Entry]:
         hashed.update(json.dumps(part).encode() + b"\n")
     digest = hashed.hexdigest()
     try:
-        asked_before = (folder / _ASKED).read_text()
+        asked_before: str | None = (folder / _ASKED).read_text()
         lines = (folder / _JOURNAL).read_text(encoding="utf-8").split("\n")[:-1]
         entries = [(str(sha256), str(reason)) for sha256, reason in map(json.loads, lines)]
     except (FileNotFoundError, ValueError, TypeError):
-        asked_before = "nothing that can be gone on with"
+        asked_before = None
     if asked_before != digest:
         for path in folder.iterdir():
             if path.name != UNPACKED:

@@ -3,16 +3,19 @@
 from functools import cache
 from pathlib import Path
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import cv2
 
 Box = tuple[int, int, int, int]
 
 
 @cache
-def _cascade(thread: int) -> Any:
+def _cascade(thread: int) -> "cv2.CascadeClassifier":
     """Return the cascade of a thread: it does not bear several at once."""
     import cv2
 
@@ -31,6 +34,8 @@ def find_faces(rgb: NDArray[np.uint8]) -> list[Box]:
 def crop_face(rgb: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Return the largest face of the image, or None where none is found."""
     # Deviation D4
-    for x, y, width, height in find_faces(rgb)[:1]:
-        return rgb[y : y + height, x : x + width]
-    return None
+    faces = find_faces(rgb)
+    if not faces:
+        return None
+    x, y, width, height = faces[0]
+    return rgb[y : y + height, x : x + width]

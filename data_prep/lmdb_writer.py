@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class LmdbWriter:
         path.mkdir(parents=True, exist_ok=True)
         self._path = path
         with _one_line(path):
-            self._environment: Any = lmdb.open(str(path), map_size=MAP_SIZE)
+            self._environment = lmdb.open(str(path), map_size=MAP_SIZE)
         self._sum: NDArray[np.float32] | None = None
         self._count = 0
 
@@ -62,7 +62,9 @@ class LmdbWriter:
         """Add the images already stored under `names` to the sum, in their order."""
         with self._environment.begin(buffers=True) as transaction:
             for name in names:
-                self._add(decode(transaction.get(name))[0])
+                stored = transaction.get(name)
+                assert stored is not None
+                self._add(decode(stored)[0])
 
     def _add(self, blob: NDArray[np.uint8]) -> None:
         import cv2

@@ -1,7 +1,6 @@
 """Two figures: a face in all its forms, and the 256 codes in their 3-D space."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import HashableList
 from mpl_toolkits.mplot3d.art3d import Line3DCollection  # type: ignore[import-untyped]
 from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 
@@ -53,7 +53,7 @@ def face_figure(rgb: Image, representations: Iterable[Representation]) -> Figure
     height, width = rgb.shape[:2]
     panel = PANEL * height / width + 0.3
     figure = Figure((PANEL * (len(mapped) + 2.2), 2 * panel), dpi=DPI, layout="constrained")
-    rows: list[Any] = [["face", *(f"{r} {part}" for r in mapped)] for part in ("codes", "colours")]
+    rows: list[HashableList[str]] = [["face", *(f"{r} {part}" for r in mapped)] for part in ("codes", "colours")]
     axes = figure.subplot_mosaic(rows, width_ratios=[2.2, *[1] * len(mapped)])
     _show(axes["face"], rgb, 0, "face", f"{width} × {height}")
     grey_image = grey(rgb)

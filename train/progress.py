@@ -50,7 +50,7 @@ class Progress:
     ) -> None:
         self._path, self._start = folder / "progress.csv", start
         self._validate, self._prior_loss = validate, prior_loss
-        self.points = _known(folder, start + (start == iterations))
+        self.points = _known(folder, start + 1 if start == iterations else start)
         rows = [[point.iteration, *map(_cell, (point.loss, point.val_accuracy))] for point in self.points]
         write_text(self._path, "".join(f"{','.join(map(str, row))}\n" for row in [_COLUMNS, *rows]))
         self._bar = bar(range(start, iterations), "train", iterations, "it", start)

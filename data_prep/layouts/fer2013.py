@@ -93,5 +93,5 @@ def _columns(line: str) -> list[str]:
 
 
 def _row(columns: list[str], line: bytes) -> dict[str, str]:
-    fields = line.decode(errors="replace").split(",")
+    fields = line.decode(errors="replace").split(",")  # fewer or more than columns in a damaged row
     return {name: field.strip().strip('"') for name, field in zip(columns, fields, strict=False)}

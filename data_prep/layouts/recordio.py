@@ -43,7 +43,9 @@ def list_recordio(found: Found, labels: str) -> Listing:
     if name is None:
         raise EmotiwError(f"{found.place} does not hold one file named *.rec: give that file itself")
     record = PurePosixPath(name)
-    wanted = name, str(record.with_suffix(".idx")), *({str(record.with_name("property"))} & set(found.files))
+    wanted, beside = [name, str(record.with_suffix(".idx"))], str(record.with_name("property"))
+    if beside in found.files:
+        wanted.append(beside)
     source = Records(found.root(*wanted) / name)
     people = _people(source.records.with_name("property"))
     images = [Image(f"{label:05d}/{key:08d}.jpg", f"{label:05d}") for key, label in source.samples()]

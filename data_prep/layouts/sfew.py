@@ -91,7 +91,7 @@ def differences(images: list[Image], frames: bool = False) -> Iterator[str]:
     for split in SPLITS:
         found = Counter(image.name for image in images if image.split == split)
         expected = _FRAMES[split] if frames else sum(ALIGNED[split])
-        kinds = zip(EMOTIONS, ALIGNED[split], strict=False) if not frames and split != "test" else ()
+        kinds = zip(EMOTIONS, ALIGNED[split], strict=True) if not frames and split != "test" else ()
         off = [f"{name} {found[name]} (published: {count})" for name, count in kinds if found[name] != count]
         if found.total() != expected or off:
             told = f": {', '.join(off)}" if off else ""

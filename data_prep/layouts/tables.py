@@ -176,7 +176,8 @@ def _beside(found: Found, table: str, written: str) -> str | None:
     for part in path.parts:
         if part == ".." and not parts:
             return None
-        parts[len(parts) :] = [part] if part != ".." else []
         if part == "..":
             parts.pop()
+        else:
+            parts.append(part)
     return "/".join(parts) if not path.is_absolute() else None

@@ -31,44 +31,41 @@ Face = tuple[str, str, str, Path]
 """A face's split, its class, its name in SFEW's manner, and its file."""
 
 
-def as_sfew(faces: Path, folder: Path) -> int:
-    """Write what `draw_expressions` drew as SFEW 2.0's folders; return the number of files.
+def as_sfew(faces: Path, folder: Path) -> None:
+    """Write what `draw_expressions` drew as SFEW 2.0's folders.
 
     A person becomes a movie; a quarter of the movies each becomes Val and Test, and Test is flat, without labels.
     """
     with whole(folder) as partial:
-        return sum(_write(partial / path, data) for _, path, data in _members(faces))
+        for _, path, data in _members(faces):
+            _write(partial / path, data)
 
 
-def as_sfew_zips(faces: Path, folder: Path) -> int:
+def as_sfew_zips(faces: Path, folder: Path) -> None:
     """Write the same as the zips that SFEW 2.0 comes in, one a split."""
     with whole(folder) as partial:
-        count = 0
         for archive, members in groupby(_members(faces), key=lambda member: member[0]):
             (partial / archive).parent.mkdir(parents=True)
             with zipfile.ZipFile(partial / archive, "w", zipfile.ZIP_DEFLATED) as file:
                 for _, path, data in members:
                     file.writestr(path.split("/", 1)[1], data)
-                    count += 1
-        return count
 
 
-def as_sfew_csv(faces: Path, folder: Path) -> int:
+def as_sfew_csv(faces: Path, folder: Path) -> None:
     """Write the same as the repack of numbered images with a table."""
-    text, count = io.StringIO(), 0
+    text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("image_name", "label", "emotion", "original_split"))
     with whole(folder) as partial:
-        for split, emotion, _, path in _faces(faces):
+        for number, (split, emotion, _, path) in enumerate(_faces(faces)):
             labels = ("-1", "") if split == "test" else (EMOTIONS.index(emotion), emotion)
-            table.writerow((f"image_{count:06d}.png", *labels, split.capitalize()))
-            count += _write(partial / f"sfew2.0_images/image_{count:06d}.png", path.read_bytes())
+            table.writerow((f"image_{number:06d}.png", *labels, split.capitalize()))
+            _write(partial / f"sfew2.0_images/image_{number:06d}.png", path.read_bytes())
         _write(partial / "sfew_2.0_labels.csv", text.getvalue().encode())
-    return count
 
 
-def as_recordio(people: Path, folder: Path) -> int:
-    """Write what `draw_identities` drew as insightface's train.rec, train.idx and property; return the images."""
+def as_recordio(people: Path, folder: Path) -> None:
+    """Write what `draw_identities` drew as insightface's train.rec, train.idx and property."""
     folders = sorted(path for path in people.iterdir() if path.is_dir())
     files = [(label, path) for label, person in enumerate(folders) for path in sorted(person.iterdir())]
     samples = [(0, (float(label),), _crop(path)) for label, path in files]
@@ -79,7 +76,6 @@ def as_recordio(people: Path, folder: Path) -> int:
         partial.mkdir()
         write_records(partial / "train.rec", [(2, (last, last + len(folders)), b""), *samples, *ranges])
         (partial / "property").write_text(f"{len(folders)},{_INSIGHTFACE},{_INSIGHTFACE}\n")
-    return len(samples)
 
 
 def write_records(path: Path, records: list[tuple[int, tuple[float, ...], bytes]]) -> None:
@@ -132,7 +128,6 @@ def _crop(path: Path) -> bytes:
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
 
 
-def _write(path: Path, data: bytes) -> int:
+def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    return 1

@@ -21,8 +21,8 @@ from .people import EXPRESSIONS, HEIGHT, WIDTH, Expression, Identity, draw_ident
 _IDENTITIES, _EXPRESSIONS = 0, 1
 
 
-def draw_identities(folder: Path, people: int, images: int, seed: int) -> int:
-    """Write pictures of people at rest, in CASIA-WebFace's layout; return the number of files.
+def draw_identities(folder: Path, people: int, images: int, seed: int) -> None:
+    """Write pictures of people at rest, in CASIA-WebFace's layout.
 
     `<folder>/<7 digits>/<nnn>.png`, `images` of each person. A person depends on the seed and its number alone.
     A set that was there is replaced once the new one is whole.
@@ -38,11 +38,10 @@ def draw_identities(folder: Path, people: int, images: int, seed: int) -> int:
                 mood = EXPRESSIONS[rng.choice(list(EXPRESSIONS))]
                 face = draw_face(identity, vary(mood, rng.uniform(0, 0.35), rng), rng)
                 _write(partial / f"{person:07d}" / f"{image:03d}.png", face)
-    return people * images
 
 
-def draw_expressions(folder: Path, people: int, images: int, seed: int) -> int:
-    """Write pictures of the seven expressions, in SFEW's layout; return the number of files.
+def draw_expressions(folder: Path, people: int, images: int, seed: int) -> None:
+    """Write pictures of the seven expressions, in SFEW's layout.
 
     `<folder>/<Class>/<person>_<nnn>.png`, `images` of each person and class; nobody of `draw_identities`.
     Replaces and raises as that does.
@@ -53,7 +52,6 @@ def draw_expressions(folder: Path, people: int, images: int, seed: int) -> int:
                 for image in range(1, images + 1):
                     face = draw_face(identity, vary(expression, rng.uniform(0.5, 1.1), rng), rng)
                     _write(partial / name / f"actor{person:04d}_{image:03d}.png", face)
-    return people * images * len(EXPRESSIONS)
 
 
 def draw_face(identity: Identity, expression: Expression, rng: np.random.Generator) -> NDArray[np.uint8]:
