@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.files import sha256_of
 from emotiw.prototxt.formats.image_codec import RefusedPictureError, imdecode, png_cut_off
 
 Rgb = NDArray[np.uint8]
@@ -18,7 +17,7 @@ class UnreadableImageError(ValueError):
     """The reason why a file is no usable image, in a few words."""
 
 
-def read_image(path: Path) -> tuple[Rgb, str]:
+def read_image(path: Path) -> Rgb:
     """Decode an image file as Caffe's `convert_imageset` does (`cv::imread`, colour).
 
     So grey becomes three equal channels, alpha is dropped, 16 bits become 8, CMYK becomes RGB, a photo is turned as its
@@ -26,7 +25,7 @@ def read_image(path: Path) -> tuple[Rgb, str]:
 
     Returns
     -------
-    (H, W, 3) uint8 RGB, and the sha256 of the file in hexadecimal.
+    (H, W, 3) uint8 RGB
 
     Raises
     ------
@@ -36,7 +35,7 @@ def read_image(path: Path) -> tuple[Rgb, str]:
         data = path.read_bytes()
     except OSError as error:
         raise UnreadableImageError(error.strerror or "cannot be read") from None
-    return decode(data), sha256_of(data)
+    return decode(data)
 
 
 def decode(data: bytes) -> Rgb:

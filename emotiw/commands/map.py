@@ -92,7 +92,7 @@ def _map(image: Path, chosen: list[Representation], folder: Path, figure: bool) 
     from emotiw.lbp_mapping.mapping import map_images
 
     try:
-        rgb, _ = read_image(image)
+        rgb = read_image(image)
         pictures = map_images(rgb, chosen)
     except (UnreadableImageError, ValueError) as error:
         raise EmotiwError(f"{image}: {error}") from None

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emotiw.data_prep import image_list
+from emotiw.data_prep.archives.tree import Folder
 from emotiw.data_prep.face_detection import crop_face, find_faces
 from emotiw.data_prep.images import UnreadableImageError, decode, read_image
+from emotiw.data_prep.transform import Settings, represent
 
 
 def ramp(height=20, width=33) -> np.ndarray:
@@ -62,9 +65,11 @@ def test_a_picture_of_absurdly_many_pixels_is_not_decoded(tmp_path):
 def test_the_sha256_is_the_files(tmp_path):
     data = encoded(".png", ramp())
     (tmp_path / "a.png").write_bytes(data)
-    rgb, sha256 = read_image(tmp_path / "a.png")
+    rgb = read_image(tmp_path / "a.png")
     assert (rgb.shape, rgb.dtype, rgb.flags.c_contiguous) == ((20, 33, 3), np.uint8, True)
-    assert sha256 == hashlib.sha256(data).hexdigest()
+    settings = Settings("emotions", ("rgb",), size=16)
+    outcome, _ = represent(Folder(tmp_path), settings, image_list.Image("a.png", "Sad", 5))
+    assert outcome.sha256 == hashlib.sha256(data).hexdigest()
 
 
 def test_grey_becomes_three_equal_channels():

@@ -87,7 +87,7 @@ def test_images_are_mapped_at_native_size_and_then_resized(source, tmp_path):
     prepare(source, tmp_path / "set", SETTINGS)
     for name in SETTINGS.representations:
         for record in open_set(tmp_path / "set").records(name, "train"):
-            rgb, _ = read_image(source / record.path)
+            rgb = read_image(source / record.path)
             by_hand = cv2.resize(map_image(rgb, parse(name)), (16, 16), interpolation=cv2.INTER_LINEAR)
             np.testing.assert_array_equal(record.blob, by_hand[..., ::-1].transpose(2, 0, 1))
 

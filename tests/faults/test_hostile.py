@@ -143,7 +143,7 @@ def test_headers_that_lie_take_no_memory(tmp_path, measured):
         "from pathlib import Path\n"
         "from emotiw.data_prep.images import UnreadableImageError, read_image\n"
         "for path in sorted(Path(sys.argv[1]).iterdir()):\n"
-        "    try: print(*read_image(path)[0].shape[:2], sep=' x ')\n"
+        "    try: print(*read_image(path).shape[:2], sep=' x ')\n"
         "    except UnreadableImageError as error: print(str(error).partition(' (')[0])\n"
     )
     done, peak = measured([sys.executable, "-c", code, tmp_path])

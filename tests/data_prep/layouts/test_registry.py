@@ -145,7 +145,7 @@ def test_a_recordio_holds_the_same_people(people, tmp_path):
     assert listing.classes == ("00000", "00001", "00002")
     assert len([note for note in listing.notes if note.startswith("warning: faces of 112 x 112 pixels")]) == 1
     for number, path in enumerate(sorted(people.glob("*/*"))):
-        drawn = cv2.resize(read_image(path)[0], (112, 112)).astype(int)
+        drawn = cv2.resize(read_image(path), (112, 112)).astype(int)
         data = np.frombuffer(listing.source.read(listing.images[number].path), np.uint8)
         found = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
         assert np.abs(drawn - found).mean() < 5
