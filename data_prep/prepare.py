@@ -112,9 +112,9 @@ def _check_output(source: Path, output: Path) -> None:
         raise UsageError(f"{output} is no prepared set, so it is not replaced: remove it, or name another output")
 
 
-def _list(source: Path, settings: Settings, unpack: Unpack) -> Listing:
+def _list(source: Path, settings: Settings, unpacker: Unpack) -> Listing:
     asked = settings.labels, settings.group, settings.layout
-    listing = list_images(source, *asked, drop_lfw=settings.drop_lfw, unpack=unpack)
+    listing = list_images(source, *asked, drop_lfw=settings.drop_lfw, unpack=unpacker)
     return replace(listing, images=assign_splits(listing.images, settings.val, settings.seed))
 
 

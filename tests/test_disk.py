@@ -15,9 +15,7 @@ def test_what_does_not_fit_is_refused_with_what_is_needed_and_free(tmp_path, mon
     require_space(tmp_path, "the set needs", 1_500_000_000)
     with pytest.raises(EmotiwError) as caught:
         require_space(tmp_path, "the set needs", 2_000_000_000, "free some, or name another")
-    assert str(caught.value) == (
-        f"the set needs 2.00 GB and {tmp_path} has 1.50 GB free: free some, or name another"
-    )
+    assert str(caught.value) == f"the set needs 2.00 GB and {tmp_path} has 1.50 GB free: free some, or name another"
 
 
 def test_the_free_space_is_what_the_system_says(tmp_path):

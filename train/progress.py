@@ -79,8 +79,8 @@ class Progress:
 
     def at_prior(self) -> bool:
         """Whether the last losses are those of a net that has learned nothing."""
-        losses = _series(self.points, "loss")[1][-5:]
-        return len(losses) == 5 and float(np.mean(losses)) > 0.98 * self._prior_loss
+        last = _series(self.points, "loss")[1][-5:]
+        return len(last) == 5 and float(np.mean(last)) > 0.98 * self._prior_loss
 
     def warning(self) -> str:
         """Return the line that says so."""
