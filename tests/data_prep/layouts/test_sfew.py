@@ -58,7 +58,7 @@ def test_the_published_counts():
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("packed", [False, True])
 def test_every_form_holds_the_same_faces_and_a_test_split_without_labels(faces, tmp_path, form, packed):
-    assert FORMS[form](faces, tmp_path / "sfew") == 56
+    FORMS[form](faces, tmp_path / "sfew")
     source = wrapped(tmp_path / "sfew", tmp_path / "sfew.zip") if packed and form != "zips" else tmp_path / "sfew"
     report = prepare(source, tmp_path / "set", SETTINGS, 2)
     prepared = open_set(tmp_path / "set")
