@@ -352,7 +352,7 @@ def test_too_small_a_disk_is_told_before_anything_is_made(source, tmp_path, monk
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage)
     said = refusal(lambda: prepare(source, tmp_path / "set", replace(SETTINGS, size=256)))
-    assert said.startswith(f"the set needs 0.00 GB and {tmp_path} has 0.00 GB free: free some, or use --store png")
+    assert said.startswith(f"the set needs 0.01 GB and {tmp_path} has 0.00 GB free: free some, or use --store png")
     prepare(source, tmp_path / "set", replace(SETTINGS, store="png"))
 
 
