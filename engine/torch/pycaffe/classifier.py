@@ -1,25 +1,28 @@
 """`caffe.Classifier`: a net that classifies pictures."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.engine.preprocessing import crop_places
 
-from .io import Transformer, oversample, resize_image
+from .blobs import Array
+from .io import Transformer, resize_image
+from .io import oversample as ten_crops
 from .net import Net
 from .proto.caffe_pb2 import TEST
 
 
-class PictureNet(Net):
-    """A net of one input, with the `transformer` that brings pictures to it.
+class Classifier(Net):
+    """A net that classifies pictures, with the `transformer` that brings them to its input.
 
     Parameters
     ----------
     model_file, pretrained_file
         A deploy.prototxt, and its caffemodel.
+    image_dims
+        (height, width) to which pictures are resized before they are cropped to the net's input; None: the input's.
     mean, input_scale, raw_scale, channel_swap
         As for `Transformer`; None: not.
     """
@@ -28,7 +31,8 @@ class PictureNet(Net):
         self,
         model_file: str,
         pretrained_file: str,
-        mean: NDArray[Any] | None = None,
+        image_dims: Sequence[int] | None = None,
+        mean: Array | None = None,
         input_scale: float | None = None,
         raw_scale: float | None = None,
         channel_swap: Sequence[int] | None = None,
@@ -45,41 +49,10 @@ class PictureNet(Net):
             self.transformer.set_raw_scale(name, raw_scale)
         if channel_swap is not None:
             self.transformer.set_channel_swap(name, channel_swap)
-
-    def first_output(self, pictures: Iterable[NDArray[Any]]) -> NDArray[np.float32]:
-        """Return the net's first output, (N, classes), of N pictures."""
-        name = self.inputs[0]
-        batch: Any = np.stack([self.transformer.preprocess(name, picture) for picture in pictures])
-        made: NDArray[np.float32] = self.forward_all(**{name: batch})[self.outputs[0]]
-        return made
-
-
-class Classifier(PictureNet):
-    """A net that classifies pictures.
-
-    Parameters
-    ----------
-    model_file, pretrained_file, mean, input_scale, raw_scale, channel_swap
-        As for `PictureNet`.
-    image_dims
-        (height, width) to which pictures are resized before they are cropped to the net's input; None: the input's.
-    """
-
-    def __init__(
-        self,
-        model_file: str,
-        pretrained_file: str,
-        image_dims: Sequence[int] | None = None,
-        mean: NDArray[Any] | None = None,
-        input_scale: float | None = None,
-        raw_scale: float | None = None,
-        channel_swap: Sequence[int] | None = None,
-    ) -> None:
-        super().__init__(model_file, pretrained_file, mean, input_scale, raw_scale, channel_swap)
-        self.crop_dims = self.blobs[self.inputs[0]].shape[2:]
+        self.crop_dims = self.blobs[name].shape[2:]
         self.image_dims: Sequence[int] = self.crop_dims if image_dims is None else image_dims
 
-    def predict(self, inputs: Sequence[NDArray[Any]], oversample: bool = True) -> NDArray[np.float32]:
+    def predict(self, inputs: Sequence[Array], oversample: bool = True) -> NDArray[np.float32]:
         """Return the class posteriors of pictures.
 
         Parameters
@@ -94,11 +67,15 @@ class Classifier(PictureNet):
         """
         resized = [resize_image(image, self.image_dims) for image in inputs]
         if oversample:
-            made = self.first_output(_ten_crops(resized, self.crop_dims))
+            made = self._first_output(ten_crops(resized, self.crop_dims))
             return np.asarray(made.reshape(len(resized), 10, -1).mean(axis=1))
         height, width = self.crop_dims
         ((top, left, _),) = crop_places(resized[0].shape[:2], (height, width), 1)
-        return self.first_output([image[top : top + height, left : left + width] for image in resized])
+        return self._first_output([image[top : top + height, left : left + width] for image in resized])
 
-
-_ten_crops = oversample  # `predict` has an argument of that name
+    def _first_output(self, pictures: Iterable[Array]) -> NDArray[np.float32]:
+        """Return the net's first output, (N, classes), of N pictures."""
+        name = self.inputs[0]
+        batch = np.stack([self.transformer.preprocess(name, picture) for picture in pictures])
+        made: NDArray[np.float32] = self.forward_all(None, **{name: batch})[self.outputs[0]]
+        return made

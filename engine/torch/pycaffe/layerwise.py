@@ -25,9 +25,19 @@ from .need_backward import needs_of
 
 AUTOMATIC = "(automatic)"  # what Caffe calls a loss without a name
 
+Callbacks = list[Callable[[int], None]]
 
-class StoredNet(Net):
-    """A net whose blobs are those of Caffe, with the splits that it inserts.
+
+@dataclass(frozen=True)
+class _Pass:
+    """A layer's last pass: what autograd computes its gradients from."""
+
+    bottoms: list[Tensor]
+    tops: list[Tensor]
+
+
+class Layerwise(Net):
+    """A net that runs from any layer to any, on the blobs of Caffe, with the splits that it inserts.
 
     Parameters
     ----------
@@ -42,6 +52,8 @@ class StoredNet(Net):
         Of each layer, what it learns.
     tops
         Of each layer, its tops' names.
+    before_forward, after_forward, before_backward, after_backward
+        Called with a layer's number.
     """
 
     def __init__(
@@ -52,22 +64,23 @@ class StoredNet(Net):
         device: torch.device | str = "cpu",
         precision: str = "float32",
     ) -> None:
+        seed = draw_seed() if seed is None else seed
         super().__init__(with_splits(graph), open_source, seed, device, precision=precision)
         self.tops = [
             [*layer.param.top, *[AUTOMATIC] * (len(layer.loss_weights) - len(layer.param.top))] for layer in self.layers
         ]
         self.store: dict[str, Blob] = {}
-        for layer, names in zip(self.layers, self.tops, strict=True):
-            for name in names:
-                shape = self.shapes.get(name, ())
-                self.store.setdefault(name, Blob(torch.zeros(shape, device=self.device)))
-            for name, value in zip(names, layer.values if isinstance(layer, SourceLayer) else [], strict=False):
-                self.store[name].data_memory.tensor.copy_(value)
-            self._weigh(layer, names)
+        self._fill_store()
         self.learned: list[list[ParamBlob]] = []
         self.learn_with()
+        self._needs = needs_of(self.layers, self.tops, graph.force_backward)
+        self._passes: dict[int, _Pass] = {}
+        self.before_forward: Callbacks = []
+        self.after_forward: Callbacks = []
+        self.before_backward: Callbacks = []
+        self.after_backward: Callbacks = []
 
-    def learn_with(self, *others: "StoredNet") -> None:
+    def learn_with(self, *others: "Layerwise") -> None:
         """Show what the layers learn, by the same blobs as other nets do where they share it."""
         known = {(id(blob.parameter), blob.shape): blob for net in others for blobs in net.learned for blob in blobs}
         self.learned = [
@@ -92,80 +105,9 @@ class StoredNet(Net):
                     shapes = layer.infer([self.store[name].shape for name in layer.param.bottom])
                 self._fit(number, shapes)
 
-    def _fit(self, number: int, shapes: list[Shape]) -> None:
-        """Give a layer's tops their shapes."""
-        for name, shape in zip(self.tops[number], shapes, strict=False):
-            if self.store[name].shape != shape:
-                self.store[name].reshape(*shape)
-                self._weigh(self.layers[number], self.tops[number])
-
-    def _weigh(self, layer: Layer, names: list[str]) -> None:
-        """Write losses' weights as their gradients: Layer::SetLossWeights."""
-        for name, weight in zip(names, layer.loss_weights, strict=False):
-            if weight:
-                self.store[name].diff_memory.tensor.fill_(weight)
-
-    @contextmanager
-    def _placed(self, number: int) -> Iterator[None]:
-        """Name the layer in an error about it."""
-        try:
-            yield
-        except EmotiwError as error:
-            raise EmotiwError(f"{self.graph.where[number]}: {error}") from None
-
-
-Callbacks = list[Callable[[int], None]]
-
-
-@dataclass(frozen=True)
-class _Pass:
-    """A layer's last pass: what autograd computes its gradients from."""
-
-    bottoms: list[Tensor]
-    tops: list[Tensor]
-
-
-class Layerwise(StoredNet):
-    """A net that runs from any layer to any.
-
-    Parameters
-    ----------
-    graph, open_source, seed, device, precision
-        As for `Net`.
-
-    Attributes
-    ----------
-    before_forward, after_forward, before_backward, after_backward
-        Called with a layer's number.
-    """
-
-    def __init__(
-        self,
-        graph: Graph,
-        open_source: OpenSource | None = None,
-        seed: int | None = None,
-        device: torch.device | str = "cpu",
-        precision: str = "float32",
-    ) -> None:
-        super().__init__(graph, open_source, draw_seed() if seed is None else seed, device, precision)
-        self._needs = needs_of(self.layers, self.tops, graph.force_backward)
-        self._passes: dict[int, _Pass] = {}
-        self.before_forward: Callbacks = []
-        self.after_forward: Callbacks = []
-        self.before_backward: Callbacks = []
-        self.after_backward: Callbacks = []
-
     def forget(self) -> None:
         """Forget the last passes: weights are others now. A backward pass before the next one computes them anew."""
         self._passes.clear()
-
-    def _run(self, first: int, last: int) -> Tensor:
-        loss = torch.zeros((), device=self.device)
-        for number in range(first, last):
-            _call(self.before_forward, number)
-            loss += self._forward(number)
-            _call(self.after_forward, number)
-        return loss
 
     def run_backward(self, first: int, last: int) -> None:
         """Run the layers from `first` down to `last` backward; what they learn has its gradients added up."""
@@ -176,6 +118,14 @@ class Layerwise(StoredNet):
                     self._backward(number)
             _call(self.after_backward, number)
 
+    def _run(self, first: int, last: int) -> Tensor:
+        loss = torch.zeros((), device=self.device)
+        for number in range(first, last):
+            _call(self.before_forward, number)
+            loss += self._forward(number)
+            _call(self.after_forward, number)
+        return loss
+
     def _forward(self, number: int) -> Tensor:
         layer, loss = self.layers[number], torch.zeros((), device=self.device)
         if isinstance(layer, Input):
@@ -183,7 +133,7 @@ class Layerwise(StoredNet):
             return loss
         done = self._pass(number, self._needs[number].layer and torch.is_grad_enabled())
         self._fit(number, [tuple(top.shape) for top in done.tops])
-        for name, weight, top in zip(self.tops[number], layer.loss_weights, done.tops, strict=False):
+        for name, weight, top in zip(self.tops[number], layer.loss_weights, done.tops, strict=True):
             blob, value = self.store[name], top.detach()
             if layer.param.type == "Split":
                 blob.share_data(self.store[layer.param.bottom[0]])
@@ -223,7 +173,7 @@ class Layerwise(StoredNet):
         done = self._last_pass(number)
         given = [
             (top, self.store[name].diff_memory.tensor)
-            for name, top in zip(self.tops[number], done.tops, strict=False)
+            for name, top in zip(self.tops[number], done.tops, strict=True)
             if top.requires_grad
         ]
         taken = [
@@ -237,7 +187,7 @@ class Layerwise(StoredNet):
         tops, diffs = zip(*given, strict=True)
         wanted = [bottom for bottom, _ in taken] + [blob.parameter for blob in learned]
         gradients = torch.autograd.grad(tops, wanted, diffs, retain_graph=True, allow_unused=True)
-        for (_, memory), gradient in zip(taken, gradients, strict=False):
+        for (_, memory), gradient in zip(taken, gradients[: len(taken)], strict=True):
             memory.tensor.zero_() if gradient is None else memory.tensor.copy_(gradient)
         for blob, gradient in zip(learned, gradients[len(taken) :], strict=True):
             if gradient is not None:
@@ -248,6 +198,38 @@ class Layerwise(StoredNet):
         done, shapes = self._passes.get(number), [self.store[name].shape for name in self.tops[number]]
         fits = done is not None and [tuple(top.shape) for top in done.tops] == shapes
         return done if done is not None and fits else self._pass(number, True)
+
+    def _fill_store(self) -> None:
+        """Make the blobs, with the values and loss weights that they begin with."""
+        for layer, names in zip(self.layers, self.tops, strict=True):
+            for name in names:
+                shape = self.shapes.get(name, ())
+                self.store.setdefault(name, Blob(torch.zeros(shape, device=self.device)))
+            values = layer.values if isinstance(layer, SourceLayer) else []  # a Data layer has none yet
+            for name, value in zip(names[: len(values)], values, strict=True):
+                self.store[name].data_memory.tensor.copy_(value)
+            self._weigh(layer, names)
+
+    def _fit(self, number: int, shapes: list[Shape]) -> None:
+        """Give a layer's tops their shapes."""
+        for name, shape in zip(self.tops[number], shapes, strict=True):
+            if self.store[name].shape != shape:
+                self.store[name].reshape(*shape)
+                self._weigh(self.layers[number], self.tops[number])
+
+    def _weigh(self, layer: Layer, names: list[str]) -> None:
+        """Write losses' weights as their gradients: Layer::SetLossWeights."""
+        for name, weight in zip(names, layer.loss_weights, strict=True):
+            if weight:
+                self.store[name].diff_memory.tensor.fill_(weight)
+
+    @contextmanager
+    def _placed(self, number: int) -> Iterator[None]:
+        """Name the layer in an error about it."""
+        try:
+            yield
+        except EmotiwError as error:
+            raise EmotiwError(f"{self.graph.where[number]}: {error}") from None
 
 
 def _call(callbacks: Callbacks, number: int) -> None:

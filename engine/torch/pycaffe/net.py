@@ -19,6 +19,8 @@ from .layerwise import Layerwise
 from .memory_data import Feeds
 from .mode import device, draw_seed
 
+Arrays = Mapping[str, Array]
+
 
 @dataclass(frozen=True)
 class LayerView:
@@ -28,8 +30,32 @@ class LayerView:
     blobs: Sequence[Blob]
 
 
-class RunningNet:
-    """A net's blobs by name, and the passes.
+@dataclass(frozen=True)
+class _Given:
+    """What a net is opened with, beside its prototxt."""
+
+    phase: int
+    level: int = 0
+    stages: Iterable[str] | None = None
+    weights: str | None = None
+
+
+class Net:
+    """A net, as pycaffe shows it.
+
+    `Net(network_file, phase, level=0, stages=None, weights=None)`, or in the old order
+    `Net(network_file, weights, phase)`.
+
+    Parameters
+    ----------
+    network_file
+        A prototxt; paths in it are relative to the current folder.
+    phase
+        TRAIN or TEST.
+    level, stages
+        Of its state, beside the phase.
+    weights
+        A caffemodel.
 
     Attributes
     ----------
@@ -43,29 +69,30 @@ class RunningNet:
         By layer name.
     inputs, outputs
         The names of the blobs that a user sets, and of those that no layer takes.
+
+    Raises
+    ------
+    EmotiwError
+        Where Caffe would end the process, as of a file that is missing, or a layer that is not there.
     """
 
-    _net: Layerwise
+    def __init__(self, network_file: str, *args: Any, **named: Any) -> None:  # two orders, as in pycaffe
+        order = ("weights", "phase") if args and isinstance(args[0], str) else ("phase", "level", "stages", "weights")
+        if len(args) > len(order):
+            raise TypeError(f"Net takes {', '.join(order)} behind the prototxt, not {len(args)} arguments")
+        given = _Given(**dict(zip(order[: len(args)], args, strict=True)), **named)
+        state = State(PHASES[given.phase], given.level, frozenset(given.stages or ()))
+        feeds = Feeds(device(), draw_seed())
+        self._adopt(Layerwise(read_graph(Path(network_file), state), feeds, device=device()), feeds)
+        if given.weights:
+            self.copy_from(given.weights)
 
-    def _show(self) -> None:
-        """Find all that by name."""
-        net = self._net
-        self._layer_names = [layer.param.name for layer in net.layers]
-        self.layers = [LayerView(layer.param.type, blobs) for layer, blobs in zip(net.layers, net.learned, strict=True)]
-        self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
-        self.params = OrderedDict((name, layer.blobs) for name, layer in self.layer_dict.items() if layer.blobs)
-        self.blobs: OrderedDict[str, Blob] = OrderedDict(net.store)
-        weights = {
-            name: weight
-            for layer, names in zip(net.layers, net.tops, strict=True)
-            for name, weight in zip(names, layer.loss_weights, strict=False)
-        }
-        self.blob_loss_weights = OrderedDict((name, weights[name]) for name in self.blobs)
-        self.top_names = OrderedDict(zip(self._layer_names, net.tops, strict=True))
-        self.bottom_names = OrderedDict(
-            (name, list(layer.param.bottom)) for name, layer in zip(self._layer_names, net.layers, strict=True)
-        )
-        self.inputs, self.outputs = list(net.inputs), list(net.outputs)
+    @classmethod
+    def of(cls, net: Layerwise, feeds: Feeds) -> Self:
+        """Return a net that is open already, a solver's."""
+        made = cls.__new__(cls)
+        made._adopt(net, feeds)
+        return made
 
     def forward(
         self,
@@ -137,35 +164,6 @@ class RunningNet:
             for blob in blobs:
                 blob.diff_memory.tensor.zero_()
 
-    def _forward(self, first: int, last: int) -> float:
-        """Run layers by number; return their loss."""
-        return float(self._net.run(first, last + 1))
-
-    def _backward(self, first: int, last: int) -> None:
-        self._net.run_backward(first, last)
-
-    def _number(self, layer: str) -> int:
-        if layer not in self.layer_dict:
-            raise EmotiwError(f"no layer {layer!r} in this net: it has {', '.join(self._layer_names)}")
-        return self._layer_names.index(layer)
-
-    def _set(self, given: dict[str, Array], names: Sequence[str], what: str) -> None:
-        """Write arrays to all of the named blobs, or to none."""
-        if given and set(given) != set(names):
-            raise EmotiwError(f"a pass takes all of {', '.join(names) or 'nothing'}, or none, not {', '.join(given)}")
-        for name, array in given.items():
-            own = getattr(self.blobs[name], what)
-            if array.shape[:1] != own.shape[:1]:
-                raise EmotiwError(f"{name!r} is a batch of {own.shape[0] if own.ndim else 1}, not {array.shape}")
-            own[...] = array
-
-
-Arrays = Mapping[str, Array]
-
-
-class BatchedNet(RunningNet):
-    """A net that goes through arrays of any length."""
-
     def forward_all(self, blobs: Sequence[str] | None = None, **inputs: Array) -> dict[str, Array]:
         """Run forward batch after batch, the last one filled up with zeros.
 
@@ -181,7 +179,7 @@ class BatchedNet(RunningNet):
         dict
             (N, ...) for each blob.
         """
-        made = [_copies(self.forward(blobs, **batch)) for batch in self._batch(inputs)]
+        made = [_copies(self.forward(blobs, None, None, **batch)) for batch in self._batch(inputs)]
         return _joined(made, len(next(iter(inputs.values()))))
 
     def forward_backward_all(
@@ -205,85 +203,12 @@ class BatchedNet(RunningNet):
             self._batch({name: given[name] for name in names if name in given}) for names in (self.inputs, self.outputs)
         )
         made, returned = [], []
-        nothing: dict[str, Any] = {}
+        nothing: dict[str, Array] = {}
         for batch, gradients in zip_longest(forward, backward, fillvalue=nothing):
-            made.append(_copies(self.forward(blobs, **batch)))
-            returned.append(_copies(self.backward(diffs, **gradients)))
+            made.append(_copies(self.forward(blobs, None, None, **batch)))
+            returned.append(_copies(self.backward(diffs, None, None, **gradients)))
         count = len(next(iter(given.values())))
         return _joined(made, count), _joined(returned, count)
-
-    def _batch(self, arrays: Arrays) -> Iterator[dict[str, Any]]:
-        """Yield what goes through the net at once."""
-        size = next(iter(self.blobs.values())).shape[0]
-        count = len(next(iter(arrays.values()))) if arrays else 0
-        for first in range(0, count, size):
-            batch = {name: np.asarray(array[first : first + size]) for name, array in arrays.items()}
-            missing = size - min(size, count - first)
-            yield {
-                name: np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)]) if missing else array
-                for name, array in batch.items()
-            }
-
-
-def _copies(arrays: Arrays) -> dict[str, Array]:
-    return {name: array.copy() for name, array in arrays.items()}
-
-
-def _joined(batches: Sequence[Arrays], count: int) -> dict[str, Array]:
-    """Return batches behind each other, without what filled up the last."""
-    return {name: np.concatenate([batch[name] for batch in batches])[:count] for name in (batches or [{}])[0]}
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What a net is opened with, beside its prototxt."""
-
-    phase: int
-    level: int = 0
-    stages: Iterable[str] | None = None
-    weights: str | None = None
-
-
-class Net(BatchedNet):
-    """A net, as pycaffe shows it.
-
-    `Net(network_file, phase, level=0, stages=None, weights=None)`, or in the old order
-    `Net(network_file, weights, phase)`.
-
-    Parameters
-    ----------
-    network_file
-        A prototxt; paths in it are relative to the current folder.
-    phase
-        TRAIN or TEST.
-    level, stages
-        Of its state, beside the phase.
-    weights
-        A caffemodel.
-
-    Raises
-    ------
-    EmotiwError
-        Where Caffe would end the process, as of a file that is missing, or a layer that is not there.
-    """
-
-    def __init__(self, network_file: str, *args: Any, **named: Any) -> None:
-        order = ("weights", "phase") if args and isinstance(args[0], str) else ("phase", "level", "stages", "weights")
-        if len(args) > len(order):
-            raise TypeError(f"Net takes {', '.join(order)} behind the prototxt, not {len(args)} arguments")
-        given = _Given(**dict(zip(order, args, strict=False)), **named)
-        state = State(PHASES[given.phase], given.level, frozenset(given.stages or ()))
-        feeds = Feeds(device(), draw_seed())
-        self._adopt(Layerwise(read_graph(Path(network_file), state), feeds, device=device()), feeds)
-        if given.weights:
-            self.copy_from(given.weights)
-
-    @classmethod
-    def of(cls, net: Layerwise, feeds: Feeds) -> Self:
-        """Return a net that is open already, a solver's."""
-        made = cls.__new__(cls)
-        made._adopt(net, feeds)
-        return made
 
     def copy_from(self, path: str) -> None:
         """Copy the weights of a caffemodel, by layer name."""
@@ -347,3 +272,66 @@ class Net(BatchedNet):
     def _adopt(self, net: Layerwise, feeds: Feeds) -> None:
         self._net, self._feeds = net, feeds
         self._show()
+
+    def _show(self) -> None:
+        """Set the attributes that show what the net holds."""
+        net = self._net
+        self._layer_names = [layer.param.name for layer in net.layers]
+        self.layers = [LayerView(layer.param.type, blobs) for layer, blobs in zip(net.layers, net.learned, strict=True)]
+        self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
+        self.params = OrderedDict((name, layer.blobs) for name, layer in self.layer_dict.items() if layer.blobs)
+        self.blobs: OrderedDict[str, Blob] = OrderedDict(net.store)
+        weights = {
+            name: weight
+            for layer, names in zip(net.layers, net.tops, strict=True)
+            for name, weight in zip(names, layer.loss_weights, strict=True)
+        }
+        self.blob_loss_weights = OrderedDict((name, weights[name]) for name in self.blobs)
+        self.top_names = OrderedDict(zip(self._layer_names, net.tops, strict=True))
+        self.bottom_names = OrderedDict(
+            (name, list(layer.param.bottom)) for name, layer in zip(self._layer_names, net.layers, strict=True)
+        )
+        self.inputs, self.outputs = list(net.inputs), list(net.outputs)
+
+    def _forward(self, first: int, last: int) -> float:
+        """Run layers by number; return their loss."""
+        return float(self._net.run(first, last + 1))
+
+    def _backward(self, first: int, last: int) -> None:
+        self._net.run_backward(first, last)
+
+    def _number(self, layer: str) -> int:
+        if layer not in self.layer_dict:
+            raise EmotiwError(f"no layer {layer!r} in this net: it has {', '.join(self._layer_names)}")
+        return self._layer_names.index(layer)
+
+    def _set(self, given: dict[str, Array], names: Sequence[str], what: str) -> None:
+        """Write arrays to all of the named blobs, or to none."""
+        if given and set(given) != set(names):
+            raise EmotiwError(f"a pass takes all of {', '.join(names) or 'nothing'}, or none, not {', '.join(given)}")
+        for name, array in given.items():
+            own = getattr(self.blobs[name], what)
+            if array.shape[:1] != own.shape[:1]:
+                raise EmotiwError(f"{name!r} is a batch of {own.shape[0] if own.ndim else 1}, not {array.shape}")
+            own[...] = array
+
+    def _batch(self, arrays: Arrays) -> Iterator[dict[str, Array]]:
+        """Yield what goes through the net at once."""
+        size = next(iter(self.blobs.values())).shape[0]
+        count = len(next(iter(arrays.values()))) if arrays else 0
+        for first in range(0, count, size):
+            batch = {name: np.asarray(array[first : first + size]) for name, array in arrays.items()}
+            missing = size - min(size, count - first)
+            yield {
+                name: np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)]) if missing else array
+                for name, array in batch.items()
+            }
+
+
+def _copies(arrays: Arrays) -> dict[str, Array]:
+    return {name: array.copy() for name, array in arrays.items()}
+
+
+def _joined(batches: Sequence[Arrays], count: int) -> dict[str, Array]:
+    """Return batches behind each other, without what filled up the last."""
+    return {name: np.concatenate([batch[name] for batch in batches])[:count] for name in (batches or [{}])[0]}
