@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from subprocess import PIPE
@@ -69,8 +70,8 @@ def measure(folder: Path, crops: int) -> Turns:
 def common(folder: Path, arguments: list[str | Path]) -> Iterator[Work]:
     """Run the common script in the same Caffe; yield what has it score all faces once."""
     caffe = find_caffe()
-    command = ["-c", COMMON, *arguments]
-    process = start(caffe, command, stdin=PIPE, stdout=PIPE, env={"GLOG_minloglevel": "1"}, program=caffe.python)
+    quiet = replace(caffe, environment={**caffe.environment, "GLOG_minloglevel": "1"})
+    process = start(quiet, [caffe.python, "-c", COMMON, *arguments], stdin=PIPE, stdout=PIPE)
 
     def score() -> None:
         assert process.stdin

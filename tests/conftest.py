@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -5,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,9 @@ from emotiw.data_prep.synthetic.faces import draw_expressions, draw_identities
 from emotiw.data_prep.transform import Settings
 from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.find import Caffe, find_caffe
+from emotiw.engine.caffe.programs import start
+from emotiw.engine.child_process import running
+from emotiw.engine.training_log import last_words
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.released.catalog import released
 from emotiw.evaluate.released.stand_in import write_stand_in
@@ -24,6 +29,25 @@ os.environ["PYTHONSAFEPATH"] = "1"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OWN = "cyclic_lbp_r3_t5"
+
+# What Caffe makes of a net, as JSON.
+DESCRIBE = """
+import json, sys
+import caffe
+net_path, weights, phase, answer = sys.argv[1:]
+phase = getattr(caffe, phase)
+net = caffe.Net(net_path, weights, phase) if weights else caffe.Net(net_path, phase)
+told = {
+    "layers": list(net._layer_names),
+    "types": [layer.type for layer in net.layers],
+    "inputs": list(net.inputs),
+    "outputs": list(net.outputs),
+    "blobs": {name: list(blob.data.shape) for name, blob in net.blobs.items()},
+    "params": {name: [list(p.data.shape) for p in blobs] for name, blobs in net.params.items()},
+    "parameters": sum(int(p.data.size) for blobs in net.params.values() for p in blobs),
+}
+open(answer, "w").write(json.dumps(told))
+"""
 
 # A process of its own between us and the command: a child's peak begins with its parent's.
 MEASURED = """
@@ -62,6 +86,25 @@ def caffe() -> Caffe:
 def engine(caffe: Caffe) -> CaffeEngine:
     """The real Caffe as an engine."""
     return CaffeEngine(caffe)
+
+
+@pytest.fixture(scope="session")
+def describe(caffe: Caffe, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """Have the real Caffe build a net, with weights or not; return its layers, blobs and parameters.
+
+    Caffe's own words are the error's where it refuses the net.
+    """
+    answer = tmp_path_factory.mktemp("described") / "net.json"
+
+    def ask(net: Path, weights: Path | str = "", phase: str = "TEST") -> dict[str, Any]:
+        command = [caffe.python, "-c", DESCRIBE, net, weights, phase, answer]
+        with running(start(caffe, command, stderr=subprocess.PIPE)) as child:
+            _, noise = child.communicate()
+        if child.returncode:
+            raise EmotiwError(f"{net}: Caffe stopped: {last_words(noise.decode(), child.returncode)}")
+        return json.loads(answer.read_text())
+
+    return ask
 
 
 @pytest.fixture(scope="session")

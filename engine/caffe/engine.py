@@ -23,11 +23,11 @@ def train(
     resume: Path | None = None,
 ) -> None:
     """Run `caffe train`: see `Engine.train`."""
-    arguments = ["train", f"--solver={solver.name}"]
-    arguments += [f"--weights={weights.absolute()}"] if weights else []
-    arguments += [f"--snapshot={resume.name}"] if resume else []
-    arguments += [f"--gpu={caffe.gpu}"] if caffe.gpu else []
-    begin = partial(start, caffe, arguments, solver.parent, subprocess.DEVNULL)
+    command: list[str | Path] = [caffe.program, "train", f"--solver={solver.name}"]
+    command += [f"--weights={weights.absolute()}"] if weights else []
+    command += [f"--snapshot={resume.name}"] if resume else []
+    command += [f"--gpu={caffe.gpu}"] if caffe.gpu else []
+    begin = partial(start, caffe, command, solver.parent, subprocess.DEVNULL)
     follow(begin, solver.parent, on_progress, "caffe train")
 
 

@@ -1,7 +1,7 @@
 """Start the programs of a Caffe."""
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from emotiw.engine.child_process import Stream, leashed
@@ -11,34 +11,26 @@ from .find import Caffe
 
 def start(
     caffe: Caffe,
-    args: Sequence[str | Path],
+    command: Sequence[str | Path],
     cwd: Path | None = None,
     stdout: Stream = None,
     stderr: Stream = None,
-    env: Mapping[str, str] | None = None,
-    *,
-    program: Path | None = None,
     stdin: Stream = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Start `caffe ARGS...`, or another program of the same Caffe, on the leash.
+    """Start a program of a Caffe in the environment that it needs, on the leash.
 
     Parameters
     ----------
     caffe : Caffe
         Which one.
-    args : sequence of str or Path
-        What follows the program's name.
+    command : sequence of str or Path
+        `caffe.program`, `caffe.python` or `caffe.tool(name)`, and its arguments.
     cwd, stdout, stderr, stdin
         As in `subprocess.Popen`; unless told otherwise nothing is read.
-    env : mapping, optional
-        Additions to our own environment and to `caffe.environment`.
-    program : Path, optional
-        `caffe.python` or `caffe.tool(name)`, where it is not to be `caffe.program`.
 
     Returns
     -------
     subprocess.Popen
         The process, head of its own group; it dies with the thread that started it.
     """
-    command = [program or caffe.program, *args]
-    return leashed(command, cwd, stdout, stderr, {**caffe.environment, **(env or {})}, stdin)
+    return leashed(command, cwd, stdout, stderr, caffe.environment, stdin)

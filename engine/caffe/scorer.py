@@ -33,8 +33,7 @@ class CaffeScorer(Scorer):
             self._noise: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
             worker = start(
                 self._caffe,
-                [WORKER, "scores", self._net, self._weights, self._output or ""],
-                program=self._caffe.python,
+                [self._caffe.python, WORKER, "scores", self._net, self._weights, self._output or ""],
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=self._noise,

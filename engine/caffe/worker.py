@@ -1,7 +1,6 @@
-"""Runs under Caffe's own Python, 2.7 to 3.9: forward passes and questions about nets, over stdin and stdout.
+"""Runs under Caffe's own Python, 2.7 to 3.9: forward passes and what it is made of, over stdin and stdout.
 
 python worker.py scores NET WEIGHTS OUTPUT       .npy batches in, .npy scores out, until stdin ends
-python worker.py describe NET WEIGHTS PHASE      JSON out; WEIGHTS may be empty
 python worker.py about                           JSON out: versions and libraries
 """
 
@@ -42,24 +41,6 @@ def scores(caffe, stdout, net_path, weights, output):
         stdout.flush()
 
 
-def describe(caffe, stdout, net_path, weights, phase):
-    """Write what a net is made of, once Caffe has built it."""
-    phase = getattr(caffe, phase)
-    net = caffe.Net(net_path, weights, phase) if weights else caffe.Net(net_path, phase)
-    write_json(
-        stdout,
-        {
-            "layers": list(net._layer_names),
-            "types": [layer.type for layer in net.layers],
-            "inputs": list(net.inputs),
-            "outputs": list(net.outputs),
-            "blobs": {name: list(blob.data.shape) for name, blob in net.blobs.items()},
-            "params": {name: [list(p.data.shape) for p in blobs] for name, blobs in net.params.items()},
-            "parameters": sum(int(p.data.size) for blobs in net.params.values() for p in blobs),
-        },
-    )
-
-
 def about(caffe, stdout):
     """Write the versions of what runs here, and the file names of the BLAS libraries that are loaded."""
     with open("/proc/self/maps") as maps:
@@ -89,7 +70,7 @@ def main(command, *args):
     import caffe
 
     caffe.set_mode_cpu()
-    {"scores": scores, "describe": describe, "about": about}[command](caffe, stdout, *args)
+    {"scores": scores, "about": about}[command](caffe, stdout, *args)
     stdout.close()
 
 

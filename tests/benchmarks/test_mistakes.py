@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep.prepared_set import open_set
-from emotiw.engine.caffe.info import describe
 from emotiw.engine.caffe.scorer import CaffeScorer
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import open_model
@@ -160,14 +159,14 @@ def test_resizing_before_mapping_by_hand():
 
 
 @pytest.mark.caffe
-def test_which_inputs_vgg_s_takes_and_says_nothing(caffe, tmp_path):
+def test_which_inputs_vgg_s_takes_and_says_nothing(describe, tmp_path):
     def pool5(side):
         net = NetParameter()
         net.CopyFrom(committed("vgg_s", "deploy.prototxt"))
         del net.layer[[layer.name for layer in net.layer].index("pool5") + 1 :]
         net.layer[0].input_param.shape[0].dim[2:] = [side, side]
         (tmp_path / "deploy.prototxt").write_text(format_text(net))
-        return describe(caffe, tmp_path / "deploy.prototxt")["blobs"]["pool5"][2:]
+        return describe(tmp_path / "deploy.prototxt")["blobs"]["pool5"][2:]
 
     # Between 223 and 258, so at 224, 227 and 256, fc6 sees what it was trained to see: 7 x 7.
     assert [pool5(side) for side in (222, 223, 258, 259)] == [[6, 6], [7, 7], [7, 7], [8, 8]]

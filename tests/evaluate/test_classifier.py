@@ -53,8 +53,8 @@ def classify(caffe, folder, pictures, representation, prepared, crops):
         cv2.imwrite(str(pictures / f"{number:04d}.png"), record.blob.transpose(1, 2, 0))  # BGR, as OpenCV has it
         paths.append(record.path)
     np.save(pictures / "mean.npy", read_mean(folder / "mean.binaryproto")[:, 4:60, 4:60])
-    arguments = ["-c", CLASSIFIER, folder, pictures, str(crops), str(len(paths))]
-    with running(start(caffe, arguments, stderr=PIPE, program=caffe.python)) as child:
+    command = [caffe.python, "-c", CLASSIFIER, folder, pictures, str(crops), str(len(paths))]
+    with running(start(caffe, command, stderr=PIPE)) as child:
         _, complaint = child.communicate()
     assert child.returncode == 0, complaint.decode()[-2000:]
     return tuple(paths), np.load(pictures / "scores.npy")
@@ -100,8 +100,8 @@ def test_what_evaluate_writes(runs, sets):
 
 def caffe_test(caffe, folder, batches):
     """Return the accuracy that `caffe test` itself reports over batches of 20."""
-    arguments = ["test", "--model=train_val.prototxt", "--weights=model.caffemodel", f"--iterations={batches}"]
-    with running(start(caffe, arguments, folder, stderr=PIPE)) as child:
+    command = [caffe.program, "test", "--model=train_val.prototxt", "--weights=model.caffemodel"]
+    with running(start(caffe, [*command, f"--iterations={batches}"], folder, stderr=PIPE)) as child:
         _, said = child.communicate()
     assert child.returncode == 0
     *batch, mean = map(float, re.findall(r"accuracy = (\S+)", said.decode()))

@@ -71,8 +71,17 @@ def test_scores_are_those_of_caffes_classifier(scored, stand_ins, faces, caffe, 
         pictures[name] = np.array([record.blob[::-1].transpose(1, 2, 0) for record in records])  # H x W x RGB
         truth[name] = tuple(record.path for record in records), [record.label for record in records]
     np.savez(tmp_path / "pictures.npz", **pictures)
-    command = ["-c", CLASSIFY, stand_ins, WEIGHTS, tmp_path / "pictures.npz", tmp_path / "found.npz", *released()]
-    with running(start(caffe, command, stderr=PIPE, program=caffe.python)) as child:
+    command = [
+        caffe.python,
+        "-c",
+        CLASSIFY,
+        stand_ins,
+        WEIGHTS,
+        tmp_path / "pictures.npz",
+        tmp_path / "found.npz",
+        *released(),
+    ]
+    with running(start(caffe, command, stderr=PIPE)) as child:
         _, complaint = child.communicate()
     assert child.returncode == 0, complaint.decode()[-2000:]
     theirs = np.load(tmp_path / "found.npz")

@@ -7,7 +7,6 @@ from importlib import resources
 
 import pytest
 
-from emotiw.engine.caffe.info import describe
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import NetParameter, parse_text
 from emotiw.prototxt.shapes import parameters, shapes
@@ -109,9 +108,9 @@ def test_our_shapes_are_the_literals(net):
 
 @pytest.mark.caffe
 @pytest.mark.parametrize("net", NETS)
-def test_caffes_shapes_are_the_literals(caffe, net):
+def test_caffes_shapes_are_the_literals(describe, net):
     with resources.as_file(resources.files("emotiw.prototxt") / net / "deploy.prototxt") as file:
-        told = describe(caffe, file)
+        told = describe(file)
     # What several layers read, Caffe splits.
     blobs = {name: tuple(shape) for name, shape in told["blobs"].items() if "_split_" not in name}
     assert blobs == expected(net)
@@ -148,11 +147,11 @@ layer {{ name: "p" type: "Pooling" bottom: "data" top: "p"
     ("side", "k", "s", "pad", "out"),
     [(7, 3, 2, 0, 3), (8, 3, 2, 0, 4), (5, 2, 2, 1, 3), (6, 2, 2, 1, 4), (3, 5, 3, 0, 1)],
 )
-def test_pooling_rounds_up_as_caffe_does(caffe, tmp_path, side, k, s, pad, out):
+def test_pooling_rounds_up_as_caffe_does(describe, tmp_path, side, k, s, pad, out):
     text = POOL.format(side=side, k=k, s=s, pad=pad)
     assert shapes(parse_text(text, NetParameter, "here"))[0]["p"] == (1, 2, out, out)
     (tmp_path / "net.prototxt").write_text(text)
-    assert describe(caffe, tmp_path / "net.prototxt")["blobs"]["p"] == [1, 2, out, out]
+    assert describe(tmp_path / "net.prototxt")["blobs"]["p"] == [1, 2, out, out]
 
 
 def test_a_layer_that_no_net_here_has():

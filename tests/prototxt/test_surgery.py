@@ -2,7 +2,6 @@ from importlib import resources
 
 import pytest
 
-from emotiw.engine.caffe.info import describe
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.formats.messages import NetParameter, format_text, parse_text
 from emotiw.prototxt.surgery import classifiers, committed, deploy, name_anew, use_classes, use_set
@@ -84,11 +83,11 @@ def test_the_deploy_form_keeps_what_the_scores_need():
 
 
 @pytest.mark.caffe
-def test_a_deploy_form_is_whole_in_caffe(caffe, tmp_path):
+def test_a_deploy_form_is_whole_in_caffe(describe, tmp_path):
     net = committed("vgg_s_small", "train_val_pretrain.prototxt")
     use_classes(net, 40)
     (tmp_path / "deploy.prototxt").write_text(format_text(deploy(net)))
-    told = describe(caffe, tmp_path / "deploy.prototxt")
+    told = describe(tmp_path / "deploy.prototxt")
     assert (told["inputs"], told["outputs"]) == (["data"], ["prob"])
     assert (told["blobs"]["data"], told["blobs"]["prob"]) == ([1, 3, 56, 56], [1, 40])
     assert told["params"]["fc8"] == [[40, 256], [40]]

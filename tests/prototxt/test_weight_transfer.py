@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from emotiw.engine.caffe.info import describe
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import blob_of
 from emotiw.prototxt.formats.messages import BlobProto, NetParameter, format_text, write_binary
@@ -64,7 +63,7 @@ def test_the_old_four_fields_fit_what_they_stand_for():
     "changed",
     [{}, {"fc8_cat": [(1000, 128), (1000,)]}, {"fc8_cat": [(1, 1, 7, 128), (7,)]}, {"fc8_cat": [(7, 128)]}],
 )
-def test_caffe_stops_where_we_say_so(caffe, tmp_path, changed):
+def test_caffe_stops_where_we_say_so(describe, tmp_path, changed):
     """Weights of vgg_m_2048_small, its last layer well or not."""
     deploy = committed("vgg_m_2048_small", "deploy.prototxt")
     params = shapes(deploy)[1]
@@ -75,6 +74,6 @@ def test_caffe_stops_where_we_say_so(caffe, tmp_path, changed):
     assert misfits.keys() == changed.keys()
     if misfits:
         with pytest.raises(EmotiwError, match="fc8_cat"):
-            describe(caffe, tmp_path / "deploy.prototxt", tmp_path / "w.caffemodel")
+            describe(tmp_path / "deploy.prototxt", tmp_path / "w.caffemodel")
     else:
-        describe(caffe, tmp_path / "deploy.prototxt", tmp_path / "w.caffemodel")
+        describe(tmp_path / "deploy.prototxt", tmp_path / "w.caffemodel")

@@ -91,7 +91,7 @@ def test_caffe_dies_with_a_killed_parent(caffe, tmp_path):
         "import sys, time; from pathlib import Path\n"
         "from emotiw.engine.caffe.find import find_caffe; from emotiw.engine.caffe.programs import start\n"
         "caffe = find_caffe()\n"
-        "start(caffe, ['-c', sys.argv[1]], Path(sys.argv[2]), program=caffe.python)\n"
+        "start(caffe, [caffe.python, '-c', sys.argv[1]], Path(sys.argv[2]))\n"
         "time.sleep(600)"
     )
     sleeper = "import os, time; open('pid', 'w').write('%d\\n' % os.getpid()); time.sleep(600)"
@@ -106,10 +106,10 @@ def test_caffe_dies_with_a_killed_parent(caffe, tmp_path):
 
 @pytest.mark.caffe
 def test_start_runs_caffe_and_its_tools(caffe):
-    with running(start(caffe, ["--version"], stdout=subprocess.PIPE)) as child:
+    with running(start(caffe, [caffe.program, "--version"], stdout=subprocess.PIPE)) as child:
         assert child.communicate()[0].startswith(b"caffe version 1.")
     tool = caffe.tool("compute_image_mean")
-    with running(start(caffe, ["--help"], stdout=subprocess.PIPE, program=tool)) as child:
+    with running(start(caffe, [tool, "--help"], stdout=subprocess.PIPE)) as child:
         assert b"Compute the mean_image of a set of images" in child.communicate()[0]
 
 

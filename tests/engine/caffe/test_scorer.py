@@ -5,7 +5,7 @@ import pytest
 
 from emotiw.engine.base import scores
 from emotiw.engine.caffe import scorer as scores_module
-from emotiw.engine.caffe.info import about, describe
+from emotiw.engine.caffe.info import about
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.caffe.scorer import CaffeScorer
 from emotiw.engine.child_process import running
@@ -44,7 +44,7 @@ def tiny(caffe, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny net")
     (folder / "net.prototxt").write_text(NET)
     np.save(folder / "images.npy", np.random.default_rng(0).normal(size=(23, 3, 8, 9)).astype(np.float32))
-    with running(start(caffe, ["-c", DIRECT], folder, stderr=subprocess.DEVNULL, program=caffe.python)) as child:
+    with running(start(caffe, [caffe.python, "-c", DIRECT], folder, stderr=subprocess.DEVNULL)) as child:
         assert child.wait() == 0
     return folder
 
@@ -135,8 +135,8 @@ def test_missing_files_and_odd_batches_are_refused_before_caffe_runs(caffe, tiny
                 scorer.scores(np.zeros(shape, np.float32))
 
 
-def test_describe(caffe, tiny):
-    told = describe(caffe, tiny / "net.prototxt")
+def test_describe(describe, tiny):
+    told = describe(tiny / "net.prototxt")
     assert told["layers"] == ["data", "conv", "pool", "fc", "prob"]
     assert told["types"] == ["Input", "Convolution", "Pooling", "InnerProduct", "Softmax"]
     assert told["blobs"] == {
@@ -151,11 +151,11 @@ def test_describe(caffe, tiny):
     assert (told["inputs"], told["outputs"]) == (["data"], ["prob"])
 
 
-def test_describe_of_the_training_phase_with_weights(caffe, tiny):
-    told = describe(caffe, tiny / "net.prototxt", tiny / "net.caffemodel", phase="TRAIN")
+def test_describe_of_the_training_phase_with_weights(describe, tiny):
+    told = describe(tiny / "net.prototxt", tiny / "net.caffemodel", phase="TRAIN")
     assert told["layers"] == ["data", "conv", "pool", "drop", "fc", "prob"]
     with pytest.raises(EmotiwError, match=r"net\.prototxt: Caffe stopped: .*none\.caffemodel"):
-        describe(caffe, tiny / "net.prototxt", tiny / "none.caffemodel")
+        describe(tiny / "net.prototxt", tiny / "none.caffemodel")
 
 
 def test_about(caffe):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from subprocess import PIPE
 
@@ -59,8 +59,8 @@ def in_caffe(
             told = {key: getattr(case, key) for key in ("phase", "backward", "weights", "save", "passes")}
             (place / "case.json").write_text(json.dumps(told))
             np.savez(place / "given.npz", **case.given)
-        env = {"GLOG_minloglevel": "2"}
-        with running(start(caffe, [WORKER, folder], program=caffe.python, stderr=PIPE, env=env)) as child:
+        quiet = replace(caffe, environment={**caffe.environment, "GLOG_minloglevel": "2"})
+        with running(start(quiet, [caffe.python, WORKER, folder], stderr=PIPE)) as child:
             _, noise = child.communicate()
         assert child.returncode == 0, (
             last_words(noise.decode(errors="replace"), child.returncode) + noise.decode()[-2000:]

@@ -57,7 +57,7 @@ def check(found, wanted):
 def test_either_reads_what_the_other_wrote(caffe, tmp_path):
     ours = net_in(tmp_path)
     write_hdf5(tmp_path / "ours.h5", ours)
-    with running(start(caffe, ["-c", CAFFE], tmp_path, stderr=PIPE, program=caffe.python)) as child:
+    with running(start(caffe, [caffe.python, "-c", CAFFE], tmp_path, stderr=PIPE)) as child:
         noise = child.communicate()[1].decode(errors="replace")
     assert child.returncode == 0, noise[-2000:]
     check(dict(np.load(tmp_path / "told.npz")), learned(ours))

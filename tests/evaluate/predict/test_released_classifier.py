@@ -76,8 +76,8 @@ def test_posteriors_are_those_of_caffes_classifier(
     if representation != "rgb":
         assert main(["map", *map(str, faces), "-r", representation, "-o", str(tmp_path)]) == 0
         mapped = [tmp_path / f"{face.stem}.{representation}.png" for face in faces]
-    command = ["-c", CLASSIFY, stand_ins / name, WEIGHTS, tmp_path / "found.npz", *mapped]
-    with running(start(caffe, command, stderr=PIPE, program=caffe.python)) as child:
+    command = [caffe.python, "-c", CLASSIFY, stand_ins / name, WEIGHTS, tmp_path / "found.npz", *mapped]
+    with running(start(caffe, command, stderr=PIPE)) as child:
         _, complaint = child.communicate()
     assert child.returncode == 0, complaint.decode()[-2000:]
     theirs = np.load(tmp_path / "found.npz")
@@ -131,21 +131,14 @@ def test_the_pages_script_prints_what_predict_says(stand_ins, emotion, caffe, tm
     script = re.search(r"\$ cat > classify.py <<END\n(.*?)\nEND\n", PAGE, re.S)[1]
     (tmp_path / "classify.py").write_text(script)
     with running(
-        start(
-            caffe,
-            ["classify.py", stand_ins / "VGG_S_rgb"],
-            tmp_path,
-            stdout=PIPE,
-            stderr=PIPE,
-            program=caffe.python,
-        )
+        start(caffe, [caffe.python, "classify.py", stand_ins / "VGG_S_rgb"], tmp_path, stdout=PIPE, stderr=PIPE)
     ) as child:
         said, complaint = child.communicate()
     assert child.returncode == 0, complaint.decode()[-2000:]
     assert said.decode().splitlines() == []  # no emotion/*.png yet
     (tmp_path / "emotion").symlink_to(emotion)
     with running(
-        start(caffe, ["classify.py", stand_ins / "VGG_S_rgb"], tmp_path, stdout=PIPE, stderr=PIPE, program=caffe.python)
+        start(caffe, [caffe.python, "classify.py", stand_ins / "VGG_S_rgb"], tmp_path, stdout=PIPE, stderr=PIPE)
     ) as child:
         said, _ = child.communicate()
     monkeypatch.setenv("EMOTIW_MODELS", str(stand_ins))

@@ -117,7 +117,7 @@ np.savez(sys.argv[2] + "/net.npz", **{name: blobs[0].data for name, blobs in net
 @pytest.mark.caffe
 def test_the_real_caffe_reads_it(stand_ins, caffe, tmp_path):
     folder = stand_ins / "VGG_S_rgb"
-    with running(start(caffe, ["-c", READ, folder, tmp_path], stderr=PIPE, program=caffe.python)) as child:
+    with running(start(caffe, [caffe.python, "-c", READ, folder, tmp_path], stderr=PIPE)) as child:
         _, complaint = child.communicate()
     assert child.returncode == 0, complaint.decode()[-2000:]
     np.testing.assert_array_equal(np.load(tmp_path / "mean.npy"), read_mean(folder / MEAN)[None])

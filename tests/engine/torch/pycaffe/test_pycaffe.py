@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from subprocess import PIPE
 
@@ -32,9 +33,9 @@ SECTIONS = (
 
 def in_caffe(caffe, script, folder, *arguments):
     """Run a script under Caffe's own Python in a folder; return what it printed."""
-    command = ["-c", script, *arguments]
-    env = {"GLOG_minloglevel": "2"}
-    with running(start(caffe, command, folder, stdout=PIPE, stderr=PIPE, program=caffe.python, env=env)) as child:
+    command = [caffe.python, "-c", script, *arguments]
+    quiet = replace(caffe, environment={**caffe.environment, "GLOG_minloglevel": "2"})
+    with running(start(quiet, command, folder, stdout=PIPE, stderr=PIPE)) as child:
         said, complaint = child.communicate()
     assert child.returncode == 0, complaint.decode()[-2000:]
     return said.decode()

@@ -149,7 +149,7 @@ def by_caffe(caffe, folder, cases):
     """Run cases in the real Caffe, each in `folder`/<its name>; return for each its arrays and what it logged."""
     for name, case in cases.items():
         write(folder / name, case)
-    with running(start(caffe, [WORKER, folder], program=caffe.python, stderr=PIPE)) as child:
+    with running(start(caffe, [caffe.python, WORKER, folder], stderr=PIPE)) as child:
         _, noise = child.communicate()
     log = noise.decode(errors="replace")
     assert child.returncode == 0, last_words(log, child.returncode) + log[-2000:]
