@@ -147,7 +147,7 @@ class PreparedSet:
         chosen = [keys[k * len(keys) // count] for k in range(count)]
         for start in range(0, count, _READ_AHEAD):
             with reading(path) as transaction:
-                some = [(key, bytes(transaction.get(key))) for key in chosen[start : start + _READ_AHEAD]]
+                some = [(key, transaction.get(key, b"")) for key in chosen[start : start + _READ_AHEAD]]
             for key, datum in some:
                 yield _record(path, key, datum)
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,7 +162,7 @@ def open_models(named: Iterable[str | Path]) -> list[Model]:
     return models
 
 
-def check(model: Model) -> Any:
+def check(model: Model) -> PackedNet:
     """Raise where a model's files do not belong together; return its weights, as read."""
     for file in (model.deploy, model.weights, model.mean_file):
         if not file.is_file():
@@ -189,7 +188,7 @@ def check(model: Model) -> Any:
     return weights
 
 
-def _refuse_nan(path: Path, weights: Any) -> None:
+def _refuse_nan(path: Path, weights: PackedNet) -> None:
     """Raise where a weight is no number: Caffe's MAX pooling lets a NaN vanish, and the net answers all the same."""
     for layer, blobs in weighted(weights).items():
         if not all(np.isfinite(array_of(blob, f"{path}: {layer}")).all() for blob in blobs):

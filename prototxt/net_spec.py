@@ -1,11 +1,14 @@
 """`caffe.NetSpec`: nets written in Python, as in ``n.conv = L.Convolution(n.data, kernel_size=3)``."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from emotiw.prototxt.formats.messages import LayerParameter, NetParameter, message_class
+from google.protobuf.message import Message
+
+from emotiw.prototxt.formats.descriptors import message_class
+from emotiw.prototxt.formats.messages import LayerParameter, NetParameter
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,7 +17,7 @@ class Function:
 
     type_name: str
     inputs: tuple["Top", ...]
-    params: dict[str, Any]
+    params: Mapping[str, object]
     ntop: int = 1
     in_place: bool = False
     tops: tuple["Top", ...] = field(init=False)
@@ -33,39 +36,42 @@ class Top:
     fn: Function
     n: int
 
-    def to_proto(self) -> Any:
+    def to_proto(self) -> NetParameter:
         """Return the net that computes it."""
         return to_proto(self)
+
+
+Output = Top | Function  # of a layer without tops, such as a Silence, the Function stands for it
 
 
 class NetSpec:
     """Tops by name; those of the layers behind them that have none are named for their type and counted."""
 
-    tops: dict[str, Any]
+    tops: dict[str, Output]
 
     def __init__(self) -> None:
         super().__setattr__("tops", {})
 
-    def __setattr__(self, name: str, top: Any) -> None:
+    def __setattr__(self, name: str, top: Output) -> None:
         self.tops[name] = top
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # an Output: a Top, unless it was given a Function
         if name not in self.tops:
             raise AttributeError(f"no top {name!r} in this net: it has {', '.join(self.tops)}")
         return self.tops[name]
 
-    def __setitem__(self, name: str, top: Any) -> None:
+    def __setitem__(self, name: str, top: Output) -> None:
         self.tops[name] = top
 
     def __getitem__(self, name: str) -> Any:
         return self.tops[name]
 
-    def to_proto(self) -> Any:
+    def to_proto(self) -> NetParameter:
         """Return the net that computes all of them."""
         return _net(self.tops.values(), {top: name for name, top in self.tops.items()})
 
 
-def to_proto(*tops: Top) -> Any:
+def to_proto(*tops: Top) -> NetParameter:
     """Return the net that computes these tops."""
     return _net(tops, {})
 
@@ -77,10 +83,11 @@ class Layers:
     """
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        def layer(*inputs: Any, **given: Any) -> Any:
-            own = {key: given.pop(key) for key in ("ntop", "in_place") if key in given}
-            made = Function(name, inputs, given, **own)
-            return {0: made, 1: made.tops[0] if made.tops else None}.get(made.ntop, made.tops)
+        def layer(*inputs: Top, ntop: int = 1, in_place: bool = False, **given: object) -> Any:  # `ntop` decides which
+            made = Function(name, inputs, given, ntop, in_place)
+            if ntop == 0:
+                return made
+            return made.tops[0] if ntop == 1 else made.tops
 
         return layer
 
@@ -88,7 +95,7 @@ class Layers:
 class Parameters:
     """The enums of layers' parameters: ``params.Pooling.MAX``."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # its enums are attributes, which no type declares
         return message_class(f"{name}Parameter")
 
 
@@ -96,22 +103,24 @@ layers, params = Layers(), Parameters()
 
 # Which field of a layer holds what its type takes, by the message's name: "Convolution" -> "convolution_param".
 _FIELDS = {
-    field.message_type.name.removesuffix("Parameter"): field.name
-    for field in LayerParameter.DESCRIPTOR.fields
-    if field.name.endswith("_param")
+    each.message_type.name.removesuffix("Parameter"): each.name
+    for each in LayerParameter.DESCRIPTOR.fields
+    if each.message_type and each.name.endswith("_param")
 }
 
 
-def _net(tops: Iterable[Any], names: dict[Any, str]) -> Any:
+def _net(tops: Iterable[Output], names: dict[Output, str]) -> NetParameter:
     """Return a net in which each layer stands behind those that it needs."""
-    made: dict[Function, Any] = {}
+    made: dict[Function, LayerParameter] = {}
     counts: Counter[str] = Counter()
     for top in tops:
         _add(top if isinstance(top, Function) else top.fn, made, names, counts)
     return NetParameter(layer=made.values())
 
 
-def _add(function: Function, made: dict[Function, Any], names: dict[Any, str], counts: Counter[str]) -> None:
+def _add(
+    function: Function, made: dict[Function, LayerParameter], names: dict[Output, str], counts: Counter[str]
+) -> None:
     if function in made:
         return
     for given in function.inputs:
@@ -128,14 +137,14 @@ def _add(function: Function, made: dict[Function, Any], names: dict[Any, str], c
     made[function] = layer
 
 
-def _name(what: Any, function: Function, names: dict[Any, str], counts: Counter[str]) -> str:
+def _name(what: Output, function: Function, names: dict[Output, str], counts: Counter[str]) -> str:
     if what not in names:
         counts[function.type_name] += 1
         names[what] = f"{function.type_name}{counts[function.type_name]}"
     return names[what]
 
 
-def assign_proto(proto: Any, name: str, value: Any) -> None:
+def assign_proto(proto: Message, name: str, value: object) -> None:
     """Set a field of a message to a Python value: of lists repeated ones, of dicts messages; one for a list of one."""
     if name not in proto.DESCRIPTOR.fields_by_name:
         raise AttributeError(f"{proto.DESCRIPTOR.name} has no field {name!r}")
@@ -152,6 +161,6 @@ def assign_proto(proto: Any, name: str, value: Any) -> None:
         setattr(proto, name, value)
 
 
-def _assign_all(proto: Any, values: dict[str, Any]) -> None:
+def _assign_all(proto: Message, values: Mapping[str, object]) -> None:
     for name, value in values.items():
         assign_proto(proto, name, value)

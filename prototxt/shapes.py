@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any
 
 from emotiw.errors import EmotiwError
+
+from .formats.messages import LayerParameter, NetParameter
 
 Shape = tuple[int, ...]
 
 
-def shapes(net: Any) -> tuple[dict[str, Shape], dict[str, list[Shape]]]:
+def shapes(net: NetParameter) -> tuple[dict[str, Shape], dict[str, list[Shape]]]:
     """Return the shapes of a net's blobs by blob name, and those of its weights and biases by layer name.
 
     Parameters
     ----------
-    net : NetParameter
+    net
         A train_val or a deploy. Layers of one phase alone, the data layers but for the first apart, are left out.
 
     Returns
@@ -51,29 +52,29 @@ def parameters(params: Mapping[str, list[Shape]]) -> int:
     return sum(prod(shape) for learned in params.values() for shape in learned)
 
 
-def _input(layer: Any, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+def _input(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
     return [tuple(shape.dim) for shape in layer.input_param.shape], []
 
 
-def _data(layer: Any, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+def _data(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
     batch, crop = layer.data_param.batch_size, layer.transform_param.crop_size
     return [(batch, 3, crop, crop), (batch,)], []
 
 
-def _same(layer: Any, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+def _same(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
     return bottoms[:1], []
 
 
-def _scalar(layer: Any, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+def _scalar(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
     return [()], []
 
 
-def _concat(layer: Any, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+def _concat(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
     n, _, *size = bottoms[0]
     return [(n, sum(shape[1] for shape in bottoms), *size)], []
 
 
-def _convolution(layer: Any, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+def _convolution(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
     """base_conv_layer.cpp; rounded down."""
     p, (n, channels, *size) = layer.convolution_param, bottoms[0]
     kernel, stride, pad = p.kernel_size[0], [*p.stride, 1][0], [*p.pad, 0][0]
@@ -84,7 +85,7 @@ def _convolution(layer: Any, bottoms: list[Shape]) -> tuple[list[Shape], list[Sh
     ]
 
 
-def _pooling(layer: Any, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+def _pooling(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
     """pooling_layer.cpp; rounded up, but a window must begin within the image or the padding before it."""
     p, (n, channels, *size) = layer.pooling_param, bottoms[0]
     out = [-(-(side + 2 * p.pad - p.kernel_size) // p.stride) + 1 for side in size]
@@ -92,13 +93,13 @@ def _pooling(layer: Any, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]
     return [(n, channels, *out)], []
 
 
-def _inner_product(layer: Any, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+def _inner_product(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
     n, *rest = bottoms[0]
     num_output = layer.inner_product_param.num_output
     return [(n, num_output)], [(num_output, prod(rest)), (num_output,)]
 
 
-_RULES: Mapping[str, Callable[[Any, list[Shape]], tuple[list[Shape], list[Shape]]]] = {
+_RULES: Mapping[str, Callable[[LayerParameter, list[Shape]], tuple[list[Shape], list[Shape]]]] = {
     "Data": _data,
     "Input": _input,
     "Convolution": _convolution,

@@ -1,10 +1,10 @@
 """What Caffe's copy of weights by layer name will do, told before it does it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from .formats.blobs import shape_of
+from .formats.messages import AnyBlob, AnyNet
 from .formats.upgrade import weighted
 from .shapes import Shape
 
@@ -40,12 +40,12 @@ class Copy:
         ]
 
 
-def compare(weights: Any, params: Mapping[str, list[Shape]]) -> Copy:
+def compare(weights: AnyNet, params: Mapping[str, list[Shape]]) -> Copy:
     """Return what becomes of each layer when Caffe copies `weights` into a net.
 
     Parameters
     ----------
-    weights : NetParameter
+    weights
         A caffemodel as read, of V1 layers (the authors') or of today's.
     params
         Shapes of the net's weights and biases by layer name, as `shapes.shapes` gives them.
@@ -61,14 +61,14 @@ def compare(weights: Any, params: Mapping[str, list[Shape]]) -> Copy:
     )
 
 
-def _misfit(blobs: Any, wanted: list[Shape]) -> str:
+def _misfit(blobs: Sequence[AnyBlob], wanted: list[Shape]) -> str:
     """Return how a layer's blobs differ from the net's; empty where they fit."""
     if len(blobs) == len(wanted) and all(map(_fits, blobs, wanted)):
         return ""
     return f"{_words([shape_of(blob) for blob in blobs])} in the weights, {_words(wanted)} in the net"
 
 
-def _fits(blob: Any, wanted: Shape) -> bool:
+def _fits(blob: AnyBlob, wanted: Shape) -> bool:
     """Return whether a blob may be copied: Caffe's Blob::ShapeEquals; the four old fields stand for leading ones."""
     if blob.HasField("shape"):
         return shape_of(blob) == wanted

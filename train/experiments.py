@@ -5,12 +5,11 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from emotiw.errors import UsageError
 from emotiw.files import sha256_of
 from emotiw.lbp_mapping.representation import parse
-from emotiw.prototxt.formats.messages import SolverParameter, format_text, parse_text
+from emotiw.prototxt.formats.messages import NetParameter, SolverParameter, format_text, parse_text
 from emotiw.prototxt.surgery import committed
 
 
@@ -39,15 +38,15 @@ class Experiment:
         """The row's name."""
         return f"{self.net}-{self.representation}"
 
-    def solver(self, stage: str) -> Any:
+    def solver(self, stage: str) -> SolverParameter:
         """Return the SolverParameter of a stage, a copy that may be changed."""
-        solver = deepcopy(_committed(self.net, f"solver_{stage}.prototxt"))
+        solver = deepcopy(_committed_solver(self.net, stage))
         solver.MergeFrom(parse_text(self.settings[stage], SolverParameter, f"experiments.csv, {self.row}, {stage}"))
         return solver
 
-    def train_val(self, stage: str) -> Any:
+    def train_val(self, stage: str) -> NetParameter:
         """Return the NetParameter of a stage's train_val, a copy that may be changed."""
-        return deepcopy(_committed(self.net, f"train_val_{stage}.prototxt"))
+        return deepcopy(_committed_train_val(self.net, stage))
 
     def recipe(self, stage: str) -> str:
         """Return a sha256 in hexadecimal of all that a stage of this row is: its net and its solver."""
@@ -55,10 +54,16 @@ class Experiment:
         return sha256_of(text.encode())
 
 
+@cache  # parsed once a process
+def _committed_solver(net: str, stage: str) -> SolverParameter:
+    solver: SolverParameter = committed(net, f"solver_{stage}.prototxt")
+    return solver
+
+
 @cache
-def _committed(net: str, file: str) -> Any:
-    """Return a committed message, parsed once a process."""
-    return committed(net, file)
+def _committed_train_val(net: str, stage: str) -> NetParameter:
+    train_val: NetParameter = committed(net, f"train_val_{stage}.prototxt")
+    return train_val
 
 
 @cache

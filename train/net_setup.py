@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.errors import EmotiwError
 from emotiw.files import whole, write_text
-from emotiw.prototxt.formats.messages import PackedNet, format_text, read_binary
+from emotiw.prototxt.formats.messages import NetParameter, PackedNet, SolverParameter, format_text, read_binary
 from emotiw.prototxt.shapes import shapes
 from emotiw.prototxt.surgery import classifiers, deploy, name_anew, use_classes, use_set
 from emotiw.prototxt.weight_transfer import Copy, compare
@@ -58,8 +58,8 @@ class NetSetup:
     experiment: Experiment
     stage: str
     prepared: PreparedSet
-    train_val: Any
-    solver: Any
+    train_val: NetParameter
+    solver: SolverParameter
     weights: Path | None
     copy: Copy | None
 
@@ -97,7 +97,7 @@ def set_up(experiment: Experiment, stage: str, prepared: PreparedSet, options: T
     return NetSetup(experiment, stage, prepared, train_val, solver, options.weights, copy)
 
 
-def fit(train_val: Any, weights: Path) -> Copy:
+def fit(train_val: NetParameter, weights: Path) -> Copy:
     """Return what Caffe will copy of `weights`; a last layer of another width is named anew in `train_val`.
 
     Weights of 1000 classes can so start a net of other classes, as by hand in Caffe's fine-tuning example.

@@ -167,7 +167,7 @@ class Run:
             for path in self.folder.glob(pattern):
                 path.unlink()
 
-    def train_val(self) -> Any:
+    def train_val(self) -> NetParameter:
         """Return the NetParameter of the train_val as executed."""
         return read_text(self.folder / "train_val.prototxt", NetParameter)
 

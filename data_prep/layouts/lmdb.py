@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -67,7 +66,7 @@ class Lmdbs:
         """Return an image file; of a Datum of pixels, a PPM or PGM file of the same."""
         folder, key = self._keys(path)
         with reading(self.root / folder) as transaction:
-            datum = _datum(transaction.get(key), self.root / folder)
+            datum = _datum(transaction.get(key, b""), self.root / folder)
         return bytes(datum.data) if datum.encoded else _picture(datum)
 
     def stamp(self, path: str) -> tuple[int, int]:
@@ -110,14 +109,14 @@ def _path(folder: str, key: bytes) -> str:
     return f"{folder}/{match[1] if match else text}".lstrip("/")
 
 
-def _datum(value: bytes, place: Path) -> Any:
+def _datum(value: bytes, place: Path) -> Datum:
     try:
         return Datum.FromString(value)
     except DecodeError as error:
         raise EmotiwError(f"{place} holds what is no Datum ({error}): it is no LMDB of Caffe's") from None
 
 
-def _picture(datum: Any) -> bytes:
+def _picture(datum: Datum) -> bytes:
     sides = datum.height, datum.width
     planes = np.frombuffer(datum.data, np.uint8)
     whole = datum.channels in (1, 3) and all(0 < side <= _MOST_SIDES for side in sides)

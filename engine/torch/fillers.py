@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from math import ceil, prod, sqrt
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.layer_parameters import FillerParameter
 
 Shape = tuple[int, ...]
 
 
-def fill(filler: Any, shape: Shape, generator: Generator) -> Tensor:
+def fill(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:
     """Return a float32 tensor on the CPU, filled as a FillerParameter says.
 
     Raises
@@ -27,15 +27,15 @@ def fill(filler: Any, shape: Shape, generator: Generator) -> Tensor:
     return FILLERS[filler.type](filler, shape, generator)
 
 
-def _constant(filler: Any, shape: Shape, generator: Generator) -> Tensor:
+def _constant(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:
     return torch.full(shape, filler.value)
 
 
-def _uniform(filler: Any, shape: Shape, generator: Generator) -> Tensor:
+def _uniform(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:
     return torch.empty(shape).uniform_(filler.min, filler.max, generator=generator)
 
 
-def _gaussian(filler: Any, shape: Shape, generator: Generator) -> Tensor:
+def _gaussian(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:
     """Of mean and std; `sparse` is the mean number of inputs of an output that are not zero."""
     values = torch.empty(shape).normal_(filler.mean, filler.std, generator=generator)
     if filler.sparse >= 0:
@@ -43,22 +43,22 @@ def _gaussian(filler: Any, shape: Shape, generator: Generator) -> Tensor:
     return values
 
 
-def _positive_unitball(filler: Any, shape: Shape, generator: Generator) -> Tensor:
+def _positive_unitball(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:
     """Uniform in [0, 1), then each output's weights divided by their sum."""
     rows = torch.empty(shape[0], prod(shape[1:])).uniform_(0, 1, generator=generator)
     return (rows / rows.sum(dim=1, keepdim=True)).reshape(shape)
 
 
-def _xavier(filler: Any, shape: Shape, generator: Generator) -> Tensor:
+def _xavier(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:
     bound = sqrt(3 / _fan(filler, shape))
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)
 
 
-def _msra(filler: Any, shape: Shape, generator: Generator) -> Tensor:
+def _msra(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:
     return torch.empty(shape).normal_(0, sqrt(2 / _fan(filler, shape)), generator=generator)
 
 
-def _bilinear(filler: Any, shape: Shape, generator: Generator) -> Tensor:
+def _bilinear(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:
     """Return the weights with which a deconvolution enlarges bilinearly."""
     if len(shape) != 4 or shape[2] != shape[3]:
         raise EmotiwError(f"filler 'bilinear' needs a square kernel of four axes, not {shape}")
@@ -68,14 +68,14 @@ def _bilinear(filler: Any, shape: Shape, generator: Generator) -> Tensor:
     return torch.outer(ramp, ramp).expand(shape).clone()
 
 
-def _fan(filler: Any, shape: Shape) -> float:
+def _fan(filler: FillerParameter, shape: Shape) -> float:
     """Return n of `variance_norm`: FAN_IN, FAN_OUT or AVERAGE."""
     fan_in = prod(shape) // shape[0]
     fan_out = prod(shape) // shape[1] if len(shape) > 1 else prod(shape)
     return (fan_in, fan_out, (fan_in + fan_out) / 2)[filler.variance_norm]
 
 
-FILLERS: Mapping[str, Callable[[Any, Shape, Generator], Tensor]] = {
+FILLERS: Mapping[str, Callable[[FillerParameter, Shape, Generator], Tensor]] = {
     "constant": _constant,
     "uniform": _uniform,
     "gaussian": _gaussian,

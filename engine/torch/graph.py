@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.formats.messages import NetParameter, parse_text
+from emotiw.prototxt.formats.messages import LayerParameter, NetParameter, NetStateRule, parse_text
 from emotiw.prototxt.formats.upgrade import upgrade
 
 Phase = Literal["TRAIN", "TEST"]
@@ -56,7 +56,7 @@ class Graph:
     """
 
     name: str
-    layers: tuple[Any, ...]
+    layers: tuple[LayerParameter, ...]
     phase: Phase
     force_backward: bool
     where: tuple[str, ...]
@@ -79,12 +79,12 @@ def read_graph(path: Path, state: State) -> Graph:
     return graph_of(parse_text(text, NetParameter, str(path)), state, str(path), layer_lines(text))
 
 
-def graph_of(net: Any, state: State, source: str = "the net", lines: Iterable[int] = ()) -> Graph:
+def graph_of(net: NetParameter, state: State, source: str = "the net", lines: Iterable[int] = ()) -> Graph:
     """Return the graph of a NetParameter.
 
     Parameters
     ----------
-    net : NetParameter
+    net
         Of V1 layers or of today's; it is not changed.
     state
         What its rules are held against.
@@ -125,13 +125,13 @@ def layer_lines(text: str) -> list[int]:
     return lines
 
 
-def _included(layer: Any, phase: int, level: int, stages: frozenset[str] | set[str]) -> bool:
+def _included(layer: LayerParameter, phase: int, level: int, stages: frozenset[str]) -> bool:
     if layer.include:
         return any(_meets(rule, phase, level, stages) for rule in layer.include)
     return not any(_meets(rule, phase, level, stages) for rule in layer.exclude)
 
 
-def _meets(rule: Any, phase: int, level: int, stages: frozenset[str] | set[str]) -> bool:
+def _meets(rule: NetStateRule, phase: int, level: int, stages: frozenset[str]) -> bool:
     """Return whether a state meets a rule: all of its stages, none of its not_stages."""
     return (
         (not rule.HasField("phase") or rule.phase == phase)

@@ -1,10 +1,11 @@
 """Weights as HDF5, in and out: Caffe's Net::CopyTrainedLayersFromHDF5 and Net::ToHDF5."""
 
 from pathlib import Path
-from typing import Any
 
 import h5py
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from emotiw.errors import EmotiwError
@@ -55,7 +56,9 @@ def copy_from_hdf5(net: Net, path: Path) -> None:
             blob.copy_(array.reshape(blob.shape))
 
 
-def _read(group: Any, layer: Layer, shared: set[tuple[str, int]], where: str) -> list[tuple[Tensor, Any]]:
+def _read(
+    group: h5py.Group, layer: Layer, shared: set[tuple[str, int]], where: str
+) -> list[tuple[Tensor, NDArray[np.float32]]]:
     """Return a layer's blobs with what they are to be."""
     count = sum(isinstance(each, h5py.Dataset) for each in group.values())
     if count > len(layer.shapes):

@@ -1,13 +1,13 @@
 """A prototxt as a torch module: Caffe's net.cpp, its backward pass by autograd."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from emotiw.errors import EmotiwError
 from emotiw.malloc import keep_freed_memory
+from emotiw.prototxt.formats.messages import LayerParameter
 
 from .graph import Graph
 from .layers import LAYERS
@@ -190,7 +190,7 @@ class Net(torch.nn.Module):
             if self.keep_diffs and top.requires_grad:
                 top.retain_grad()
 
-    def _add(self, param: Any, open_source: OpenSource | None, params: Params, generator: Generator) -> None:
+    def _add(self, param: LayerParameter, open_source: OpenSource | None, params: Params, generator: Generator) -> None:
         """Build a layer, connect it, fill what it learns, and find its tops' shapes: Net::Init."""
         if param.type not in LAYERS:
             raise EmotiwError(f"this engine has no such layer: it has {', '.join(sorted(LAYERS))}")
@@ -227,7 +227,7 @@ class Net(torch.nn.Module):
         if classes and param.bottom[1] in self._labels:
             self._labels[param.bottom[1]].expect(classes)
 
-    def _check_names(self, param: Any) -> None:
+    def _check_names(self, param: LayerParameter) -> None:
         """Refuse bottoms that nothing makes, tops that are made already, and more or fewer than the type takes."""
         LAYERS[param.type].check_counts(param)
         for name in param.bottom:

@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.formats.messages import message_class
+from emotiw.prototxt.formats.messages import ParamSpec
 
 from .fillers import fill
 from .layers.layer import Layer, Shape
 
-_ParamSpec = message_class("ParamSpec")
 _MULTIPLIERS = ("lr_mult", "decay_mult")
 _PERMISSIVE = 1
 _INT_MAX = 2**31 - 1
@@ -35,18 +33,18 @@ class Learnable:
     """
 
     blob: torch.nn.Parameter
-    spec: Any
+    spec: ParamSpec
     owner: str
 
     @property
     def lr_mult(self) -> float:
         """Return by what its rate is multiplied."""
-        return float(self.spec.lr_mult)
+        return self.spec.lr_mult
 
     @property
     def decay_mult(self) -> float:
         """Return by what its weight decay is multiplied."""
-        return float(self.spec.decay_mult)
+        return self.spec.decay_mult
 
 
 class Params:
@@ -71,7 +69,7 @@ class Params:
         if len(specs) > len(learned):
             raise EmotiwError(f"{len(specs)} params for {len(learned)} learned blobs")
         layer.shapes = [each.shape for each in learned]
-        specs += [_ParamSpec()] * (len(learned) - len(specs))
+        specs += [ParamSpec()] * (len(learned) - len(specs))
         for k, (each, spec) in enumerate(zip(learned, specs, strict=True)):
             if spec.name not in self._named:
                 shape_count(each.shape)
@@ -90,7 +88,7 @@ class Params:
         if learnable.spec.name:
             self._named[learnable.spec.name] = learnable
 
-    def _share(self, layer: Layer, shape: Shape, spec: Any) -> None:
+    def _share(self, layer: Layer, shape: Shape, spec: ParamSpec) -> None:
         """Hold a blob's second layer against its first."""
         owner = self._named[spec.name]
         fits = owner.blob.numel() == shape_count(shape) if spec.share_mode == _PERMISSIVE else owner.blob.shape == shape

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emotiw.files import whole, write_text
 from emotiw.prototxt.formats.blobs import Blob, old_blob_of
-from emotiw.prototxt.formats.messages import PackedNet, format_text, message_class, write_binary
+from emotiw.prototxt.formats.messages import NetParameter, PackedNet, V1LayerParameter, format_text, write_binary
 from emotiw.prototxt.formats.upgrade import downgrade
 from emotiw.prototxt.shapes import Shape, shapes
 from emotiw.prototxt.surgery import committed
@@ -32,7 +32,7 @@ def write_stand_in(folder: Path, name: str, seed: int = 0) -> None:
     The same name and seed give the same bytes on every machine; another of either gives other weights and another mean.
     """
     random = np.random.default_rng([seed, *name.encode()])
-    net = committed(NET, "deploy.prototxt")
+    net: NetParameter = committed(NET, "deploy.prototxt")
     net.name = _words(name, seed)
     v1, params = downgrade(net), shapes(net)[1]
     write_text(folder / DEPLOY, format_text(v1))
@@ -55,7 +55,7 @@ def _words(name: str, seed: int) -> str:
 
 def _mark(words: str) -> bytes:
     """Return a field that no BlobProto has, which every reader passes over: that message has no name to say it in."""
-    return bytes(message_class("V1LayerParameter")(param=[words]).SerializeToString())
+    return V1LayerParameter(param=[words]).SerializeToString()
 
 
 def _mean(random: np.random.Generator) -> Blob:

@@ -1,16 +1,15 @@
 """Verify the released models that are here: structure, and bytes where a public source gives them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from emotiw.errors import EmotiwError
 from emotiw.files import file_digest
 from emotiw.prototxt.formats.blobs import array_of, read_mean
-from emotiw.prototxt.formats.messages import PackedNet, read_binary
+from emotiw.prototxt.formats.messages import AnyBlob, NetParameter, PackedNet, read_binary
 from emotiw.prototxt.formats.upgrade import read_net, types, weighted
 from emotiw.prototxt.net_diff import differences
 from emotiw.prototxt.shapes import Shape, parameters, shapes
@@ -68,8 +67,9 @@ def _anothers(path: Path, file: File) -> list[str]:
     return []
 
 
-def _card() -> Any:
-    return committed(NET, DEPLOY)
+def _card() -> NetParameter:
+    card: NetParameter = committed(NET, DEPLOY)
+    return card
 
 
 def card_params() -> dict[str, list[Shape]]:
@@ -104,7 +104,7 @@ def _card_words(wanted: list[Shape]) -> str:
     return " + ".join("x".join(map(str, shape)) for shape in wanted)
 
 
-def _infinite(blobs: Any, layer: str) -> int:
+def _infinite(blobs: Sequence[AnyBlob], layer: str) -> int:
     return sum(int((~np.isfinite(array_of(blob, layer))).sum()) for blob in blobs)
 
 

@@ -2,27 +2,26 @@
 
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 
-from .messages import BlobProto, PackedBlob, PackedNet, read_binary, write_binary
+from .messages import AnyBlob, BlobProto, PackedBlob, PackedNet, read_binary, write_binary
 from .upgrade import weighted
 
 Blob = NDArray[np.float32]
 
 
-def shape_of(blob: Any) -> tuple[int, ...]:
+def shape_of(blob: AnyBlob) -> tuple[int, ...]:
     """Return a BlobProto's shape, from the four old fields (num, channels, height, width) where it has no `shape`."""
     if blob.HasField("shape"):
         return tuple(blob.shape.dim)
     return (blob.num, blob.channels, blob.height, blob.width)
 
 
-def array_of(blob: Any, where: str = "a blob") -> Blob:
+def array_of(blob: AnyBlob, where: str = "a blob") -> Blob:
     """Return a BlobProto's values as a float32 array of its shape, a copy.
 
     Raises
@@ -42,18 +41,18 @@ def array_of(blob: Any, where: str = "a blob") -> Blob:
         return values.reshape(shape).astype(np.float32)
 
 
-def blob_of(array: Blob) -> Any:
+def blob_of(array: Blob) -> BlobProto:
     """Return a BlobProto of the array's shape and values."""
     return BlobProto.FromString(_packed(array, shape={"dim": array.shape}).SerializeToString())
 
 
-def old_blob_of(array: Blob) -> Any:
+def old_blob_of(array: Blob) -> PackedBlob:
     """Return a PackedBlob as Caffe wrote blobs before they had `shape`: of up to four axes, in the four old fields."""
     sides = (1,) * (4 - array.ndim) + array.shape
     return _packed(array, **dict(zip(("num", "channels", "height", "width"), sides, strict=True)))
 
 
-def _packed(array: Blob, **shape: Any) -> Any:
+def _packed(array: Blob, **shape: object) -> PackedBlob:
     return PackedBlob(data=array.astype("<f4", copy=False).tobytes(), **shape)
 
 

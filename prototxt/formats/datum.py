@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -27,15 +27,15 @@ class Colour(Enum):
     COLOUR = 1
 
 
-def parse(serialised: bytes | memoryview) -> Any:
+def parse(serialised: bytes | memoryview) -> Datum:
     """Return a Datum, a copy of its bytes."""
     try:
-        return Datum.FromString(serialised)
+        return Datum.FromString(cast(bytes, serialised))  # protobuf takes a memoryview, too
     except DecodeError:
         raise EmotiwError("it is no Datum of Caffe's") from None
 
 
-def pixels(datum: Any, colour: Colour = Colour.NATIVE) -> Pixels:
+def pixels(datum: Datum, colour: Colour = Colour.NATIVE) -> Pixels:
     """Return the image of a Datum.
 
     Parameters
@@ -71,7 +71,7 @@ def spelt(path: Path, key: bytes) -> str:
     return f"{path}: the record {key.decode(errors='backslashreplace')!r}"
 
 
-def _planes(datum: Any) -> Pixels:
+def _planes(datum: Datum) -> Pixels:
     shape = (datum.channels, datum.height, datum.width)
     values: Pixels = np.frombuffer(datum.data, np.uint8)
     if not values.size:
@@ -91,9 +91,6 @@ def _decoded(data: bytes, colour: Colour) -> NDArray[np.uint8]:
     if picture.dtype != np.uint8:
         raise EmotiwError(f"its picture is {picture.dtype}: Caffe takes 8 bits a channel")
     return np.asarray(np.atleast_3d(picture).transpose(2, 0, 1), np.uint8)
-
-
-STORES = ("raw", "png")
 
 
 class Encoded(NamedTuple):

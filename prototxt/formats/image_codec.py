@@ -1,14 +1,16 @@
 """Pictures in files and in encoded Datums, decoded by OpenCV at memory that suits them."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 from emotiw.pixel_limit import VARIABLE, most_pixels
 
 from .image_headers import header_size
+
+if TYPE_CHECKING:
+    from cv2.typing import MatLike
 
 _PNG, _SIGNATURE = b"\x89PNG", 8  # how it begins, and the bytes before its first chunk
 _ISO_MEDIA = b"ftyp"  # the type of the first box of an AVIF
@@ -22,7 +24,7 @@ class RefusedPictureError(EmotiwError):
     """The reason why a picture is not decoded, in a few words."""
 
 
-def imdecode(data: bytes, flags: int) -> NDArray[Any] | None:
+def imdecode(data: bytes, flags: int) -> "MatLike | None":
     """Return what `cv2.imdecode` does, None where it can make nothing of the bytes.
 
     The header's size is held to the limit first, because OpenCV has another limit if it was imported before this
@@ -40,11 +42,10 @@ def imdecode(data: bytes, flags: int) -> NDArray[Any] | None:
     require_few_pixels(data)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # callers tell what is wrong, once
     try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         reason = error.err or "refused"
         raise RefusedPictureError(_too_many() if "MAX_IMAGE_PIXELS" in reason else f"OpenCV: {reason}") from None
-    return None if picture is None else np.asarray(picture)
 
 
 def require_few_pixels(data: bytes) -> None:

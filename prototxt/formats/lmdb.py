@@ -6,16 +6,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING
 
 from emotiw.errors import EmotiwError
+
+if TYPE_CHECKING:
+    import lmdb
 
 _DATA = "data.mdb"
 
 
 @dataclass
 class _Opened:
-    environment: Any
+    environment: "lmdb.Environment"
     users: int = 0
 
 
@@ -26,7 +29,7 @@ _lock = Lock()
 
 
 @contextmanager
-def environment(path: Path, readahead: bool = True) -> Iterator[Any]:
+def environment(path: Path, readahead: bool = True) -> Iterator["lmdb.Environment"]:
     """Yield the environment of an LMDB, read-only and without its lock file.
 
     Parameters
@@ -72,7 +75,7 @@ def _give_back(place: Path, opened: _Opened) -> None:
             del _opened[place]
 
 
-def _open(path: Path, readahead: bool) -> Any:
+def _open(path: Path, readahead: bool) -> "lmdb.Environment":
     import lmdb
 
     if not (path / _DATA).is_file():
@@ -98,7 +101,7 @@ os.register_at_fork(after_in_child=_forget)
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Any]:
+def reading(path: Path) -> Iterator["lmdb.Transaction[bytes]"]:
     """Yield a transaction that reads the LMDB `path`."""
     with environment(path) as opened, opened.begin() as transaction:
         yield transaction

@@ -1,95 +1,266 @@
 """Caffe's protobuf messages, and the files that hold them.
 
-The messages are built at run time from `messages.csv` (field numbers, types and defaults of Caffe 1.0.0) in a
-descriptor pool of their own, so no generated code ties the project to one protobuf release, and another package's
-copy of Caffe's messages cannot clash with ours.
+The classes are built at run time; see `descriptors.py`. Here each is declared with the fields that this package uses,
+so that code can name its type and a type checker knows what is in it. An enum's values are numbers.
 """
 
-import csv
-from collections.abc import Mapping
-from importlib import resources
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from google.protobuf import text_format
 from google.protobuf.message import DecodeError, Message
 
 from emotiw.errors import EmotiwError
 from emotiw.files import whole
 
-_Field = descriptor_pb2.FieldDescriptorProto
+from . import layer_parameters
+from .descriptors import POOL, built, packed
 
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer as Messages
+    from google.protobuf.internal.containers import RepeatedScalarFieldContainer as Scalars
 
-def _file_descriptor(types: Mapping[tuple[str, str], str]) -> descriptor_pb2.FileDescriptorProto:
-    """Return the description of the package `caffe` that `messages.csv` holds, with other `types` of some fields."""
-    table = resources.files(__package__).joinpath("messages.csv").read_text(encoding="utf-8")
-    rows = list(csv.DictReader(table.splitlines()))
-    enums = {row["message"] for row in rows if row["label"] == "value"}
-    file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe", syntax="proto2")
-    made: dict[str, Any] = {}
-    # Outer messages first: an enum of a message is nested in it.
-    for name in sorted({row["message"] for row in rows}, key=lambda name: (name.count("."), name)):
-        outer, _, inner = name.rpartition(".")
-        place = made[outer] if outer else file
-        made[name] = place.enum_type.add(name=inner) if name in enums else place.message_type.add(name=inner)
-    for row in rows:
-        if row["message"] in enums:
-            made[row["message"]].value.add(name=row["name"], number=int(row["number"]))
-        else:
-            other = types.get((row["message"], row["name"]))
-            changed = {"label": "optional", "type": other} if other else {}
-            _add_field(made[row["message"]], row | changed, enums)
-    return file
-
-
-def _add_field(message: descriptor_pb2.DescriptorProto, row: dict[str, str], enums: set[str]) -> None:
-    packed = row["label"] == "packed"
-    label = "repeated" if packed else row["label"]
-    field = message.field.add(name=row["name"], number=int(row["number"]))
-    field.label = _Field.Label.Value(f"LABEL_{label.upper()}")
-    if row["type"][0].islower():
-        field.type = _Field.Type.Value(f"TYPE_{row['type'].upper()}")
-    else:
-        field.type = _Field.TYPE_ENUM if row["type"] in enums else _Field.TYPE_MESSAGE
-        field.type_name = f".caffe.{row['type']}"
-    if row["default"]:
-        field.default_value = row["default"]
-    if packed:
-        field.options.packed = True
-
-
-def _pool(types: Mapping[tuple[str, str], str]) -> descriptor_pool.DescriptorPool:
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(_file_descriptor(types).SerializeToString())
-    return pool
-
-
-POOL = _pool({})
-# The same on the wire, but a blob's packed numbers are one string of bytes: a hundred million of them then pass between
-# a file and an array as they are, not one Python float each.
-PACKED = _pool({("BlobProto", "data"): "bytes", ("BlobProto", "double_data"): "bytes"})
-
-
-def message_class(name: str, pool: descriptor_pool.DescriptorPool = POOL) -> Any:
-    """Return the class of Caffe's message `name`, such as ``"NetParameter"``."""
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"caffe.{name}"))
-
-
-BlobProto = message_class("BlobProto")
-Datum = message_class("Datum")
-LayerParameter = message_class("LayerParameter")
-NetParameter = message_class("NetParameter")
-SolverParameter = message_class("SolverParameter")
-SolverState = message_class("SolverState")
-PackedBlob = message_class("BlobProto", PACKED)
-PackedNet = message_class("NetParameter", PACKED)
-PackedState = message_class("SolverState", PACKED)
-
+M = TypeVar("M", bound=Message)
 
 TRAIN, TEST = (POOL.FindEnumTypeByName("caffe.Phase").values_by_name[name].number for name in ("TRAIN", "TEST"))
 
 
-def parse_text(text: str, kind: Any, where: str) -> Any:
+@built
+class BlobProto(Message):
+    """Numbers and their gradients; files from before `shape` have four axes."""
+
+    shape: layer_parameters.BlobShape
+    num: int
+    channels: int
+    height: int
+    width: int
+    data: Scalars[float]
+    diff: Scalars[float]
+
+
+@packed("BlobProto")
+class PackedBlob(Message):
+    """A BlobProto whose numbers are one string of bytes."""
+
+    shape: layer_parameters.BlobShape
+    num: int
+    channels: int
+    height: int
+    width: int
+    data: bytes
+    double_data: bytes
+
+
+@built
+class BlobProtoVector(Message):
+    """Several blobs."""
+
+    blobs: Messages[BlobProto]
+
+
+@built
+class Datum(Message):
+    """An image and its label."""
+
+    channels: int
+    height: int
+    width: int
+    data: bytes
+    float_data: Scalars[float]
+    label: int
+    encoded: bool
+
+
+@built
+class NetState(Message):
+    """What the rules of layers are held against."""
+
+    phase: int
+    level: int
+    stage: Scalars[str]
+
+
+@built
+class NetStateRule(Message):
+    """When a layer is included or excluded."""
+
+    phase: int
+    min_level: int
+    max_level: int
+    stage: Scalars[str]
+    not_stage: Scalars[str]
+
+
+@built
+class ParamSpec(Message):
+    """How a learned blob learns, and its name where layers share it."""
+
+    name: str
+    share_mode: int
+    lr_mult: float
+    decay_mult: float
+
+
+@built
+class LayerParameter(Message):
+    """A layer."""
+
+    name: str
+    type: str
+    bottom: Scalars[str]
+    top: Scalars[str]
+    phase: int
+    loss_weight: Scalars[float]
+    param: Messages[ParamSpec]
+    blobs: Messages[BlobProto]
+    propagate_down: Scalars[bool]
+    include: Messages[NetStateRule]
+    exclude: Messages[NetStateRule]
+    transform_param: layer_parameters.TransformationParameter
+    loss_param: layer_parameters.LossParameter
+    accuracy_param: layer_parameters.AccuracyParameter
+    argmax_param: layer_parameters.ArgMaxParameter
+    bias_param: layer_parameters.BiasParameter
+    concat_param: layer_parameters.ConcatParameter
+    convolution_param: layer_parameters.ConvolutionParameter
+    data_param: layer_parameters.DataParameter
+    dropout_param: layer_parameters.DropoutParameter
+    dummy_data_param: layer_parameters.DummyDataParameter
+    eltwise_param: layer_parameters.EltwiseParameter
+    flatten_param: layer_parameters.FlattenParameter
+    inner_product_param: layer_parameters.InnerProductParameter
+    input_param: layer_parameters.InputParameter
+    lrn_param: layer_parameters.LRNParameter
+    memory_data_param: layer_parameters.MemoryDataParameter
+    pooling_param: layer_parameters.PoolingParameter
+    power_param: layer_parameters.PowerParameter
+    relu_param: layer_parameters.ReLUParameter
+    reshape_param: layer_parameters.ReshapeParameter
+    scale_param: layer_parameters.ScaleParameter
+    slice_param: layer_parameters.SliceParameter
+    softmax_param: layer_parameters.SoftmaxParameter
+
+
+@built
+class V1LayerParameter(Message):
+    """A layer in the format before 2014; its type is a number."""
+
+    name: str
+    type: int
+    blobs: Messages[BlobProto]
+
+
+@built
+class NetParameter(Message):
+    """A net: its layers, in today's format in `layer`, else in `layers`."""
+
+    name: str
+    layer: Messages[LayerParameter]
+    layers: Messages[V1LayerParameter]
+    input: Scalars[str]
+    input_dim: Scalars[int]
+    input_shape: Messages[layer_parameters.BlobShape]
+    force_backward: bool
+    state: NetState
+
+
+@packed("LayerParameter")
+class PackedLayer(Message):
+    """A LayerParameter whose blobs are packed."""
+
+    name: str
+    type: str
+    blobs: Messages[PackedBlob]
+
+
+@packed("V1LayerParameter")
+class PackedV1Layer(Message):
+    """A V1LayerParameter whose blobs are packed."""
+
+    name: str
+    type: int
+    blobs: Messages[PackedBlob]
+
+
+@packed("NetParameter")
+class PackedNet(Message):
+    """A NetParameter whose blobs are packed."""
+
+    layer: Messages[PackedLayer]
+    layers: Messages[PackedV1Layer]
+
+
+@built
+class SolverParameter(Message):
+    """How a net is trained."""
+
+    net: str
+    net_param: NetParameter
+    train_net: str
+    train_net_param: NetParameter
+    test_net: Scalars[str]
+    test_net_param: Messages[NetParameter]
+    train_state: NetState
+    test_state: Messages[NetState]
+    test_iter: Scalars[int]
+    test_interval: int
+    test_compute_loss: bool
+    test_initialization: bool
+    type: str
+    solver_type: int
+    weights: Scalars[str]
+    base_lr: float
+    lr_policy: str
+    gamma: float
+    power: float
+    stepsize: int
+    stepvalue: Scalars[int]
+    max_iter: int
+    iter_size: int
+    momentum: float
+    momentum2: float
+    rms_decay: float
+    delta: float
+    weight_decay: float
+    regularization_type: str
+    clip_gradients: float
+    average_loss: int
+    display: int
+    snapshot: int
+    snapshot_prefix: str
+    snapshot_diff: bool
+    snapshot_format: int
+    snapshot_after_train: bool
+    random_seed: int
+
+
+@built
+class SolverState(Message):
+    """Where a training stands."""
+
+    iter: int
+    learned_net: str
+    history: Messages[BlobProto]
+    current_step: int
+
+
+@packed("SolverState")
+class PackedState(Message):
+    """A SolverState whose blobs are packed."""
+
+    iter: int
+    learned_net: str
+    history: Messages[PackedBlob]
+    current_step: int
+
+
+AnyBlob = BlobProto | PackedBlob
+AnyNet = NetParameter | PackedNet
+
+
+def parse_text(text: str, kind: type[M], where: str) -> M:
     """Return the message of class `kind` that prototxt `text` spells; `where` names it in the error."""
     try:
         return text_format.Parse(text, kind())
@@ -97,7 +268,7 @@ def parse_text(text: str, kind: Any, where: str) -> Any:
         raise EmotiwError(f"{where} is no {kind.DESCRIPTOR.name} in prototxt: {error}") from None
 
 
-def read_text(path: Path, kind: Any) -> Any:
+def read_text(path: Path, kind: type[M]) -> M:
     """Return the message of class `kind` in the prototxt file `path`."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -113,7 +284,7 @@ def format_text(message: Message) -> str:
     return text_format.MessageToString(message)
 
 
-def read_binary(path: Path, kind: Any) -> Any:
+def read_binary(path: Path, kind: type[M]) -> M:
     """Return the message of class `kind` in the binary file `path` (a caffemodel, solverstate or binaryproto)."""
     try:
         return kind.FromString(path.read_bytes())

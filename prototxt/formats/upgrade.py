@@ -1,12 +1,12 @@
 """Nets in Caffe's V1 format, the authors' among them, brought to today's: the rules of Caffe's upgrade_proto.cpp."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from emotiw.errors import EmotiwError
 
-from .messages import LayerParameter, NetParameter, message_class, read_text
+from .descriptors import POOL, enum_name
+from .messages import AnyBlob, AnyNet, LayerParameter, NetParameter, PackedV1Layer, V1LayerParameter, read_text
 
 # Types whose name today is not the old one's words with capitals.
 _TYPES: Mapping[str, str] = {
@@ -31,12 +31,12 @@ _LEARNING: Mapping[str, str] = {
 }
 
 
-def read_net(path: Path) -> Any:
+def read_net(path: Path) -> NetParameter:
     """Return the NetParameter of a prototxt file, of V1 layers or of today's, as `upgrade` gives it."""
     return upgrade(read_text(path, NetParameter), str(path))
 
 
-def upgrade(net: Any, where: str = "the net") -> Any:
+def upgrade(net: NetParameter, where: str = "the net") -> NetParameter:
     """Return a net in today's format: V1 layers as layers, named inputs as an Input layer.
 
     What is in today's format already stays as it is. Settings of a V1 data layer that are older than
@@ -65,7 +65,7 @@ def upgrade(net: Any, where: str = "the net") -> Any:
     return upgraded
 
 
-def downgrade(net: Any) -> Any:
+def downgrade(net: NetParameter) -> NetParameter:
     """Return a net of today's format in V1's: `upgrade` undone, for an Input layer and what V1 knew."""
     v1 = NetParameter()
     v1.CopyFrom(net)
@@ -77,17 +77,17 @@ def downgrade(net: Any) -> Any:
     return v1
 
 
-def weighted(net: Any) -> dict[str, Any]:
+def weighted(net: AnyNet) -> dict[str, Sequence[AnyBlob]]:
     """Return the blobs of every layer that has any, by its name; the net may be of either format."""
     return {layer.name: layer.blobs for layer in (net.layer or net.layers) if layer.blobs}
 
 
-def types(net: Any) -> dict[str, str]:
+def types(net: AnyNet) -> dict[str, str]:
     """Return every layer's type as it is called today, by the layer's name; the net may be of either format."""
     return {layer.name: layer.type for layer in net.layer} | {layer.name: _type(layer) for layer in net.layers}
 
 
-def _inputs(net: Any, where: str) -> list[Any]:
+def _inputs(net: NetParameter, where: str) -> list[LayerParameter]:
     """UpgradeNetInput: one layer that has all of them."""
     dims = [list(shape.dim) for shape in net.input_shape] or [
         list(net.input_dim[first : first + 4]) for first in range(0, len(net.input_dim), 4)
@@ -98,7 +98,7 @@ def _inputs(net: Any, where: str) -> list[Any]:
     return [LayerParameter(name="input", type="Input", top=net.input, input_param=shapes)] if dims else []
 
 
-def _layer(v1: Any) -> Any:
+def _layer(v1: V1LayerParameter) -> LayerParameter:
     """UpgradeV1LayerParameter."""
     changed = {"type", *_LEARNING}
     same = {
@@ -113,27 +113,27 @@ def _layer(v1: Any) -> Any:
     return layer
 
 
-def _say_of_blob(layer: Any, number: int, field: str, value: Any) -> None:
+def _say_of_blob(layer: LayerParameter, number: int, field: str, value: object) -> None:
     """Say of a layer's blob how it learns."""
     while len(layer.param) <= number:
         layer.param.add()
     setattr(layer.param[number], field, value)
 
 
-def _v1_layer(layer: Any) -> Any:
+def _v1_layer(layer: LayerParameter) -> V1LayerParameter:
     same = {
         field.name: value
         for field, value in layer.ListFields()
-        if field.name in _V1.DESCRIPTOR.fields_by_name and field.name not in {"type", "param"}
+        if field.name in V1LayerParameter.DESCRIPTOR.fields_by_name and field.name not in {"type", "param"}
     }
     learning = {
         old: [getattr(param, new) for param in layer.param if param.HasField(new)] for old, new in _LEARNING.items()
     }
-    return _V1(type=_V1_TYPES[layer.type], **same, **learning)
+    return V1LayerParameter(type=_V1_TYPES[layer.type], **same, **learning)
 
 
-def _type(v1: Any) -> str:
-    return _today(_KINDS.values_by_number[v1.type].name)
+def _type(v1: V1LayerParameter | PackedV1Layer) -> str:
+    return _today(enum_name(v1, "type"))
 
 
 def _today(kind: str) -> str:
@@ -141,6 +141,5 @@ def _today(kind: str) -> str:
     return _TYPES.get(kind, "".join(word.capitalize() for word in kind.split("_")))
 
 
-_V1 = message_class("V1LayerParameter")
-_KINDS = _V1.DESCRIPTOR.fields_by_name["type"].enum_type
+_KINDS = POOL.FindEnumTypeByName("caffe.V1LayerParameter.LayerType")
 _V1_TYPES = {_today(kind): kind for kind in _KINDS.values_by_name}

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from emotiw.prototxt.formats.descriptors import enum_name
+from emotiw.prototxt.formats.messages import LayerParameter, NetParameter
 from emotiw.prototxt.shapes import Shape, parameters, shapes
 
 
@@ -23,7 +24,7 @@ class Origin:
     differences: tuple[str, ...]
 
 
-def card(name: str, note: str, origin: Origin, deploy: Any) -> str:
+def card(name: str, note: str, origin: Origin, deploy: NetParameter) -> str:
     """Return the text of a net's README.md; `deploy` is its NetParameter."""
     facts = "".join(f"{key}: {value}\n" for key, value in origin.facts.items())
     differences = "".join(f"- {difference}\n" for difference in origin.differences)
@@ -36,9 +37,9 @@ def card(name: str, note: str, origin: Origin, deploy: Any) -> str:
     )
 
 
-def _rows(deploy: Any, blobs: Mapping[str, Shape]) -> list[str]:
+def _rows(deploy: NetParameter, blobs: Mapping[str, Shape]) -> list[str]:
     """Return a row a blob; layers in place stand in the row of theirs."""
-    making: dict[str, list[Any]] = {}
+    making: dict[str, list[LayerParameter]] = {}
     for layer in deploy.layer:
         making.setdefault(layer.top[0], []).append(layer)
     return [
@@ -47,24 +48,24 @@ def _rows(deploy: Any, blobs: Mapping[str, Shape]) -> list[str]:
     ]
 
 
-def _words(layer: Any) -> str:
+def _words(layer: LayerParameter) -> str:
     """Return what a layer does, such as "convolution of 7, stride 2"."""
     match layer.type:
         case "Convolution":
             p = layer.convolution_param
             return f"convolution of {p.kernel_size[0]}" + _beyond(stride=[*p.stride, 1][0], pad=[*p.pad, 0][0])
         case "Pooling":
-            p = layer.pooling_param
-            kind = p.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_number[p.pool].name
-            return f"{kind} of {p.kernel_size}" + _beyond(stride=p.stride, pad=p.pad)
+            window = layer.pooling_param
+            kind = enum_name(window, "pool")
+            return f"{kind} of {window.kernel_size}" + _beyond(stride=window.stride, pad=window.pad)
         case "LRN":
-            p = layer.lrn_param
-            return f"LRN over {p.local_size} channels, alpha {p.alpha:g}, beta {p.beta:g}, k {p.k:g}"
+            norm = layer.lrn_param
+            return f"LRN over {norm.local_size} channels, alpha {norm.alpha:g}, beta {norm.beta:g}, k {norm.k:g}"
         case "InnerProduct":
             return "fully connected"
         case "Dropout":
             return f"dropout {layer.dropout_param.dropout_ratio:g}"
-    return str(layer.type)
+    return layer.type
 
 
 def _beyond(stride: int, pad: int) -> str:

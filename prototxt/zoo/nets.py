@@ -5,7 +5,8 @@ What runs is the files that `generate.py` makes of this table: edit a net here, 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 from emotiw.prototxt.net_spec import NetSpec
 
@@ -18,7 +19,7 @@ EMOTIONS = 7
 TEST_BATCH = 20  # the authors' fine-tuning net
 
 # The same authors' age/gender solver; their emotion solvers were never published.  # Deviation D5
-SOLVER: Mapping[str, Any] = {
+SOLVER: Mapping[str, object] = {
     "type": "SGD",
     "lr_policy": "step",
     "gamma": 0.1,
@@ -61,27 +62,29 @@ class Net:
     fillers: Fillers
     crop: int
     batch_size: Mapping[str, int]
-    solvers: Mapping[str, Mapping[str, Any]]
+    solvers: Mapping[str, Mapping[str, object]]
     note: str
 
 
 # 30: the authors' fine-tuning net; all else: Deviation D5
-_REAL: Mapping[str, Any] = {
-    "crop": 224,
-    "batch_size": {"pretrain": 50, "finetune": 30},
-    "solvers": {
+_real = partial(
+    Net,
+    crop=224,
+    batch_size={"pretrain": 50, "finetune": 30},
+    solvers={
         "pretrain": {"base_lr": 0.01, "stepsize": 100000, "max_iter": 300000, "snapshot": 5000},
         "finetune": {"base_lr": 0.001, "stepsize": 10000, "max_iter": 50000, "snapshot": 500},
     },
-}
-_SMALL: Mapping[str, Any] = {
-    "crop": 56,
-    "batch_size": {"pretrain": 30, "finetune": 30},
-    "solvers": {
+)
+_small = partial(
+    Net,
+    crop=56,
+    batch_size={"pretrain": 30, "finetune": 30},
+    solvers={
         "pretrain": {"base_lr": 0.01, "stepsize": 300, "max_iter": 400, "snapshot": 200},
         "finetune": {"base_lr": 0.004, "stepsize": 240, "max_iter": 300, "snapshot": 150},
     },
-}
+)
 
 # The authors' VGG_S; their VGG_M is not published and gets the same.  # Deviation D12
 _VGG_FILLERS = Fillers(
@@ -104,50 +107,43 @@ _SMALL_NOTE = (
 # VGG_S's fine-tuning rules.  # Deviation D12
 # The small ones: Deviation D6
 NETS: Mapping[str, Net] = {
-    "vgg_s": Net(
+    "vgg_s": _real(
         vgg_s(_VGG_FILTERS, (4048, 4048), {"pretrain": 0.7, "finetune": 0.7}),  # 4048, sic: not Chatfield's 4096
         _VGG_FILLERS,
         note="VGG_S as the authors released it (EmotiW_VGG_S): conv2 padded by 2, fc6 and fc7 of 4048, dropout 0.7.",
-        **_REAL,
     ),
-    "vgg_m_2048": Net(
+    "vgg_m_2048": _real(
         vgg_m(_VGG_FILTERS, (4096, 2048), _VGG_M_DROPOUT),
         _VGG_FILLERS,
         note="CNN_M-2048 of Chatfield et al., fine-tuned as the authors' VGG_S.",
-        **_REAL,
     ),
-    "vgg_m_4096": Net(
+    "vgg_m_4096": _real(
         vgg_m(_VGG_FILTERS, (4096, 4096), _VGG_M_DROPOUT),
         _VGG_FILLERS,
         note="CNN_M of Chatfield et al., fine-tuned as the authors' VGG_S.",
-        **_REAL,
     ),
-    "googlenet": Net(
+    "googlenet": _real(
         GoogLeNet(),
         Fillers(bias=_GOOGLENET_BIAS, other_bias=0.2),
         note="GoogLeNet as Caffe's bvlc_googlenet, fine-tuned as the authors' VGG_S.",
-        **_REAL,
     ),
-    "vgg_s_small": Net(
+    "vgg_s_small": _small(
         vgg_s(_VGG_SMALL_FILTERS, (256, 256), _SMALL_DROPOUT),
         _VGG_SMALL_FILLERS,
         note="Ours, for demos and tests: the topology of vgg_s, narrow and for small crops. Filled by xavier but for "
         "its ends, and dropping less: with vgg_s's own fillers and dropout it stays at the prior at this size.",
-        **_SMALL,
     ),
-    "vgg_m_2048_small": Net(
+    "vgg_m_2048_small": _small(
         vgg_m(_VGG_SMALL_FILTERS, (256, 128), _SMALL_DROPOUT, conv2_stride=1),
         _VGG_SMALL_FILLERS,
         note=_SMALL_NOTE.format("vgg_m_2048"),
-        **_SMALL,
     ),
-    "vgg_m_4096_small": Net(
+    "vgg_m_4096_small": _small(
         vgg_m(_VGG_SMALL_FILTERS, (256, 256), _SMALL_DROPOUT, conv2_stride=1),
         _VGG_SMALL_FILLERS,
         note=_SMALL_NOTE.format("vgg_m_4096"),
-        **_SMALL,
     ),
-    "googlenet_small": Net(
+    "googlenet_small": _small(
         GoogLeNet(divisor=8, pool3_stride=1, pool5_size=2, dropout=0.25, head_dropout=0.25),
         Fillers(
             std=dict.fromkeys(("conv1/7x7_s2", *CLASSIFIERS), 0.01),
@@ -155,6 +151,5 @@ NETS: Mapping[str, Net] = {
             other_bias=0.1,
         ),
         note=_SMALL_NOTE.format("googlenet"),
-        **_SMALL,
     ),
 }

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 # GoogLeNet's, of its two auxiliary heads and its own.
 CLASSIFIERS = ("loss1/classifier", "loss2/classifier", "loss3/classifier")
@@ -37,10 +36,10 @@ class Fillers:
     bias: Mapping[str, float] = field(default_factory=dict)
     other_bias: float = 0
 
-    def of(self, layer: str) -> dict[str, dict[str, Any]]:
+    def of(self, layer: str) -> dict[str, object]:
         """Return the filler fields of a layer's parameters."""
         std, bias = self.std.get(layer), self.bias.get(layer, self.other_bias)
-        weight = {"type": "xavier"} if std is None else {"type": "gaussian", "std": std}
+        weight: dict[str, object] = {"type": "xavier"} if std is None else {"type": "gaussian", "std": std}
         return {"weight_filler": weight, "bias_filler": {"type": "constant", "value": bias}}
 
 
@@ -59,10 +58,10 @@ class ParamSpecs:
     stage: str
     fillers: Fillers
 
-    def of(self, layer: str) -> dict[str, Any]:
+    def of(self, layer: str) -> dict[str, object]:
         """Return what NetSpec is given for a learned layer: fillers, rates, and a last layer's name in the stage."""
         weight, bias = LR_MULT[self.stage].get(layer, (1, 2))
         rates = {"param": [{"lr_mult": weight, "decay_mult": 1}, {"lr_mult": bias, "decay_mult": 0}]}
         renamed = self.stage == "finetune" and layer in LAST_LAYERS
         name = {"name": f"{layer}_cat"} if renamed else {}  # the authors' name of it
-        return self.fillers.of(layer) | rates | name
+        return {**self.fillers.of(layer), **rates, **name}

@@ -7,12 +7,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from emotiw.engine.torch.layers.data_source import Classes
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.datum import Colour, Pixels, damage_placed, parse, pixels, spelt
 from emotiw.prototxt.formats.lmdb import environment
+from emotiw.prototxt.formats.messages import Datum
 
 Record = tuple[Pixels, int]  # (C, H, W), and its label
 _MOST_THREADS = 8
@@ -55,7 +55,7 @@ class Records:
                     self._check(batch, classes)
                 yield [(image, datum.label) for image, (_, datum) in zip(images, batch, strict=True)]
 
-    def _datums(self) -> Generator[tuple[bytes, Any]]:
+    def _datums(self) -> Generator[tuple[bytes, Datum]]:
         """Yield our keys and Datums without end; what others read is not copied."""
         number = 0
         with environment(self.path) as opened, opened.begin(buffers=True) as transaction:
@@ -66,16 +66,16 @@ class Records:
                     number += 1
         raise EmotiwError(f"{self.path} is empty")
 
-    def _datum(self, key: bytes, serialised: memoryview) -> tuple[bytes, Any]:
+    def _datum(self, key: bytes, serialised: memoryview) -> tuple[bytes, Datum]:
         with damage_placed(self.path, key):
             return key, parse(serialised)
 
-    def _image(self, record: tuple[bytes, Any]) -> Pixels:
+    def _image(self, record: tuple[bytes, Datum]) -> Pixels:
         key, datum = record
         with damage_placed(self.path, key):
             return pixels(datum, self.colour)
 
-    def _check(self, batch: Sequence[tuple[bytes, Any]], classes: Classes) -> None:
+    def _check(self, batch: Sequence[tuple[bytes, Datum]], classes: Classes) -> None:
         for key, datum in batch:
             if datum.label not in classes:
                 raise EmotiwError(

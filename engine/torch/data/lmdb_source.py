@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from emotiw.engine.torch.graph import PHASES
 from emotiw.engine.torch.layers.data_source import Classes, Shape
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.datum import Colour
+from emotiw.prototxt.formats.layer_parameters import TransformationParameter
+from emotiw.prototxt.formats.messages import LayerParameter
 
 from .datum_reader import Records
 from .prefetch import Ahead
@@ -49,7 +51,7 @@ class Sources:
         self._rank, self._ranks = rank, ranks
         self._opened = ExitStack()
 
-    def __call__(self, param: Any) -> "LmdbSource":
+    def __call__(self, param: LayerParameter) -> "LmdbSource":
         """Open what feeds a Data layer, given its LayerParameter."""
         if param.type != "Data":
             raise EmotiwError(f"no LMDB feeds a layer of type {param.type}")
@@ -77,7 +79,7 @@ class LmdbSource:
 
     Parameters
     ----------
-    param : LayerParameter
+    param
         Of a Data layer, with its phase.
     folder, device, seed, rank, ranks
         As for `Sources`.
@@ -97,7 +99,7 @@ class LmdbSource:
 
     def __init__(
         self,
-        param: Any,
+        param: LayerParameter,
         folder: Path = Path(),
         device: torch.device | str = "cpu",
         seed: int | None = None,
@@ -169,7 +171,7 @@ def _placed(path: Path) -> Iterator[None]:
         raise EmotiwError(f"{path}: {error}") from None
 
 
-def _colour(transform: Any) -> Colour:
+def _colour(transform: TransformationParameter) -> Colour:
     if transform.force_color and transform.force_gray:
         raise EmotiwError("transform_param has force_color and force_gray: Caffe takes either")
     return Colour.COLOUR if transform.force_color else Colour.GREY if transform.force_gray else Colour.NATIVE

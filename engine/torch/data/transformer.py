@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from emotiw.engine.torch.layers.layer import Shape
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import Blob, read_mean
 from emotiw.prototxt.formats.datum import Pixels
+from emotiw.prototxt.formats.layer_parameters import TransformationParameter
 
 Places = tuple[Tensor, Tensor, Tensor]  # of each image: the crop's top and left, int64, and whether it is mirrored
 
@@ -24,7 +24,7 @@ class Transformer:
 
     Parameters
     ----------
-    param : TransformationParameter
+    param
         Its mean_file is of the whole images' size, and is cropped with each; its mean_values are one, or one a channel.
     phase
         TRAIN or TEST.
@@ -43,7 +43,7 @@ class Transformer:
 
     def __init__(
         self,
-        param: Any,
+        param: TransformationParameter,
         phase: Phase,
         device: torch.device | str = "cpu",
         seed: int | None = None,
@@ -104,7 +104,7 @@ class Transformer:
         return tops, lefts, (draws[:, 2] < 0.5) & self._param.mirror
 
 
-def _mean_of(param: Any, folder: Path) -> Blob:
+def _mean_of(param: TransformationParameter, folder: Path) -> Blob:
     """Return the (C, H, W) mean image, or (1 or C, 1, 1) values, one of zero where there are none."""
     if not param.mean_file:
         return np.array(list(param.mean_value) or [0], np.float32).reshape(-1, 1, 1)

@@ -1,11 +1,10 @@
 """What is counted, not learned: Caffe's accuracy_layer.cpp and argmax_layer.cpp."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.layer_parameters import AccuracyParameter
 
 from .labelled import Labelled
 from .layer import Layer, canonical
@@ -19,7 +18,7 @@ class Accuracy(Labelled):
 
     tops = (1, 2)
 
-    def _told(self) -> tuple[int, Any]:
+    def _told(self) -> tuple[int, AccuracyParameter]:
         return self.param.accuracy_param.axis, self.param.accuracy_param
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:

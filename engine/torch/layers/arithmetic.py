@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.layer_parameters import BiasParameter, FillerParameter, ScaleParameter
 
-from .layer import FillerParameter, Layer, Learned, Shape, canonical
+from .layer import Layer, Learned, Shape, canonical
 
 _PROD, _SUM, _MAX = range(3)
 
@@ -78,7 +78,7 @@ class Bias(Layer):
         return [bottoms[0] + _from_axis(bias, self._axis, bottoms[0])]
 
 
-def _along(p: Any, shapes: Sequence[Shape]) -> tuple[int, Shape]:
+def _along(p: BiasParameter | ScaleParameter, shapes: Sequence[Shape]) -> tuple[int, Shape]:
     """Return the first axis, and the shape of what is broadcast from it on."""
     axis = 0 if p.axis == 0 or (len(shapes) > 1 and shapes[1] == ()) else canonical(p.axis, len(shapes[0]))
     last = len(shapes[0]) if p.num_axes == -1 else axis + p.num_axes

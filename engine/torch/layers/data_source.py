@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
+
+from emotiw.prototxt.formats.messages import LayerParameter
 
 Shape = tuple[int, ...]
 
@@ -62,5 +64,5 @@ class JudgingSource(Source, Protocol):
         ...
 
 
-OpenSource = Callable[[Any], Source]
+OpenSource = Callable[[LayerParameter], Source]
 """From a Data layer's LayerParameter, its `phase` set, to what feeds it."""

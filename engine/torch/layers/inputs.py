@@ -1,15 +1,15 @@
 """Layers without a bottom: Input, DummyData, and the ones that a source feeds."""
 
-from typing import Any
-
 import torch
 from torch import Generator, Tensor
 
 from emotiw.engine.torch.fillers import fill
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.layer_parameters import FillerParameter
+from emotiw.prototxt.formats.messages import LayerParameter
 
 from .data_source import Classes, JudgingSource, Source
-from .layer import FillerParameter, Layer, Shape
+from .layer import Layer, Shape
 
 
 class SourceLayer(Layer):
@@ -24,7 +24,7 @@ class SourceLayer(Layer):
     bottoms = (0, 0)
     tops = (1, None)
 
-    def __init__(self, param: Any) -> None:
+    def __init__(self, param: LayerParameter) -> None:
         super().__init__(param)
         self.values: list[Tensor] = []
         self.top_shapes: list[Shape] = []
@@ -41,7 +41,7 @@ class SourceLayer(Layer):
 class Input(SourceLayer):
     """Blobs that the user sets; zero before."""
 
-    def __init__(self, param: Any) -> None:
+    def __init__(self, param: LayerParameter) -> None:
         super().__init__(param)
         shapes = [tuple(shape.dim) for shape in param.input_param.shape]
         if len(shapes) not in (1, len(param.top)):
@@ -52,7 +52,7 @@ class Input(SourceLayer):
 class DummyData(SourceLayer):
     """Blobs of fillers. Constant ones are filled once, so what is written to them stays; others anew at each pass."""
 
-    def __init__(self, param: Any) -> None:
+    def __init__(self, param: LayerParameter) -> None:
         super().__init__(param)
         dummy, count = param.dummy_data_param, len(param.top)
         fillers = list(dummy.data_filler) or [FillerParameter()]

@@ -1,12 +1,12 @@
 """Labels as Caffe's layers take them: numbers in float32, one for each place of the scores but their class axis."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.layer_parameters import AccuracyParameter, LossParameter
 
 from .data_source import Classes
 from .layer import Layer, Shape, canonical
@@ -17,7 +17,7 @@ class Labelled(Layer):
 
     bottoms = (2, 2)
 
-    def _told(self) -> tuple[int, Any]:
+    def _told(self) -> tuple[int, AccuracyParameter | LossParameter]:
         """Return the axis of the classes, and the message that has `ignore_label`."""
         raise NotImplementedError
 

@@ -2,20 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.formats.messages import message_class
+from emotiw.prototxt.formats.layer_parameters import FillerParameter
+from emotiw.prototxt.formats.messages import LayerParameter
 
 from .data_source import Classes
 from .data_source import Shape as Shape
 
 Counts = tuple[int, int | None]  # least and most; None: any number
-
-FillerParameter = message_class("FillerParameter")
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Learned:
     """A blob that a layer learns: its shape and its FillerParameter."""
 
     shape: Shape
-    filler: Any
+    filler: FillerParameter
 
 
 class Layer(torch.nn.Module):
@@ -31,7 +30,7 @@ class Layer(torch.nn.Module):
 
     Parameters
     ----------
-    param : LayerParameter
+    param
         As in the prototxt, with its `phase`.
 
     Attributes
@@ -57,7 +56,7 @@ class Layer(torch.nn.Module):
     tops: ClassVar[Counts] = (1, 1)
     is_loss: ClassVar[bool] = False
 
-    def __init__(self, param: Any) -> None:
+    def __init__(self, param: LayerParameter) -> None:
         super().__init__()
         self.param = param
         self.blobs = torch.nn.ParameterList()
@@ -66,7 +65,7 @@ class Layer(torch.nn.Module):
         self.loss_weights = self._loss_weights()
 
     @classmethod
-    def check_counts(cls, param: Any) -> None:
+    def check_counts(cls, param: LayerParameter) -> None:
         """Refuse a number of bottoms or tops that the type does not take."""
         least_tops = 0 if cls.is_loss else cls.tops[0]
         for names, (least, most), what in (

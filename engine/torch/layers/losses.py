@@ -1,12 +1,12 @@
 """Softmax and the losses: Caffe's softmax_layer.cpp, softmax_loss_layer.cpp, euclidean_loss_layer.cpp."""
 
 from math import log
-from typing import Any
 
 from torch import Tensor
 from torch.nn import functional
 
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.layer_parameters import LossParameter
 
 from .labelled import Labelled
 from .layer import Layer, canonical
@@ -31,7 +31,7 @@ class SoftmaxWithLoss(Labelled):
 
     is_loss = True
 
-    def _told(self) -> tuple[int, Any]:
+    def _told(self) -> tuple[int, LossParameter]:
         return self.param.softmax_param.axis, self.param.loss_param
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:

@@ -1,13 +1,14 @@
 """Local response normalisation: Caffe's lrn_layer.cpp."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.messages import LayerParameter
 
 from .layer import Layer
 
@@ -17,7 +18,7 @@ _WITHIN_CHANNEL = 1
 class LRN(Layer):
     """x * (k + alpha / n * sum x^2) ^ -beta over n channels, or within a channel over n x n pixels; zero padded."""
 
-    def __init__(self, param: Any) -> None:
+    def __init__(self, param: LayerParameter) -> None:
         super().__init__(param)
         if param.lrn_param.local_size % 2 == 0:
             raise EmotiwError(f"local_size is odd, not {param.lrn_param.local_size}")
@@ -31,6 +32,14 @@ class LRN(Layer):
         return [_AcrossChannels.apply(bottoms[0], p.local_size, p.alpha, p.beta, p.k)]  # type: ignore[no-untyped-call]
 
 
+class _Kept(FunctionCtx):
+    """What the forward pass keeps for the backward one."""
+
+    saved_tensors: tuple[Tensor, ...]
+    n: int
+    scale: float
+
+
 class _AcrossChannels(torch.autograd.Function):
     """y = x s^-beta with s = k + alpha / n * sum x^2.
 
@@ -39,7 +48,7 @@ class _AcrossChannels(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, n: int, alpha: float, beta: float, k: float) -> Tensor:
+    def forward(ctx: _Kept, x: Tensor, n: int, alpha: float, beta: float, k: float) -> Tensor:
         """Return y, of x's shape."""
         s = _over_channels(x * x, n).mul_(alpha / n).add_(k)
         factor = _power(s, beta)
@@ -48,7 +57,7 @@ class _AcrossChannels(torch.autograd.Function):
         return x * factor
 
     @staticmethod
-    def backward(ctx: Any, *dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Kept, *dy: Tensor) -> tuple[Tensor | None, ...]:
         """Return dx, and None for each setting."""
         x, s, factor = ctx.saved_tensors
         direct = dy[0] * factor

@@ -1,12 +1,12 @@
 """Pooling: Caffe's pooling_layer.cpp."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.messages import LayerParameter
 
 from .layer import Layer
 
@@ -30,12 +30,19 @@ def maximum(image: Tensor, kernel: Pair, stride: Pair, pad: Pair, ceil_mode: boo
     return top, index
 
 
+class _Kept(FunctionCtx):
+    """What the forward pass keeps for the backward one."""
+
+    saved_tensors: tuple[Tensor, ...]
+    window: tuple[Pair, Pair, Pair, Pair, bool]
+
+
 class _OnCpu(torch.autograd.Function):
     """On a CPU torch finds maxima six times as fast with the channels last, and goes back as fast with them first."""
 
     @staticmethod
     def forward(
-        ctx: Any, image: Tensor, kernel: Pair, stride: Pair, pad: Pair, ceil_mode: bool
+        ctx: _Kept, image: Tensor, kernel: Pair, stride: Pair, pad: Pair, ceil_mode: bool
     ) -> tuple[Tensor, Tensor]:
         """Return the maxima and their places."""
         last = image.contiguous(memory_format=torch.channels_last)
@@ -48,7 +55,7 @@ class _OnCpu(torch.autograd.Function):
         return top, index
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Kept, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the image's gradient, and None for each setting."""
         image, index = ctx.saved_tensors
         back = torch.ops.aten.max_pool2d_with_indices_backward(gradients[0], image, *ctx.window, index)
@@ -69,7 +76,7 @@ class Pooling(Layer):
 
     tops = (1, 2)
 
-    def __init__(self, param: Any) -> None:
+    def __init__(self, param: LayerParameter) -> None:
         super().__init__(param)
         p = param.pooling_param
         if p.pool not in (_MAX, _AVE):

@@ -2,7 +2,6 @@
 
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,8 @@ from PIL import Image
 
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.image_codec import RefusedPictureError, require_few_pixels
+
+from .blobs import Array
 
 _LUMINANCE = np.array([0.2125, 0.7154, 0.0721])  # scikit-image's rgb2gray
 
@@ -59,7 +60,7 @@ def load_image(filename: str | Path, color: bool = True) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)) if color else image)
 
 
-def _decode(data: bytes) -> NDArray[Any]:
+def _decode(data: bytes) -> Array:
     """Return (H, W) grey, or (H, W, 3) RGB, or (H, W, 4) RGBA, as imageio does."""
     with Image.open(BytesIO(data)) as image:
         is_png = image.format == "PNG"
@@ -83,7 +84,7 @@ def _palette_mode(image: Image.Image) -> str:
     return "L" if (colours == colours[:, :1]).all() else "RGBA"
 
 
-def _unit(stored: NDArray[Any]) -> NDArray[Any]:
+def _unit(stored: Array) -> Array:
     """Return scikit-image's `img_as_float`: integers in float64, [0, 1], floats as they are."""
     if stored.dtype.kind == "f":
         return stored
@@ -93,7 +94,7 @@ def _unit(stored: NDArray[Any]) -> NDArray[Any]:
     return stored * (1 / limits.max)
 
 
-def _grey(unit: NDArray[Any]) -> NDArray[Any]:
+def _grey(unit: Array) -> Array:
     """Return (H, W) of (H, W, 3) or (H, W, 4): scikit-image's `rgb2gray`, after its `rgba2rgb`."""
     rgb, alpha = unit[..., :3], unit[..., 3:]
     if alpha.size:

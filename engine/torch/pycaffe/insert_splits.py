@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any
 
 from emotiw.engine.torch.graph import Graph
 from emotiw.prototxt.formats.messages import LayerParameter
@@ -13,7 +12,7 @@ Place = tuple[int, int]  # a layer's number and its top's
 def with_splits(graph: Graph) -> Graph:
     """Return the graph with a Split layer behind each top that several layers take, or one and the loss."""
     made_at, readers = _readers(graph)
-    layers: list[Any] = []
+    layers: list[LayerParameter] = []
     where: list[str] = []
     taken: Counter[Place] = Counter()
     for number, (given, place) in enumerate(zip(graph.layers, graph.where, strict=True)):
@@ -48,8 +47,8 @@ def _readers(graph: Graph) -> tuple[list[list[Place | None]], Counter[Place]]:
     return made_at, readers
 
 
-def _weight(layer: Any, top: int) -> float:
-    return float(layer.loss_weight[top]) if top < len(layer.loss_weight) else 0.0
+def _weight(layer: LayerParameter, top: int) -> float:
+    return layer.loss_weight[top] if top < len(layer.loss_weight) else 0.0
 
 
 def _split_name(graph: Graph, top: Place) -> str:
@@ -57,7 +56,7 @@ def _split_name(graph: Graph, top: Place) -> str:
     return f"{layer.top[top[1]]}_{layer.name}_{top[1]}_split"
 
 
-def _split(graph: Graph, top: Place, count: int) -> Any:
+def _split(graph: Graph, top: Place, count: int) -> LayerParameter:
     layer, name = graph.layers[top[0]], _split_name(graph, top)
     split = LayerParameter(name=name, type="Split", bottom=[layer.top[top[1]]], phase=layer.phase)
     split.top.extend(f"{name}_{k}" for k in range(count))

@@ -1,25 +1,21 @@
 """`caffe.io`: arrays in Caffe's messages, image files, what a net's input expects; the names of pycaffe's io.py."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.engine.preprocessing import Sides, crop_places
 from emotiw.engine.preprocessing import resize_image as _resize_image
-from emotiw.prototxt.formats.messages import BlobProto, Datum, message_class
+from emotiw.prototxt.formats.messages import BlobProto, BlobProtoVector, Datum
 
+from .blobs import Array
 from .image_files import load_image as load_image
 from .proto import caffe_pb2 as caffe_pb2
 from .transformer import Transformer as Transformer
 
-Array = NDArray[Any]
 
-_BlobProtoVector = message_class("BlobProtoVector")
-
-
-def blobproto_to_array(blob: Any, return_diff: bool = False) -> Array:
+def blobproto_to_array(blob: BlobProto, return_diff: bool = False) -> Array:
     """Return a BlobProto's numbers, or its gradient, in its shape.
 
     Raises
@@ -34,7 +30,7 @@ def blobproto_to_array(blob: Any, return_diff: bool = False) -> Array:
     return values.reshape(tuple(blob.shape.dim))
 
 
-def array_to_blobproto(arr: Array, diff: Array | None = None) -> Any:
+def array_to_blobproto(arr: Array, diff: Array | None = None) -> BlobProto:
     """Return a BlobProto of an array, and of a gradient of the same shape."""
     blob = BlobProto(shape={"dim": arr.shape}, data=arr.astype(float).ravel())
     if diff is not None:
@@ -44,15 +40,15 @@ def array_to_blobproto(arr: Array, diff: Array | None = None) -> Any:
 
 def arraylist_to_blobprotovector_str(arraylist: Iterable[Array]) -> bytes:
     """Return arrays as a serialised BlobProtoVector."""
-    return bytes(_BlobProtoVector(blobs=map(array_to_blobproto, arraylist)).SerializeToString())
+    return BlobProtoVector(blobs=map(array_to_blobproto, arraylist)).SerializeToString()
 
 
 def blobprotovector_str_to_arraylist(serialised: bytes) -> list[Array]:
     """Return the arrays of a serialised BlobProtoVector."""
-    return [blobproto_to_array(blob) for blob in _BlobProtoVector.FromString(serialised).blobs]
+    return [blobproto_to_array(blob) for blob in BlobProtoVector.FromString(serialised).blobs]
 
 
-def array_to_datum(arr: Array, label: int | None = None) -> Any:
+def array_to_datum(arr: Array, label: int | None = None) -> Datum:
     """Return a Datum of a (C, H, W) array: of bytes where it is uint8, else of floats."""
     if arr.ndim != 3:
         raise ValueError(f"a Datum is of C x H x W, not of {arr.shape}")
@@ -64,7 +60,7 @@ def array_to_datum(arr: Array, label: int | None = None) -> Any:
     return datum
 
 
-def datum_to_array(datum: Any) -> Array:
+def datum_to_array(datum: Datum) -> Array:
     """Return a Datum's (C, H, W): uint8 of bytes, float64 of floats."""
     shape = (datum.channels, datum.height, datum.width)
     if datum.data:

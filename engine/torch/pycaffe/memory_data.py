@@ -1,7 +1,6 @@
 """What feeds a net's data layers: LMDBs, and for MemoryData the user's arrays."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from emotiw.engine.torch.layers.data_source import Source
 from emotiw.engine.torch.layers.inputs import Data
 from emotiw.engine.torch.layers.layer import Layer, Shape
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.messages import LayerParameter
 
 from .blobs import Array
 
@@ -21,11 +21,11 @@ class MemorySource:
 
     Parameters
     ----------
-    param : LayerParameter
+    param
         Its memory_data_param says what shape batches have.
     """
 
-    def __init__(self, param: Any) -> None:
+    def __init__(self, param: LayerParameter) -> None:
         p = param.memory_data_param
         sides = (p.batch_size, p.channels, p.height, p.width)
         if min(sides) < 1:
@@ -73,7 +73,7 @@ class Feeds:
     def __init__(self, device: torch.device, seed: int | None) -> None:
         self._sources = Sources(Path(), device, seed)
 
-    def __call__(self, param: Any) -> Source:
+    def __call__(self, param: LayerParameter) -> Source:
         """Open what feeds a Data or MemoryData layer, given its LayerParameter."""
         return MemorySource(param) if param.type == "MemoryData" else self._sources(param)
 

@@ -1,7 +1,6 @@
 """`caffe.io.Transformer`: from a picture to what a net's input expects, and back."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 from emotiw.engine.preprocessing import resize_image, resize_mean
 from emotiw.errors import EmotiwError
 
-Array = NDArray[Any]
+from .blobs import Array
 
 
 class Transformer:

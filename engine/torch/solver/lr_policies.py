@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.messages import SolverParameter
 
 
 class Policy:
@@ -12,7 +12,7 @@ class Policy:
 
     Parameters
     ----------
-    param : SolverParameter
+    param
         Its `base_lr`, `lr_policy` and what that takes: `gamma`, `power`, `stepsize`, `stepvalue`, `max_iter`.
 
     Attributes
@@ -26,7 +26,7 @@ class Policy:
         Where Caffe has no such policy, or it lacks a setting.
     """
 
-    def __init__(self, param: Any) -> None:
+    def __init__(self, param: SolverParameter) -> None:
         self._param, self.step = param, 0
         name = param.lr_policy
         if name not in RATES:
@@ -50,7 +50,7 @@ class Policy:
 
 
 # From the settings, the iteration and the step to the factor of base_lr; `math.pow` is C's.
-RATES: Mapping[str, Callable[[Any, int, int], float]] = {
+RATES: Mapping[str, Callable[[SolverParameter, int, int], float]] = {
     "fixed": lambda p, iteration, step: 1,
     "step": lambda p, iteration, step: math.pow(p.gamma, step),
     "exp": lambda p, iteration, step: math.pow(p.gamma, iteration),

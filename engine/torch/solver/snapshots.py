@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.weights import copy_from, write_weights
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import Blob, array_of, blob_of
-from emotiw.prototxt.formats.messages import SolverState, read_binary, write_binary
+from emotiw.prototxt.formats.messages import BlobProto, SolverState, read_binary, write_binary
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def read_state(path: Path, history: Sequence[Tensor]) -> Saved:
     )
 
 
-def _fitting(blob: Any, tensor: Tensor, where: str) -> Blob:
+def _fitting(blob: BlobProto, tensor: Tensor, where: str) -> Blob:
     """Return a blob's array in a tensor's shape; ones before it are of the time when each blob had four axes."""
     array, shape = array_of(blob, where), tuple(tensor.shape)
     given = array.shape

@@ -3,17 +3,16 @@
 from collections.abc import Iterator, Sequence
 from os import W_OK, access
 from pathlib import Path
-from typing import Any
 
-from emotiw.engine.torch.graph import PHASES, Graph, State, graph_of, read_graph
+from emotiw.engine.torch.graph import PHASES, Graph, Phase, State, graph_of, read_graph
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.formats.messages import NetParameter, SolverParameter, message_class, read_text
+from emotiw.prototxt.formats.descriptors import enum_name
+from emotiw.prototxt.formats.messages import NetParameter, NetState, SolverParameter, read_text
 
-_NetState = message_class("NetState")
 _TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
 
 
-def read_solver(path: Path, folder: Path = Path()) -> Any:
+def read_solver(path: Path, folder: Path = Path()) -> SolverParameter:
     """Return the SolverParameter of a prototxt file as Caffe upgrades it.
 
     `solver_type` becomes `type`. Where `snapshot_prefix` is missing, `path` without its ending is the prefix, and where
@@ -37,15 +36,14 @@ def read_solver(path: Path, folder: Path = Path()) -> Any:
     return param
 
 
-def upgrade_solver(param: Any, where: str = "the solver") -> Any:
+def upgrade_solver(param: SolverParameter, where: str = "the solver") -> SolverParameter:
     """Return a copy of a SolverParameter that names its type as Caffe does today."""
     upgraded = SolverParameter()
     upgraded.CopyFrom(param)
     if param.HasField("solver_type"):
         if param.HasField("type"):
             raise EmotiwError(f"{where} has `solver_type` and `type`: Caffe takes either")
-        kinds = param.DESCRIPTOR.fields_by_name["solver_type"].enum_type.values_by_number
-        upgraded.type = _TYPES[kinds[param.solver_type].name]
+        upgraded.type = _TYPES[enum_name(param, "solver_type")]
         upgraded.ClearField("solver_type")
     return upgraded
 
@@ -60,9 +58,9 @@ _TYPES = {
 }
 
 
-def check_snapshots(param: Any, folder: Path) -> None:
+def check_snapshots(param: SolverParameter, folder: Path) -> None:
     """Refuse snapshots that could not be written, before a run has taken hours."""
-    if param.snapshot_format != param.BINARYPROTO:
+    if enum_name(param, "snapshot_format") != "BINARYPROTO":
         raise EmotiwError("this engine writes no HDF5: remove snapshot_format")
     if param.snapshot_diff:
         raise EmotiwError("this engine writes no gradients: remove snapshot_diff")
@@ -75,7 +73,7 @@ def check_snapshots(param: Any, folder: Path) -> None:
         raise EmotiwError(f"{place} is no folder that can be written to: snapshot_prefix names it")
 
 
-def train_graph(param: Any, folder: Path) -> Graph:
+def train_graph(param: SolverParameter, folder: Path) -> Graph:
     """Return the net to train; paths are relative to `folder`."""
     given = [field for field in _TRAIN_FIELDS if param.HasField(field)]
     if len(given) != 1:
@@ -85,7 +83,7 @@ def train_graph(param: Any, folder: Path) -> Graph:
     return _graph(getattr(param, given[0]), given[0], folder, "TRAIN", param.train_state)
 
 
-def test_graphs(param: Any, folder: Path) -> list[Graph]:
+def test_graphs(param: SolverParameter, folder: Path) -> list[Graph]:
     """Return the nets to test, one for each `test_iter`; paths are relative to `folder`."""
     sources = list(_test_sources(param))
     count = len(param.test_iter)
@@ -95,11 +93,11 @@ def test_graphs(param: Any, folder: Path) -> list[Graph]:
         raise EmotiwError(f"{len(param.test_state)} test_state for {count} nets to test: one for each, or none")
     if count and param.test_interval < 1:
         raise EmotiwError("test_interval is missing: there are nets to test")
-    states: Sequence[Any] = param.test_state or [_NetState()] * count
+    states: Sequence[NetState] = param.test_state or [NetState()] * count
     return [_graph(net, field, folder, "TEST", state) for (field, net), state in zip(sources, states, strict=True)]
 
 
-def _test_sources(param: Any) -> Iterator[tuple[str, Any]]:
+def _test_sources(param: SolverParameter) -> Iterator[tuple[str, str | NetParameter]]:
     """Yield test nets with the field that names each: their own ones, then as many of the common net as remain."""
     for field in ("test_net_param", "test_net"):
         for net in getattr(param, field):
@@ -111,14 +109,18 @@ def _test_sources(param: Any) -> Iterator[tuple[str, Any]]:
                 yield field, getattr(param, field)
 
 
-def _graph(net: Any, field: str, folder: Path, phase: str, given: Any) -> Graph:
-    """Return a net's graph in the state that the solver, the net itself and then `given` say."""
-    path = folder / net if isinstance(net, str) else None
-    if path and not path.is_file():
+def _graph(net: str | NetParameter, field: str, folder: Path, phase: Phase, given: NetState) -> Graph:
+    """Return the graph of a net, named by its file or spelt out, in the state that the solver, it and `given` say."""
+    if not isinstance(net, str):
+        return graph_of(net, _state(net, phase, given), field)
+    path = folder / net
+    if not path.is_file():
         raise EmotiwError(f"{path}: no such file, which the solver's {field} names")
-    message = read_text(path, NetParameter) if path else net
-    state = _NetState(phase=PHASES.index(phase))
-    state.MergeFrom(message.state)
+    return read_graph(path, _state(read_text(path, NetParameter), phase, given))
+
+
+def _state(net: NetParameter, phase: Phase, given: NetState) -> State:
+    state = NetState(phase=PHASES.index(phase))
+    state.MergeFrom(net.state)
     state.MergeFrom(given)
-    met = State(PHASES[state.phase], state.level, frozenset(state.stage))
-    return read_graph(path, met) if path else graph_of(message, met, field)
+    return State(PHASES[state.phase], state.level, frozenset(state.stage))

@@ -6,12 +6,12 @@ Where w are the weights, g the gradients, and rate and decay already have the bl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.messages import SolverParameter
 
 Tensors = list[Tensor]
 
@@ -32,7 +32,7 @@ class Settings:
         How many updates there were before.
     """
 
-    param: Any
+    param: SolverParameter
     rate: float
     decay: float
     iteration: int
@@ -148,7 +148,7 @@ class Rule:
     own_decay: bool = False
     fractions: tuple[str, ...] = ()
 
-    def check(self, param: Any) -> None:
+    def check(self, param: SolverParameter) -> None:
         """Refuse settings that it does not take."""
         if param.momentum and not self.momentum:
             raise EmotiwError(f"a solver of type {param.type} takes no momentum: remove it")

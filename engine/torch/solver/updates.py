@@ -6,13 +6,13 @@ the type's own rule. All that is done in place, the gradients' part of it too.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from emotiw.engine.torch.params import Learnable
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.messages import SolverParameter
 
 from .update_rules import RULES, Settings
 
@@ -36,7 +36,7 @@ class Update:
 
     Parameters
     ----------
-    param : SolverParameter
+    param
         Its `type`, and what that takes.
     learnable
         The net's; their gradients are in `blob.grad`, none where a blob has no part in the loss.
@@ -54,7 +54,7 @@ class Update:
         Where Caffe has no such solver or regularization, or the settings do not go together.
     """
 
-    def __init__(self, param: Any, learnable: Sequence[Learnable]) -> None:
+    def __init__(self, param: SolverParameter, learnable: Sequence[Learnable]) -> None:
         if param.type not in RULES:
             raise EmotiwError(f"no solver of type {param.type!r}: there are {', '.join(RULES)}")
         if param.regularization_type not in _REGULARIZATIONS:

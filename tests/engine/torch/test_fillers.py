@@ -8,9 +8,9 @@ import torch
 
 from emotiw.engine.torch.fillers import FILLERS, fill
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.formats.messages import message_class, parse_text
+from emotiw.prototxt.formats.layer_parameters import FillerParameter
+from emotiw.prototxt.formats.messages import parse_text
 
-FillerParameter = message_class("FillerParameter")
 SHAPE = (40, 30, 5, 4)  # fan in 600, fan out 800, their average 700
 
 

@@ -5,7 +5,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.formats import messages
+from emotiw.prototxt.formats import descriptors, messages
 from emotiw.prototxt.formats.messages import (
     NetParameter,
     SolverParameter,
@@ -56,7 +56,7 @@ def facts(file):
 
 @pytest.mark.caffe
 def test_every_field_and_enum_is_caffes_own(caffes):
-    ours, theirs = facts(messages._file_descriptor({})), facts(caffes)
+    ours, theirs = facts(descriptors._file_descriptor({})), facts(caffes)
     assert len(ours) > 450
     assert {key: theirs.get(key) for key in ours} == ours
     left_out = {key for key in theirs if key not in ours}
@@ -95,7 +95,7 @@ def test_the_v1_format_of_the_authors_files_is_read():
 def test_defaults_are_caffes():
     assert (SolverParameter().momentum, SolverParameter().snapshot_after_train) == (0, True)
     assert messages.LayerParameter().lrn_param.beta == 0.75
-    assert messages.message_class("DataParameter")().backend == 0  # LEVELDB
+    assert descriptors.message_class("DataParameter")().backend == 0  # LEVELDB
 
 
 def test_what_cannot_be_read_is_told_with_its_place(tmp_path):

@@ -8,8 +8,8 @@ import pytest
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import (
     NetParameter,
+    V1LayerParameter,
     format_text,
-    message_class,
     parse_text,
     read_binary,
     read_text,
@@ -17,8 +17,6 @@ from emotiw.prototxt.formats.messages import (
 )
 from emotiw.prototxt.formats.upgrade import downgrade, read_net, upgrade, weighted
 from emotiw.prototxt.surgery import committed
-
-V1 = message_class("V1LayerParameter")
 
 # Every setting that has another place today, in the authors' own form: what a layer learns, phases, inputs.
 TEXT = """
@@ -66,7 +64,7 @@ def test_a_net_is_upgraded_as_by_caffes_tool(caffe, tmp_path, form):
 
 @pytest.mark.caffe
 def test_every_type_is_called_as_caffe_calls_it(caffe, tmp_path):
-    types = V1.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_name
+    types = V1LayerParameter.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_name
     layers = [{"name": name, "type": name, "top": [name]} for name in types if name != "NONE"]
     net = NetParameter(layers=layers)
     assert len(layers) == 39

@@ -7,9 +7,7 @@ import torch
 from emotiw.engine.torch.data.transformer import Transformer, all_at_once, one_by_one
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import write_mean
-from emotiw.prototxt.formats.messages import message_class
-
-Param = message_class("TransformationParameter")
+from emotiw.prototxt.formats.layer_parameters import TransformationParameter as Param
 
 
 def numbered(count, channels, height, width):

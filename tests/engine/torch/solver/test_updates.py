@@ -7,9 +7,7 @@ from emotiw.engine.torch.params import Learnable
 from emotiw.engine.torch.solver.update_rules import RULES
 from emotiw.engine.torch.solver.updates import Update
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.formats.messages import SolverParameter, message_class
-
-ParamSpec = message_class("ParamSpec")
+from emotiw.prototxt.formats.messages import ParamSpec, SolverParameter
 
 
 def blob(values, lr_mult=1.0, decay_mult=1.0):
