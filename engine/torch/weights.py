@@ -1,7 +1,6 @@
 """Caffemodels in and out: Caffe's Net::CopyTrainedLayersFrom and Net::ToProto."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -9,12 +8,12 @@ from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import array_of, blob_of
 from emotiw.prototxt.formats.messages import NetParameter, read_binary, write_binary
 from emotiw.prototxt.formats.upgrade import weighted
-from emotiw.prototxt.weight_transfer import Copy, compare
+from emotiw.prototxt.weight_transfer import compare
 
 from .net import Net
 
 
-def copy_from(net: Net, path: Path) -> Copy:
+def copy_from(net: Net, path: Path) -> None:
     """Copy the weights of a caffemodel into a net, by layer name.
 
     Parameters
@@ -24,11 +23,6 @@ def copy_from(net: Net, path: Path) -> Copy:
     path
         A caffemodel of V1 layers or of today's.
 
-    Returns
-    -------
-    Copy
-        What became of each layer.
-
     Raises
     ------
     EmotiwError
@@ -36,25 +30,20 @@ def copy_from(net: Net, path: Path) -> Copy:
     """
     if not path.is_file():
         raise EmotiwError(f"{path}: no such file")
-    return copy_weights(net, read_binary(path, NetParameter), str(path))
-
-
-def copy_weights(net: Net, source: Any, where: str = "the weights") -> Copy:
-    """Copy the weights of a NetParameter into a net, as `copy_from` does; `where` names it in errors."""
+    source = read_binary(path, NetParameter)
     layers = {layer.param.name: layer for layer in net.layers if layer.shapes}
     copy = compare(source, {name: layer.shapes for name, layer in layers.items()})
     if copy.misfits:
         layer, words = next(iter(copy.misfits.items()))
         raise EmotiwError(
-            f"{where}: layer {layer!r} does not fit: {words}; name the layer anew to train it from scratch"
+            f"{path}: layer {layer!r} does not fit: {words}; name the layer anew to train it from scratch"
         )
     found = weighted(source)
-    arrays = {name: [array_of(blob, f"{where}: {name}") for blob in found[name]] for name in copy.copied}
+    arrays = {name: [array_of(blob, f"{path}: {name}") for blob in found[name]] for name in copy.copied}
     with torch.no_grad():
         for name, blobs in arrays.items():
             for blob, array in zip(layers[name].blobs, blobs, strict=True):
                 blob.copy_(torch.from_numpy(array).reshape(blob.shape))
-    return copy
 
 
 def share_weights(net: Net, source: Net) -> None:
@@ -74,7 +63,7 @@ def share_weights(net: Net, source: Net) -> None:
         one.blob = shared.get(id(one.blob), one.blob)
 
 
-def to_proto(net: Net) -> Any:
+def to_proto(net: Net) -> NetParameter:
     """Return a net as a NetParameter with its weights, in today's format."""
     proto = NetParameter(name=net.graph.name)
     for layer in net.layers:

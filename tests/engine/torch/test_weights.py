@@ -11,6 +11,7 @@ from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import blob_of, read_weights
 from emotiw.prototxt.formats.messages import NetParameter, format_text, parse_text, read_binary, write_binary
 from emotiw.prototxt.surgery import committed, deploy, name_anew, use_classes
+from emotiw.prototxt.weight_transfer import compare
 
 NET = """name: "two"
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 5 dim: 5 } } }
@@ -33,6 +34,14 @@ def randomized(net):
     return net
 
 
+def copied(net, path):
+    """Copy weights; return what was to become of each layer."""
+    params = {layer.param.name: layer.shapes for layer in net.layers if layer.shapes}
+    found = compare(read_binary(path, NetParameter), params)
+    copy_from(net, path)
+    return found
+
+
 def arrays(net):
     return {name: [blob.detach().numpy() for blob in blobs] for name, blobs in net.params.items()}
 
@@ -45,7 +54,7 @@ def same(first, second):
 def test_what_is_written_is_read_again(tmp_path):
     net, other = randomized(net_of(NET)), net_of(NET)
     write_weights(tmp_path / "w.caffemodel", net)
-    copy = copy_from(other, tmp_path / "w.caffemodel")
+    copy = copied(other, tmp_path / "w.caffemodel")
     assert (copy.copied, copy.new, copy.left) == (("conv", "fc"), (), ())
     assert same(arrays(net), arrays(other))
     assert same(read_weights(tmp_path / "w.caffemodel"), arrays(net))
@@ -74,7 +83,7 @@ def test_missing_and_additional_layers_are_passed_over(tmp_path):
     write_weights(tmp_path / "w.caffemodel", source)
     net = net_of(NET.replace('"fc"', '"fc_new"'), seed=1)
     before = net.params["fc_new"][0].detach().clone()
-    copy = copy_from(net, tmp_path / "w.caffemodel")
+    copy = copied(net, tmp_path / "w.caffemodel")
     assert (copy.copied, copy.new, copy.left) == (("conv",), ("fc_new",), ("fc",))
     assert torch.equal(net.params["fc_new"][0], before)
     assert torch.equal(net.params["conv"][0], source.params["conv"][0])
@@ -144,9 +153,9 @@ def test_either_engine_reads_what_the_other_wrote(make_case, in_caffe, tmp_path)
         for k, blob in enumerate(blobs):
             assert np.array_equal(told[f"param:{layer}:{k}"], blob.detach().numpy())
     again = net_of(text)
-    assert copy_from(again, tmp_path / "caffe.caffemodel").new == ()
+    assert copied(again, tmp_path / "caffe.caffemodel").new == ()
     assert same(arrays(again), arrays(net))
     use_classes(train_val, 40)
     name_anew(train_val, {"fc8_cat"})
     pretrained = net_of(deploy(train_val))
-    assert copy_from(pretrained, tmp_path / "caffe.caffemodel").new == ("fc8_cat_new",)
+    assert copied(pretrained, tmp_path / "caffe.caffemodel").new == ("fc8_cat_new",)
