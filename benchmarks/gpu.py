@@ -106,7 +106,8 @@ def compare(folder: Path, name: str, batch: int, device: torch.device, precision
 
     with Sources(folder, device) as sources:
         param = read_solver(SOLVER, folder)
-        solver = Solver(param, folder, sources, device, on_progress=note, precision=precision)
+        solver = Solver(param, folder, sources, device, precision)
+        solver.on_progress = note
         copy_from(solver.net, start)
         net = by_hand(NETS[name], dropout=0).to(device)
         with torch.no_grad():
@@ -170,7 +171,7 @@ def measure(
     with Sources(timed, device) as sources:
         param = read_solver(SOLVER, timed)
         param.display = 0  # to show a loss is to wait for it
-        solver = Solver(param, timed, sources, device, precision=precision)
+        solver = Solver(param, timed, sources, device, precision)
         side = NETS[name].crop
         images, labels = torch.randn(batch, 3, side, side, device=device), torch.arange(batch, device=device) % EMOTIONS
         net = by_hand(NETS[name]).to(device)

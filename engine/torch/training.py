@@ -56,8 +56,8 @@ def train(
     param = read_solver(Path(solver.name), folder)
     seed = param.random_seed if param.random_seed >= 0 else None
     with ranks(device) as here, Sources(folder, here.device, seed, here.rank, here.count) as sources:
-        training = Solver(param, folder, sources, here.device, say=say, precision=precision)
-        training.request = _signals()
+        training = Solver(param, folder, sources, here.device, precision)
+        training.say, training.request = say, _signals()
         here.share(training)
         if weights:
             say(f"Finetuning from {weights}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from emotiw.engine.torch.solver.solver import Solver as TorchSolver
 from emotiw.engine.torch.solver.solver_param import read_solver
 from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.messages import SolverParameter
 
 from .layerwise import Layerwise
 from .memory_data import Feeds
@@ -100,7 +101,7 @@ class Solver:
         return self._loop.iteration
 
     @property
-    def param(self) -> Any:
+    def param(self) -> SolverParameter:
         """Return the SolverParameter; what is changed in it counts from the next iteration on."""
         return self._loop.param
 
@@ -129,7 +130,7 @@ class Solver:
         """Change the weights by the gradients that are there; that makes an iteration."""
         self._loop.apply_update()
 
-    def add_callback(self, on_start: Callable[[], Any], on_gradients_ready: Callable[[], Any]) -> None:
+    def add_callback(self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]) -> None:
         """Have functions called in every iteration: before its first pass, and between its last one and the update."""
         self._loop.on_start.append(on_start)
         self._loop.on_gradients_ready.append(on_gradients_ready)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +10,7 @@ from emotiw.engine.base import Loss, OnProgress, Snapshot
 from emotiw.engine.torch.layers.data_source import OpenSource
 from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.weights import copy_from, share_weights
+from emotiw.prototxt.formats.messages import SolverParameter
 
 from .display import Losses, Scores, described, mean_scores, outputs
 from .distributed import Alone, Request
@@ -26,7 +26,7 @@ class Solver:
 
     Parameters
     ----------
-    param : SolverParameter
+    param
         It is not changed.
     folder
         What its paths are relative to.
@@ -34,10 +34,6 @@ class Solver:
         What feeds the nets' Data layers.
     device
         Where it computes; the solver's `solver_mode` and `device_id` are not looked at.
-    on_progress
-        Called with every loss displayed and every snapshot that is whole.
-    say
-        Called with every line that Caffe would log.
     precision
         One of `engine.PRECISIONS`: of training and tests.
 
@@ -51,6 +47,10 @@ class Solver:
         The rate, and what it does to the weights.
     test_scores
         Of each test net the outputs of its last test, by name.
+    on_progress
+        Called with every loss displayed and every snapshot that is whole.
+    say
+        Called with every line that Caffe would log.
     on_start, on_gradients_ready
         Called in every iteration before the first pass, and between the last one and the update.
     request
@@ -68,16 +68,14 @@ class Solver:
 
     def __init__(
         self,
-        param: Any,
+        param: SolverParameter,
         folder: Path = Path(),
         open_source: OpenSource | None = None,
         device: torch.device | str = "cpu",
-        on_progress: OnProgress = lambda event: None,
-        say: Callable[[str], None] = lambda line: None,
         precision: str = "float32",
     ) -> None:
         self.param, self.folder = upgrade_solver(param), folder
-        self._on_progress, self._log, self.together = on_progress, say, Alone()
+        self.together = Alone()
         check_snapshots(self.param, folder)
         seed = self.param.random_seed if self.param.random_seed >= 0 else None
         if seed is not None:
@@ -93,8 +91,10 @@ class Solver:
         self.iteration = 0
         self.policy, self.update = Policy(self.param), Update(self.param, self.net.learnable)
         self.test_scores: list[Scores] = [{} for _ in self.test_nets]
-        self.on_start: list[Callable[[], None]] = []
-        self.on_gradients_ready: list[Callable[[], None]] = []
+        self.on_progress: OnProgress = lambda event: None
+        self.say: Callable[[str], None] = lambda line: None
+        self.on_start: list[Callable[[], object]] = []
+        self.on_gradients_ready: list[Callable[[], object]] = []
         self.request: Callable[[], Request] = lambda: Request.NONE
         self._stopped = False
         self._losses = Losses(self.param.average_loss)
@@ -170,7 +170,7 @@ class Solver:
             self._say(f"Snapshotting solver state to binary proto file {state_name(weights)}")
             write_snapshot(self.folder, weights, self.net, self.iteration, self.policy.step, self.update.history)
             self._say(f"Snapshot of iteration {self.iteration} is whole")
-            self._on_progress(Snapshot(self.iteration, self.folder / weights))
+            self.on_progress(Snapshot(self.iteration, self.folder / weights))
         return self.folder / weights
 
     def restore(self, path: Path) -> None:
@@ -227,13 +227,13 @@ class Solver:
 
     def _say(self, line: str) -> None:
         if self.together.leads:
-            self._log(line)
+            self.say(line)
 
     def _display(self) -> None:
         loss = Loss(self.iteration, self._losses.mean)
         self._say(f"Iteration {loss.iteration}, loss = {loss.loss:g}")
         if self.together.leads:
-            self._on_progress(loss)
+            self.on_progress(loss)
 
     def _due(self, interval: int) -> bool:
         return interval > 0 and self.iteration % interval == 0

@@ -78,7 +78,8 @@ def by_one(folder, iter_size, resume=None):
     make_folder(folder, iter_size)
     lines = []
     with Sources(folder, seed=0) as sources:
-        solver = Solver(read_solver(Path("solver.prototxt"), folder), folder, sources, say=lines.append)
+        solver = Solver(read_solver(Path("solver.prototxt"), folder), folder, sources)
+        solver.say = lines.append
         with ranks() as here:
             here.share(solver)  # which changes nothing
         solver.solve(resume)

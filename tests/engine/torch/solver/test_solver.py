@@ -22,12 +22,14 @@ WIDE = NET.replace("dim: 1 dim: 1", "dim: 1 dim: 2", 1)
 HALVING = 'base_lr: 0.5 lr_policy: "fixed" max_iter: 4 display: 1 snapshot_prefix: "s" '
 
 
-def solver_of(text, folder, **settings):
+def solver_of(text, folder, device="cpu", **hooks):
     (folder / "net.prototxt").write_text(NET)
     net = "" if "net" in text else 'net: "net.prototxt" '
     param = parse_text(HALVING, SolverParameter, "it")
     param.MergeFrom(parse_text(net + text, SolverParameter, "it"))
-    return Solver(param, folder, **settings)
+    solver = Solver(param, folder, device=device)
+    vars(solver).update(hooks)
+    return solver
 
 
 def weight(solver):
