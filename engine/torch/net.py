@@ -153,7 +153,8 @@ class Net(torch.nn.Module):
             for weight, top in zip(layer.loss_weights, tops, strict=True):
                 if weight:
                     loss = loss + weight * top.float().sum()
-            for name, top in zip(layer.param.top, tops, strict=False):
+            named = layer.param.top  # a loss need not be
+            for name, top in zip(named, tops[: len(named)], strict=True):
                 self._keep(layer, name, top)
         return loss
 
@@ -214,8 +215,10 @@ class Net(torch.nn.Module):
             bottoms = [self.shapes[name] for name in param.bottom]
             params.add(layer, bottoms)
             tops = layer.infer(bottoms)
+            if len(tops) != len(layer.loss_weights):
+                raise EmotiwError(f"it makes {len(tops)} tops, not {len(layer.loss_weights)}")
             self._expect(layer, bottoms)
-        self.shapes.update(zip(param.top, tops, strict=False))
+        self.shapes.update(zip(param.top, tops[: len(param.top)], strict=True))
         self.layers.append(layer)
 
     def _expect(self, layer: Layer, bottoms: list[Shape]) -> None:

@@ -103,7 +103,7 @@ def _loss_weight(net: Net, name: str) -> float:
     weights = [
         weight
         for layer in net.layers
-        for top, weight in zip(layer.param.top, layer.loss_weights, strict=False)
+        for top, weight in zip(layer.param.top, layer.loss_weights[: len(layer.param.top)], strict=True)
         if top == name
     ]
     return weights[-1]

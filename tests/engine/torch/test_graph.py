@@ -83,6 +83,12 @@ layers {
             'layer { name: "b" type: "Input" top: "a" input_param { shape { dim: 1 } } }',
             r":3: .* its top 'a' is made already",
         ),
+        (
+            'layer { name: "i" type: "Input" top: "i" input_param { shape { dim: 1 dim: 1 dim: 2 dim: 2 } } } '
+            'layer { name: "b" type: "Convolution" bottom: "i" top: "b" top: "c" '
+            "convolution_param { num_output: 1 kernel_size: 1 } }",
+            r":3: .* it makes 1 tops, not 2",
+        ),
         ('layer { name: "b" type: "Data" top: "b" }', r":3: .* nothing feeds it"),
     ],
 )
