@@ -18,7 +18,7 @@ from emotiw.data_prep.face_detection import crop_face
 from emotiw.data_prep.images import Rgb, decode, resize
 from emotiw.data_prep.prepared_set import PreparedSet, open_set
 from emotiw.engine.inference import posteriors
-from emotiw.engine.preprocessing import MEAN_RULES, Blob, Image
+from emotiw.engine.preprocessing import MEAN_RULES, Blob, Image, net_inputs
 from emotiw.engine.registry import open_engine
 from emotiw.evaluate.model import Model, open_model
 from emotiw.evaluate.scores import Scores
@@ -117,9 +117,10 @@ def measure(model: Model, prepared: PreparedSet, source: Path) -> dict[str, Scor
     ways, found = {**MISTAKES, **(OF_MAPPED_MODELS if model.representation != "rgb" else {})}, {}
     with open_engine().scorer(model.deploy, model.weights) as scorer:
         for name, way in ways.items():
-            images = (way.image(picture, detect, model) for picture in pictures)
-            scores = np.array(list(posteriors(scorer.scores, images, way.mean(model))))
-            found[name] = Scores(paths, labels, model.classes, scores)
+            mean = way.mean(model)
+            images = ((None, [net_inputs(way.image(picture, detect, model), mean)]) for picture in pictures)
+            scores = [row for _, (row,) in posteriors([scorer.scores], images)]
+            found[name] = Scores(paths, labels, model.classes, np.array(scores))
     return found
 
 

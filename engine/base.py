@@ -49,8 +49,6 @@ def check_finite(loss: Loss) -> None:
 
 Blob = NDArray[np.float32]
 
-BATCH = 10  # faces a forward pass: VGG_S takes half the time of single ones, and little memory
-
 
 class Scorer(ABC):
     """A net with its weights, loaded once, that scores batch after batch; use it in a `with` statement.
@@ -159,19 +157,3 @@ class Engine(Protocol):
 
     def scorer(self, net: Path, weights: Path, output: str | None = "prob") -> Scorer:
         """Return what scores by a net; see `Scorer`."""
-
-
-def scores(engine: Engine, net: Path, weights: Path, images: Blob) -> Blob:
-    """Return a net's last output for all `images` at once; as `Scorer.scores`, in batches of `BATCH`.
-
-    Parameters
-    ----------
-    images : float32 array, (N, 3, H, W)
-        As for `Scorer.scores`.
-
-    Returns
-    -------
-    float32 array, (N, classes)
-    """
-    with engine.scorer(net, weights, output=None) as scorer:
-        return np.concatenate([scorer.scores(images[first : first + BATCH]) for first in range(0, len(images), BATCH)])

@@ -1,45 +1,71 @@
-"""From images of one size to class posteriors: batches, forward passes, the mean over crops."""
+"""From net inputs to class posteriors: batches, forward passes, the check for NaN, the mean over crops.
 
-from collections.abc import Callable, Iterable, Iterator
+This is the only place where images are scored: validation, `evaluate` and `predict` all come here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import DivergedError
-from .preprocessing import Image, net_inputs
+from .base import Blob, DivergedError
 
-Blob = NDArray[np.float32]
+Forward = Callable[[Blob], Blob]
+Key = TypeVar("Key")
 
 BATCH = 40  # inputs a forward pass
 
 
+class NotFiniteError(DivergedError):
+    """A net's scores are NaN or infinite; `net` is its position among the nets."""
+
+    def __init__(self, net: int) -> None:
+        super().__init__("the net's scores are not numbers (NaN)")
+        self.net = net
+
+
 def posteriors(
-    forward: Callable[[Blob], Blob], images: Iterable[Image], mean: Blob, crops: int = 1
-) -> Iterator[NDArray[np.float64]]:
-    """Yield the class posteriors of each image, averaged over its crops, at flat memory.
+    nets: Sequence[Forward], images: Iterable[tuple[Key, Sequence[Blob]]], crops: int = 1, batch: int = BATCH
+) -> Iterator[tuple[Key, NDArray[np.float64]]]:
+    """Yield the class posteriors of each image by each net, averaged over its crops, at flat memory.
 
     Parameters
     ----------
-    forward
-        From (N, 3, crop, crop) float32 to (N, classes) float32: an engine's scorer.
-    images, mean, crops
-        As for `net_inputs`.
+    nets
+        From (N, 3, H, W) float32 to (N, classes) float32: engines' scorers. All have the same classes.
+    images
+        A key of each image, which is yielded with its answer, and its input to each net: (crops, 3, H, W) float32. An
+        image without inputs keeps its place, and has an empty answer.
+    crops
+        Of each input.
+    batch
+        Inputs a forward pass.
+
+    Yields
+    ------
+    key, (nets, classes) float64
 
     Raises
     ------
-    ValueError
-        Where an image is smaller than the net's input.
-    DivergedError
-        Where a score is not finite: Caffe's own Accuracy would count such an image as right.
+    NotFiniteError
+        If a score is not finite: Caffe's own Accuracy would count such an image as right.
     """
     remaining = iter(images)
-    while batch := list(islice(remaining, max(1, BATCH // crops))):
-        for image in batch:
-            if min(image.shape[1:]) < mean.shape[-1]:
-                raise ValueError(f"an image of {image.shape} for an input of {mean.shape}: it is too small")
-        blob = np.concatenate([net_inputs(image, mean, crops) for image in batch])
-        scores = forward(blob).astype(np.float64).reshape(len(batch), crops, -1).mean(axis=1)
+    while taken := list(islice(remaining, max(1, batch // crops))):
+        inputs = [inputs for _, inputs in taken if inputs]
+        answers = iter(_scores(nets, inputs, crops) if inputs else ())
+        for key, blobs in taken:
+            yield key, next(answers) if blobs else np.empty((0, 0))
+
+
+def _scores(nets: Sequence[Forward], inputs: Sequence[Sequence[Blob]], crops: int) -> NDArray[np.float64]:
+    """Return the (images, nets, classes) posteriors of one batch."""
+    answers = []
+    for number, (net, blobs) in enumerate(zip(nets, zip(*inputs, strict=True), strict=True)):
+        scores = net(np.concatenate(blobs)).astype(np.float64)
         if not np.isfinite(scores).all():
-            raise DivergedError("the net's scores are not numbers (NaN)")
-        yield from scores
+            raise NotFiniteError(number)
+        answers.append(scores.reshape(len(inputs), crops, -1).mean(axis=1))
+    return np.array(answers).swapaxes(0, 1)

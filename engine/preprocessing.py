@@ -118,8 +118,15 @@ def net_inputs(image: Image, mean: Blob, crops: int = 1) -> Blob:
     Returns
     -------
     (crops, 3, crop, crop) float32
+
+    Raises
+    ------
+    ValueError
+        If the image is smaller than the net's input.
     """
     crop = mean.shape[-1]
+    if min(image.shape[1:]) < crop:
+        raise ValueError(f"an image of {image.shape} for an input of {mean.shape}: it is too small")
     cut = [
         (image[:, y : y + crop, x : x + crop][..., ::-1] if mirrored else image[:, y : y + crop, x : x + crop])
         for y, x, mirrored in crop_offsets(image.shape[-1], crop, crops)

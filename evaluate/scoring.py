@@ -7,16 +7,16 @@ RUNS/released/<NAME>/scores_<split>.csv, .json, predictions_<split>.txt, confusi
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emotiw.data_prep.prepared_set import PreparedSet
-from emotiw.engine.base import DivergedError, Engine
+from emotiw.engine.base import Blob, DivergedError, Engine
 from emotiw.engine.inference import posteriors
+from emotiw.engine.preprocessing import net_inputs
 from emotiw.errors import EmotiwError
 from emotiw.files import alone, file_digest, write_text
 from emotiw.json_record import read_record, write_json
@@ -68,22 +68,21 @@ def score(model: Model, prepared: PreparedSet, engine: Engine, split: str, crops
         such split or representation.
     """
     require(model, prepared, split)
-    paths: list[str] = []
-    labels: list[int] = []
+    mean = model.input_mean()
 
-    def images() -> Iterator[NDArray[np.uint8]]:
+    def images() -> Iterator[tuple[tuple[str, int], Sequence[Blob]]]:
         records = prepared.records(model.representation, split)
         for record in bar(records, f"{model.title}, {split}", prepared.count(split), "image", leave=False):
-            paths.append(record.path)
-            labels.append(record.label)
-            yield record.blob
+            yield (record.path, record.label), [net_inputs(record.blob, mean, crops)]
 
     try:
         with engine.scorer(model.deploy, model.weights) as scorer:
-            rows = list(posteriors(scorer.scores, images(), model.input_mean(), crops))
+            answers = list(posteriors([scorer.scores], images(), crops))
     except DivergedError as error:
         raise DivergedError(f"{model.weights}: {error}: {model.provenance.remedy}") from None
-    return Scores(tuple(paths), np.array(labels, np.int64), model.classes, np.array(rows))
+    paths = tuple(path for (path, _), _ in answers)
+    labels = np.array([label for (_, label), _ in answers], np.int64)
+    return Scores(paths, labels, model.classes, np.array([scores for _, (scores,) in answers]))
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from emotiw.__main__ import main
 from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.synthetic.faces import draw_expressions, draw_identities
 from emotiw.data_prep.transform import Settings
+from emotiw.engine.base import Engine
 from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.find import Caffe, find_caffe
 from emotiw.engine.caffe.programs import start
@@ -105,6 +108,17 @@ def describe(caffe: Caffe, tmp_path_factory: pytest.TempPathFactory) -> Callable
         return json.loads(answer.read_text())
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def scores() -> Callable[..., NDArray[np.float32]]:
+    """Return a net's last output, (N, classes) float32, for N inputs, in batches that do not divide most N."""
+
+    def score(engine: Engine, net: Path, weights: Path, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        with engine.scorer(net, weights, output=None) as scorer:
+            return np.concatenate([scorer.scores(inputs[first : first + 10]) for first in range(0, len(inputs), 10)])
+
+    return score
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,14 @@
 Caffe's own figure is a mean over batches, which is wrong where batches do not divide the set, and counts NaN as right.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import Engine
 from emotiw.engine.inference import posteriors
-from emotiw.engine.preprocessing import MEAN_RULES
+from emotiw.engine.preprocessing import MEAN_RULES, net_inputs
 from emotiw.prototxt.formats.blobs import read_mean
 from emotiw.prototxt.surgery import crop_size
 
@@ -26,14 +24,9 @@ def validation_accuracy(run: Run, prepared: PreparedSet, engine: Engine, model: 
     """Return the share of validation images whose centre crop `model` names rightly; None without such a split."""
     if not prepared.count("val"):
         return None
-    labels: list[int] = []
-
-    def images() -> Iterator[NDArray[np.uint8]]:
-        for record in prepared.records(run.facts().representation, "val", _MOST):
-            labels.append(record.label)
-            yield record.blob
-
     mean = MEAN_RULES["crop"](read_mean(run.folder / "mean.binaryproto"), crop_size(run.train_val()))
+    records = prepared.records(run.facts().representation, "val", _MOST)
+    images = ((record.label, [net_inputs(record.blob, mean)]) for record in records)
     with engine.scorer(run.folder / "deploy.prototxt", model) as scorer:
-        answers = [int(scores.argmax()) for scores in posteriors(scorer.scores, images(), mean)]
-    return float(np.mean(np.equal(answers, labels)))
+        right = [int(scores.argmax()) == label for label, (scores,) in posteriors([scorer.scores], images)]
+    return float(np.mean(right))

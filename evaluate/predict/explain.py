@@ -66,7 +66,7 @@ def explain(face: Face, predictor: Predictor) -> list[Explanation]:
         inputs = predictor.inputs(face.rgb)
     except ValueError as error:
         raise EmotiwError(f"{face.image}: {error}") from None
-    scores = predictor.scores([inputs])
+    scores = predictor.scores(inputs)
     found = []
     for model, blobs, posteriors in zip(predictor.models, inputs, scores, strict=True):
         layer, shape = first_convolution(model)
@@ -74,7 +74,7 @@ def explain(face: Face, predictor: Predictor) -> list[Explanation]:
             response = scorer.scores(blobs).reshape(shape)
         seen = (blobs[0] + model.input_mean(predictor.mean_rule))[::-1].transpose(1, 2, 0)
         filters = read_weights(model.weights)[layer][0]
-        found.append(Explanation(model, layer, seen, blobs[0], filters, response, posteriors[0]))
+        found.append(Explanation(model, layer, seen, blobs[0], filters, response, posteriors))
     return found
 
 

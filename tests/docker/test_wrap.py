@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from emotiw.__main__ import main
-from emotiw.engine.base import scores
 from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.find import find_caffe
 from emotiw.engine.caffe.info import about
@@ -46,7 +45,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_caffe_of_an_image_is_found_wherever_it_lies_and_runs(image, layout, runs, caffe):
+def test_the_caffe_of_an_image_is_found_wherever_it_lies_and_runs(image, layout, runs, caffe, scores):
     program, pycaffe = FOUND[layout]
     folder = image(layout)
     done = wrap(folder)

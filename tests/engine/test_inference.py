@@ -5,7 +5,7 @@ import pytest
 
 from emotiw.engine import preprocessing
 from emotiw.engine.base import DivergedError
-from emotiw.engine.inference import posteriors
+from emotiw.engine.inference import NotFiniteError, posteriors
 from emotiw.engine.preprocessing import crop_offsets, net_inputs
 
 
@@ -45,9 +45,15 @@ def images():
 MEAN = np.random.default_rng(2).uniform(100, 150, (3, 7, 7)).astype(np.float32)
 
 
+def scored(images, crops=1, net=forward):
+    """The posteriors of images by one net, (N, C)."""
+    inputs = ((None, [net_inputs(image, MEAN, crops)]) for image in images)
+    return np.array([row for _, (row,) in posteriors([net], inputs, crops)])
+
+
 @pytest.mark.parametrize("crops", [1, 10])
 def test_batches_change_nothing(images, crops):
-    found = np.array(list(posteriors(forward, images, MEAN, crops)))
+    found = scored(images, crops)
     alone = [forward(net_inputs(image, MEAN, crops)).astype(np.float64).mean(axis=0) for image in images]
     np.testing.assert_allclose(found, alone, rtol=0, atol=1e-7)
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=0, atol=1e-6)
@@ -55,18 +61,44 @@ def test_batches_change_nothing(images, crops):
 
 
 def test_the_order_of_the_crops_changes_nothing(images, monkeypatch):
-    before = np.array(list(posteriors(forward, images, MEAN, 10)))
+    before = scored(images, 10)
     monkeypatch.setattr(preprocessing, "crop_offsets", lambda *args: crop_offsets(*args)[::-1])
-    after = np.array(list(posteriors(forward, images, MEAN, 10)))
+    after = scored(images, 10)
     np.testing.assert_allclose(after, before, rtol=0, atol=1e-7)
 
 
 def test_memory_is_flat(images):
     """No more images are taken than a batch needs before the first answer comes."""
     taken = []
-    answers = posteriors(forward, (taken.append(0) or image for image in [*images] * 10), MEAN)
-    next(answers)
+    inputs = ((taken.append(0), [net_inputs(image, MEAN)]) for image in [*images] * 10)
+    next(posteriors([forward], inputs))
     assert len(taken) <= 40
+
+
+@pytest.mark.parametrize(("crops", "batch", "sizes"), [(1, 40, [40, 3]), (10, 40, [40, 40]), (10, 10, [10] * 8)])
+def test_a_batch_is_of_so_many_inputs(images, crops, batch, sizes):
+    seen = []
+
+    def net(blob):
+        seen.append(len(blob))
+        return forward(blob)
+
+    some = images[: sum(sizes) // crops]
+    assert len(list(posteriors([net], ((None, [net_inputs(image, MEAN, crops)]) for image in some), crops, batch))) > 0
+    assert seen == sizes
+
+
+def test_several_nets_answer_each_with_its_own_input_and_images_without_keep_their_places(images):
+    other = MEAN[:, :5, :5]
+    given = [(name, [net_inputs(image, mean) for mean in (MEAN, other)]) for name, image in enumerate(images[:7])]
+    given[2:2] = [("nothing", []), ("nothing either", [])]
+    found = dict(posteriors([forward, forward], given, batch=4))
+    assert list(found) == [key for key, _ in given]
+    assert [len(rows) for rows in found.values()] == [2, 2, 0, 0, 2, 2, 2, 2, 2]
+    for key, inputs in given:
+        for row, blob in zip(found[key], inputs, strict=False):
+            np.testing.assert_allclose(row, forward(blob)[0], rtol=0, atol=1e-7)
+    assert list(posteriors([forward], [])) == []
 
 
 def test_a_score_that_is_no_number_raises(images):
@@ -76,9 +108,12 @@ def test_a_score_that_is_no_number_raises(images):
         return scores
 
     with pytest.raises(DivergedError, match="not numbers"):
-        list(posteriors(nan, images, MEAN))
+        scored(images, net=nan)
+    with pytest.raises(NotFiniteError) as caught:
+        list(posteriors([forward, nan], [(None, [net_inputs(images[0], MEAN)] * 2)]))
+    assert caught.value.net == 1
 
 
 def test_an_image_smaller_than_the_input_raises(images):
     with pytest.raises(ValueError, match="too small"):
-        list(posteriors(forward, images[:, :, 3:, 3:], MEAN))
+        scored(images[:, :, 3:, 3:])

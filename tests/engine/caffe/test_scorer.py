@@ -3,7 +3,6 @@ import subprocess
 import numpy as np
 import pytest
 
-from emotiw.engine.base import scores
 from emotiw.engine.caffe import scorer as scores_module
 from emotiw.engine.caffe.info import about
 from emotiw.engine.caffe.programs import start
@@ -49,7 +48,7 @@ def tiny(caffe, tmp_path_factory):
     return folder
 
 
-def test_scores_are_pycaffes(engine, tiny):
+def test_scores_are_pycaffes(engine, scores, tiny):
     images, rows = np.load(tiny / "images.npy"), np.load(tiny / "rows.npy")
     found = scores(engine, tiny / "net.prototxt", tiny / "net.caffemodel", images)
     assert found.shape == (23, 7)
@@ -77,7 +76,7 @@ def test_any_blob_can_be_asked_for(caffe, tiny):
         assert scorer.scores(images[:2]).shape == (2, 4 * 3 * 3)
 
 
-def test_what_caffe_prints_stays_off_the_answers(engine, tiny, monkeypatch, capfd):
+def test_what_caffe_prints_stays_off_the_answers(engine, scores, tiny, monkeypatch, capfd):
     monkeypatch.setenv("GLOG_minloglevel", "0")
     monkeypatch.setenv("GLOG_logtostderr", "1")
     rows = np.load(tiny / "rows.npy")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from emotiw.engine.base import scores
 from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
@@ -115,7 +114,7 @@ def test_bf16_trains(tmp_path):
     assert all(kept.dtype == torch.float32 for kept in solver.update.history)
 
 
-def test_scores_in_bf16(tmp_path):
+def test_scores_in_bf16(scores, tmp_path):
     (tmp_path / "deploy.prototxt").write_text(DEPLOY)
     write_weights(tmp_path / "w.caffemodel", net_of("float32", DEPLOY))
     ours, theirs = (

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from emotiw.engine.base import scores
 from emotiw.engine.caffe.scorer import CaffeScorer
 from emotiw.engine.inference import posteriors
+from emotiw.engine.preprocessing import net_inputs
 from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
@@ -41,7 +41,7 @@ def faces(count, side, seed=0):
 
 @pytest.mark.caffe
 @pytest.mark.parametrize("name", [*SMALL, *(pytest.param(n, marks=pytest.mark.slow) for n in NETS if n not in SMALL)])
-def test_scores_are_caffes(engine, tmp_path, name):
+def test_scores_are_caffes(engine, scores, tmp_path, name):
     net, weights, side = deploy_of(name, tmp_path)
     images = faces(23 if name in SMALL else 3, side)
     ours, theirs = scores(TorchEngine(gpu="none"), net, weights, images), scores(engine, net, weights, images)
@@ -64,7 +64,10 @@ def test_either_scorer_gives_posteriors(caffe, tiny):
     mean = np.full((3, side, side), 128, np.float32)
     with TorchScorer(net, weights) as ours, CaffeScorer(caffe, net, weights) as theirs:
         for crops in (1, 10):
-            found, wanted = (list(posteriors(scorer.scores, images, mean, crops)) for scorer in (ours, theirs))
+            inputs = [(None, [net_inputs(image, mean, crops)]) for image in images]
+            found, wanted = (
+                [row for _, (row,) in posteriors([scorer.scores], inputs, crops)] for scorer in (ours, theirs)
+            )
             np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
 
 
@@ -121,7 +124,7 @@ def test_what_does_not_fit_is_refused_in_a_line(tiny, tmp_path):
 
 
 @pytest.mark.gpu
-def test_a_gpu_scores_alike(tiny):
+def test_a_gpu_scores_alike(scores, tiny):
     net, weights, side = tiny
     images = faces(9, side)
     np.testing.assert_allclose(

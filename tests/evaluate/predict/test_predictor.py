@@ -65,7 +65,7 @@ def test_batches_change_nothing_and_failures_keep_their_places(predictor, files)
     assert [type(one) for one in found] == [Prediction] * 3 + [Failure] * 2 + [Prediction] * 22
     assert found[3] == given[3]
     assert found[4].reason.startswith("face 1: ")
-    alone = predictor.posteriors(some[:1])[:, 0]
+    alone = predictor.scores(predictor.inputs(some[0].rgb))
     np.testing.assert_allclose(found[0].posteriors, alone, rtol=0, atol=1e-6)
     np.testing.assert_allclose(found[7].posteriors, alone, rtol=0, atol=1e-6)
     np.testing.assert_allclose(found[0].average, alone.mean(axis=0), rtol=0, atol=1e-6)

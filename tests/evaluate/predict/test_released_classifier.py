@@ -85,7 +85,7 @@ def test_posteriors_are_those_of_caffes_classifier(
     for rule in RULES:
         for crops in (1, 10):
             with Predictor([model], engine, crops, rule) as predictor:
-                ours = np.array([predictor.scores([predictor.inputs(rgb(face))])[0, 0] for face in faces])
+                ours = np.array([predictor.scores(predictor.inputs(rgb(face)))[0] for face in faces])
             np.testing.assert_allclose(ours, theirs[f"{rule} {crops}"], rtol=0, atol=1e-5)
     # They do differ: faces, crops and rules.
     assert np.ptp(theirs["resize 1"], axis=0).max() > 1e-2

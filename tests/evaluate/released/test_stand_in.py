@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep.synthetic.faces import draw_expressions
-from emotiw.engine.base import scores
 from emotiw.engine.caffe.programs import start
 from emotiw.engine.child_process import running
 from emotiw.engine.preprocessing import MEAN_RULES, net_inputs, resize
@@ -129,7 +128,7 @@ def test_the_real_caffe_reads_it(stand_ins, caffe, tmp_path):
 
 
 @pytest.mark.caffe
-def test_different_faces_get_different_posteriors(stand_ins, engine, tmp_path):
+def test_different_faces_get_different_posteriors(stand_ins, engine, scores, tmp_path):
     draw_expressions(tmp_path, 1, 1, seed=0)
     faces = [cv2.imread(str(path))[..., ::-1] for path in sorted(tmp_path.rglob("*.png"))[:4]]
     found = []
