@@ -11,9 +11,9 @@ import torch
 from alternating import Row, Turns, in_turns, on_cores
 
 from emotiw.data_prep.lmdb_writer import LmdbWriter
-from emotiw.engine import ENGINES
 from emotiw.engine.base import Engine, Event, Loss
 from emotiw.engine.registry import open_engine
+from emotiw.engine.settings import ENGINES, EngineSettings
 from emotiw.engine.torch.data.lmdb_source import Sources
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
@@ -152,7 +152,7 @@ def iterations_of(name: str) -> int:
 def measure(folder: Path, name: str) -> Turns:
     """Let the engines take turns at a net's fine-tuning, after a look at whether they compute the same."""
     with on_cores(2):
-        caffe, torch = (open_engine(engine, gpu="none") for engine in ENGINES)
+        caffe, torch = (open_engine(EngineSettings(engine, gpu="none")) for engine in ENGINES)
         compare(folder / "alike", name, torch, caffe)
         timed = folder / "timed"
         write_run(timed, name, batch_of(name), iterations_of(name))

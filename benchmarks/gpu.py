@@ -22,8 +22,8 @@ from alternating import TURNS, Row, Turns, in_turns
 from engines import COMPARED, SOLVER, same_losses, write_run, write_start
 from torch import Tensor, nn
 
-from emotiw.engine import PRECISIONS
 from emotiw.engine.base import Event, Loss
+from emotiw.engine.settings import PRECISIONS
 from emotiw.engine.torch.data.lmdb_source import LmdbSource, Sources
 from emotiw.engine.torch.precision import precision_of
 from emotiw.engine.torch.solver.solver import Solver

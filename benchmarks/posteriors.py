@@ -53,7 +53,7 @@ def measure(folder: Path, crops: int) -> Turns:
     ours: list[np.ndarray] = []
     with (
         on_cores(2),
-        Predictor([model], open_engine("caffe"), crops) as predictor,
+        Predictor([model], open_engine(), crops) as predictor,
         common(folder, [model.deploy, model.weights, model.mean_file, folder, str(crops)]) as theirs,
     ):
 

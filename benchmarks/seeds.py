@@ -12,7 +12,7 @@ from scipy import stats
 from tabulate import tabulate
 
 from emotiw.__main__ import main
-from emotiw.engine import ENGINES
+from emotiw.engine.settings import ENGINES
 from emotiw.evaluate.scores import read_scores
 
 

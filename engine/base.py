@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
+
+from .settings import EngineSettings
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ class Engine(Protocol):
         """Of the program that computes."""
 
     @property
-    def options(self) -> Mapping[str, object]:
-        """By which flags a verb opens this engine again."""
+    def settings(self) -> EngineSettings:
+        """What `open_engine` opens this engine by."""
 
     @property
     def on_gpu(self) -> bool:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from emotiw.engine import ENGINES, PRECISIONS
+from emotiw.engine.settings import ENGINES, PRECISIONS, EngineSettings
 from emotiw.errors import UsageError
 from emotiw.lbp_mapping.representation import PAPER, Representation, parse
 
@@ -105,10 +105,18 @@ def engine_of(args: argparse.Namespace, *, here: bool = True) -> "Engine":
     """Return the engine that the command line names, which is to compute `here` or on other machines."""
     from emotiw.engine.registry import open_engine
 
-    engine = open_engine(args.engine, args.caffe, args.gpu, args.precision)
+    engine = open_engine(EngineSettings(args.engine, args.caffe, args.gpu, args.precision))
     if here:
         engine.require()
     return engine
+
+
+def engine_flags(settings: EngineSettings) -> list[str]:
+    """Return the words by which another command opens the same engine: what `add_engine` reads."""
+    named = {"--caffe": settings.caffe, "--gpu": settings.gpu}
+    if settings.engine != ENGINES[0]:
+        named = {"--engine": settings.engine, "--precision": settings.precision, **named}
+    return [word for flag, value in named.items() if value for word in (flag, value)]
 
 
 def add_caffe(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotiw.commands.options import add_crops, add_engine, engine_of
+from emotiw.commands.options import add_crops, add_engine, engine_flags, engine_of
 
 if TYPE_CHECKING:
     from emotiw.data_prep.prepared_set import PreparedSet
@@ -105,6 +105,7 @@ def _options(args: argparse.Namespace, engine: "Engine", emotions: "PreparedSet"
         truth=args.truth,
         jobs=jobs,
         threads=threads,
+        engine=tuple(engine_flags(engine.settings)),
         baseline=_baseline(emotions),
         snakemake=tuple(args.snakemake),
     )

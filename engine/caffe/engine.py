@@ -1,12 +1,12 @@
 """The real Caffe as an engine: the reference."""
 
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
 from emotiw.engine.base import Engine, OnProgress
+from emotiw.engine.settings import EngineSettings
 from emotiw.engine.training_log import follow
 
 from .find import Caffe
@@ -44,9 +44,9 @@ class CaffeEngine(Engine):
         return version(self.caffe)
 
     @property
-    def options(self) -> Mapping[str, object]:
-        """By which flags a verb finds this Caffe again."""
-        return {"--caffe": self.caffe.program.absolute(), "--gpu": self.caffe.gpu}
+    def settings(self) -> EngineSettings:
+        """What `open_engine` finds this Caffe by."""
+        return EngineSettings(caffe=str(self.caffe.program.absolute()), gpu=self.caffe.gpu)
 
     @property
     def on_gpu(self) -> bool:

@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 
 from emotiw.engine.base import Engine, OnProgress
 from emotiw.engine.child_process import leashed
+from emotiw.engine.settings import EngineSettings
 from emotiw.engine.training_log import follow
 from emotiw.errors import EmotiwError, UsageError
 
@@ -76,9 +76,9 @@ class TorchEngine(Engine):
         return str(torch.__version__)
 
     @property
-    def options(self) -> Mapping[str, object]:
-        """By which flags a verb opens this engine again."""
-        return {"--engine": "torch", "--precision": self.precision, "--gpu": self.gpu}
+    def settings(self) -> EngineSettings:
+        """What `open_engine` opens this engine by."""
+        return EngineSettings("torch", gpu=self.gpu, precision=self.precision)
 
     @property
     def gpus(self) -> list[int]:

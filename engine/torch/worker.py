@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotiw.engine import PRECISIONS
 from emotiw.engine.child_process import die_with
+from emotiw.engine.settings import PRECISIONS
 
 LEASHED = "EMOTIW_LEASHED"  # in the environment: an emotiw has started this, by torchrun
 

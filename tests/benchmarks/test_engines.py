@@ -52,7 +52,7 @@ def run(script, *arguments):
 
 def test_engines_take_turns_on_two_cores_after_they_were_compared(load, monkeypatch, tmp_path):
     engines, done = load("engines"), []
-    monkeypatch.setattr(engines, "open_engine", lambda name, gpu: name)
+    monkeypatch.setattr(engines, "open_engine", lambda settings: settings.engine)
     monkeypatch.setattr(engines, "write_run", lambda *args: None)
     monkeypatch.setattr(engines, "compare", lambda folder, name, *both: done.append(("compare", *both)))
 
@@ -120,7 +120,7 @@ class Faulty:
 )
 def test_both_engines_come_to_the_same_losses_and_another_momentum_is_seen(load, engine, tmp_path, name):
     engines = load("engines")
-    torch_engine = engines.open_engine("torch", gpu="none")
+    torch_engine = engines.open_engine(engines.EngineSettings("torch", gpu="none"))
     engines.compare(tmp_path / "right", name, torch_engine, engine)
     if name.endswith("_small"):
         with pytest.raises(SystemExit, match="other losses"):

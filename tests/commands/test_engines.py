@@ -1,5 +1,6 @@
 """What the verbs do by `--engine torch`: the same, and they say so."""
 
+import argparse
 import json
 import re
 import shutil
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 from emotiw.__main__ import main
+from emotiw.commands.options import add_engine, engine_flags
+from emotiw.engine.settings import EngineSettings
 from emotiw.engine.torch.engine import TorchEngine
 from emotiw.evaluate.scores import read_scores
 from emotiw.train.run_folder import Run
@@ -116,3 +119,20 @@ def test_what_cannot_be_is_one_line(sets, tmp_path, capsys, monkeypatch, options
     assert main(command) == status
     assert capsys.readouterr().err == line
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "flags"),
+    [
+        (EngineSettings(), ""),
+        (EngineSettings(caffe="/some/caffe", gpu="0,1"), "--caffe /some/caffe --gpu 0,1"),
+        (EngineSettings("torch"), "--engine torch --precision float32"),
+        (EngineSettings("torch", gpu="none", precision="tf32"), "--engine torch --precision tf32 --gpu none"),
+    ],
+)
+def test_an_engines_flags_open_it_again(settings, flags):
+    assert engine_flags(settings) == flags.split()
+    parser = argparse.ArgumentParser()
+    add_engine(parser)
+    args = parser.parse_args(flags.split())
+    assert EngineSettings(args.engine, args.caffe, args.gpu, args.precision) == settings

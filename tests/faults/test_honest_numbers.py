@@ -16,6 +16,7 @@ from emotiw.__main__ import main
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.prepared_set import open_set
 from emotiw.engine.registry import open_engine
+from emotiw.engine.settings import EngineSettings
 from emotiw.evaluate.ensemble import METHODS, combine, cross_validated, fit_weights, growth, growth_order, nested
 from emotiw.evaluate.scores import Scores, read_scores, write_scores
 from emotiw.evaluate.table.statistics import CONFIDENCE, interval
@@ -131,7 +132,7 @@ def marked(tmp_path_factory):
     made = ["prepare", folder / "faces", "-o", folder / "set", "--labels", "emotions", "--size", "64", "-r", "rgb"]
     assert main([*map(str, made), "--val", "0.5"]) == 0
     slower = Experiment("vgg_s_small", "rgb", {"pretrain": "base_lr: 0.003", "finetune": ""})
-    run, engine = Run(folder / "runs/vgg_s_small-rgb/pretrain"), open_engine("torch", gpu="none")
+    run, engine = Run(folder / "runs/vgg_s_small-rgb/pretrain"), open_engine(EngineSettings("torch", gpu="none"))
     run_stage(slower, "pretrain", open_set(folder / "set"), run, engine, TrainOptions(iterations=400))
     return folder
 

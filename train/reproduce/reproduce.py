@@ -62,7 +62,7 @@ def reproduce(
     if folder.exists() and any(folder.iterdir()) and not (folder / ASKED).is_file():
         raise EmotiwError(f"{folder} is there and no reproduction's folder: name another -o")
     with alone(folder, f"another emotiw reproduce works in {folder} now: wait for it, or name another -o"):
-        lay_out(folder, rows, sets, options, engine)
+        lay_out(folder, rows, sets, options)
         every = steps(folder)
         todo = [step for step in every if step.why]
         _LOG.info(f"{_what(rows, sets)} -> {folder}; {options.jobs} at a time")

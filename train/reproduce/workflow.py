@@ -17,7 +17,6 @@ from pathlib import Path
 
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine import child_process
-from emotiw.engine.base import Engine
 from emotiw.json_record import write_json
 from emotiw.train.experiments import Experiment
 from emotiw.train.run_folder import STAGES
@@ -33,6 +32,8 @@ class Options:
     ----------
     threads
         Of each step.
+    engine
+        The flags that open it, for every step that takes one.
     baseline
         Where the baseline of the emotions' set goes, relative to the reproduction; empty where it can have none.
     snakemake
@@ -45,6 +46,7 @@ class Options:
     truth: Path | None = None
     jobs: int = 1
     threads: int = 1
+    engine: tuple[str, ...] = ()
     baseline: str = ""
     snakemake: tuple[str, ...] = ()
 
@@ -59,7 +61,7 @@ def splits_of(emotions: PreparedSet) -> list[str]:
 
 
 def lay_out(
-    folder: Path, rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options, engine: Engine
+    folder: Path, rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options
 ) -> None:
     """Write what the workflow needs into `folder`.
 
@@ -67,8 +69,6 @@ def lay_out(
     ----------
     sets
         The prepared set of each stage.
-    engine
-        Which the steps are to use.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def lay_out(
     if options.truth:
         emotions.lmdb(emotions.facts.representations[0], "test")
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / ASKED, _configuration(rows, sets, options, engine))
+    write_json(folder / ASKED, _configuration(rows, sets, options))
     links = {stage: one.folder for stage, one in sets.items()} | ({"truth": options.truth} if options.truth else {})
     (folder / "sets").mkdir(parents=True, exist_ok=True)
     for name, target in links.items():
@@ -90,9 +90,7 @@ def lay_out(
         link.symlink_to(target.resolve())
 
 
-def _configuration(
-    rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options, engine: Engine
-) -> dict[str, object]:
+def _configuration(rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options) -> dict[str, object]:
     """Return what the Snakefile calls `config`; the command lines in it are quoted for the shell."""
     truth = {"test": "sets/truth"} if options.truth else {}
 
@@ -109,7 +107,7 @@ def _configuration(
         "emotiw": _quoted([sys.executable, "-P", "-m", "emotiw"]),  # -P: not a folder emotiw that lies here
         "training": _flags({"--iterations": options.iterations, "--seed": options.seed}),
         "scoring": {split: _flags({"--crops": options.crops, "--truth": truth.get(split)}) for split in splits},
-        "engine": _flags(engine.options),
+        "engine": _quoted(options.engine),
         "baseline": options.baseline,
     }
 

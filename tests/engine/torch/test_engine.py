@@ -6,9 +6,9 @@ import signal
 import pytest
 
 from emotiw.data_prep.prepared_set import open_set
-from emotiw.engine import PRECISIONS
 from emotiw.engine.base import DivergedError, Loss, Snapshot
 from emotiw.engine.registry import open_engine
+from emotiw.engine.settings import PRECISIONS, EngineSettings
 from emotiw.engine.torch.engine import TorchEngine
 from emotiw.engine.torch.precision import BY_NAME
 from emotiw.errors import EmotiwError, UsageError
@@ -143,21 +143,22 @@ def test_a_worker_by_itself_waits_for_no_ranks_of_a_clusters_job(solver, torch_e
 
 
 def test_an_engine_is_named_by_all_it_needs(caffe):
-    assert (open_engine().title, open_engine().options["--caffe"]) == ("caffe", caffe.program)
-    found = open_engine("torch", gpu="none", precision="tf32")
-    assert found.title == "torch tf32"
-    assert found.options == {"--engine": "torch", "--precision": "tf32", "--gpu": "none"}
-    assert open_engine("torch", gpu="none").title == "torch"
+    assert open_engine().title == "caffe"
+    assert open_engine().settings == EngineSettings(caffe=str(caffe.program))
+    tf32 = EngineSettings("torch", gpu="none", precision="tf32")
+    assert open_engine(tf32).title == "torch tf32"
+    assert open_engine(tf32).settings == tf32
+    assert open_engine(EngineSettings("torch", gpu="none")).title == "torch"
     with pytest.raises(UsageError, match="--precision bf16 needs --engine torch"):
-        open_engine(precision="bf16")
+        open_engine(EngineSettings(precision="bf16"))
     with pytest.raises(UsageError, match="--caffe here is of no use to --engine torch"):
-        open_engine("torch", "here")
+        open_engine(EngineSettings("torch", "here"))
 
 
 def test_without_torch_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr("emotiw.engine.registry.find_spec", lambda name: None)
     with pytest.raises(EmotiwError, match=r"^--engine torch needs PyTorch: pip install 'emotiw\[torch\]'$"):
-        open_engine("torch")
+        open_engine(EngineSettings("torch"))
 
 
 def test_precisions_are_the_ones_that_can_be_named():

@@ -17,8 +17,6 @@ from emotiw.__main__ import main
 from emotiw.data_prep.prepared_set import open_set
 from emotiw.data_prep.synthetic.archives import as_sfew
 from emotiw.data_prep.synthetic.faces import draw_expressions
-from emotiw.engine.caffe.engine import CaffeEngine
-from emotiw.engine.caffe.find import Caffe
 from emotiw.engine.child_process import running
 from emotiw.evaluate.baseline.baseline import folder_of
 from emotiw.train.experiments import experiment, paper_rows
@@ -31,7 +29,7 @@ from emotiw.train.run_folder import STAGES, Run
 pytestmark = pytest.mark.caffe
 
 ROW, OTHER = "vgg_s_small-rgb", "vgg_s_small-cyclic_lbp"
-SHORT = Options(iterations=3)
+SHORT = Options(iterations=3, engine=("--caffe", "/elsewhere/caffe"))
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +64,13 @@ def copy(done, tmp_path):
     return shutil.copytree(done, tmp_path / "copy", symlinks=True)
 
 
-ELSEWHERE = CaffeEngine(Caffe(Path("/elsewhere/caffe"), Path("/elsewhere/python"), "a test"))
-
-
-def todo(folder, sets, sfew, options=SHORT, rows=(ROW,), engine=ELSEWHERE, **settings):
+def todo(folder, sets, sfew, options=SHORT, rows=(ROW,), **settings):
     """Return the steps that a change makes to do; `settings` are those of the first row's stages."""
     chosen = [experiment(row) for row in rows]
     chosen[0] = replace(chosen[0], settings={**chosen[0].settings, **settings})
     both = {"pretrain": open_set(sets / "people"), "finetune": open_set(sfew)}
     baseline = str(folder_of(Path("runs"), both["finetune"].digest))
-    lay_out(folder, chosen, both, replace(options, baseline=baseline), engine)
+    lay_out(folder, chosen, both, replace(options, baseline=baseline))
     return sorted(str(step) for step in steps(folder) if step.why)
 
 
@@ -117,8 +112,7 @@ def test_a_changed_setting_makes_to_do_what_depends_on_it_and_nothing_else(copy,
             copy,
             sets,
             sfew,
-            replace(SHORT, jobs=2, threads=7),
-            engine=replace(ELSEWHERE, caffe=replace(ELSEWHERE.caffe, gpu="all")),
+            replace(SHORT, jobs=2, threads=7, engine=(*SHORT.engine, "--gpu", "all")),
         )
         == []
     )
