@@ -1,7 +1,7 @@
 """The seven classes, and the names under which other sets hold them."""
 
-# The authors' label order: 0 ... 6.
 EMOTIONS = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
+"""The classes, in the authors' label order: 0 ... 6."""
 
 # Every set numbers its classes differently, so classes are matched by name only. Contempt has no place among the seven.
 _ALIASES = {

@@ -10,13 +10,13 @@ from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 
-from emotiw import __version__
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import sha256_of, write_text
 from emotiw.json_record import write_json
 from emotiw.malloc import keep_freed_memory
 from emotiw.progress_bar import bar
 from emotiw.prototxt.formats.datum import Encoded
+from emotiw.version import __version__
 
 from .archives.extract import unpack
 from .archives.tree import Source, Unpack

@@ -10,6 +10,7 @@ from emotiw.errors import UsageError
 from .image_list import Image
 
 SPLITS = ("train", "val", "test")
+"""The splits of a set."""
 
 
 def assign_splits(images: list[Image], fraction: float | None, seed: int) -> list[Image]:

@@ -94,7 +94,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = build_parser(next((word for word in given if word in VERBS), None))
     args = parser.parse_args(given)
     if args.version:
-        from emotiw import __version__
+        from emotiw.version import __version__
 
         print(f"emotiw {__version__}")
         parser.exit(0)

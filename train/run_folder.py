@@ -24,6 +24,7 @@ from emotiw.prototxt.formats.blobs import array_of, read_weights
 from emotiw.prototxt.formats.messages import NetParameter, PackedState, read_binary, read_text
 
 STAGES = ("pretrain", "finetune")
+"""The stages of a row, in their order."""
 
 
 @dataclass(frozen=True)

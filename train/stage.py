@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from emotiw import __version__
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import DivergedError, Engine, Event, Snapshot
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, file_digest, remove, whole
 from emotiw.prototxt.surgery import crop_size, loss_weight, set_size
+from emotiw.version import __version__
 
 from .experiments import Experiment
 from .net_setup import DEFAULTS, NetSetup, TrainOptions, set_up

@@ -1,1 +1,10 @@
-"""The layouts in which data sets of faces come, a module each; `registry` chooses."""
+"""The layouts in which data sets of faces come, a module each; `list_images` recognises them."""
+
+from emotiw.lazy import TYPE_CHECKING, attach
+
+if TYPE_CHECKING:
+    from .registry import LAYOUTS, Layout, list_images
+else:
+    __getattr__, __dir__ = attach(__name__)
+
+__all__ = ["LAYOUTS", "Layout", "list_images"]

@@ -84,7 +84,6 @@ class Layout:
     labels: tuple[str, ...]
 
 
-# The first to recognise a source has it, so what knows its set best comes first.
 LAYOUTS = (
     Layout("prepared", is_prepared, refuse_prepared, _BOTH),
     Layout("sfew-1.0", sfew.is_sfew1, sfew.refuse_sfew1, _BOTH),
@@ -99,6 +98,7 @@ LAYOUTS = (
     Layout("parquet", is_parquet, refuse_parquet, _BOTH),
     Layout("folders", lambda found: True, folders.list_folders, _BOTH),
 )
+"""The layouts; the first that recognises a source has it, so those that know their set best come first."""
 
 
 def list_images(

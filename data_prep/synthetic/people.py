@@ -47,6 +47,7 @@ EXPRESSIONS: dict[str, Expression] = {
     "Sad":      Expression( 0.0,  1.0,  0.3,     -0.45, -1.0,  0.0, -0.2,  0.0,  0.0,       0.0,     0.2),
     "Surprise": Expression( 1.0,  0.1,  0.0,      1.0,  0.0,   1.0, -0.5,  0.2,  0.0,       0.0,     0.0),
 }
+"""The seven expressions, by the name of the emotion."""
 # fmt: on
 
 

@@ -4,6 +4,8 @@ Only the module of the verb in use is imported, and what is heavy only inside it
 the first line is the verb's help.
 """
 
+__all__ = ["MODULES", "VERBS"]
+
 VERBS = {
     "map": "Turn face images into their mapped binary patterns.",
     "caffe": "Install a real Caffe, look at it, or run a pycaffe script in it.",

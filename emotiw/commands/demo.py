@@ -50,9 +50,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _claim(output: Path, force: bool) -> None:
     """Mark the folder as this demo's; only a demo's folder is ever replaced, and only this version's gone on with."""
-    from emotiw import __version__
     from emotiw.errors import UsageError
     from emotiw.files import remove, write_text
+    from emotiw.version import __version__
 
     marker, version = output / "demo.txt", f"emotiw {__version__}\n"
     if output.exists() and not marker.is_file():

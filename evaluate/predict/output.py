@@ -68,6 +68,7 @@ def as_csv(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
 
 
 FORMATS: Mapping[str, Format] = {"text": text, "json": as_json, "csv": as_csv}
+"""The output formats of `emotiw predict`, by name."""
 
 
 def average_title(predictor: Predictor) -> str:

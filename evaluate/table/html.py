@@ -5,10 +5,10 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
-from emotiw import __version__
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.evaluate.model import TRAINED
 from emotiw.evaluate.plots import confusion_picture, faces_picture
+from emotiw.version import __version__
 
 from .cells import title
 from .notes import EnsembleNotes

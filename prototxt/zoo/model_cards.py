@@ -158,3 +158,4 @@ ORIGINS: Mapping[str, Origin] = {
     "vgg_m_4096_small": _small("vgg_m_4096", "24, 64, 128, 128, 128 filters, fc6 and fc7 of 256, stride 1 in conv2"),
     "googlenet_small": _small("googlenet", "an eighth of every layer's outputs, stride 1 in pool3, pool5 of 2"),
 }
+"""Where each net comes from, by its name."""

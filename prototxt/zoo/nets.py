@@ -153,3 +153,4 @@ NETS: Mapping[str, Net] = {
         note=_SMALL_NOTE.format("googlenet"),
     ),
 }
+"""The nets of the paper, and small ones of the same topology, by name."""

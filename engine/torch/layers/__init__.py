@@ -14,6 +14,8 @@ from .lrn import LRN
 from .pooling import Pooling
 from .shaping import Concat, Flatten, Reshape, Silence, Slice, Split
 
+__all__ = ["LAYERS", "Layer"]
+
 LAYERS: Mapping[str, type[Layer]] = {
     kind.__name__: kind
     for kind in (

@@ -49,7 +49,6 @@ class Policy:
             raise EmotiwError(f"lr_policy {p.lr_policy!r} has no rate at iteration {iteration}") from None
 
 
-# From the settings, the iteration and the step to the factor of base_lr; `math.pow` is C's.
 RATES: Mapping[str, Callable[[SolverParameter, int, int], float]] = {
     "fixed": lambda p, iteration, step: 1,
     "step": lambda p, iteration, step: math.pow(p.gamma, step),
@@ -60,6 +59,7 @@ RATES: Mapping[str, Callable[[SolverParameter, int, int], float]] = {
     # 1 / (1 + exp(-x)), without exp's overflow.
     "sigmoid": lambda p, iteration, step: (1 + math.tanh(p.gamma * (iteration - p.stepsize) / 2)) / 2,
 }
+"""From the settings, the iteration and the step to the factor of base_lr; `math.pow` is C's."""
 
 # What a policy needs, and how much of it at least.
 NEEDED: Mapping[str, Mapping[str, int]] = {

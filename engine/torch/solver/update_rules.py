@@ -165,3 +165,4 @@ RULES: Mapping[str, Rule] = {
     "AdaDelta": Rule(_adadelta, histories=2),
     "Adam": Rule(_adam, histories=2, fractions=("momentum", "momentum2")),
 }
+"""The update rules, by the type of the solver."""
