@@ -162,7 +162,7 @@ def _path(key: bytes) -> str:
     return key.decode().partition("_")[2]
 
 
-def open_set(folder: Path) -> PreparedSet:
+def open_set(folder: str | Path) -> PreparedSet:
     """Open a prepared set.
 
     Raises
@@ -170,6 +170,7 @@ def open_set(folder: Path) -> PreparedSet:
     EmotiwError
         Where `folder` is no prepared set, was made by another version, or its manifest was changed since.
     """
+    folder = Path(folder)
     try:
         values = json.loads((folder / "set.json").read_text(encoding="utf-8"))
         manifest = (folder / "manifest.csv").read_bytes()

@@ -1,13 +1,47 @@
-"""Levi & Hassner (ICMI 2015), redone: face images in, the paper's accuracy table out."""
+"""Levi & Hassner (ICMI 2015), redone: face images in, the paper's accuracy table out.
+
+Map an image, (H, W, 3) uint8 RGB; this needs no data and no Caffe:
+
+>>> import emotiw
+>>> mapped = emotiw.map_image(rgb, "cyclic_lbp_5")
+
+Open a model, one of the authors' by its name or one trained here by its run folder, and predict by it:
+
+>>> model = emotiw.open_model("runs/vgg_s_small-rgb/finetune")
+>>> for found in emotiw.predict("face.png", [model], detect=False):
+...     print(found.face.where, model.classes[found.average.argmax()])
+
+Read a prepared set:
+
+>>> prepared = emotiw.open_set("sets/expressions")
+>>> for record in prepared.records("rgb", "val"):
+...     print(record.path, prepared.classes[record.label], record.blob.shape)
+"""
 
 from emotiw import pixel_limit
 from emotiw.lazy import TYPE_CHECKING, attach
 
 if TYPE_CHECKING:
+    from emotiw.data_prep.prepared_set import open_set
+    from emotiw.engine.registry import open_engine
+    from emotiw.engine.settings import EngineSettings
+    from emotiw.errors import EmotiwError
+    from emotiw.evaluate.model import open_model, open_models
+    from emotiw.interface import map_image, predict
     from emotiw.version import __version__
 else:
     __getattr__, __dir__ = attach(__name__)
 
-__all__ = ["__version__"]
+__all__ = [
+    "EmotiwError",
+    "EngineSettings",
+    "__version__",
+    "map_image",
+    "open_engine",
+    "open_model",
+    "open_models",
+    "open_set",
+    "predict",
+]
 
 pixel_limit.set_default()  # nothing of this package, and so no OpenCV, is imported before this
