@@ -18,6 +18,8 @@ Read a prepared set:
 ...     print(record.path, prepared.classes[record.label], record.blob.shape)
 """
 
+import os
+
 from emotiw import pixel_limit
 from emotiw.lazy import TYPE_CHECKING, attach
 
@@ -45,3 +47,8 @@ __all__ = [
 ]
 
 pixel_limit.set_default()  # nothing of this package, and so no OpenCV, is imported before this
+
+# In a checkout the other folders of the package lie beside this one; where it is installed, within it.
+_root = __path__[0].rpartition(os.sep)[0]
+if all(os.access(f"{_root}/{file}", os.R_OK) for file in ("setup.py", "lbp_mapping/__init__.py")):
+    __path__.append(_root)

@@ -1,5 +1,8 @@
 """The version of the installed package."""
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
-__version__ = version("emotiw")
+try:
+    __version__ = version("emotiw")
+except PackageNotFoundError:
+    __version__ = "unknown (a checkout, not installed)"
