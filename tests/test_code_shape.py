@@ -14,11 +14,6 @@ MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_PARAMETERS, MOST_ANY = 400, 50, 6, 10
 # Functions with more parameters. The first has pycaffe's own signature.
 EXCEPTIONS = {
     "engine/torch/pycaffe/classifier.py: __init__",
-    "data_prep/prepare.py: _write",
-    "evaluate/scoring.py: evaluate",
-    "train/reproduce/reproduce.py: reproduce",
-    "train/stage.py: _facts",
-    "train/stage.py: run_stage",
 }
 
 

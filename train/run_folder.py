@@ -14,7 +14,6 @@ RUNS/<row>/<stage>/run.json                what was run, on what
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 

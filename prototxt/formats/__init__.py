@@ -7,13 +7,27 @@ if TYPE_CHECKING:
     from .datum import Encoded, decode, encode
     from .image_codec import imdecode
     from .lmdb import environment, keys_of, reading
-    from .messages import format_text, message_class, parse_text, read_binary, read_text, write_binary
+    from .messages import (
+        BlobProto,
+        Datum,
+        NetParameter,
+        SolverParameter,
+        format_text,
+        parse_text,
+        read_binary,
+        read_text,
+        write_binary,
+    )
     from .upgrade import downgrade, read_net
 else:
     __getattr__, __dir__ = attach(__name__)
 
 __all__ = [
+    "BlobProto",
+    "Datum",
     "Encoded",
+    "NetParameter",
+    "SolverParameter",
     "array_of",
     "blob_of",
     "decode",
@@ -23,7 +37,6 @@ __all__ = [
     "format_text",
     "imdecode",
     "keys_of",
-    "message_class",
     "parse_text",
     "read_binary",
     "read_mean",

@@ -60,9 +60,7 @@ def splits_of(emotions: PreparedSet) -> list[str]:
     return ["val", "test"] if emotions.count("test") else ["val"]
 
 
-def lay_out(
-    folder: Path, rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options
-) -> None:
+def lay_out(folder: Path, rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options) -> None:
     """Write what the workflow needs into `folder`.
 
     Parameters
