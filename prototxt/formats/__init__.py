@@ -8,10 +8,6 @@ if TYPE_CHECKING:
     from .image_codec import imdecode
     from .lmdb import environment, keys_of, reading
     from .messages import (
-        BlobProto,
-        Datum,
-        NetParameter,
-        SolverParameter,
         format_text,
         parse_text,
         read_binary,
@@ -23,11 +19,7 @@ else:
     __getattr__, __dir__ = attach(__name__)
 
 __all__ = [
-    "BlobProto",
-    "Datum",
     "Encoded",
-    "NetParameter",
-    "SolverParameter",
     "array_of",
     "blob_of",
     "decode",

@@ -47,7 +47,8 @@ def test_each_prototxt_is_parsed_once_and_stays_as_it_is(prepared, monkeypatch):
 
     row = experiment(ROW)
     recipe = row.recipe("finetune")
-    experiments._committed.cache_clear()
+    experiments._committed_train_val.cache_clear()
+    experiments._committed_solver.cache_clear()
     monkeypatch.setattr(experiments, "committed", counted)
     setup = set_up(row, "finetune", prepared, TrainOptions(iterations=3))
     setup.train_val.name = setup.solver.net = "another"
