@@ -27,10 +27,10 @@ class Colour(Enum):
     COLOUR = 1
 
 
-def parse(serialised: bytes | memoryview) -> Datum:
+def parse(serialised: bytes | bytearray | memoryview) -> Datum:
     """Return a Datum, a copy of its bytes."""
     try:
-        return Datum.FromString(cast(bytes, serialised))  # protobuf takes a memoryview, too
+        return Datum.FromString(cast(bytes, memoryview(serialised)))  # every protobuf takes one; 4 takes no bytearray
     except DecodeError:
         raise EmotiwError("it is no Datum of Caffe's") from None
 
