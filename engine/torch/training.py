@@ -35,7 +35,7 @@ def carry_out(solver: Path, weights: Path | None, resume: Path | None, device: s
 
 
 def train(
-    solver: Path, weights: Path | None, resume: Path | None, device: str, precision: str, say: Callable[..., None]
+    solver: Path, weights: Path | None, resume: Path | None, device: str, precision: str, log: Callable[..., None]
 ) -> None:
     """Train as a solver.prototxt says, with the other ranks where torchrun has started some.
 
@@ -49,7 +49,7 @@ def train(
         `cpu` or `cuda`.
     precision
         One of `engine.PRECISIONS`.
-    say
+    log
         Called with every line that Caffe would log.
     """
     folder = solver.parent
@@ -57,10 +57,10 @@ def train(
     seed = param.random_seed if param.random_seed >= 0 else None
     with ranks(device) as here, Sources(folder, here.device, seed, here.rank, here.count) as sources:
         training = Solver(param, folder, sources, here.device, precision)
-        training.say, training.request = say, _signals()
+        training.log, training.request = log, _signals()
         here.share(training)
         if weights:
-            say(f"Finetuning from {weights}")
+            log(f"Finetuning from {weights}")
             copy_from(training.net, weights)
         training.solve(resume)
 

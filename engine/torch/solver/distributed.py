@@ -105,7 +105,7 @@ class Here:
         """Have a solver train with those of the other ranks.
 
         Called once on each, with solvers of the same prototxt and, where one is restored, all. They begin with the
-        weights and the history of rank 0, which alone tests, writes snapshots and calls `say` and `on_progress`; each
+        weights and the history of rank 0, which alone tests, writes snapshots and calls `log` and `on_progress`; each
         draws its own dropout. The loss is the mean over ranks, as it would be over the passes of an `iter_size`; where
         one is no number, all stop at that iteration. A request on any rank is for all, after the same iteration.
         """

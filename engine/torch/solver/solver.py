@@ -49,7 +49,7 @@ class Solver:
         Of each test net the outputs of its last test, by name.
     on_progress
         Called with every loss displayed and every snapshot that is whole.
-    say
+    log
         Called with every line that Caffe would log.
     on_start, on_gradients_ready
         Called in every iteration before the first pass, and between the last one and the update.
@@ -92,7 +92,7 @@ class Solver:
         self.policy, self.update = Policy(self.param), Update(self.param, self.net.learnable)
         self.test_scores: list[Scores] = [{} for _ in self.test_nets]
         self.on_progress: OnProgress = lambda event: None
-        self.say: Callable[[str], None] = lambda line: None
+        self.log: Callable[[str], None] = lambda line: None
         self.on_start: list[Callable[[], object]] = []
         self.on_gradients_ready: list[Callable[[], object]] = []
         self.request: Callable[[], Request] = lambda: Request.NONE
@@ -227,7 +227,7 @@ class Solver:
 
     def _say(self, line: str) -> None:
         if self.together.leads:
-            self.say(line)
+            self.log(line)
 
     def _display(self) -> None:
         loss = Loss(self.iteration, self._losses.mean)

@@ -44,7 +44,7 @@ def main(folder, plan, *resume):
     with ranks("cpu") as here, Sources(folder, here.device, 0, here.rank, here.count) as sources:
         with (folder / f"log{here.rank}").open("w") as log:
             solver = Solver(read_solver(Path("solver.prototxt"), folder), folder, sources, here.device)
-            solver.say = lambda line: print(line, file=log, flush=True)
+            solver.log = lambda line: print(line, file=log, flush=True)
             if here.rank:  # as on a machine where nothing is equal by chance
                 for one in solver.net.learnable:
                     one.blob.data.add_(1)

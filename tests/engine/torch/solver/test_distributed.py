@@ -79,7 +79,7 @@ def by_one(folder, iter_size, resume=None):
     lines = []
     with Sources(folder, seed=0) as sources:
         solver = Solver(read_solver(Path("solver.prototxt"), folder), folder, sources)
-        solver.say = lines.append
+        solver.log = lines.append
         with ranks() as here:
             here.share(solver)  # which changes nothing
         solver.solve(resume)

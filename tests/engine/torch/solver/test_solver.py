@@ -82,7 +82,7 @@ def test_a_net_is_named_in_four_ways(tmp_path, form):
 
 def test_tests_are_of_the_weights_of_the_moment(tmp_path):
     lines = []
-    solver = solver_of("test_iter: 2 test_iter: 1 test_interval: 2", tmp_path, say=lines.append)
+    solver = solver_of("test_iter: 2 test_iter: 1 test_interval: 2", tmp_path, log=lines.append)
     solver.solve()
     assert [line for line in lines if "Test net output" in line] == [
         f"    Test net output #0: loss = {loss} (* 1 = {loss} loss)" for loss in ("32", "2", "0.125") for _ in range(2)
@@ -95,7 +95,7 @@ def test_tests_are_of_the_weights_of_the_moment(tmp_path):
 def test_the_first_test_can_be_left_out(tmp_path):
     lines = []
     text = "test_iter: 1 test_interval: 2 test_initialization: false"
-    solver_of(text, tmp_path, say=lines.append).step(3)
+    solver_of(text, tmp_path, log=lines.append).step(3)
     assert [line for line in lines if "Testing" in line] == ["Iteration 2, Testing net (#0)"]
 
 
@@ -202,7 +202,7 @@ def test_requests(tmp_path, events):
 
 def test_a_request_in_a_test(tmp_path):
     lines = []
-    solver = solver_of("test_iter: 5 test_interval: 1", tmp_path, say=lines.append)
+    solver = solver_of("test_iter: 5 test_interval: 1", tmp_path, log=lines.append)
     asked = iter([Request.SNAPSHOT, Request.NONE, Request.STOP, Request.NONE])
     solver.request = lambda: next(asked)
     solver.solve()

@@ -167,7 +167,7 @@ def by_torch(folder, case):
         return Batches(given[f"images:{phase}"], given[f"labels:{phase}"], layer.memory_data_param.batch_size)
 
     solver = Solver(read_solver(Path("solver.prototxt"), folder), folder, open_source)
-    solver.say = lines.append
+    solver.log = lines.append
     for layer in case.learned:
         for k, blob in enumerate(solver.net.params[layer]):
             blob.data.copy_(torch.from_numpy(given[f"param:{layer}:{k}"]))
