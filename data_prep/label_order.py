@@ -1,0 +1,167 @@
+"""Label orders: which class each number means, for every set that numbers its classes."""
+
+from dataclasses import dataclass
+
+from emotiw.errors import EmotiwError, UsageError
+
+from .emotions import EMOTIONS, emotion_named
+
+_LONGEST_NUMBER = 9  # digits; Python refuses to read or print numbers of thousands
+
+
+@dataclass(frozen=True)
+class LabelOrder:
+    """The classes of a set in the order of its numbers.
+
+    Attributes
+    ----------
+    name
+        What `--order` calls it.
+    names
+        The classes from the first number on: one of the seven emotions as we spell it, or a class that is none of
+        them, such as Contempt.
+    first
+        The number of the first class.
+    source
+        Where the order is written down.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    first: int = 0
+    source: str = ""
+
+    @property
+    def numbers(self) -> range:
+        """The numbers that have a class."""
+        return range(self.first, self.first + len(self.names))
+
+    def class_of(self, number: int) -> str:
+        """Return the name of a number's class, which may be none of the seven emotions.
+
+        Raises
+        ------
+        EmotiwError
+            If no class has the number.
+        """
+        if number not in self.numbers:
+            shown = str(number) if abs(number) < 10**_LONGEST_NUMBER else "a number of many digits"
+            raise EmotiwError(f"label {shown} is none of the order {self.name}: {self}")
+        return self.names[number - self.first]
+
+    def emotion(self, number: int) -> str | None:
+        """Return the emotion that a number means; None if its class is none of the seven.
+
+        Raises
+        ------
+        EmotiwError
+            If no class has the number.
+        """
+        return emotion_named(self.class_of(number))
+
+    def __str__(self) -> str:
+        """Return the numbers with their classes."""
+        return ", ".join(f"{number} {name}" for number, name in zip(self.numbers, self.names, strict=True))
+
+
+def number_in(text: str) -> int | None:
+    """Return the whole number that a label is, also one written as a decimal fraction; None if it is none.
+
+    Examples
+    --------
+    >>> number_in("3"), number_in("3.000000"), number_in("3.5"), number_in("Happy")
+    (3, 3, None, None)
+    """
+    whole, point, fraction = text.strip().partition(".")
+    plain = whole.isascii() and whole.isdigit() and not fraction.strip("0") and (not point or bool(fraction))
+    return int(whole) if plain and len(whole) <= _LONGEST_NUMBER else None
+
+
+def label_order(text: str) -> LabelOrder:
+    """Return the order that `--order` names, or the one that a comma-separated list of class names gives from 0 on.
+
+    Raises
+    ------
+    UsageError
+        If it is no order, or the list names an emotion twice or none at all.
+
+    Examples
+    --------
+    >>> label_order("raf-db").emotion(1), label_order("happy,contempt,sad").emotion(2)
+    ('Surprise', 'Sad')
+    """
+    if known := ORDERS.get(text.strip().lower()):
+        return known
+    if "," not in text:
+        raise UsageError(
+            f"--order {text!r} is none of {', '.join(ORDERS)}: give one of these, or the names of the classes in the "
+            "order of their numbers, such as angry,happy,sad"
+        )
+    words = [word.strip() for word in text.split(",")]
+    names = tuple(emotion_named(word) or word for word in words)
+    folded = [name.lower() for name in names]
+    if twice := [name for name in names if folded.count(name.lower()) > 1]:
+        raise UsageError(f"--order {text!r} names {twice[0]!r} twice: give each class once")
+    if not all(words) or not any(emotion_named(word) for word in words):
+        raise UsageError(f"--order {text!r} is no list of classes: give their names, such as angry,happy,sad")
+    return LabelOrder(text, names, 0, "the command line")
+
+
+_BASIC_ORDERS = (
+    LabelOrder("emotiw", EMOTIONS, 0, "Levi & Hassner's label order, 0 to 6"),
+    LabelOrder(
+        "fer2013",
+        ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral"),
+        0,
+        "the column emotion of fer2013.csv: Neutral comes last",
+    ),
+    LabelOrder(
+        "raf-db",
+        ("Surprise", "Fear", "Disgust", "Happy", "Sad", "Angry", "Neutral"),
+        1,
+        "EmoLabel/list_patition_label.txt of RAF-DB's basic set",
+    ),
+    LabelOrder(
+        "affectnet",
+        (
+            "Neutral",
+            "Happy",
+            "Sad",
+            "Surprise",
+            "Fear",
+            "Disgust",
+            "Angry",
+            "Contempt",
+            "None",
+            "Uncertain",
+            "No face",
+        ),
+        0,
+        "the column expression of AffectNet's training.csv, and its _exp.npy files",
+    ),
+    LabelOrder(
+        "ferplus",
+        (
+            "Neutral",
+            "Happy",
+            "Surprise",
+            "Sad",
+            "Angry",
+            "Disgust",
+            "Fear",
+            "Contempt",
+            "Unknown",
+            "No face",
+        ),
+        0,
+        "the columns of votes of FERPlus's fer2013new.csv",
+    ),
+    LabelOrder(
+        "ck+",
+        ("Angry", "Contempt", "Disgust", "Fear", "Happy", "Sad", "Surprise"),
+        1,
+        "the _emotion.txt files of CK+",
+    ),
+)
+ORDERS = {order.name: order for order in _BASIC_ORDERS}
+"""The orders by the names that `--order` takes. Every set numbers its classes differently."""
