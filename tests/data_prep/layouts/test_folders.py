@@ -9,13 +9,13 @@ from emotiw.errors import EmotiwError, UsageError
 
 # Names under which other sets hold the seven.
 NAMES = {
-    "Angry": ["anger", "angry", "ANGER"],
-    "Disgust": ["disgust", "disgusted"],
-    "Fear": ["fear", "fearful"],
-    "Happy": ["happiness", "happy", "Happy "],
-    "Neutral": ["neutral", "normal"],
+    "Angry": ["anger", "angry", "ANGER", "0_angry", "05 - Anger"],
+    "Disgust": ["disgust", "disgusted", "disguist", "1_disguist"],
+    "Fear": ["fear", "fearful", "afraid", "1.Fear"],
+    "Happy": ["happiness", "happy", "Happy ", "joy", "3-happy", "3) Joy"],
+    "Neutral": ["neutral", "normal", "4 neutral"],
     "Sad": ["sad", "sadness"],
-    "Surprise": ["surprise", "surprised", "Surprise"],
+    "Surprise": ["surprise", "surprised", "Surprise", "suprise", "6__Surprised"],
 }
 
 
@@ -34,7 +34,8 @@ def test_every_name_means_its_emotion():
     assert {name: [emotion_named(alias) for alias in aliases] for name, aliases in NAMES.items()} == {
         name: [name] * len(aliases) for name, aliases in NAMES.items()
     }
-    assert [emotion_named(name) for name in ("contempt", "other", "0", "")] == [None] * 4
+    others = ("contempt", "other", "0", "", "0_", "7_contempt", "0angry", "_angry", "angry_0", "1_2_angry", "0_0")
+    assert [emotion_named(name) for name in others] == [None] * len(others)
 
 
 def test_emotions_are_matched_by_name_under_any_wrapping(tmp_path):
