@@ -13,7 +13,7 @@ from .emotions import EMOTIONS
 
 # What OpenCV reads, by the ending of the name.
 _ENDINGS = frozenset(
-    "bmp dib jpeg jpg jpe jp2 png webp avif pbm pgm ppm pxm pnm pfm sr ras tiff tif exr hdr pic gif".split()
+    "bmp dib jpeg jpg jpe jfif jp2 png webp avif pbm pgm ppm pxm pnm pfm sr ras tiff tif exr hdr pic gif".split()
 )
 # A key of an LMDB holds 511 bytes: eight digits, an underscore and the path.
 _LONGEST_PATH = 502

@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from emotiw.prototxt.formats.image_codec import RefusedPictureError, imdecode, png_cut_off
 
-Rgb = NDArray[np.uint8]
+from .jpeg_markers import START, jpeg_cut_off
 
-# A JPEG's last marker: OpenCVs before 4.11 fill the rest of a cut-off file with grey and say nothing.
-_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+Rgb = NDArray[np.uint8]
 
 
 class UnreadableImageError(ValueError):
@@ -44,7 +43,7 @@ def decode(data: bytes) -> Rgb:
 
     if not data:
         raise UnreadableImageError("empty file")
-    if _cut_off(data):
+    if jpeg_cut_off(data) if data.startswith(START) else png_cut_off(data):
         raise UnreadableImageError("cut off before its end")
     try:
         bgr = imdecode(data, cv2.IMREAD_COLOR)
@@ -53,12 +52,6 @@ def decode(data: bytes) -> Rgb:
     if bgr is None:
         raise UnreadableImageError("not an image that OpenCV reads")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def _cut_off(data: bytes) -> bool:
-    if data.startswith(b"\xff\xd8"):
-        return data.find(_END_OF_IMAGE, max(data.rfind(_START_OF_SCAN), 0)) < 0
-    return png_cut_off(data)
 
 
 def resize(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

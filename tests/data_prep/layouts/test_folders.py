@@ -151,3 +151,9 @@ def test_a_split_that_is_misspelled_is_told(tmp_path):
     (tmp_path / "vla").rename(tmp_path / "val")
     assert list_images(tmp_path, "emotions").notes == ()
     assert list_images(tmp_path / "train", "emotions").notes == ()
+
+
+def test_every_ending_of_a_jpeg_is_one(tmp_path):
+    touch(tmp_path, *(f"sad/1.{ending}" for ending in ("jpg", "jpeg", "jpe", "jfif", "JFIF")))
+    listing = list_images(tmp_path, "emotions")
+    assert (len(listing.images), listing.left_out) == (5, {})
