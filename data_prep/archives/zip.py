@@ -1,6 +1,8 @@
 """A zip archive read in place, as one that might be hostile."""
 
 import lzma
+import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +19,11 @@ _MOST_OF_A_FILE, _MOST_OF_ALL = 1 << 26, 1 << 37
 # Deflate's own limit is 1032 to 1; pictures are packed already. Small files of one colour may shrink as they like.
 _MOST_SHRUNK, _SMALL = 200, 1 << 20
 _ENCRYPTED = 1
+# The record at an archive's end begins so and holds the numbers of two disks; a locator of 64 bits may stand before it.
+_END_RECORD, _DISKS = b"PK\5\6", struct.Struct("<4xHH")
+_LOCATOR_BEGIN, _LOCATOR = b"PK\6\7", struct.Struct("<4xIQI")
+_LONGEST_END = (1 << 16) + 22 + _LOCATOR.size
+_ONE_DISK = (0, 0xFFFF)  # the latter refers to the record of 64 bits
 CHUNK = 1 << 20  # bytes of a large file that are in memory at once
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -49,21 +56,22 @@ class Zip:
             Where the archive is not whole, is encrypted, holds a path that leads out of it, or would unpack to an
             absurd size.
         """
-        members = self._archive().infolist()
-        for member in members:
-            if reason := _danger(member):
-                raise EmotiwError(f"{self.root} holds {member.filename[:200]!r}, {reason}")
-        if sum(member.file_size for member in members) > _MOST_OF_ALL:
+        members = self._archive().members
+        for path, member in members.items():
+            if reason := _danger(path, member):
+                raise EmotiwError(f"{self.root} holds {member.orig_filename[:200]!r}, {reason}")
+        if sum(member.file_size for member in members.values()) > _MOST_OF_ALL:
             raise EmotiwError(f"{self.root} would unpack to more than {_MOST_OF_ALL >> 30} GiB: no set of faces does")
-        return sorted({member.filename for member in members if not member.is_dir() and _visible(member.filename)})
+        return sorted(path for path in members if not path.endswith("/") and _visible(path))
 
     def read(self, path: str) -> bytes:
         """Return a file's bytes, checked against the length and CRC that the archive gives."""
         try:
-            member = self._archive().getinfo(path)
-            if reason := _danger(member) or _too_large(member):
+            archive = self._archive()
+            member = archive.members[path]
+            if reason := _danger(path, member) or _too_large(member):
                 raise UnreadableImageError(reason)
-            return self._archive().read(member)
+            return archive.file.read(member)
         except KeyError:
             raise UnreadableImageError("not in the archive") from None
         except _DAMAGE as error:
@@ -71,14 +79,14 @@ class Zip:
 
     def size(self, path: str) -> int:
         """Return the size in bytes that the archive gives a file."""
-        return self._archive().getinfo(path).file_size
+        return self._archive().members[path].file_size
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """Yield the bytes of a file of any size, a MiB at a time, checked in the end as `read` checks them."""
         archive = self._archive()
-        member = archive.getinfo(path)
+        member = archive.members[path]
         try:
-            with archive.open(member) as file:
+            with archive.file.open(member) as file:
                 yield from iter(lambda: file.read(CHUNK), b"")
                 if file.tell() != member.file_size:
                     raise EOFError
@@ -88,7 +96,8 @@ class Zip:
     def head(self, path: str, size: int) -> bytes:
         """Return the first bytes of a file."""
         try:
-            with self._archive().open(path) as file:
+            archive = self._archive()
+            with archive.file.open(archive.members[path]) as file:
                 return file.read(size)
         except (KeyError, RuntimeError, *_DAMAGE):
             return b""
@@ -97,25 +106,65 @@ class Zip:
         """Return the archive's size and time."""
         return file_stamp(self.root)
 
-    def _archive(self) -> zipfile.ZipFile:
+    def _archive(self) -> "_Opened":
         try:
             return _opened(self.root, file_stamp(self.root))
         except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
             raise EmotiwError(f"{self.root} is no whole zip archive: copy it again") from None
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """An archive, and what is in it by its paths with forward slashes: some programs write backslashes."""
+
+    file: zipfile.ZipFile
+    members: dict[str, zipfile.ZipInfo]
+
+
 @lru_cache(maxsize=8)
-def _opened(path: Path, stamp: tuple[int, int]) -> zipfile.ZipFile:
+def _opened(path: Path, stamp: tuple[int, int]) -> _Opened:
     """Open an archive once a process: the directory of a large one takes seconds to read."""
-    return zipfile.ZipFile(path)
+    if _has_other_disks(path):
+        raise _split(path)
+    file = zipfile.ZipFile(path)
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in file.infolist():
+        if member.volume not in _ONE_DISK or member.header_offset < 0:
+            raise _split(path)
+        name = member.filename.replace("\\", "/")
+        other = members.setdefault(name, member)
+        if other.filename != member.filename:
+            both = f"{other.filename[:200]!r} and {member.filename[:200]!r}"
+            raise EmotiwError(f"{path} holds {both}, which are one path: pack it again with one of them")
+        members[name] = member
+    return _Opened(file, members)
 
 
-def _danger(member: zipfile.ZipInfo) -> str:
-    """Return why an archive with this member is not read, or nothing."""
-    name = member.filename
+def _has_other_disks(path: Path) -> bool:
+    """Return whether the end record of an archive says that it began in another file."""
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, _LONGEST_END), os.SEEK_END)
+        tail = file.read()
+    place = tail.rfind(_END_RECORD)
+    if place < 0 or len(tail) - place < _DISKS.size:
+        return False
+    locator = tail[max(place - _LOCATOR.size, 0) : place]
+    disks = _LOCATOR.unpack(locator)[-1] if locator.startswith(_LOCATOR_BEGIN) and len(locator) == _LOCATOR.size else 1
+    return disks > 1 or any(disk not in _ONE_DISK for disk in _DISKS.unpack_from(tail, place))
+
+
+def _split(path: Path) -> EmotiwError:
+    return EmotiwError(
+        f"{path} is the last part of a split zip archive: join the parts (zip -s 0 {path.name} --out whole.zip; those "
+        "named .001, .002, ... by cat, in order) and give the whole"
+    )
+
+
+def _danger(name: str, member: zipfile.ZipInfo) -> str:
+    """Return why an archive that holds this member under this path is not read, or nothing."""
     if not name:
         return "a file without a name: it is not read"
-    if name.startswith("/") or "\\" in name or ":" in name.split("/")[0] or ".." in name.split("/"):
+    if name.startswith("/") or ":" in name.split("/")[0] or ".." in name.split("/"):
         return "a path that leads out of the archive: it is not read"
     if member.flag_bits & _ENCRYPTED:
         return "which is encrypted: unpack the archive with its password, and give the folder"

@@ -21,6 +21,7 @@ _HINTS = {
     ".tar": "an archive that is not read in place: unpack it and give the folder",
     ".tgz": "an archive that is not read in place: unpack it and give the folder",
     ".gz": "an archive that is not read in place: unpack it and give the folder",
+    ".z01": "a part of a split zip archive: join the parts (zip -s 0 NAME.zip --out whole.zip) and give the whole",
     ".idx": "the index of a RecordIO file: give the .rec that lies beside it, or their folder",
 }
 

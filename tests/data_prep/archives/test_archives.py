@@ -34,11 +34,111 @@ def refusal(call) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["../1.png", "sad/../../1.png", "/sad/1.png", "sad\\1.png", "C:/sad/1.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../1.png",
+        "sad/../../1.png",
+        "/sad/1.png",
+        "C:/sad/1.png",
+        "..\\1.png",
+        "sad\\..\\..\\1.png",
+        "\\sad\\1.png",
+        "C:\\1.png",
+    ],
+)
 def test_a_path_that_leads_out_of_an_archive(tmp_path, name):
     made = archive(tmp_path / "a.zip", {"sad/1.png": b"1", name: b"2"})
     said = refusal(lambda: list_images(made, "emotions"))
     assert said == f"{made} holds {name!r}, a path that leads out of the archive: it is not read"
+
+
+def test_backslashes_are_separators(tmp_path, draw):
+    """As some programs of Windows pack."""
+    draw(tmp_path / "1.png")
+    picture = (tmp_path / "1.png").read_bytes()
+    members = {"train\\": b"", "train\\sad\\1.png": picture, "val\\happy/2.png": picture, "val\\__MACOSX\\3.png": b""}
+    made = archive(tmp_path / "a.zip", members)
+    assert Zip(made).files() == ["train/sad/1.png", "val/happy/2.png"]
+    listing = list_images(made, "emotions")
+    found = [(image.path, image.name, image.split) for image in listing.images]
+    assert found == [("train/sad/1.png", "Sad", "train"), ("val/happy/2.png", "Happy", "val")]
+    assert [listing.source.read(image.path) for image in listing.images] == [picture] * 2
+    assert Zip(made).head("train/sad/1.png", 4) == picture[:4]
+    assert b"".join(Zip(made).chunks("train/sad/1.png")) == picture
+    assert Zip(made).size("train/sad/1.png") == len(picture)
+
+
+@pytest.mark.parametrize("names", [["sad/1.png", "sad\\1.png"], ["sad\\1.png", "sad/1.png"]])
+def test_two_files_of_one_path_are_not_one(tmp_path, names):
+    made = archive(tmp_path / "a.zip", dict.fromkeys(names, b"1"))
+    both = " and ".join(map(repr, names))
+    assert refusal(lambda: list_images(made, "emotions")) == (
+        f"{made} holds {both}, which are one path: pack it again with one of them"
+    )
+
+
+def stored(folder: Path, count: int = 14) -> Path:
+    """An archive of so many faces in two classes, and where each begins."""
+    members = {f"{('happy', 'sad')[k % 2]}/{k:02d}.png": bytes([k]) * 1000 for k in range(count)}
+    return archive(folder / "faces.zip", members, zipfile.ZIP_STORED)
+
+
+def split_said(path: Path) -> str:
+    return (
+        f"{path} is the last part of a split zip archive: join the parts (zip -s 0 {path.name} --out whole.zip; those "
+        "named .001, .002, ... by cat, in order) and give the whole"
+    )
+
+
+def test_the_last_part_of_an_archive_split_by_zip(tmp_path):
+    """Its directory is whole, and names for each file the part in which it lies, and its place there."""
+    whole = stored(tmp_path)
+    with zipfile.ZipFile(whole) as file:
+        starts, directory = [member.header_offset for member in file.infolist()], file.start_dir
+    data, cut = bytearray(whole.read_bytes()), starts[12]
+    place = directory
+    for start in starts:
+        data[place + 34 : place + 36] = int(start >= cut).to_bytes(2, "little")
+        data[place + 42 : place + 46] = (start - cut if start >= cut else start).to_bytes(4, "little")
+        place += 46 + int.from_bytes(data[place + 28 : place + 30], "little")
+    data[place + 4 : place + 8] = b"\1\0\1\0"
+    data[place + 16 : place + 20] = (directory - cut).to_bytes(4, "little")
+    last = tmp_path / "last/faces.zip"
+    last.parent.mkdir()
+    last.write_bytes(data[cut:])
+    (tmp_path / "last/faces.z01").write_bytes(data[:cut])
+    assert zipfile.is_zipfile(last)
+    with zipfile.ZipFile(last) as file:
+        assert file.read("sad/13.png") == bytes([13]) * 1000  # one of the seventh that can be read
+    assert refusal(lambda: list_images(last, "emotions")) == split_said(last)
+    assert "; faces.z01 is a part of a split zip archive" in refusal(lambda: list_images(last.parent, "emotions"))
+    end = place - cut
+    last.write_bytes(data[cut : cut + end + 4] + bytes(4) + data[cut + end + 8 :])  # only the files name the parts
+    assert refusal(lambda: list_images(last, "emotions")) == split_said(last)
+
+
+def test_the_last_part_of_an_archive_split_into_bytes(tmp_path):
+    whole = stored(tmp_path)
+    data = whole.read_bytes()
+    (tmp_path / "part.zip").write_bytes(data[len(data) // 2 :])
+    assert refusal(lambda: list_images(tmp_path / "part.zip", "emotions")) == split_said(tmp_path / "part.zip")
+
+
+def test_the_last_part_of_a_split_archive_of_64_bits(tmp_path):
+    """Whose end record says nothing of parts, but the locator before it does."""
+    data = stored(tmp_path).read_bytes()
+    locator = struct.pack("<4sIQI", b"PK\6\7", 1, 0, 2)
+    (tmp_path / "part.zip").write_bytes(data[:-22] + locator + data[-22:])
+    assert refusal(lambda: list_images(tmp_path / "part.zip", "emotions")) == split_said(tmp_path / "part.zip")
+
+
+def test_an_archive_with_a_comment_or_something_before_it_is_whole(tmp_path):
+    with zipfile.ZipFile(stored(tmp_path), "a") as file:
+        file.comment = b"x" * 65535
+    assert len(list_images(tmp_path / "faces.zip", "emotions").images) == 14
+    (tmp_path / "program.zip").write_bytes(b"a program that unpacks" * 50 + stored(tmp_path / "").read_bytes())
+    assert len(list_images(tmp_path / "program.zip", "emotions").images) == 14
 
 
 def test_a_file_without_a_name(tmp_path):
