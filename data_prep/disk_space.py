@@ -29,6 +29,16 @@ def pages(images: int, settings: Settings) -> int:
     return images * -(-one // _PAGE) * _PAGE * len(settings.representations)
 
 
+def lmdb_size(images: int, settings: Settings) -> int:
+    """Return the most bytes that one representation's LMDB of so many images takes, as a rule; 0 if not known.
+
+    Beside the pixels' pages there is the tree of keys.
+    """
+    if settings.store != "raw":
+        return 0
+    return pages(images, settings) // len(settings.representations) * 33 // 32 + (1 << 20)
+
+
 def foretold(folder: Path, images: int, done: int, settings: Settings) -> str:
     """Return what is about to be made, and in what room; `done` of the images are there since an interruption."""
     about = {"raw": "", "png": "at most "}[settings.store]

@@ -1,6 +1,6 @@
 """The LMDBs of a set while they are written, and their means."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import write_mean
 from emotiw.prototxt.formats.datum import Encoded, decode
+from emotiw.prototxt.formats.lmdb import ADDRESS_SPACE
 
 MAP_SIZE = 1 << 40
-"""The bytes that an LMDB can hold: address space, not disk, for the file grows as it is filled."""
+"""The most bytes that an LMDB may hold."""
+
+# Bytes of address space for an LMDB at first, and how it grows where they do not suffice; the file grows as it is
+# filled, whatever its map.
+_FIRST_MAP, _GROWTH = 1 << 24, 1.25
 
 
 def key(position: int, path: str) -> bytes:
@@ -34,29 +39,62 @@ def _one_line(path: Path) -> Iterator[None]:
     except (lmdb.InvalidError, lmdb.CorruptedError):  # as of a disk that was full when the file began
         begun = path.parent.parent
         raise EmotiwError(f"{path} is damaged: remove {begun}, then the same command begins anew") from None
+    except lmdb.MemoryError:
+        mends = "or prepare one representation at a time; then the same command goes on"
+        raise EmotiwError(f"{path}: {ADDRESS_SPACE}, {mends}") from None
     except lmdb.Error as error:
         raise EmotiwError(f"{error} (disk full?): make room, then the same command goes on") from None
 
 
 class LmdbWriter:
-    """One LMDB, and the running sum of its images, as `compute_image_mean` forms it (float32, in key order)."""
+    """One LMDB, and the running sum of its images, as `compute_image_mean` forms it (float32, in key order).
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    path
+        Its folder; what it holds already stays.
+    expected
+        The bytes that it will hold, as far as that is known; where there are more, its map grows.
+    """
+
+    def __init__(self, path: Path, expected: int = 0) -> None:
         import lmdb
 
         path.mkdir(parents=True, exist_ok=True)
         self._path = path
         with _one_line(path):
-            self._environment = lmdb.open(str(path), map_size=MAP_SIZE)
+            size = min(max(expected, _FIRST_MAP), MAP_SIZE)
+            self._environment = lmdb.open(str(path), map_size=size)
+        self._map_size = max(size, self._environment.info()["map_size"])  # it is as large as what is there, at least
         self._sum: NDArray[np.float32] | None = None
         self._count = 0
 
-    def store(self, images: Iterable[tuple[bytes, Encoded]]) -> None:
+    def store(self, images: Sequence[tuple[bytes, Encoded]]) -> None:
         """Store images by their keys, in one transaction: all are on the disk when it returns, or none."""
-        with _one_line(self._path), self._environment.begin(write=True) as transaction:
-            for name, image in images:
-                transaction.put(name, image.datum)
-                self._add(image.blob)
+        with _one_line(self._path):
+            while not self._put(images):
+                self._grow(sum(len(image.datum) for _, image in images))
+        for _, image in images:
+            self._add(image.blob)
+
+    def _put(self, images: Sequence[tuple[bytes, Encoded]]) -> bool:
+        """Return whether the map has room for the images, which are then stored."""
+        import lmdb
+
+        try:
+            with self._environment.begin(write=True) as transaction:
+                for name, image in images:
+                    transaction.put(name, image.datum)
+        except lmdb.MapFullError:
+            if self._map_size >= MAP_SIZE:
+                raise
+            return False
+        return True
+
+    def _grow(self, room: int) -> None:
+        """Make the map larger, for `room` bytes at least."""
+        self._map_size = min(int(self._map_size * _GROWTH) + 2 * room, MAP_SIZE)
+        self._environment.set_mapsize(self._map_size)
 
     def recount(self, names: Sequence[bytes]) -> None:
         """Add the images already stored under `names` to the sum, in their order."""

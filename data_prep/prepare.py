@@ -21,7 +21,7 @@ from emotiw.version import __version__
 from .archives.extract import unpack
 from .archives.tree import Source, Unpack
 from .checkpoint import UNPACKED, add, finish, resume, unfinished
-from .disk_space import check_room, foretold
+from .disk_space import check_room, foretold, lmdb_size
 from .image_list import Image, Listing
 from .layouts.registry import list_images
 from .lmdb_writer import LmdbWriter, key
@@ -175,8 +175,10 @@ def _writers(plan: _Plan) -> Iterator[Writers]:
                 for (position, image), outcome in done
                 if image.split == split and not outcome.reason
             ]
+            expected = lmdb_size(sum(image.split == split for _, image in plan.order), plan.settings)
             for name in plan.settings.representations:
-                writers[name, split] = stack.enter_context(LmdbWriter(plan.folder / name / f"{split}_lmdb"))
+                folder = plan.folder / name / f"{split}_lmdb"
+                writers[name, split] = stack.enter_context(LmdbWriter(folder, expected))
                 writers[name, split].recount(kept)
         yield writers
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _DATA = "data.mdb"
 
+ADDRESS_SPACE = "the limit on address space (ulimit -v) is too small to map the LMDB: raise it"
+
 
 @dataclass
 class _Opened:
@@ -42,7 +44,7 @@ def environment(path: Path, readahead: bool = True) -> Iterator["lmdb.Environmen
     Raises
     ------
     EmotiwError
-        Where there is no LMDB, or it is damaged.
+        Where there is no LMDB, it is damaged, or the address space does not suffice.
     """
     import lmdb
 
@@ -53,6 +55,8 @@ def environment(path: Path, readahead: bool = True) -> Iterator["lmdb.Environmen
             yield opened.environment
         finally:
             _give_back(place, opened)
+    except lmdb.MemoryError:
+        raise EmotiwError(f"{path}: {ADDRESS_SPACE}") from None
     except lmdb.Error as error:
         raise EmotiwError(f"{path} is no whole LMDB ({error}): copy it again, or prepare it anew") from None
 
