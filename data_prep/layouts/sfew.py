@@ -73,17 +73,15 @@ def list_sfew(found: Found, labels: str) -> Listing:
         else:
             images.append(Image(path, kind or "", split=split, group=_movie(path)))
     images, notes = _aligned_first(_once(images, left_out))
-    frames = bool(images) and _is_frame(tree, images[0])
-    if frames:
-        notes.append("warning: these are whole frames, and the paper's faces were aligned: give --detect")
-    return Listing(images, tree, left_out, unknown, (*notes, *differences(images, frames)))
+    frames, told = _whole_frames(tree, images)
+    return Listing(images, tree, left_out, unknown, (*notes, *told, *differences(images, frames)))
 
 
 def list_repack(found: Found, labels: str) -> Listing:
     """List the repack `sfew_2.0_labels.csv` with `sfew2.0_images/`, whose names do not tell the movies."""
     listing = list_repack_rows(found, labels)
-    frames = bool(listing.images) and _is_frame(found.tree, listing.images[0])
-    return replace(listing, notes=(*listing.notes, *differences(listing.images, frames)))
+    frames, told = _whole_frames(found.tree, listing.images)
+    return replace(listing, notes=(*listing.notes, *told, *differences(listing.images, frames)))
 
 
 def differences(images: list[Image], frames: bool = False) -> Iterator[str]:
@@ -137,6 +135,21 @@ def _aligned_first(images: list[Image]) -> tuple[list[Image], list[str]]:
 
 def _is_aligned(image: Image) -> bool:
     return any("aligned" in folder.lower() for folder in _above(image.path))
+
+
+def _whole_frames(tree: Tree, images: list[Image]) -> tuple[bool, list[str]]:
+    """Return whether one image of every split and class is a whole frame, and a warning if any is."""
+    samples: dict[tuple[str, str], Image] = {}
+    for image in images:
+        samples.setdefault((image.split, image.name), image)
+    found = {kind: image for kind, image in samples.items() if _is_frame(tree, image)}
+    if not found:
+        return False, []
+    if len(found) == len(samples):
+        return True, ["warning: these are whole frames, and the paper's faces were aligned: give --detect"]
+    (split, name), example = next(iter(found.items()))
+    told = f"{len(found)} of {len(samples)} splits and classes, such as {split} {name or '(no label)'} ({example.path})"
+    return False, [f"warning: whole frames among aligned faces, in {told}: give --detect, or leave one kind out"]
 
 
 def _is_frame(tree: Tree, image: Image) -> bool:

@@ -249,3 +249,23 @@ def test_the_drawn_faces_come_out_of_the_zips_as_they_went_in(faces, tmp_path):
     drawn = sorted(path.read_bytes() for path in faces.rglob("*.png"))
     assert sorted(listing.source.read(image.path) for image in listing.images) == drawn
     assert cv2.imdecode(np.frombuffer(drawn[0], np.uint8), cv2.IMREAD_COLOR).shape == (112, 96, 3)
+
+
+@pytest.mark.parametrize(("split", "name"), [("Train", "Sad"), ("Val", "Fear"), ("Test", "")])
+def test_whole_frames_of_one_split_and_class_are_found_among_crops(tmp_path, draw, split, name):
+    for k, (folder, kind) in enumerate((s, n) for s in ("Train", "Val", "Test") for n in EMOTIONS):
+        draw(tmp_path / folder / (kind if folder != "Test" else "") / f"Airheads_000519240_{k:08d}.png", 18, 14, k)
+    assert not any("frames" in note for note in list_images(tmp_path, "emotions").notes)
+    frame = f"{split}/{name}/Airheads_000519240_00000000.png".replace("//", "/")
+    draw(tmp_path / frame, 576, 720)
+    notes = [note for note in list_images(tmp_path, "emotions").notes if "frames" in note]
+    told = f"1 of 15 splits and classes, such as {split.lower()} {name or '(no label)'} ({frame})"
+    assert notes == [f"warning: whole frames among aligned faces, in {told}: give --detect, or leave one kind out"]
+
+
+def test_whole_frames_are_found_in_a_repack(faces, tmp_path, draw):
+    as_sfew_csv(faces, tmp_path / "sfew")
+    for path in (tmp_path / "sfew/sfew2.0_images").iterdir():
+        draw(path, 576, 720)
+    notes = list_images(tmp_path / "sfew", "emotions").notes
+    assert "warning: these are whole frames, and the paper's faces were aligned: give --detect" in notes
