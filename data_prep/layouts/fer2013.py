@@ -1,4 +1,7 @@
-"""Layout `fer2013`: `fer2013.csv` with the columns emotion, pixels and Usage, 48 x 48 grey."""
+"""Layout `fer2013`: `fer2013.csv` with the columns emotion, pixels and Usage, 48 x 48 grey.
+
+A copy without the column Usage has no split of its own. The numbers of the column emotion are in FER2013's own order.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,18 +15,27 @@ from numpy.typing import NDArray
 from emotiw.data_prep.archives.tree import Found
 from emotiw.data_prep.image_list import Image, Listing
 from emotiw.data_prep.images import UnreadableImageError
+from emotiw.data_prep.label_order import ORDERS
 from emotiw.errors import EmotiwError
 from emotiw.files import file_stamp
 
-# Not the authors' order: Neutral comes last.
-CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
-_SPLITS = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
-_COLUMNS = {"emotion", "pixels", "Usage"}
+ORDER = ORDERS["fer2013"]
+USAGE = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
+"""The split that each word of the column Usage means."""
+
+_COLUMNS = {"emotion", "pixels"}
+_EMOTIONS = {str(number): ORDER.class_of(number) for number in ORDER.numbers}
+_BLANK = b' \t\r\n,;"'
 
 
 def is_fer2013(found: Found) -> bool:
     """Return whether the only CSV at the top has FER2013's columns."""
-    return set(_columns(found.head(found.only(".csv", top=True)))) == _COLUMNS
+    return is_table(found, found.only(".csv", top=True))
+
+
+def is_table(found: Found, name: str | None) -> bool:
+    """Return whether a file has FER2013's columns, with or without Usage."""
+    return set(_columns(found.head(name))) - {"Usage"} == _COLUMNS
 
 
 def list_fer2013(found: Found, labels: str) -> Listing:
@@ -32,7 +44,8 @@ def list_fer2013(found: Found, labels: str) -> Listing:
     if name is None:
         raise EmotiwError(f"{found.place} does not hold one file named *.csv: give that file itself")
     source = Pixels(found.root(name) / name)
-    return Listing(list(source.images()), source)
+    notes = () if source.has_usage() else (f"{found.where(name)} has no column Usage: all its images train",)
+    return Listing(list(source.images()), source, notes=notes)
 
 
 @dataclass(frozen=True)
@@ -41,30 +54,34 @@ class Pixels:
 
     table: Path
 
+    def has_usage(self) -> bool:
+        """Return whether the table says which split an image is of."""
+        with self.table.open("rb") as file:
+            return "Usage" in _columns(_text(file.readline()))
+
     def images(self) -> Iterator[Image]:
         """Yield an image a row."""
         with self.table.open("rb") as file:
-            columns = _columns(file.readline().decode(errors="replace"))
+            columns = _columns(_text(file.readline()))
             for number, line in enumerate(file):
+                if not line.strip(_BLANK):
+                    continue
                 row = _row(columns, line)
-                emotion, usage = row.get("emotion", ""), row.get("Usage", "")
-                if emotion not in map(str, range(len(CLASSES))) or usage not in _SPLITS:
-                    raise EmotiwError(
-                        f"{self.table}, row {number}: emotion {emotion[:20]!r} and Usage {usage[:20]!r} are not "
-                        "FER2013's 0 to 6 and Training, PublicTest or PrivateTest"
-                    )
-                yield Image(_path(number), CLASSES[int(emotion)], split=_SPLITS[usage])
+                emotion, usage = row.get("emotion", ""), row.get("Usage", "") if "Usage" in columns else None
+                if emotion not in _EMOTIONS or not (usage is None or usage in USAGE):
+                    raise EmotiwError(f"{self.table}, row {number}: {_strange(emotion, usage)}")
+                yield Image(_path(number), _EMOTIONS[emotion], split=USAGE[usage] if usage else "")
 
     def read(self, path: str) -> bytes:
         """Return a row's pixels as a PGM file."""
         offsets = _offsets(self.table, self.stamp(path))
         with self.table.open("rb") as file:
-            columns = _columns(file.readline().decode(errors="replace"))
+            columns = _columns(_text(file.readline()))
             file.seek(int(offsets[int(path.split(".")[0])]))
             row = _row(columns, file.readline())
         try:
-            pixels = np.array(row["pixels"].split(), np.int64)
-        except ValueError:
+            pixels = np.array(row.get("pixels", "").split(), np.int64)
+        except (ValueError, OverflowError):
             raise UnreadableImageError("its pixels are no numbers") from None
         side = isqrt(len(pixels))
         if side**2 != len(pixels) or not side or pixels.min() < 0 or pixels.max() > 255:
@@ -88,8 +105,22 @@ def _path(number: int) -> str:
     return f"{number:05d}.pgm"
 
 
+def _strange(emotion: str, usage: str | None) -> str:
+    """Return what is wrong with a row."""
+    if usage is None:
+        return f"emotion {emotion[:20]!r} is not one of FER2013's 0 to 6"
+    return (
+        f"emotion {emotion[:20]!r} and Usage {usage[:20]!r} are not FER2013's 0 to 6 and Training, PublicTest or "
+        "PrivateTest"
+    )
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8-sig", errors="replace")
+
+
 def _columns(line: str) -> list[str]:
-    return [name.strip() for name in line.split(",")]
+    return [name.strip().strip('"') for name in line.split(",")]
 
 
 def _row(columns: list[str], line: bytes) -> dict[str, str]:

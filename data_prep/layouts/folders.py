@@ -1,7 +1,7 @@
 """Layout `folders`: `<class>/<image>`, whatever lies around; CASIA-WebFace's `<7-digit id>/<nnn>.jpg` is one."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from emotiw.data_prep.archives.tree import Found
@@ -48,3 +48,9 @@ def class_of(path: PurePosixPath, labels: str) -> str | None:
     if labels == "identities":
         return path.parent.name or None
     return next((emotion for folder in reversed(path.parts[:-1]) if (emotion := emotion_named(folder))), None)
+
+
+def in_emotion_folders(paths: Iterable[str]) -> bool:
+    """Return whether an image lies below a folder named like an emotion."""
+    folders = {PurePosixPath(path).parent for path in paths if not unusable(path)}
+    return any(emotion_named(part) for folder in folders for part in folder.parts)

@@ -1,41 +1,65 @@
 """Layouts `csv`, `list`, `sfew-csv` and `raf-db`: a table says which image is what.
 
-`csv` has named columns, such as `path,label`; `list` has lines `path label`, as `convert_imageset` takes them.
-Paths are relative to the table.
+`csv` has named columns, such as `path,label`, separated by commas, semicolons or tabs; instead of a column of labels it
+may have one column a class. Hugging Face's `metadata.csv`, one beside the images of each split, is read alike. `list`
+has lines `path label`, as `convert_imageset` takes them, or those of record tools: im2rec's `index<TAB>label<TAB>path`,
+insightface's `flag<TAB>path<TAB>label` (both as we know them, not verified on an original file). Paths are relative to
+the table.
 """
 
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from emotiw.data_prep.archives.tree import Folder, Found
-from emotiw.data_prep.emotions import EMOTIONS, emotion_named
+from emotiw.data_prep.emotions import emotion_named
 from emotiw.data_prep.image_list import Image, Listing, printable, split_of, unusable
+from emotiw.data_prep.label_order import ORDERS, number_in
 from emotiw.errors import EmotiwError
 
-_PATHS = ("path", "image", "image_name", "file", "filename", "name")
-_SPLIT_COLUMNS = ("split", "original_split", "usage")
-# The first that a table has: a name says more than a number, whose meaning differs from set to set.
-_LABELS = {
-    "emotions": ("emotion", "expression", "label", "class"),
-    "identities": ("identity", "person", "id", "label", "class"),
-}
+from .columns import Columns, columns_of
+from .fer2013 import USAGE
+from .folders import in_emotion_folders
+from .votes import NoClassError, majority
+
 _REPACK, _REPACK_IMAGES = "sfew_2.0_labels.csv", "sfew2.0_images"
 _RAF_DB = "emolabel/list_patition_label.txt"
-_RAF_DB_CLASSES = ("Surprise", "Fear", "Disgust", "Happy", "Sad", "Angry", "Neutral")  # from 1 on
+_METADATA = "metadata.csv"
+_LISTS = (".txt", ".lst", ".list")
+_ORDER = ORDERS["emotiw"]
+_SPLITS_OF_USAGE = {word.lower(): split for word, split in USAGE.items()}
+_BLANK = ' \t\r\n,;"'
 
-Row = tuple[str, str, str]
-"""An image's path beside the table, its label and its split, as the table writes them."""
+
+class Row(NamedTuple):
+    """What a table says of an image.
+
+    Attributes
+    ----------
+    path
+        As it is written.
+    label, split
+        As they are written; empty where the table does not say them.
+    reason
+        Why the image cannot be used; empty where it can.
+    """
+
+    path: str
+    label: str
+    split: str = ""
+    reason: str = ""
 
 
 def is_csv(found: Found) -> bool:
-    """Return whether the only CSV at the top names a column of paths and one of labels."""
-    columns = _columns(found.head(found.only(".csv", top=True)))
-    return any(name in columns for name in _PATHS) and any(
-        name in columns for names in _LABELS.values() for name in names
-    )
+    """Return whether the CSV at the top, or each metadata.csv, names a column of paths and one of labels."""
+    heads = [found.head(table) for table in _tables(found)]
+    known = [[columns_of(head, labels) for head in heads] for labels in ("emotions", "identities")]
+    if not heads or not any(all(each.understood for each in some) for some in known):
+        return False
+    return all(each.plain for each in known[0]) or not _folders_say_more(found)
 
 
 def is_repack(found: Found) -> bool:
@@ -44,9 +68,12 @@ def is_repack(found: Found) -> bool:
 
 
 def is_list(found: Found) -> bool:
-    """Return whether the only list at the top begins with `path label`."""
-    words = found.head(found.only(".txt", ".lst", ".list", top=True)).rsplit(maxsplit=1)
-    return len(words) == 2 and not unusable(words[0])
+    """Return whether the only list at the top begins with `path label`, or as the lists of record tools do."""
+    head = found.head(found.only(*_LISTS, top=True))
+    row, plain = _row_of_list(head), head.rsplit(maxsplit=1)
+    if row is None or unusable(row.path):
+        return False
+    return not unusable(plain[0]) or not _folders_say_more(found)
 
 
 def is_raf_db(found: Found) -> bool:
@@ -55,35 +82,37 @@ def is_raf_db(found: Found) -> bool:
 
 
 def list_csv(found: Found, labels: str) -> Listing:
-    """List the images of a CSV with named columns."""
-    table = _named(found, ".csv", top=True)
-    return _list(found, table, _csv_rows(found, table, labels), labels)
+    """List the images of a CSV with named columns, or of every metadata.csv."""
+    tables = _tables(found) or [_named(found, ".csv", top=True)]
+    return _list(found, {table: _rows_in_split(found, table, labels) for table in tables}, labels)
 
 
 def list_repack_rows(found: Found, labels: str) -> Listing:
     """List the images of SFEW 2.0's repack; its test split may be without labels."""
     table = _named(found, _REPACK)
-    rows = ((f"{_REPACK_IMAGES}/{path}", label, split) for path, label, split in _csv_rows(found, table, labels))
-    return _list(found, table, rows, labels)
+    rows = (row._replace(path=f"{_REPACK_IMAGES}/{row.path}") for row in _csv_rows(found, table, labels))
+    return _list(found, {table: rows}, labels)
 
 
 def list_list(found: Found, labels: str) -> Listing:
     """List the images of a list file."""
-    table = _named(found, ".txt", ".lst", ".list", top=True)
-    return _list(found, table, _lines(found, table), labels)
+    table = _named(found, *_LISTS, top=True)
+    return _list(found, {table: _lines(found, table)}, labels)
 
 
 def list_raf_db(found: Found, labels: str) -> Listing:
     """List RAF-DB's aligned faces, whose classes are numbered from 1, in an order of their own."""
-    table = _named(found, _RAF_DB)
+    table, order = _named(found, _RAF_DB), ORDERS["raf-db"]
 
     def rows() -> Iterator[Row]:
-        for name, number, _ in _lines(found, table):
-            known = number.isascii() and number.isdigit() and 1 <= int(number) <= len(_RAF_DB_CLASSES)
-            label = _RAF_DB_CLASSES[int(number) - 1] if known else number
-            yield f"../Image/aligned/{PurePosixPath(name).stem}_aligned.jpg", label, name.partition("_")[0]
+        for row in _lines(found, table):
+            number = number_in(row.label)
+            if number is None or number not in order.numbers:
+                raise EmotiwError(f"{found.where(table)}: {row.path}: label {row.label[:20]!r} is none of {order}")
+            path = f"../Image/aligned/{PurePosixPath(row.path).stem}_aligned.jpg"
+            yield Row(path, order.class_of(number), row.path.partition("_")[0])
 
-    return _list(found, table, rows(), labels)
+    return _list(found, {table: rows()}, labels)
 
 
 def _named(found: Found, *endings: str, top: bool = False) -> str:
@@ -93,55 +122,107 @@ def _named(found: Found, *endings: str, top: bool = False) -> str:
     return name
 
 
-def _columns(line: str) -> list[str]:
-    return [name.strip().strip('"').lower() for name in line.split(",")]
+def _tables(found: Found) -> list[str]:
+    """Return the only CSV at the top, else every metadata.csv."""
+    table = found.only(".csv", top=True) or found.only(".tsv", top=True)
+    return [table] if table else [path for path in found.files if path.rpartition("/")[2].lower() == _METADATA]
+
+
+def _folders_say_more(found: Found) -> bool:
+    """Return whether images lie in folders named like emotions, or in several that are no splits, such as people's.
+
+    These were read before there were more names of columns; a table that is given itself is read whatever lies around.
+    """
+    names = {PurePosixPath(path).parent.name for path in found.files if not unusable(path)}
+    return sum(bool(name) and not split_of((name,)) for name in names) > 1 or in_emotion_folders(found.files)
+
+
+def _rows_in_split(found: Found, table: str, labels: str) -> Iterator[Row]:
+    """Yield the rows of a table; those of a metadata.csv are of the split that its folders name."""
+    *folders, name = PurePosixPath(table).parts
+    split = split_of(folders) if name.lower() == _METADATA else ""
+    for row in _csv_rows(found, table, labels):
+        yield row if row.split else row._replace(split=split)
 
 
 def _csv_rows(found: Found, table: str, labels: str) -> Iterator[Row]:
-    columns = _columns(found.head(table))
-    path, label, split = (_first(names, columns) for names in (_PATHS, _LABELS[labels], _SPLIT_COLUMNS))
-    if path is None or label is None:
-        raise EmotiwError(f"{found.where(table)} has the columns {', '.join(columns)[:200]}: it needs path and label")
+    columns = columns_of(found.head(table), labels)
+    if not columns.understood:
+        names = ", ".join(columns.names)[:200]
+        raise EmotiwError(f"{found.where(table)} has the columns {names}: it needs path and label")
     try:
-        for row in list(csv.reader(io.StringIO(found.text(table))))[1:]:
-            if len(row) == len(columns):
-                yield row[path], row[label].strip(), row[split].strip() if split is not None else ""
-            elif row:
-                raise EmotiwError(f"{found.where(table)} has a row of {len(row)} columns, not {len(columns)}")
+        for row in list(csv.reader(io.StringIO(found.text(table)), delimiter=columns.separator))[1:]:
+            if len(row) == len(columns.names) and any(map(str.strip, row)):
+                yield _row(found, table, columns, row)
+            elif any(map(str.strip, row)):
+                raise EmotiwError(f"{found.where(table)} has a row of {len(row)} columns, not {len(columns.names)}")
     except csv.Error as error:
         raise EmotiwError(f"{found.where(table)} is no whole CSV: {error}") from None
 
 
-def _first(names: Iterable[str], columns: list[str]) -> int | None:
-    return next((columns.index(name) for name in names if name in columns), None)
+def _row(found: Found, table: str, columns: Columns, row: list[str]) -> Row:
+    path, label, reason = row[columns.path or 0], "", ""
+    if columns.label is not None:
+        label = row[columns.label].strip()
+    else:
+        try:
+            label = majority({name: row[index] for index, name in columns.classes.items()})
+        except NoClassError as error:
+            reason = str(error)
+        except EmotiwError as error:
+            raise EmotiwError(f"{found.where(table)}: {path[:80]}: {error}") from None
+    return Row(path, label, row[columns.split].strip() if columns.split is not None else "", reason)
 
 
 def _lines(found: Found, table: str) -> Iterator[Row]:
     for number, line in enumerate(found.text(table).splitlines(), 1):
-        words = line.rsplit(maxsplit=1)
-        if len(words) == 1:
-            raise EmotiwError(f"{found.where(table)}, line {number} is no `path label`: {line[:80]!r}")
-        if words:
-            yield words[0], words[1], ""
+        if line.strip(_BLANK):
+            row = _row_of_list(line)
+            if row is None:
+                raise EmotiwError(f"{found.where(table)}, line {number} is no `path label`: {line[:80]!r}")
+            yield row
 
 
-def _list(found: Found, table: str, rows: Iterable[Row], labels: str) -> Listing:
+def _row_of_list(line: str) -> Row | None:
+    r"""Return what a line of a list says; None where it is none.
+
+    Examples
+    --------
+    >>> _row_of_list("a b.png 3").path, _row_of_list("7\t3.000000\ta b.png").label
+    ('a b.png', '3')
+    """
+    fields = line.strip().split("\t")
+    if len(fields) == 3 and number_in(fields[0]) is not None and number_in(fields[1]) is not None:
+        return Row(fields[2], _whole(fields[1]))  # im2rec's
+    if len(fields) >= 3 and fields[0] in ("0", "1") and number_in(fields[2]) is not None:
+        return Row(fields[1], _whole(fields[2]))  # insightface's: a flag, and perhaps landmarks behind
+    words = line.rsplit(maxsplit=1)
+    return Row(*words) if len(words) == 2 else None
+
+
+def _whole(label: str) -> str:
+    """Return a label of a record tool, which may write a number of digits behind the point."""
+    return str(number_in(label)) if "." in label else label
+
+
+def _list(found: Found, tables: Mapping[str, Iterable[Row]], labels: str) -> Listing:
     images: dict[str, Image] = {}
     left_out: dict[str, str] = {}
     unknown: Counter[str] = Counter()
     numbered = False
-    for written, label, word in rows:
-        path = _beside(found, table, written)
-        split, is_number = split_of((_USAGE.get(word.lower(), word),)), label.isascii() and label.isdigit()
-        name = _class(label, labels, f"{found.where(table)}: {written}")
-        if word and not split:
-            raise EmotiwError(f"{found.where(table)}: {written}: split {word[:40]!r} is none of train, val, test")
-        if reason := "lies outside the source" if path is None else unusable(path):
-            left_out[printable(path or written)] = reason
+    for table, row in ((table, row) for table, rows in tables.items() for row in rows):
+        path = _beside(found, table, row.path)
+        split, is_number = split_of((_SPLITS_OF_USAGE.get(row.split.lower(), row.split),)), _is_digits(row.label)
+        name = _class(row.label, labels, f"{found.where(table)}: {row.path}")
+        if row.split and not split:
+            where = f"{found.where(table)}: {row.path}"
+            raise EmotiwError(f"{where}: split {row.split[:40]!r} is none of train, val, test")
+        if reason := "lies outside the source" if path is None else unusable(path) or row.reason:
+            left_out[printable(path or row.path)] = reason
         elif path in images:
             left_out[f"{path} (again)"] = "is listed twice"
-        elif name is None and not (split == "test" and label in ("", "-1")):
-            unknown[label] += 1
+        elif name is None and not (split == "test" and row.label in ("", "-1")):
+            unknown[row.label] += 1
         else:
             numbered |= is_number
             images[str(path)] = Image(str(path), name or "", split=split)
@@ -150,20 +231,20 @@ def _list(found: Found, table: str, rows: Iterable[Row], labels: str) -> Listing
     return Listing(sorted(images.values(), key=lambda image: image.path), found.tree, left_out, unknown, notes)
 
 
-# FER2013's words.
-_USAGE = {"publictest": "val", "privatetest": "test"}
+def _is_digits(label: str) -> bool:
+    return label.isascii() and label.isdigit()
 
 
 def _class(label: str, labels: str, where: str) -> str | None:
     """Return the class that a table's label means; None where it is none."""
-    number = label.isascii() and label.isdigit()
     if labels == "identities":
-        return (label.zfill(5) if number else label) or None
-    if number:
-        if int(label[:9]) >= len(EMOTIONS):
-            raise EmotiwError(f"{where}: label {label[:20]} is none of the seven: 0 Angry ... 6 Surprise")
-        return EMOTIONS[int(label)]
-    return emotion_named(label)
+        return (label.zfill(5) if _is_digits(label) else label) or None
+    if not _is_digits(label):
+        return emotion_named(label)
+    number = number_in(label)
+    if number is None or number not in _ORDER.numbers:
+        raise EmotiwError(f"{where}: label {label[:20]} is none of the seven: 0 Angry ... 6 Surprise")
+    return _ORDER.emotion(number)
 
 
 def _beside(found: Found, table: str, written: str) -> str | None:
