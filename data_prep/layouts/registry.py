@@ -11,7 +11,19 @@ from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.image_list import Listing, complete
 from emotiw.errors import EmotiwError, UsageError
 
-from . import fer2013, folders, lmdb, recordio, sfew, tables
+from . import (
+    affectnet,
+    ck_plus,
+    fer2013,
+    ferplus,
+    folders,
+    lmdb,
+    named_files,
+    raf_db_kaggle,
+    recordio,
+    sfew,
+    tables,
+)
 
 # Where no image is found: the ending of what is there instead, and what mends that.
 _HINTS = {
@@ -77,27 +89,175 @@ class Layout:
         Its images, for `--labels`; classes and groups are completed afterwards.
     labels
         What its classes can be.
+    recognised
+        How it is recognised, in words for the documentation.
+    needs
+        What a source in it must hold, or why it is refused.
     """
 
     name: str
     recognise: Callable[[Found], bool]
     list: Callable[[Found, str], Listing]
     labels: tuple[str, ...]
+    recognised: str
+    needs: str
 
 
+_EMOTIONS, _IDENTITIES = ("emotions",), ("identities",)
 LAYOUTS = (
-    Layout("prepared", is_prepared, refuse_prepared, _BOTH),
-    Layout("sfew-1.0", sfew.is_sfew1, sfew.refuse_sfew1, _BOTH),
-    Layout("sfew", sfew.is_sfew, sfew.list_sfew, ("emotions",)),
-    Layout("sfew-csv", tables.is_repack, sfew.list_repack, ("emotions",)),
-    Layout("recordio", recordio.is_recordio, recordio.list_recordio, ("identities",)),
-    Layout("lmdb", lmdb.is_lmdb, lmdb.list_lmdb, _BOTH),
-    Layout("fer2013", fer2013.is_fer2013, fer2013.list_fer2013, ("emotions",)),
-    Layout("raf-db", tables.is_raf_db, tables.list_raf_db, ("emotions",)),
-    Layout("csv", tables.is_csv, tables.list_csv, _BOTH),
-    Layout("list", tables.is_list, tables.list_list, _BOTH),
-    Layout("parquet", is_parquet, refuse_parquet, _BOTH),
-    Layout("folders", lambda found: True, folders.list_folders, _BOTH),
+    Layout(
+        "prepared",
+        is_prepared,
+        refuse_prepared,
+        _BOTH,
+        "`set.json` and `manifest.csv` at the top",
+        "refused: give the faces the set was made of, or the LMDBs of one of its representations",
+    ),
+    Layout(
+        "sfew-1.0",
+        sfew.is_sfew1,
+        sfew.refuse_sfew1,
+        _BOTH,
+        "frames named as SFEW's, no folder that names a split, and 700 images or a table of LPQ or PHOG features",
+        "refused: the paper's set is SFEW 2.0",
+    ),
+    Layout(
+        "sfew",
+        sfew.is_sfew,
+        sfew.list_sfew,
+        _EMOTIONS,
+        "frames named as SFEW's (`<Movie>_<9 digits>_<8 digits>`) below folders or zips that name a split",
+        "`Train`, `Val` and `Test`, or `Train_Aligned_Faces` and so on, with a folder a class except in Test",
+    ),
+    Layout(
+        "sfew-csv",
+        tables.is_repack,
+        sfew.list_repack,
+        _EMOTIONS,
+        "`sfew_2.0_labels.csv`",
+        "that table (`image_name,label,emotion,original_split`) beside `sfew2.0_images/`",
+    ),
+    Layout(
+        "recordio",
+        recordio.is_recordio,
+        recordio.list_recordio,
+        _IDENTITIES,
+        "one `.rec` file",
+        "the `.rec` and the `.idx` beside it; labels are people",
+    ),
+    Layout(
+        "lmdb",
+        lmdb.is_lmdb,
+        lmdb.list_lmdb,
+        _BOTH,
+        "a `data.mdb`, or folders that hold one each",
+        "Caffe's Datums; labels in emotiw's order or people; a folder such as `train_lmdb` names the split",
+    ),
+    Layout(
+        "fer2013",
+        fer2013.is_fer2013,
+        fer2013.list_fer2013,
+        _EMOTIONS,
+        "one CSV at the top with the columns `emotion`, `pixels` and, where the table has splits, `Usage`",
+        "FER2013's numbers 0 to 6, square pictures of grey values, its words Training, PublicTest, PrivateTest",
+    ),
+    Layout(
+        "ferplus",
+        ferplus.is_ferplus,
+        ferplus.list_ferplus,
+        _EMOTIONS,
+        "`fer2013new.csv`, and no folder named like an emotion",
+        "`fer2013.csv` beside it with as many rows, or the PNGs that it names",
+    ),
+    Layout(
+        "raf-db",
+        tables.is_raf_db,
+        tables.list_raf_db,
+        _EMOTIONS,
+        "`EmoLabel/list_patition_label.txt`",
+        "that list beside `Image/aligned/`; RAF-DB's numbers 1 to 7",
+    ),
+    Layout(
+        "raf-db-kaggle",
+        raf_db_kaggle.is_raf_db_kaggle,
+        raf_db_kaggle.list_raf_db_kaggle,
+        _EMOTIONS,
+        "images such as `train/1/train_00001_aligned.jpg`",
+        "folders `train` and `test` with `1` to `7`; `train_labels.csv` and `test_labels.csv`, where there, must agree",
+    ),
+    Layout(
+        "affectnet",
+        affectnet.is_affectnet,
+        affectnet.list_affectnet,
+        _EMOTIONS,
+        "a CSV with the columns `subDirectory_filePath` and `expression`, and no folder named like an emotion",
+        "`training.csv`, `validation.csv` or one table at the top, and the images under any folder",
+    ),
+    Layout(
+        "csv",
+        tables.is_csv,
+        tables.list_csv,
+        _BOTH,
+        "one CSV or TSV at the top, or `metadata.csv` files, with a column of paths and one of labels or one a class",
+        "paths relative to the table; classes by name, or numbers in emotiw's order; a column `split`, where there is "
+        "one, says train, val or test",
+    ),
+    Layout(
+        "list",
+        tables.is_list,
+        tables.list_list,
+        _BOTH,
+        "one `.txt`, `.lst` or `.list` at the top that begins with `path label`, or as im2rec or insightface write it",
+        "a line an image, paths relative to the list; classes as in `csv`",
+    ),
+    Layout(
+        "parquet",
+        is_parquet,
+        refuse_parquet,
+        _BOTH,
+        "a `.parquet` file",
+        "refused: write each row's image to a file `<label>/<row>.jpg`",
+    ),
+    Layout(
+        "affectnet-npy",
+        affectnet.is_affectnet_npy,
+        affectnet.list_affectnet_npy,
+        _EMOTIONS,
+        "files such as `annotations/<id>_exp.npy`, and no folder named like an emotion",
+        "`images/<id>.jpg` for each; a folder around both, such as `train_set`, names the split",
+    ),
+    Layout(
+        "ck+",
+        ck_plus.is_ck_plus,
+        ck_plus.list_ck_plus,
+        _EMOTIONS,
+        "files such as `S005/001/S005_001_00000011_emotion.txt`, and no folder named like an emotion",
+        "the frames of each labelled sequence, named `S005/001/S005_001_00000011.png`; the subject is the group",
+    ),
+    Layout(
+        "jaffe",
+        named_files.is_jaffe,
+        named_files.list_jaffe,
+        _BOTH,
+        "files such as `KA.AN1.39.tiff`, and no folder named like an emotion",
+        "names of person, expression and number; the person is the group",
+    ),
+    Layout(
+        "kdef",
+        named_files.is_kdef,
+        named_files.list_kdef,
+        _BOTH,
+        "files such as `AF01ANS.JPG`, and no folder named like an emotion",
+        "names of session, person, expression and view; the person is the group",
+    ),
+    Layout(
+        "folders",
+        lambda found: True,
+        folders.list_folders,
+        _BOTH,
+        "what no other layout recognises",
+        "`<class>/<image>`: folders named like emotions, or a folder a person; folders above named train, val or test",
+    ),
 )
 """The layouts; the first that recognises a source has it, so those that know their set best come first."""
 

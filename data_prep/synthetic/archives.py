@@ -57,7 +57,7 @@ def as_sfew_csv(faces: Path, folder: Path) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("image_name", "label", "emotion", "original_split"))
     with whole(folder) as partial:
-        for number, (split, emotion, _, path) in enumerate(_faces(faces)):
+        for number, (split, emotion, _, path) in enumerate(faces_by_split(faces)):
             labels = ("-1", "") if split == "test" else (EMOTIONS.index(emotion), emotion)
             table.writerow((f"image_{number:06d}.png", *labels, split.capitalize()))
             _write(partial / f"sfew2.0_images/image_{number:06d}.png", path.read_bytes())
@@ -101,8 +101,8 @@ def packed(record: bytes) -> bytes:
     )
 
 
-def _faces(faces: Path) -> Iterator[Face]:
-    """Yield every face, by split and name."""
+def faces_by_split(faces: Path) -> Iterator[Face]:
+    """Yield every face that `draw_expressions` drew, by split and name; a person is on one side."""
     files = sorted(faces.glob("*/*.png"))
     movies = sorted({path.name.split("_")[0] for path in files})
     quarter = max(1, len(movies) // 4)
@@ -117,7 +117,7 @@ def _faces(faces: Path) -> Iterator[Face]:
 
 def _members(faces: Path) -> Iterator[tuple[str, str, bytes]]:
     """Yield archive, path and bytes of every face in SFEW's folders."""
-    for split, emotion, name, path in _faces(faces):
+    for split, emotion, name, path in faces_by_split(faces):
         archive, inside = _SFEW[split]
         inside = f"{archive.split('/')[0]}/{inside}/{emotion}" if inside else archive.removesuffix(".zip")
         yield archive, f"{inside}/{name}", path.read_bytes()

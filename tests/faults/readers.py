@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from emotiw.data_prep.images import UnreadableImageError
+from emotiw.data_prep.images import decode as decode_file
 from emotiw.data_prep.layouts.registry import list_images
 from emotiw.data_prep.synthetic.archives import write_records
 from emotiw.engine.torch.solver.snapshots import read_state
@@ -234,7 +235,83 @@ def tables(folder: Path) -> list[bytes]:
     """Return tables with their columns in several orders and spellings."""
     rows = ["path,label\na.png,Happy\n", "label,path\n3,a.png\n", "image;emotion;split\na.png;sad;val\n"]
     rows += ["path,label,Usage\na.png,nonsense,Training\n../x.png,Happy,\n", "\n", "path\n"]
+    rows += ["Image name\tsad\tjoy\tcontempt\na.png\t1\t0\t0\n", "img;sad;joy\na.png;1;1\nb.png;x;0\n"]
     return [row.encode() for row in rows]
+
+
+def read_list(folder: Path) -> None:
+    """List by a list of paths and labels, as people and as emotions."""
+    for labels in ("identities", "emotions"):
+        for image in list_images(folder, labels, layout="list").images:
+            image.path.encode()
+
+
+def lists(folder: Path) -> list[bytes]:
+    """Return lists as Caffe, im2rec and insightface write them."""
+    lines = ("a.png Happy\n\nb.png sad\n", "0\t3.000000\ta.png\n1\t0\tb.png\n", "1\ta.png\t3\n0\tb.png\t0\t1\t2\n")
+    made = [line.encode() for line in (*lines, "a.png\n", "a.png 7\n", "../a.png 1\na.png 1\na.png 1\n")]
+    made += [b"/etc/a.png 1\nb/../a.png 2\nb.png contempt\n"]
+    return made
+
+
+def read_votes(folder: Path) -> None:
+    """List by FERPlus's votes, beside which a picture lies."""
+    (folder / "fer0000000.png").write_bytes(PICTURE)
+    for image in list_images(folder, "emotions", layout="ferplus").images:
+        image.path.encode()
+
+
+def votes(folder: Path) -> list[bytes]:
+    """Return tables of votes that name a class, none, and no picture."""
+    head = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
+    rows = ("Training,fer0000000.png,4,0,0,1,3,2,0,0,0,0\n", "Training,fer0000000.png,4,4,0,0,0,0,0,0,0,0\n")
+    rows += ("PublicTest,,0,0,0,0,0,0,0,0,0,10\n", "  \nTraining,a.png,0,0,0,0,0,0,0,9,0,0\n", "Training,a.png,x\n")
+    bent = (head + f"Training,a.png,x{9 * ',1'}\n", "a,b\n")
+    return [(head + row).encode() for row in rows] + [each.encode() for each in bent]
+
+
+def read_annotation(folder: Path) -> None:
+    """List by AffectNet's label beside an image."""
+    for place in ("images", "annotations"):
+        (folder / place).mkdir(exist_ok=True)
+    (folder / "images/7.png").write_bytes(PICTURE)
+    (folder / "annotations/7_exp.npy").write_bytes((folder / "7_exp.npy").read_bytes())
+    list_images(folder, "emotions", layout="affectnet-npy")
+
+
+def annotations(folder: Path) -> list[bytes]:
+    """Return NumPy files of one number in each form, and others."""
+    kinds = (np.array("3"), np.array(b"3"), np.array([3]), np.array(3.0), np.array(8), np.array(99), np.zeros((2, 2)))
+    made = []
+    for value in kinds:
+        file = io.BytesIO()
+        np.save(file, value)
+        made.append(file.getvalue())
+    return [*made, made[2].replace(b"<i8", b"<i3")]
+
+
+def read_jpeg(folder: Path) -> None:
+    """Decode an image file of a set, unless it was cut off."""
+    decode_file((folder / "a.jpg").read_bytes())
+
+
+def jpegs(folder: Path) -> list[bytes]:
+    """Return JPEGs with restarts, scans, a thumbnail and a trailer."""
+    rgb = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)
+    kinds = ((), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 1))
+    whole = [cv2.imencode(".jpg", rgb, kind)[1].tobytes() for kind in kinds]
+    note = b"\xff\xe1" + (len(whole[0]) + 2).to_bytes(2, "big") + whole[0]
+    bent = whole[0][:-9] + b"\xff\x37" + whole[0][-7:]
+    return [
+        *whole,
+        whole[1][:2] + note + whole[1][2:] + whole[0],
+        whole[0][:-20] + whole[1],
+        whole[0][:30],
+        bent,
+        b"",
+        b"no picture",
+        *REFUSED,
+    ]
 
 
 def scores(folder: Path) -> list[bytes]:
@@ -252,7 +329,7 @@ def read_zip(folder: Path) -> None:
 
 
 def zips(folder: Path) -> list[bytes]:
-    """Return archives stored and packed, with paths that lead out, and without a picture."""
+    """Return archives stored and packed, with paths that lead out, and without a picture; and such as are refused."""
     made = []
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         for names in (["happy/a.png", "sad/b.png"], ["../happy/a.png"], ["happy/"]):
@@ -261,10 +338,26 @@ def zips(folder: Path) -> list[bytes]:
                 for name in names:
                     archive.writestr(name, b"" if name.endswith("/") else PICTURE)
             made.append(file.getvalue())
+    return [*made, *refused_zips(made[0])]
+
+
+def refused_zips(whole: bytes) -> list[bytes]:
+    """Return a whole archive with a bit rotten, encrypted, as the last part of a split one; bombs, and odd names."""
+    rotten = whole.replace(PICTURE[-9:], bytes(9), 1)
+    encrypted = whole.replace(b"PK\1\2\x14\x03\x14\0\0\0", b"PK\1\2\x14\x03\x14\0\1\0")
+    split = whole[:-18] + b"\1\0\1\0" + whole[-14:]
+    made = [rotten, encrypted, split, whole[len(whole) // 2 :]]
+    for names, data in ((["", "a"], b"x"), (["sad\\a.png", "sad/a.png"], b"x"), (["sad/a.png"], bytes(1 << 21))):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in names:
+                archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+        made.append(file.getvalue())
     return made
 
 
 PICTURE = picture()
+COLUMNS = ("tables", "columns", "votes")
 BLOBS = ("prototxt/formats/blobs.py", "prototxt/formats/messages.py")
 READERS = {
     "recordio": Reader("both", read_records, records, ("data_prep/layouts/recordio.py",)),
@@ -278,7 +371,13 @@ READERS = {
         "picture", read_picture, pictures, ("prototxt/formats/image_codec.py", "prototxt/formats/image_headers.py")
     ),
     "solverstate": Reader("a.solverstate", read_solverstate, states, ("engine/torch/solver/snapshots.py", *BLOBS)),
-    "table": Reader("table.csv", read_table, tables, ("data_prep/layouts/tables.py",)),
+    "table": Reader("table.csv", read_table, tables, tuple(f"data_prep/layouts/{name}.py" for name in COLUMNS)),
+    "list": Reader("list.lst", read_list, lists, ("data_prep/layouts/tables.py",)),
+    "votes": Reader(
+        "fer2013new.csv", read_votes, votes, ("data_prep/layouts/ferplus.py", "data_prep/layouts/votes.py")
+    ),
+    "annotation": Reader("7_exp.npy", read_annotation, annotations, ("data_prep/layouts/affectnet.py",)),
+    "jpeg": Reader("a.jpg", read_jpeg, jpegs, ("data_prep/images.py", "data_prep/jpeg_markers.py")),
     "scores": Reader("scores.csv", lambda folder: read_scores(folder / "scores.csv"), scores, ("evaluate/scores.py",)),
     "zip": Reader("faces.zip", read_zip, zips, ("data_prep/archives/zip.py",)),
 }
