@@ -79,6 +79,12 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"emotiw: {_line(error)}", file=sys.stderr)
         return error.status if isinstance(error, EmotiwError) else 1
+    except MemoryError as error:
+        if args.debug:
+            raise
+        what = "there is not enough memory, or the limit on address space (ulimit -v) is too small"
+        print(f"emotiw: {what}: {_line(error)}", file=sys.stderr)
+        return 1
     except Exception as error:
         if args.debug:
             raise

@@ -85,6 +85,21 @@ def test_a_fault_of_our_own_is_one_line_too(tmp_path, capsys, monkeypatch):
         main([*argv, "--debug"])
 
 
+def test_too_little_memory_is_no_fault_of_our_own(tmp_path, capsys, monkeypatch):
+    def fail(*_args, **_kwargs):
+        raise MemoryError("Unable to allocate 3.00 MiB\nfor an array")
+
+    monkeypatch.setattr("emotiw.evaluate.table.results.collect", fail)
+    argv = ["table", str(tmp_path), "-o", str(tmp_path / "out")]
+    assert main(argv) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "emotiw: there is not enough memory, or the limit on address space (ulimit -v) is too small: "
+    )
+    with pytest.raises(MemoryError):
+        main([*argv, "--debug"])
+
+
 def test_a_file_where_a_folder_should_be(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     picture = np.zeros((8, 8, 3), np.uint8)
