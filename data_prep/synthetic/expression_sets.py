@@ -1,7 +1,7 @@
 """Drawn faces rearranged into the layouts of FER2013, FERPlus, RAF-DB, AffectNet, JAFFE, KDEF and CK+.
 
-Each function takes what `draw_expressions` drew and the folder to write, and returns the number of files it wrote. A
-quarter of the people each become val and test where the set has these splits.
+Each function takes what `draw_expressions` drew and the folder to write. A quarter of the people each become val and
+test where the set has these splits.
 """
 
 import csv
@@ -27,32 +27,29 @@ _FERPLUS_FOLDERS = {"train": "FER2013Train", "val": "FER2013Valid", "test": "FER
 _VOTES = 10
 
 
-def as_fer2013(faces: Path, folder: Path, usage: bool = True) -> int:
+def as_fer2013(faces: Path, folder: Path, usage: bool = True) -> None:
     """Write `fer2013.csv`, with or without its column of splits."""
     rows = [(_number("fer2013", emotion), _pixels(path), _WORDS[split]) for split, emotion, _, path in _sorted(faces)]
     columns = 3 if usage else 2
     with whole(folder) as partial:
         _write_table(partial / "fer2013.csv", ("emotion", "pixels", "Usage")[:columns], [r[:columns] for r in rows])
-    return 1
 
 
-def as_ferplus(faces: Path, folder: Path) -> int:
+def as_ferplus(faces: Path, folder: Path) -> None:
     """Write `fer2013.csv` with FERPlus's votes beside it: eight for the drawn class, two for Neutral."""
     as_fer2013(faces, folder)
     _write_votes(faces, folder)
-    return 2
 
 
-def as_ferplus_files(faces: Path, folder: Path) -> int:
+def as_ferplus_files(faces: Path, folder: Path) -> None:
     """Write PNGs in the folders of FERPlus's script, with its table of votes."""
     with whole(folder) as partial:
         for number, (split, _, _, path) in enumerate(_sorted(faces)):
             _copy(path, partial / _FERPLUS_FOLDERS[split] / f"fer{number:07d}.png")
         _write_votes(faces, partial)
-    return len(_sorted(faces)) + 1
 
 
-def as_raf_db_kaggle(faces: Path, folder: Path) -> int:
+def as_raf_db_kaggle(faces: Path, folder: Path) -> None:
     """Write RAF-DB's basic set as Kaggle has it; val trains."""
     counts, rows = {"train": 0, "test": 0}, []
     with whole(folder) as partial:
@@ -66,10 +63,9 @@ def as_raf_db_kaggle(faces: Path, folder: Path) -> int:
             _write_table(
                 partial / f"{side}_labels.csv", ("image", "label"), [row[1:] for row in rows if row[0] == side]
             )
-    return len(rows) + 2
 
 
-def as_affectnet(faces: Path, folder: Path) -> int:
+def as_affectnet(faces: Path, folder: Path) -> None:
     """Write AffectNet's images with `training.csv` and `validation.csv`; there is no test split."""
     header = ("subDirectory_filePath", "face_x", "face_y", "face_width", "face_height", "expression", "valence")
     rows: dict[str, list[tuple[object, ...]]] = {"training": [], "validation": []}
@@ -82,10 +78,9 @@ def as_affectnet(faces: Path, folder: Path) -> int:
             _recode(path, partial / "Manually_Annotated_Images" / written)
         for name, some in rows.items():
             _write_table(partial / f"{name}.csv", header, some)
-    return sum(map(len, rows.values())) + 2
 
 
-def as_affectnet_npy(faces: Path, folder: Path) -> int:
+def as_affectnet_npy(faces: Path, folder: Path) -> None:
     """Write AffectNet's images with a label file for each."""
     files = _sorted(faces)
     with whole(folder) as partial:
@@ -95,20 +90,18 @@ def as_affectnet_npy(faces: Path, folder: Path) -> int:
             (place / "annotations").mkdir(exist_ok=True)
             np.save(place / f"annotations/{number}_exp.npy", np.array(str(_number("affectnet", emotion))))
             np.save(place / f"annotations/{number}_val.npy", np.array("0.25"))
-    return 3 * len(files)
 
 
-def as_jaffe(faces: Path, folder: Path) -> int:
+def as_jaffe(faces: Path, folder: Path) -> None:
     """Write JAFFE's files, named for person, expression and repetition."""
     files = _sorted(faces)
     with whole(folder) as partial:
         for number, (_, emotion, _, path) in enumerate(files, 1):
             person, repetition = _person(path)
             _recode(path, partial / f"K{chr(64 + person)}.{emotion[:2].upper()}{repetition}.{number}.tiff")
-    return len(files)
 
 
-def as_kdef(faces: Path, folder: Path) -> int:
+def as_kdef(faces: Path, folder: Path) -> None:
     """Write KDEF's folders; a person's second picture of an expression is of the session B."""
     files = _sorted(faces)
     with whole(folder) as partial:
@@ -117,10 +110,9 @@ def as_kdef(faces: Path, folder: Path) -> int:
             who = f"{'AB'[repetition - 1]}{'FM'[person % 2]}{person:02d}"
             code = "AF" if emotion == "Fear" else emotion[:2].upper()
             _recode(path, partial / f"KDEF/{who}/{who}{code}S.JPG")
-    return len(files)
 
 
-def as_ck_plus(faces: Path, folder: Path) -> int:
+def as_ck_plus(faces: Path, folder: Path) -> None:
     """Write CK+'s sequences of two frames: a person's neutral face, then the expression."""
     neutral = {_person(path): path for _, emotion, _, path in _sorted(faces) if emotion == "Neutral"}
     peaks = [(emotion, path) for _, emotion, _, path in _sorted(faces) if emotion != "Neutral"]
@@ -133,7 +125,6 @@ def as_ck_plus(faces: Path, folder: Path) -> int:
             label = partial / f"Emotion/{name}_{2:08d}_emotion.txt"
             label.parent.mkdir(parents=True)
             label.write_text(f"   {_number('ck+', emotion):.7e}\n")
-    return 3 * len(peaks)
 
 
 def _sorted(faces: Path) -> list[Face]:

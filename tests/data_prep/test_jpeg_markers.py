@@ -92,9 +92,9 @@ def test_wrong_bytes_in_a_scan_are_left_to_the_decoder():
 @pytest.mark.parametrize("start", [b"", b"\xff", b"\xff\xc0", b"\xff\xe0\0\x10", b"\xff\xda\0\x0c", b"\xff\xd8" * 9])
 def test_what_is_hostile_ends_quickly(start):
     for body in (b"\xff" * 10**6, b"\xff\x00" * 500_000, b"\xff\xda\0\x02" * 250_000, b"\xff\xe0\0\0" * 250_000):
-        begun = time.perf_counter()
+        begun = time.process_time()
         jpeg_cut_off(b"\xff\xd8" + start + body)
-        assert time.perf_counter() - begun < 2
+        assert time.process_time() - begun < 2
 
 
 def test_it_takes_no_time_beside_the_decoding():
@@ -104,9 +104,9 @@ def test_it_takes_no_time_beside_the_decoding():
     def best(function):
         times = []
         for _ in range(15):
-            begun = time.perf_counter()
+            begun = time.process_time()
             function(photo)
-            times.append(time.perf_counter() - begun)
+            times.append(time.process_time() - begun)
         return min(times)
 
     assert best(jpeg_cut_off) < 0.1 * best(decode)

@@ -87,8 +87,7 @@ FORMS = {
 @pytest.mark.parametrize("packed", [False, True])
 def test_every_form_is_recognised_and_holds_each_class_alike(faces, tmp_path, form, packed):
     write, layout, splits = FORMS[form]
-    count = write(faces, tmp_path / "held")
-    assert count == sum(path.is_file() for path in (tmp_path / "held").rglob("*"))
+    write(faces, tmp_path / "held")
     source = zipped(tmp_path / "held", tmp_path / "held.zip") if packed else tmp_path / "held"
     report = prepare(source, tmp_path / "set", Settings("emotions", ("rgb",), size=16))
     prepared = open_set(tmp_path / "set")
