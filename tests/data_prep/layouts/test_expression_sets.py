@@ -1,5 +1,6 @@
 """The same drawn faces in the layouts of the expression sets that people hold: images, labels, splits and groups."""
 
+import json
 import shutil
 import struct
 import zipfile
@@ -91,7 +92,7 @@ def test_every_form_is_recognised_and_holds_each_class_alike(faces, tmp_path, fo
     source = zipped(tmp_path / "held", tmp_path / "held.zip") if packed else tmp_path / "held"
     report = prepare(source, tmp_path / "set", Settings("emotions", ("rgb",), size=16))
     prepared = open_set(tmp_path / "set")
-    assert prepared.settings["layout"] == layout
+    assert json.loads((tmp_path / "set/set.json").read_text())["layout"] == layout
     assert tuple(prepared.count(split) for split in ("train", "val", "test")) == splits
     counts = Counter(row["name"] for row in prepared.manifest)
     assert counts == dict.fromkeys({*EMOTIONS} - ({"Neutral"} if form == "ck+" else set()), 4)
