@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .face_detection import crop_face, find_faces
     from .image_list import Image, Listing
     from .images import UnreadableImageError, decode, read_image, resize
+    from .label_order import ORDERS, LabelOrder
     from .lmdb_writer import LmdbWriter
     from .prepared_set import PreparedSet, Record, open_set
     from .splits import SPLITS, assign_splits
@@ -20,8 +21,10 @@ else:
 
 __all__ = [
     "EMOTIONS",
+    "ORDERS",
     "SPLITS",
     "Image",
+    "LabelOrder",
     "Listing",
     "LmdbWriter",
     "PreparedSet",

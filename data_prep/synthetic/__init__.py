@@ -4,6 +4,17 @@ from emotiw.lazy import TYPE_CHECKING, attach
 
 if TYPE_CHECKING:
     from .archives import as_recordio, as_sfew, as_sfew_csv, as_sfew_zips
+    from .expression_sets import (
+        as_affectnet,
+        as_affectnet_npy,
+        as_ck_plus,
+        as_fer2013,
+        as_ferplus,
+        as_ferplus_files,
+        as_jaffe,
+        as_kdef,
+        as_raf_db_kaggle,
+    )
     from .faces import draw_expressions, draw_face, draw_identities
     from .people import EXPRESSIONS, Expression, Identity, draw_identity
 else:
@@ -13,6 +24,15 @@ __all__ = [
     "EXPRESSIONS",
     "Expression",
     "Identity",
+    "as_affectnet",
+    "as_affectnet_npy",
+    "as_ck_plus",
+    "as_fer2013",
+    "as_ferplus",
+    "as_ferplus_files",
+    "as_jaffe",
+    "as_kdef",
+    "as_raf_db_kaggle",
     "as_recordio",
     "as_sfew",
     "as_sfew_csv",
