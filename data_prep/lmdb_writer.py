@@ -1,6 +1,6 @@
 """The LMDBs of a set while they are written, and their means."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -69,12 +69,13 @@ class LmdbWriter:
         self._sum: NDArray[np.float32] | None = None
         self._count = 0
 
-    def store(self, images: Sequence[tuple[bytes, Encoded]]) -> None:
+    def store(self, images: Iterable[tuple[bytes, Encoded]]) -> None:
         """Store images by their keys, in one transaction: all are on the disk when it returns, or none."""
+        together = list(images)
         with _one_line(self._path):
-            while not self._put(images):
-                self._grow(sum(len(image.datum) for _, image in images))
-        for _, image in images:
+            while not self._put(together):
+                self._grow(sum(len(image.datum) for _, image in together))
+        for _, image in together:
             self._add(image.blob)
 
     def _put(self, images: Sequence[tuple[bytes, Encoded]]) -> bool:
