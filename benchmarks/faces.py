@@ -25,8 +25,9 @@ def face(number: int = 0) -> Image:
 def draw(folder: Path, count: int, people: int = 40) -> Path:
     """Write JPEGs in CASIA-WebFace's layout: `<folder>/<7 digits>/<nnnnnn>.jpg`; return the folder.
 
-    There are `people` different ones; each file has noise of its own.
+    There are `people` different ones, two images of each at least; each file has noise of its own.
     """
+    people = min(people, count // 2)  # a folder of one image each would be nobody's
     faces = [face(person) for person in range(people)]
     rng = np.random.default_rng(0)
     noise = rng.integers(-4, 5, (SIDE + people, SIDE + people, 3), np.int16)

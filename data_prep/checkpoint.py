@@ -8,11 +8,11 @@ from pathlib import Path
 
 from emotiw.files import alone, remove, write_text
 
-_ASKED, _JOURNAL = "asked.sha256", "journal.jsonl"
+_ASKED, _JOURNAL, _PIXELS = "asked.sha256", "journal.jsonl", "pixels.txt"
 UNPACKED = "unpacked"
 
-Entry = tuple[str, str]
-"""What the journal says of an image: its sha256, and the reason why it was left out, empty where it was not."""
+Entry = tuple[str, str, str]
+"""What the journal says of an image: its sha256, its pixels', and why it was left out, empty where it was not."""
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def resume(folder: Path, asked: Iterable[object]) -> list[Entry]:
     try:
         asked_before: str | None = (folder / _ASKED).read_text()
         lines = (folder / _JOURNAL).read_text(encoding="utf-8").split("\n")[:-1]
-        entries = [(str(sha256), str(reason)) for sha256, reason in map(json.loads, lines)]
+        entries = [(str(sha256), str(pixels), str(reason)) for sha256, pixels, reason in map(json.loads, lines)]
     except (FileNotFoundError, ValueError, TypeError):
         asked_before = None
     if asked_before != digest:
@@ -64,10 +64,24 @@ def add(folder: Path, entries: Iterable[Entry]) -> None:
         journal.writelines(json.dumps(entry) + "\n" for entry in entries)
 
 
+def known_pixels(folder: Path) -> list[str]:
+    """Return the pixel digests that were noted before an interruption, in the order of the images."""
+    try:
+        return (folder / _PIXELS).read_text(encoding="ascii").split("\n")[:-1]
+    except (FileNotFoundError, UnicodeDecodeError):
+        return []
+
+
+def note_pixels(folder: Path, digests: Iterable[str]) -> None:
+    """Note further pixel digests."""
+    with (folder / _PIXELS).open("a", encoding="ascii") as journal:
+        journal.writelines(f"{digest}\n" for digest in digests)
+
+
 def finish(folder: Path, output: Path) -> None:
     """Give the folder its final name, instead of what had it; then nothing is left of its making."""
     remove(folder / UNPACKED)
     remove(output)
     folder.replace(output)
-    for name in (_ASKED, _JOURNAL):
+    for name in (_ASKED, _JOURNAL, _PIXELS):
         remove(output / name)

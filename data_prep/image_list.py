@@ -3,13 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from emotiw.errors import EmotiwError, UsageError
+from emotiw.errors import UsageError
 
 from .archives.tree import Source
-from .emotions import EMOTIONS
 
 # What OpenCV reads, by the ending of the name.
 _ENDINGS = frozenset(
@@ -17,8 +16,16 @@ _ENDINGS = frozenset(
 )
 # A key of an LMDB holds 511 bytes: eight digits, an underscore and the path.
 _LONGEST_PATH = 502
-# By the first word of a folder's name, since SFEW's folders are Train_Aligned_Faces and Val_Aligned_Faces_new.
-_SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+# The words by which folders, archives and tables name a split: FER2013's among them.
+_SPLITS = {
+    word: split
+    for split, words in {
+        "train": ("train", "training"),
+        "val": ("val", "valid", "validation", "dev", "publictest"),
+        "test": ("test", "testing", "eval", "privatetest"),
+    }.items()
+    for word in words
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,56 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Interpretation:
+    """How a source is to be read, as far as it does not say so itself.
+
+    Attributes
+    ----------
+    labels
+        "emotions": classes are the seven, matched by name. "identities": every person is a class.
+    group
+        A regular expression searched in an image's path; its first group (or the whole match) names the image's group.
+        None: what the layout or the file's name says; else every image is a group of its own.
+    layout
+        The name of a layout; None: the first that recognises the source.
+    table
+        The file of the source that says which image is what.
+    order
+        What numbers mean: as `label_order.label_order` takes it.
+    person_level
+        Which folder of an image's path is the person, from 1, the first below the source.
+    person_column
+        Which column of a table is the person.
+    drop_lfw
+        Whether CASIA-WebFace's people who are in LFW are left out.
+    """
+
+    labels: str
+    group: str | None = None
+    layout: str | None = None
+    table: str | None = None
+    order: str | None = None
+    person_level: int | None = None
+    person_column: str | None = None
+    drop_lfw: bool = False
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One of several ways to read a source: what it gives, and the flags that choose it."""
+
+    words: str
+    flags: str
+
+
+class AmbiguousError(UsageError):
+    """A source has several readings, and nothing in it says which is meant."""
+
+    def __init__(self, what: str, readings: Iterable[Reading]) -> None:
+        super().__init__(f"{what}: {'; '.join(f'{one.words} ({one.flags})' for one in readings)}")
+
+
+@dataclass(frozen=True)
 class Listing:
     """What a source holds.
 
@@ -66,6 +123,8 @@ class Listing:
         Their names in label order; empty until `complete`.
     layout
         The name of the layout.
+    order
+        What the source's numbers mean, where its labels are numbers.
     """
 
     images: list[Image]
@@ -75,30 +134,7 @@ class Listing:
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     layout: str = ""
-
-
-def complete(listing: Listing, labels: str, group: str | None) -> Listing:
-    """Return the listing with its classes, labels and groups.
-
-    Parameters
-    ----------
-    group
-        A regular expression searched in an image's path; its first group (or the whole match) names the image's group.
-        None: what the layout says; else every image is a group of its own.
-    """
-    names = {image.name for image in listing.images} - {""}
-    classes = EMOTIONS if labels == "emotions" else tuple(sorted(names))
-    numbers = {name: number for number, name in enumerate(classes)} | {"": -1}
-    pattern = _pattern(group)
-    images = [
-        replace(
-            image,
-            label=numbers[image.name],
-            group=_group_of(image.path, pattern) if pattern else image.group or image.path,
-        )
-        for image in listing.images
-    ]
-    return replace(listing, images=images, classes=classes)
+    order: str = ""
 
 
 def unusable(path: str) -> str:
@@ -118,21 +154,14 @@ def printable(path: str) -> str:
 
 
 def split_of(folders: Iterable[str]) -> str:
-    """Return the split that the first of these folders to do so names, by its first word; or nothing."""
+    """Return the split that the first of these folders to do so names, by its first word; or nothing.
+
+    By the first word, since SFEW's folders are Train_Aligned_Faces and Val_Aligned_Faces_new.
+    """
     words = (re.split(r"[\W_]", folder.lower())[0] for folder in folders)
     return next((_SPLITS[word] for word in words if word in _SPLITS), "")
 
 
-def _pattern(group: str | None) -> re.Pattern[str] | None:
-    try:
-        return re.compile(group) if group else None
-    except re.error as error:
-        raise UsageError(f"--group {group!r} is no regular expression: {error}") from None
-
-
-def _group_of(path: str, pattern: re.Pattern[str]) -> str:
-    match = pattern.search(path)
-    group = match and match[1 if pattern.groups else 0]
-    if not group:
-        raise EmotiwError(f"{path} does not match --group {pattern.pattern!r}: every image needs its group")
-    return group
+def split_named(folders: Iterable[str]) -> str:
+    """Return the split that the first of these folders to do so names, by its whole name; or nothing."""
+    return next((_SPLITS[folder.lower()] for folder in folders if folder.lower() in _SPLITS), "")

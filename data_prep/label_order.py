@@ -1,10 +1,12 @@
 """Label orders: which class each number means, for every set that numbers its classes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from emotiw.errors import EmotiwError, UsageError
 
 from .emotions import EMOTIONS, emotion_named
+from .image_list import AmbiguousError, Reading
 
 _LONGEST_NUMBER = 9  # digits; Python refuses to read or print numbers of thousands
 
@@ -165,3 +167,23 @@ _BASIC_ORDERS = (
 )
 ORDERS = {order.name: order for order in _BASIC_ORDERS}
 """The orders by the names that `--order` takes. Every set numbers its classes differently."""
+
+
+def which_order(where: str, numbers: Iterable[int]) -> AmbiguousError:
+    """Return the refusal of labels that are bare numbers: the orders that have them all, and what each makes of them.
+
+    Parameters
+    ----------
+    where
+        What has the labels, for the beginning of the line.
+    numbers
+        The labels; not empty.
+    """
+    found = sorted({*numbers})
+    fitting = [order for order in ORDERS.values() if {*found} <= {*order.numbers}]
+    readings = [
+        Reading(", ".join(f"{number} {order.class_of(number)}" for number in found), f"--order {order.name}")
+        for order in fitting
+    ]
+    own = Reading("the classes from 0 on, by name", "--order NAME,NAME,...")
+    return AmbiguousError(f"{where}: labels are numbers, which every set counts its own way", [*readings, own])

@@ -20,12 +20,14 @@ from emotiw.version import __version__
 
 from .archives.extract import unpack
 from .archives.tree import Source, Unpack
-from .checkpoint import UNPACKED, add, finish, resume, unfinished
+from .checkpoint import UNPACKED, add, finish, known_pixels, note_pixels, resume, unfinished
 from .disk_space import check_room, foretold, lmdb_size
+from .groups import alike, are_known
 from .image_list import Image, Listing
 from .layouts.registry import list_images
 from .lmdb_writer import LmdbWriter, key
 from .prepared_set import FORMAT, manifest_text
+from .same_pixels import drop, find_pixels
 from .splits import SPLITS, assign_splits, shuffled
 from .summary import FILE, report
 from .transform import Outcome, Settings, represent
@@ -34,7 +36,6 @@ from .workers import Behind, in_order
 _LOG = logging.getLogger(__name__)
 
 _COMMIT_EVERY = 50  # images: what is not committed lies in memory, in every representation
-_MOST_TOLD = 50  # files left out; the report in the set lists all
 
 # All that is known of an image; to copy it by `asdict` takes as long as to stat its file.
 _TOLD = attrgetter(*(field.name for field in fields(Image)))
@@ -87,8 +88,9 @@ def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, stric
     _check_output(source, output)
     with unfinished(output) as folder:
         listing = _list(source, settings, partial(unpack, folder / UNPACKED))
+        entries = resume(folder, _asked(source, settings, listing))
+        listing = _split(folder, settings, listing, jobs)
         order = _order(listing.images, settings.seed)
-        entries = resume(folder, _asked(source, settings, listing, order))
         # The journal ends where the interrupted call did.
         done = [Outcome(image, *entry) for (_, image), entry in zip(order, entries, strict=False)]
         told = foretold(folder, len(order), len(done), settings)
@@ -100,7 +102,7 @@ def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, stric
             _check_complete(source, folder, listing, outcomes)
         _describe(folder, settings, listing, outcomes)
         finish(folder, output)
-    return report(listing, outcomes, _MOST_TOLD)
+    return report(listing, outcomes, shown / FILE)
 
 
 def _check_output(source: Path, output: Path) -> None:
@@ -113,9 +115,43 @@ def _check_output(source: Path, output: Path) -> None:
 
 
 def _list(source: Path, settings: Settings, unpacker: Unpack) -> Listing:
-    asked = settings.labels, settings.group, settings.layout
-    listing = list_images(source, *asked, drop_lfw=settings.drop_lfw, unpack=unpacker)
-    return replace(listing, images=assign_splits(listing.images, settings.val, settings.seed))
+    listing = list_images(source, settings.interpretation, unpacker)
+    assign_splits(listing.images, settings.val, settings.seed)  # raises, where it must, before anything is written
+    return listing
+
+
+def _split(folder: Path, settings: Settings, listing: Listing, jobs: int) -> Listing:
+    """Return the listing with every image's split, where asked without the training images of equal pixels."""
+    drops = settings.same_pixels == "drop"
+    pixels = _pixels(folder, listing, jobs) if settings.val or drops else {}
+    images = assign_splits(listing.images, settings.val, settings.seed, pixels)
+    images, dropped = drop(images, pixels) if drops else (images, {})
+    notes = listing.notes
+    if settings.val and settings.labels == "emotions":
+        notes += tuple(_ungrouped(listing.images))
+    return replace(listing, images=images, left_out=listing.left_out | dropped, notes=notes)
+
+
+def _ungrouped(images: list[Image]) -> Iterator[str]:
+    """Yield a warning where no group is known: people, movies and videos may then be on both sides."""
+    if not are_known(images):
+        names = alike(images)
+        told = f"; {len(names)} names look alike, such as {names[0]}" if names else ""
+        yield (
+            "warning: --val draws single images, for no group (a person, a movie, a video) is known"
+            f"{told}: give --group"
+        )
+
+
+def _pixels(folder: Path, listing: Listing, jobs: int) -> dict[str, str]:
+    """Return the pixel digest of each image by its path; those noted before an interruption are not computed again."""
+    known = known_pixels(folder)
+    found = find_pixels(listing.source, listing.images[len(known) :], jobs)
+    with closing(found):
+        while batch := list(islice(found, _COMMIT_EVERY)):
+            note_pixels(folder, batch)
+            known += batch
+    return dict(zip((image.path for image in listing.images), known, strict=True))
 
 
 def _order(images: list[Image], seed: int) -> Order:
@@ -125,10 +161,10 @@ def _order(images: list[Image], seed: int) -> Order:
     return [(position, image) for side in sides.values() for position, image in enumerate(side)]
 
 
-def _asked(source: Path, settings: Settings, listing: Listing, order: Order) -> Iterator[object]:
+def _asked(source: Path, settings: Settings, listing: Listing) -> Iterator[object]:
     """Yield all that decides what is written; a file that was mended or replaced since has another size or time."""
     yield from (__version__, str(source.resolve()), asdict(settings))
-    for _, image in order:
+    for image in listing.images:
         yield _TOLD(image), *listing.source.stamp(image.path)
 
 
@@ -160,7 +196,7 @@ def _store(folder: Path, settings: Settings, writers: Writers, batch: Batch) -> 
     for which, some in images.items():
         writers[which].store(some)
     # The journal speaks only of what is in the LMDBs; what it misses is written again, to the same end.
-    add(folder, [(outcome.sha256, outcome.reason) for _, (outcome, _) in batch])
+    add(folder, [(outcome.sha256, outcome.pixels, outcome.reason) for _, (outcome, _) in batch])
 
 
 @contextmanager
@@ -201,7 +237,7 @@ def _check_complete(source: Path, folder: Path, listing: Listing, outcomes: Sequ
 
 def _describe(folder: Path, settings: Settings, listing: Listing, outcomes: Sequence[Outcome]) -> None:
     """Write what says what the set is."""
-    manifest = manifest_text([(outcome.image, outcome.sha256) for outcome in outcomes if not outcome.reason])
+    manifest = manifest_text(outcomes)
     write_text(folder / "manifest.csv", manifest)
     facts = {
         "format": FORMAT,
@@ -210,5 +246,6 @@ def _describe(folder: Path, settings: Settings, listing: Listing, outcomes: Sequ
         "classes": listing.classes,
         **asdict(settings),
         "layout": listing.layout,
+        "order": listing.order,
     }
     write_json(folder / "set.json", facts)

@@ -1,12 +1,16 @@
 """A prepared set on disk: its manifest, and the LMDBs and means derived from it.
 
 ```
-SET/manifest.csv                       what the set is: path, label, name, split, group, sha256
+SET/manifest.csv                       what the set is: path, label, name, split, group, sha256, pixels, same_pixels
 SET/set.json                           how it was made; the manifest's sha256
 SET/report.txt                         counts, what was left out and why
 SET/<representation>/<split>_lmdb      Datums, key `<position>_<path>`
 SET/<representation>/mean.binaryproto  over the training LMDB
 ```
+
+`sha256` is of an image's file and `pixels` of what was decoded of it (`same_pixels.pixel_digest`); `same_pixels` says
+what images of equal pixels say against this one: `split` (they are in another split), `label` (under another label).
+Sets of older versions have neither, which reads as `UNKNOWN`.
 
 An image without a label, as in SFEW's test split, has the label -1 and no name; so has its Datum, whose label is an
 int32 that Caffe's Data layer hands on as it is (`convert_imageset` writes the same for a list's `path -1`).
@@ -30,10 +34,12 @@ from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.formats.datum import damage_placed, decode
 from emotiw.prototxt.formats.lmdb import environment, keys_of, reading
 
-from .image_list import Image
+from .same_pixels import conflicts
+from .transform import Outcome
 
 FORMAT = 1
-COLUMNS = ("path", "label", "name", "split", "group", "sha256")
+COLUMNS = ("path", "label", "name", "split", "group", "sha256", "pixels", "same_pixels")
+UNKNOWN = "not known"
 _READ_AHEAD = 64
 
 
@@ -95,7 +101,8 @@ class PreparedSet:
     def manifest(self) -> list[dict[str, str]]:
         """The manifest's rows."""
         with (self.folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+            rows = list(csv.DictReader(file))
+        return [row | {name: UNKNOWN for name in COLUMNS if name not in row} for row in rows]
 
     def count(self, split: str) -> int:
         """Return the number of images of a split."""
@@ -186,11 +193,16 @@ def open_set(folder: str | Path) -> PreparedSet:
     return PreparedSet(folder, facts)
 
 
-def manifest_text(images: Sequence[tuple[Image, str]]) -> str:
-    """Return the manifest of images and their sha256, by path."""
+def manifest_text(outcomes: Sequence[Outcome]) -> str:
+    """Return the manifest of the images that were used, by path."""
+    used = sorted((outcome for outcome in outcomes if not outcome.reason), key=lambda outcome: outcome.image.path)
+    against = conflicts([outcome.image for outcome in used], {o.image.path: o.pixels for o in used})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for image, sha256 in sorted(images, key=lambda row: row[0].path):
-        writer.writerow((image.path, image.label, image.name, image.split, image.group, sha256))
+    for outcome in used:
+        image = outcome.image
+        equals = " ".join(against.get(image.path, ()))
+        facts = (image.path, image.label, image.name, image.split, image.group)
+        writer.writerow((*facts, outcome.sha256, outcome.pixels, equals))
     return text.getvalue()

@@ -1,6 +1,7 @@
 """Which image trains and which validates: seeded, by class or by group."""
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,12 @@ from .image_list import Image
 SPLITS = ("train", "val", "test")
 """The splits of a set."""
 
+_NO_PIXELS: Mapping[str, str] = {}
 
-def assign_splits(images: list[Image], fraction: float | None, seed: int) -> list[Image]:
+
+def assign_splits(
+    images: list[Image], fraction: float | None, seed: int, pixels: Mapping[str, str] = _NO_PIXELS
+) -> list[Image]:
     """Return the images with their split named.
 
     Parameters
@@ -22,9 +27,12 @@ def assign_splits(images: list[Image], fraction: float | None, seed: int) -> lis
         Those whose folders say val or test stay there.
     fraction
         Share of the others, in (0, 1), that becomes `val`; None: all of them train. Where several images share a
-        group, whole groups are drawn, so that none is on both sides; else that share of every class.
+        group, whole groups are drawn, so that none is on both sides; else that share of every class. Images of equal
+        pixels are never on both sides.
     seed
         Of the draw.
+    pixels
+        The digest of each image's pixels by its path, where it is known.
 
     Raises
     ------
@@ -38,7 +46,7 @@ def assign_splits(images: list[Image], fraction: float | None, seed: int) -> lis
         if any(image.split == "val" for image in images):
             raise UsageError("--val: a folder of the source says already what validates: leave --val out")
         free = [image for image in images if image.split != "test"]
-        chosen = _draw(free, fraction, np.random.default_rng(seed))
+        chosen = _draw(free, fraction, np.random.default_rng(seed), pixels)
         if not chosen:
             raise UsageError(f"--val {fraction} of so few images or groups is none: give a larger share")
         if len(chosen) == len(free):
@@ -46,17 +54,36 @@ def assign_splits(images: list[Image], fraction: float | None, seed: int) -> lis
     return [replace(image, split="val" if image.path in chosen else image.split or "train") for image in images]
 
 
-def _draw(images: list[Image], fraction: float, rng: np.random.Generator) -> set[str]:
+def _draw(images: list[Image], fraction: float, rng: np.random.Generator, pixels: Mapping[str, str]) -> set[str]:
     """Return the paths of the images that validate."""
     grouped = len({image.group for image in images}) < len(images)
     # One pool of groups, or a pool of images for each class; a dict keeps the order and is a set of names.
     pools: dict[int, dict[str, None]] = defaultdict(dict)
-    for image in images:
-        pools[0 if grouped else image.label][image.group if grouped else image.path] = None
+    units = _together([(image.group if grouped else image.path, pixels.get(image.path, "")) for image in images])
+    first: dict[str, int] = {}
+    for image, unit in zip(images, units, strict=True):
+        label = first.setdefault(unit, image.label)
+        pools[0 if grouped else label][unit] = None
     drawn: set[str] = set()
     for _, pool in sorted(pools.items()):
         drawn.update(rng.permutation(np.array(list(pool), object))[: round(fraction * len(pool))])
-    return {image.path for image in images if (image.group if grouped else image.path) in drawn}
+    return {image.path for image, unit in zip(images, units, strict=True) if unit in drawn}
+
+
+def _together(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return, for each (name, digest), the first name of those that are linked by a name or a digest that is known."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            parent[name] = name = parent[parent[name]]
+        return name
+
+    first: dict[str, str] = {}
+    for name, digest in pairs:
+        there, here = root(first.setdefault(digest, name) if digest else name), root(name)
+        parent[here] = there
+    return [root(name) for name, _ in pairs]
 
 
 def shuffled(images: list[Image], seed: int) -> list[Image]:

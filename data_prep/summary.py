@@ -1,27 +1,34 @@
 """What a preparation did, in words."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from tabulate import tabulate
 
-from .image_list import Listing
+from .image_list import Image, Listing
+from .same_pixels import LABEL, SPLIT, conflicts
 from .splits import SPLITS
 from .transform import Outcome
 
 FILE = "report.txt"
 
 _MOST_CLASSES = 30
+_MOST_LISTED = 50
 
 
-def report(listing: Listing, outcomes: Sequence[Outcome], most: int | None = None) -> str:
+def report(listing: Listing, outcomes: Sequence[Outcome], where: Path | None = None) -> str:
     """Return the report: counts per class and split, what was left out and why, and what looks wrong.
 
-    Of each kind `most` lines at the most, and how many more there are.
+    Parameters
+    ----------
+    where
+        The report's own file, to which a shorter one for the screen refers: of files left out it has the first fifty,
+        of warnings of one kind one line. None: everything, for that file.
     """
     used = [outcome for outcome in outcomes if not outcome.reason]
-    lines = [*_left_out(listing, outcomes, most), *_warnings(listing, used, most)]
+    lines = [*_left_out(listing, outcomes, where), *_warnings(listing, used, where)]
     return "\n".join([_counts(listing, used), *map(_one_line, lines)])
 
 
@@ -36,47 +43,71 @@ def _counts(listing: Listing, used: Sequence[Outcome]) -> str:
     return tabulate([*rows, total], [f"{len(listing.classes)} classes", *splits])
 
 
-def _left_out(listing: Listing, outcomes: Sequence[Outcome], most: int | None) -> Iterator[str]:
+def _left_out(listing: Listing, outcomes: Sequence[Outcome], where: Path | None) -> Iterator[str]:
     reasons = listing.left_out | {outcome.image.path: outcome.reason for outcome in outcomes if outcome.reason}
     if reasons:
         yield f"left out, {len(reasons)} files:"
-        yield from _first(most, (f"  {path}: {reason}" for path, reason in sorted(reasons.items())))
+        yield from _first([f"  {path}: {reason}" for path, reason in sorted(reasons.items())], where)
     unknown = sorted(listing.unknown_classes.items())
     said = "left out: {} images in folders named {!r}, which is none of the classes"
-    yield from _first(most, (said.format(count, name or ".") for name, count in unknown))
+    yield from _first([said.format(count, name or ".") for name, count in unknown], where)
 
 
-def _warnings(listing: Listing, used: Sequence[Outcome], most: int | None) -> Iterator[str]:
-    yield from _first(most, iter(listing.notes))
+def _warnings(listing: Listing, used: Sequence[Outcome], where: Path | None) -> Iterator[str]:
+    yield from listing.notes
+    by_path = sorted((outcome.image for outcome in used), key=lambda image: image.path)
+    for kind in (*_classes(listing.classes, by_path), *_same_pixels(used), _groups(by_path)):
+        yield from kind.lines if where is None or len(kind.lines) < 2 else [kind.together(where)]
+
+
+@dataclass(frozen=True)
+class Warnings:
+    """Warnings of one kind: a line each, and what there are several of."""
+
+    several: str
+    lines: list[str]
+
+    def together(self, where: Path) -> str:
+        """Return one line for all of them."""
+        example = self.lines[0].removeprefix("warning: ")
+        return f"warning: {len(self.lines)} {self.several}, such as: {example}; {where} lists all"
+
+
+def _classes(classes: Iterable[str], images: Iterable[Image]) -> Iterator[Warnings]:
     present: dict[str, set[str]] = defaultdict(set)
-    for outcome in used:
-        present[outcome.image.name].add(outcome.image.split)
-    yield from _first(most, _empty_classes(listing.classes, present))
-    same_picture: dict[str, list[Outcome]] = defaultdict(list)
-    groups: dict[str, set[str]] = defaultdict(set)
-    for outcome in sorted(used, key=lambda outcome: outcome.image.path):
-        same_picture[outcome.sha256].append(outcome)
-        groups[outcome.image.group].add(outcome.image.split)
-    yield from _first(most, _duplicates(same_picture.values()))
-    divided = [(group, len(sides)) for group, sides in sorted(groups.items()) if len(sides) > 1]
-    yield from _first(most, (f"warning: group {group} is on {count} sides of the split" for group, count in divided))
+    for image in images:
+        present[image.name].add(image.split)
+    splits = set().union(*present.values())
+    for split, word in (("", "image"), ("train", "training image"), ("val", "validation image")):
+        if not split:
+            lacking = [name for name in classes if name not in present]
+        elif split in splits:
+            lacking = [name for name in classes if name in present and split not in present[name]]
+        else:
+            continue
+        yield Warnings(f"classes have no {word}", [f"warning: no {word} of class {name}" for name in lacking])
 
 
-def _empty_classes(classes: Iterable[str], present: Mapping[str, set[str]]) -> Iterator[str]:
-    for name in classes:
-        if name not in present:
-            yield f"warning: no image of class {name}"
-        elif "train" not in present[name]:
-            yield f"warning: no training image of class {name}"
+def _same_pixels(used: Sequence[Outcome]) -> Iterator[Warnings]:
+    images = sorted((outcome.image for outcome in used), key=lambda image: image.path)
+    pixels = {outcome.image.path: outcome.pixels for outcome in used}
+    against = conflicts(images, pixels)
+    equals: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        if image.path in against:
+            equals[pixels[image.path]].append(image)
+    for conflict, words in ((LABEL, "under two labels"), (SPLIT, "on two sides of the split")):
+        found = [", ".join(i.path for i in some) for some in equals.values() if conflict in against[some[0].path]]
+        yield Warnings(f"pictures are {words}", [f"warning: the same picture {words}: {paths}" for paths in found])
 
 
-def _duplicates(same_picture: Iterable[list[Outcome]]) -> Iterator[str]:
-    for outcomes in same_picture:
-        paths = ", ".join(outcome.image.path for outcome in outcomes)
-        if len({outcome.image.split for outcome in outcomes}) > 1:
-            yield f"warning: the same picture on two sides of the split: {paths}"
-        if len({outcome.image.name for outcome in outcomes} - {""}) > 1:
-            yield f"warning: the same picture under two labels: {paths}"
+def _groups(images: Iterable[Image]) -> Warnings:
+    sides: dict[str, set[str]] = defaultdict(set)
+    for image in images:
+        sides[image.group].add(image.split)
+    divided = [(group, len(found)) for group, found in sorted(sides.items()) if len(found) > 1]
+    lines = [f"warning: group {group} is on {count} sides of the split" for group, count in divided]
+    return Warnings("groups are on several sides of the split", lines)
 
 
 def _one_line(text: str) -> str:
@@ -84,8 +115,8 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def _first(most: int | None, lines: Iterator[str]) -> Iterator[str]:
-    """Yield the first lines and the number of the rest."""
-    yield from islice(lines, most)
-    if rest := sum(1 for _ in lines):
-        yield f"  ... and {rest} more, in {FILE}"
+def _first(lines: Sequence[str], where: Path | None) -> Iterator[str]:
+    """Yield the first lines and the number of the rest; all of them where there is nothing to refer to."""
+    yield from lines if where is None else lines[:_MOST_LISTED]
+    if where is not None and len(lines) > _MOST_LISTED:
+        yield f"  ... and {len(lines) - _MOST_LISTED} more, in {where}"

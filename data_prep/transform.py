@@ -1,6 +1,6 @@
 """One image of a source -> its Datum in every representation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from emotiw.files import sha256_of
 from emotiw.lbp_mapping.mapping import map_images
@@ -9,8 +9,9 @@ from emotiw.prototxt.formats.datum import Encoded, encode
 
 from .archives.tree import Source
 from .face_detection import crop_face
-from .image_list import Image
+from .image_list import Image, Interpretation
 from .images import UnreadableImageError, decode, resize
+from .same_pixels import pixel_digest
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,29 @@ class Settings:
     store: str = "raw"
     layout: str | None = None
     drop_lfw: bool = False
+    same_pixels: str = "keep"
+    table: str | None = None
+    order: str | None = None
+    person_level: int | None = None
+    person_column: str | None = None
+
+    @property
+    def interpretation(self) -> Interpretation:
+        """How the source is to be read."""
+        return Interpretation(**{field.name: getattr(self, field.name) for field in fields(Interpretation)})
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one image: `reason` says why it could not be used, and is empty where it was."""
+    """What became of one image.
+
+    `sha256` is of its file, `pixels` of its decoded pixels, each empty where it could not be had; `reason` says why the
+    image could not be used, and is empty where it was.
+    """
 
     image: Image
     sha256: str
+    pixels: str
     reason: str
 
 
@@ -44,11 +60,12 @@ def represent(source: Source, settings: Settings, image: Image) -> tuple[Outcome
     The order of operations: decode (uint8 RGB) - crop the face, where asked - map at native size (uint8 RGB) - resize
     to size x size, bilinear (uint8) - Datum (uint8, B, G, R planes). The authors resize mapped images too.
     """
-    sha256 = ""
+    sha256 = pixels = ""
     try:
         data = source.read(image.path)
         sha256 = sha256_of(data)
         rgb = decode(data)
+        pixels = pixel_digest(rgb)
         if settings.detect:
             face = crop_face(rgb)
             if face is None:
@@ -56,6 +73,6 @@ def represent(source: Source, settings: Settings, image: Image) -> tuple[Outcome
             rgb = face
         mapped = map_images(rgb, map(parse, settings.representations))
     except (UnreadableImageError, ValueError) as error:
-        return Outcome(image, sha256, str(error)), []
+        return Outcome(image, sha256, pixels, str(error)), []
     encoded = [encode(resize(picture, settings.size), image.label, settings.store) for picture in mapped]
-    return Outcome(image, sha256, ""), encoded
+    return Outcome(image, sha256, pixels, ""), encoded

@@ -10,9 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from tabulate import tabulate
 
 from emotiw.__main__ import parse
 from emotiw.commands import VERBS
+from emotiw.data_prep.layouts.registry import LAYOUTS
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -72,7 +74,7 @@ COMMANDS = [
 
 
 def test_there_are_pages_and_commands():
-    assert len(DOCS) == 10
+    assert len(DOCS) == 11
     assert len(COMMANDS) > 40
     assert len({page for page, _ in COMMANDS}) > 5
 
@@ -198,3 +200,10 @@ def test_nothing_is_left_to_be_filled_in(page):
 @EACH_PAGE
 def test_a_page_is_no_diary(page):
     assert not re.findall(r"earlier (?:run|training|one) (?:of|gave)|on another machine the same", PAGES[page])
+
+
+def test_the_page_of_layouts_is_the_registry():
+    rows = [[f"`{row.name}`", ", ".join(row.labels), row.recognised, row.needs] for row in LAYOUTS]
+    table = tabulate(rows, ["layout", "labels", "recognised by", "what it holds"], tablefmt="github")
+    shown = (ROOT / "docs/layouts.md").read_text().partition("<!-- layouts -->\n\n")[2].partition("\n\n<!-- end")[0]
+    assert shown == table, f"put this into docs/layouts.md:\n{table}"

@@ -138,12 +138,15 @@ class Found:
         The tree's files; of a SOURCE that is a single file, that one.
     unpack
         What unpacks such files of an archive as are read here and there.
+    table
+        The only table or list that counts; None where all of them do.
     """
 
     place: Path
     tree: Folder | Zip
     files: tuple[str, ...]
     unpack: Unpack = refuse_to_unpack
+    table: str | None = None
 
     @cached_property
     def top(self) -> PurePosixPath:
@@ -153,8 +156,8 @@ class Found:
 
     def only(self, *endings: str, top: bool = False) -> str | None:
         """Return the only file (with `top`: right in the folder of all) whose name ends so, in any case; else None."""
-        names = [path for path in self.files if path.lower().endswith(endings)]
-        names = [path for path in names if not top or PurePosixPath(path).parent == self.top]
+        names = [path for path in self.files if path.lower().endswith(endings) and self.table in (None, path)]
+        names = [path for path in names if not top or self.table or PurePosixPath(path).parent == self.top]
         return names[0] if len(names) == 1 else None
 
     def where(self, name: str) -> str:

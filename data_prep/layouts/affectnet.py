@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from emotiw.data_prep.archives.tree import Folder, Found
-from emotiw.data_prep.image_list import Image, Listing, printable, split_of, unusable
+from emotiw.data_prep.image_list import Image, Interpretation, Listing, printable, split_of, unusable
 from emotiw.data_prep.label_order import ORDERS, number_in
 from emotiw.errors import EmotiwError
 
@@ -51,7 +51,7 @@ def is_affectnet_npy(found: Found) -> bool:
     return any(_ANNOTATION.fullmatch(path) for path in found.files) and not in_emotion_folders(found.files)
 
 
-def list_affectnet(found: Found, labels: str) -> Listing:
+def list_affectnet(found: Found, how: Interpretation) -> Listing:
     """List the images of AffectNet's tables; a table's name says its split."""
     tables = _tables(found)
     if not tables:
@@ -77,7 +77,7 @@ def list_affectnet(found: Found, labels: str) -> Listing:
     return Listing(sorted(images.values(), key=lambda image: image.path), found.tree, left_out, unknown, notes)
 
 
-def list_affectnet_npy(found: Found, labels: str) -> Listing:
+def list_affectnet_npy(found: Found, how: Interpretation) -> Listing:
     """List the images beside whose folder there is a label for each."""
     annotations = {match.groups(""): match[0] for path in found.files if (match := _ANNOTATION.fullmatch(path))}
     images: list[Image] = []

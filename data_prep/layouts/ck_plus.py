@@ -12,7 +12,7 @@ import re
 from collections import Counter, defaultdict
 
 from emotiw.data_prep.archives.tree import Found
-from emotiw.data_prep.image_list import Image, Listing, printable, unusable
+from emotiw.data_prep.image_list import Image, Interpretation, Listing, printable, unusable
 from emotiw.data_prep.label_order import ORDERS
 from emotiw.errors import EmotiwError
 
@@ -34,7 +34,7 @@ def is_ck_plus(found: Found) -> bool:
     return any(map(_LABEL.fullmatch, found.files)) and not in_emotion_folders(found.files)
 
 
-def list_ck_plus(found: Found, labels: str, *, first_is_neutral: bool = False) -> Listing:
+def list_ck_plus(found: Found, how: Interpretation, *, first_is_neutral: bool = False) -> Listing:
     """List the last frame of every labelled sequence.
 
     Parameters

@@ -2,16 +2,19 @@
 
 import csv
 import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from emotiw.data_prep.emotions import emotion_named
+from emotiw.data_prep.image_list import AmbiguousError, Interpretation, Reading
+from emotiw.errors import EmotiwError, UsageError
 
-# Names without blanks, hyphens and underscores, in lower case; the first that a table has counts.
+# Names without blanks, hyphens and underscores, in lower case; of paths and splits the first that a table has counts.
 _PATHS = (
     *("path", "image", "imagename", "file", "filename", "name"),
     *("imagepath", "imgpath", "filepath", "imageid", "img", "pth"),
 )
-# A name says more than a number, whose meaning differs from set to set.
 _LABELS = {
     "emotions": ("emotion", "expression", "label", "class", "labels", "classname"),
     "identities": ("identity", "person", "id", "label", "class", "labels", "classname"),
@@ -19,10 +22,6 @@ _LABELS = {
 _SPLITS = ("split", "originalsplit", "usage")
 # Columns of one-hot tables and of votes that are none of the seven.
 _OTHER_CLASSES = frozenset({"contempt", "unknown", "nf", "none", "other", "others", "uncertain", "unsure", "noface"})
-# What was read before there were more names: such a table decides even where folders are named like emotions.
-_PLAIN_PATHS = frozenset({"path", "image", "image_name", "file", "filename", "name"})
-_PLAIN_LABELS = frozenset({"emotion", "expression", "label", "class", "identity", "person", "id"})
-
 _SEPARATORS = ",;\t"
 
 
@@ -38,8 +37,8 @@ class Columns:
         What stands between two columns.
     path
         Index of the column of paths; None where there is none.
-    label
-        Index of the column of labels; None where there is none.
+    labels
+        Indices of the columns that may be of labels.
     split
         Index of the column of splits; None where there is none.
     classes
@@ -49,33 +48,99 @@ class Columns:
     names: list[str]
     separator: str
     path: int | None
-    label: int | None
+    labels: tuple[int, ...]
     split: int | None
     classes: dict[int, str] = field(default_factory=dict)
 
     @property
     def understood(self) -> bool:
         """Whether the table says which image is of which class."""
-        return self.path is not None and (self.label is not None or bool(self.classes))
-
-    @property
-    def plain(self) -> bool:
-        """Whether the table is one of the plainest: commas, and the most usual names."""
-        names = {name.lower() for name in self.names}
-        return self.separator == "," and not names.isdisjoint(_PLAIN_PATHS) and not names.isdisjoint(_PLAIN_LABELS)
+        return self.path is not None and bool(self.labels or self.classes)
 
 
-def columns_of(header: str, labels: str) -> Columns:
-    """Return the columns of a table by its first line."""
+def columns_of(header: str, how: Interpretation) -> Columns:
+    """Return the columns of a table by its first line.
+
+    Raises
+    ------
+    UsageError
+        If it lacks the column that is named as the person.
+    """
     separator = max(_SEPARATORS, key=header.count)
     try:
         names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
     except csv.Error:
         names = []
     folded = [re.sub(r"[\s_-]+", "", name.lower()) for name in names]
-    path, label, split = (_first(known, folded) for known in (_PATHS, _LABELS[labels], _SPLITS))
-    classes = _classes(names, folded) if labels == "emotions" and label is None else {}
-    return Columns(names, separator, path, label, split, classes)
+    path, split = (_first(known, folded) for known in (_PATHS, _SPLITS))
+    labels = tuple(index for index, name in enumerate(folded) if name in _LABELS[how.labels] and index != path)
+    if how.person_column:
+        if how.person_column not in names:
+            raise UsageError(f"--person-column {how.person_column}: the table has {', '.join(names)[:200]}")
+        labels = (names.index(how.person_column),)
+    classes = _classes(names, folded) if how.labels == "emotions" and not labels else {}
+    return Columns(names, separator, path, labels, split, classes)
+
+
+def label_column(columns: Columns, rows: Sequence[Sequence[str]], how: Interpretation, where: str) -> int:
+    """Return which of the columns that may be of labels is.
+
+    Of emotions one of names goes before one of numbers, whose meaning differs from set to set. Of people it is the one
+    that puts several images together.
+
+    Raises
+    ------
+    AmbiguousError
+        If several columns may be the person.
+    EmotiwError
+        If columns contradict each other, or no column is of people.
+    """
+    if how.labels == "emotions":
+        return _column_of_emotions(columns, rows, where)
+    return columns.labels[0] if how.person_column else _column_of_people(columns, rows, where)
+
+
+def _column_of_emotions(columns: Columns, rows: Sequence[Sequence[str]], where: str) -> int:
+    named = [index for index in columns.labels if any(emotion_named(row[index]) for row in rows)]
+    chosen = (named or columns.labels)[0]
+    for other in columns.labels:
+        meaning: dict[str, str] = {}  # of each value of the other column, where that is one of names, or beside names
+        for row in rows if named and other != chosen else ():
+            emotion = emotion_named(row[chosen])
+            said = emotion_named(row[other]) or meaning.setdefault(row[other].strip(), emotion or "")
+            if emotion and said and said != emotion:
+                names = f"{columns.names[chosen]} and {columns.names[other]}"
+                raise EmotiwError(
+                    f"{where}: the columns {names} contradict each other, as in {','.join(row)[:80]!r}: correct the "
+                    "table, or leave one of them out"
+                )
+    return chosen
+
+
+def _column_of_people(columns: Columns, rows: Sequence[Sequence[str]], where: str) -> int:
+    people = {index: Counter(row[index].strip() for row in rows) for index in columns.labels}
+    fitting = [index for index, found in people.items() if len(found) > 1 and max(found.values()) > 1]
+    partitions = {_codes(row[index].strip() for row in rows) for index in fitting}
+    if len(partitions) == 1:
+        return fitting[0]
+    told = ", ".join(columns.names)[:200]
+    if not fitting:
+        raise AmbiguousError(
+            f"{where}: no column of {', '.join(columns.names[index] for index in columns.labels)} puts several images "
+            "together, so nothing says who is who",
+            [Reading(f"one of {told}", "--person-column NAME")],
+        )
+    readings = [
+        Reading(f"{len(people[index])} people by {columns.names[index]}", f"--person-column {columns.names[index]}")
+        for index in fitting
+    ]
+    raise AmbiguousError(f"{where}: which column is the person?", readings)
+
+
+def _codes(values: Iterable[str]) -> tuple[int, ...]:
+    """Return values as numbers in the order in which they come: two columns of equal numbers group alike."""
+    numbers: dict[str, int] = {}
+    return tuple(numbers.setdefault(value, len(numbers)) for value in values)
 
 
 def _first(known: tuple[str, ...], folded: list[str]) -> int | None:
@@ -87,3 +152,12 @@ def _classes(names: list[str], folded: list[str]) -> dict[int, str]:
     emotions = {index: name for index, name in enumerate(names) if emotion_named(name)}
     others = {index: names[index] for index, name in enumerate(folded) if name in _OTHER_CLASSES}
     return emotions | others if len({emotion_named(name) for name in emotions.values()}) > 1 else {}
+
+
+def not_understood(header: str) -> str:
+    """Return what a table that says no image's class has, and what it would need, to follow its name."""
+    names = ", ".join(columns_of(header, Interpretation("emotions")).names)[:200]
+    return (
+        f"has the columns {names}: a table needs one of paths ({', '.join(_PATHS[:6])} ...) and one of labels "
+        f"({', '.join(_LABELS['emotions'][:4])} ...), or one for each class"
+    )

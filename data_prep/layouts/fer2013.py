@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.data_prep.archives.tree import Found
-from emotiw.data_prep.image_list import Image, Listing
+from emotiw.data_prep.image_list import Image, Interpretation, Listing
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.data_prep.label_order import ORDERS
 from emotiw.errors import EmotiwError
@@ -38,7 +38,7 @@ def is_table(found: Found, name: str | None) -> bool:
     return set(_columns(found.head(name))) - {"Usage"} == _COLUMNS
 
 
-def list_fer2013(found: Found, labels: str) -> Listing:
+def list_fer2013(found: Found, how: Interpretation) -> Listing:
     """List the rows of the table, `<row>.pgm` each."""
     name = found.only(".csv", top=True)
     if name is None:

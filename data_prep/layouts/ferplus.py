@@ -4,8 +4,8 @@ The pictures are the rows of `fer2013.csv` beside it, in the same order; without
 `Image name` names. An image's class is the one with the most of all votes, including those for unknown and NF (no
 face). Ties, unknown, NF, contempt and rows without a name are left out and counted.
 
-Standing: columns, order of rows and names from the project's data notes (R, 95 %). The script that came with FERPlus is
-stricter: it ignores single votes and asks for more than half of the rest.
+Standing: columns, order of rows and names from the project's data notes (R, 95 %). As we remember it (not verified),
+the script that came with FERPlus is stricter: it ignores single votes and asks for more than half of the rest.
 """
 
 import csv
@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 
 from emotiw.data_prep.archives.tree import Folder, Found, Source
 from emotiw.data_prep.emotions import emotion_named
-from emotiw.data_prep.image_list import Image, Listing, unusable
+from emotiw.data_prep.image_list import Image, Interpretation, Listing, unusable
 from emotiw.errors import EmotiwError
 
 from . import fer2013
@@ -56,7 +56,7 @@ def is_ferplus(found: Found) -> bool:
     return found.only(_TABLE) is not None and not in_emotion_folders(found.files)
 
 
-def list_ferplus(found: Found, labels: str) -> Listing:
+def list_ferplus(found: Found, how: Interpretation) -> Listing:
     """List FERPlus's faces by the votes on them."""
     table = found.only(_TABLE)
     if table is None:

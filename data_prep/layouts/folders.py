@@ -1,38 +1,171 @@
 """Layout `folders`: `<class>/<image>`, whatever lies around; CASIA-WebFace's `<7-digit id>/<nnn>.jpg` is one."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from emotiw.data_prep.archives.tree import Found
 from emotiw.data_prep.emotions import emotion_named
-from emotiw.data_prep.image_list import Image, Listing, printable, split_of, unusable
+from emotiw.data_prep.image_list import (
+    AmbiguousError,
+    Image,
+    Interpretation,
+    Listing,
+    Reading,
+    printable,
+    split_named,
+    split_of,
+    unusable,
+)
+from emotiw.data_prep.label_order import LabelOrder, label_order, number_in, which_order
+from emotiw.errors import UsageError
+
+# Names of folders of images that have a label, though none of the seven.
+_OTHER_CLASSES = frozenset(("contempt", "contemptuous", "other", "others", "unknown", "none", "nf", "uncertain"))
 
 
-def list_folders(found: Found, labels: str) -> Listing:
+def list_folders(found: Found, how: Interpretation) -> Listing:
     """List the images of a tree of folders.
 
-    Parameters
-    ----------
-    labels
-        "emotions": an image's class is the nearest folder above it named like one of the seven; images under other
-        names are left out and counted. "identities": its class is the folder it lies in. Folders above it whose names
-        begin with the word train, val or test (or training, valid, validation) name its split.
+    Folders above an image's class whose names begin with the word train, val or test, or another of the words for
+    these, name its split; below the class only the whole word does, for somebody may be called Val Kilmer.
+
+    Of emotions an image's class is the nearest folder above it named like one of the seven, and its group what lies
+    between (a person, a video); folders that are numbers need an order; images under other names are left out and
+    counted, but for a test split without labels. Of identities the class is the folder an image lies in, or the one of
+    `how.person_level`, and what lies below it (a video) is its group.
+
+    Raises
+    ------
+    AmbiguousError
+        If folders are numbers and no order is given, or several levels of folders may be the people.
     """
-    images: list[Image] = []
-    left_out: dict[str, str] = {}
-    unknown: Counter[str] = Counter()
-    for name in found.files:
-        path = PurePosixPath(name)
-        kind = class_of(path, labels)
-        if reason := unusable(name):
-            left_out[printable(name)] = reason
-        elif kind is None:
-            unknown[path.parent.name] += 1
-        else:
-            above = path.parts[: -2 if labels == "identities" else -1]  # somebody may be called Test
-            images.append(Image(name, kind, split=split_of(above)))
-    return Listing(images, found.tree, left_out, unknown, tuple(_notes(images)))
+    left_out = {printable(name): reason for name in found.files if (reason := unusable(name))}
+    usable = [name for name in found.files if not unusable(name)]
+    if how.labels == "identities":
+        images, loose = _people(found, usable, how.person_level)
+        return Listing(images, found.tree, left_out | loose, notes=tuple(_notes(images)))
+    order = _order(found, usable, how.order)
+    listed = {name: _emotion(name, order) for name in usable}
+    images = [image for image in listed.values() if image]
+    nameless = [name for name, image in listed.items() if not image]
+    test = _unlabelled_test(images, nameless)
+    unknown = Counter(PurePosixPath(name).parent.name for name in nameless if name not in {*test})
+    if len({image.group for image in images} - {""}) == 1:  # a folder that wraps all of them
+        images = [replace(image, group="") for image in images]
+    images += [Image(name, "", split="test") for name in test]
+    notes = [*_notes(images)]
+    if test:
+        notes.append(f"{PurePosixPath(test[0]).parent}: a test split of {len(test)} images without labels")
+    images.sort(key=lambda image: image.path)
+    return Listing(images, found.tree, left_out, unknown, tuple(notes), order=str(order or ""))
+
+
+def _people(found: Found, names: Sequence[str], level: int | None) -> tuple[list[Image], dict[str, str]]:
+    """Return the images of people, and those that belong to nobody, each with the reason."""
+    if level is not None:
+        if level < 1:
+            raise UsageError(f"--person-level {level}: give 1 for the first folder below the source, or more")
+        reason = f"lies in no folder of level {level}"
+        loose = {name: reason for name in names if len(PurePosixPath(name).parts) <= level}
+        return [_person(name, level) for name in names if name not in loose], loose
+    inner = {folder for name in names for folder in PurePosixPath(name).parent.parents}
+    top = found.top
+    loose = {
+        name: "lies beside the folders of people"
+        for name in names
+        if PurePosixPath(name).parent in inner & {top, PurePosixPath()} or not PurePosixPath(name).parent.name
+    }
+    kept = [name for name in names if name not in loose]
+    _require_one_reading(found, kept, inner)
+    return [_person(name, len(PurePosixPath(name).parts) - 1) for name in kept], loose
+
+
+def _person(name: str, level: int) -> Image:
+    """Return the image of the person who is the folder of a level."""
+    folders = PurePosixPath(name).parts[:-1]
+    person, below = folders[level - 1], [folder for folder in folders[level:] if not split_named((folder,))]
+    split = split_of(folders[: level - 1]) or split_named(folders[level:])
+    return Image(name, person, split=split, group="/".join([person, *below]) if below else "")
+
+
+def _require_one_reading(found: Found, names: Sequence[str], inner: set[PurePosixPath]) -> None:
+    """Raise where the folder that an image lies in may not be the person."""
+    parents: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for name in names:
+        *above, folder = PurePosixPath(name).parent.parts
+        parents[folder].add(tuple(part for part in above if not split_of((part,))))
+    several = next((folder for folder, above in sorted(parents.items()) if len(above) > 1), "")
+    mixed = next((name for name in names if PurePosixPath(name).parent in inner), "")
+    counts = Counter(PurePosixPath(name).parent.name for name in names)
+    if several:
+        why = f"several folders hold one named {several}"
+    elif mixed:
+        why = f"{mixed} lies beside folders of images"
+    elif len(counts) == 1:
+        why = f"all images lie in {names[0].rpartition('/')[0]}"
+    elif counts and max(counts.values()) == 1:
+        why = "each folder holds one image"
+    else:
+        return
+    readings = list(_levels(names))
+    if len(readings) < 2 and not (several or mixed):
+        raise AmbiguousError(
+            f"{found.place}: {why}, so nothing says who is who; if it is meant", readings or [Reading("no folder", "")]
+        )
+    raise AmbiguousError(f"{found.place}: {why}; which folder is the person?", readings)
+
+
+def _levels(names: Sequence[str]) -> Iterator[Reading]:
+    """Yield what each level of folders would give as people."""
+    deepest = max(len(PurePosixPath(name).parts) - 1 for name in names)
+    for level in range(1, deepest + 1):
+        people = Counter(parts[level - 1] for name in names if len(parts := PurePosixPath(name).parts) > level)
+        words = f"{len(people)} people of {people.total()} images, such as {min(people)}"
+        yield Reading(words, f"--person-level {level}")
+
+
+def _order(found: Found, names: Iterable[str], order: str | None) -> LabelOrder | None:
+    """Return the order of folders that are numbers; None where folders have names."""
+    known = label_order(order) if order else None
+    folders = {PurePosixPath(name).parent for name in names}
+    if known or any(emotion_named(part) for folder in folders for part in folder.parts):
+        return known
+    numbers = {number for folder in folders for number in map(number_in, folder.parts[-1:]) if number is not None}
+    if len(numbers) > 1:
+        raise which_order(f"{found.place}, folders {min(numbers)} to {max(numbers)}", numbers)
+    return None
+
+
+def _emotion(name: str, order: LabelOrder | None) -> Image | None:
+    folders = PurePosixPath(name).parts[:-1]
+    at, emotion = class_at(folders), None
+    if at is not None:
+        emotion = emotion_named(folders[at])
+    elif order and folders and (number := number_in(folders[-1])) is not None:
+        at, emotion = len(folders) - 1, order.emotion(number)
+    if at is None or emotion is None:
+        return None
+    below = [folder for folder in folders[at + 1 :] if not split_named((folder,))]
+    split = split_of(folders[:at]) or split_named(folders[at + 1 :])
+    return Image(name, emotion, split=split, group="/".join(below))
+
+
+def class_at(folders: tuple[str, ...]) -> int | None:
+    """Return which of the folders above an image, the nearest, is named like an emotion; or None."""
+    return next((at for at in reversed(range(len(folders))) if emotion_named(folders[at])), None)
+
+
+def _unlabelled_test(images: list[Image], nameless: list[str]) -> list[str]:
+    """Return the images of a test split without labels: in one folder, where no image of that split has a label."""
+    if not images or any(image.split == "test" for image in images):
+        return []
+    inside = [name for name in nameless if split_of(PurePosixPath(name).parts[:-1]) == "test"]
+    folders = {PurePosixPath(name).parent for name in inside}
+    if len(folders) != 1 or folders.pop().name.lower() in _OTHER_CLASSES:
+        return []
+    return inside
 
 
 def _notes(images: list[Image]) -> Iterator[str]:
@@ -41,13 +174,6 @@ def _notes(images: list[Image]) -> Iterator[str]:
     if 0 < len(loose) < len(images):
         told = f"{len(loose)} images, such as {loose[0]}, lie in no folder named train, val or test"
         yield f"warning: {told}: they train, or are drawn from by --val"
-
-
-def class_of(path: PurePosixPath, labels: str) -> str | None:
-    """Return the class that the folders above an image name, or None."""
-    if labels == "identities":
-        return path.parent.name or None
-    return next((emotion for folder in reversed(path.parts[:-1]) if (emotion := emotion_named(folder))), None)
 
 
 def in_emotion_folders(paths: Iterable[str]) -> bool:

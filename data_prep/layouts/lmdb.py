@@ -1,6 +1,8 @@
 """Layout `lmdb`: LMDBs of Caffe's Datums, such as `convert_imageset` writes; labels are the Datums'."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,8 +13,9 @@ from google.protobuf.message import DecodeError
 
 from emotiw.data_prep.archives.tree import Found
 from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.data_prep.image_list import Image, Listing, split_of
+from emotiw.data_prep.image_list import Image, Interpretation, Listing, split_of
 from emotiw.data_prep.images import UnreadableImageError
+from emotiw.data_prep.label_order import ORDERS, LabelOrder, label_order, which_order
 from emotiw.errors import EmotiwError
 from emotiw.files import file_stamp
 from emotiw.prototxt.formats.lmdb import keys_of, reading
@@ -28,26 +31,54 @@ def is_lmdb(found: Found) -> bool:
     return bool(_data(found))
 
 
-def list_lmdb(found: Found, labels: str) -> Listing:
+def list_lmdb(found: Found, how: Interpretation) -> Listing:
     """List the Datums; a folder named like train_lmdb says the split.
 
-    Labels are the authors' 0 to 6, or people by number; -1 in a test split is no label.
+    Labels are people by number, or emotions in the order that is given, or that of the prepared set they belong to; -1
+    in a test split is no label.
+
+    Raises
+    ------
+    AmbiguousError
+        If no order is known.
     """
     data = _data(found)
     source = Lmdbs(found.root(*data.values()) / _holder(found))
-    images = []
-    for folder in data:
-        split = split_of((PurePosixPath(folder).name,))
-        for path, label in source.labels(folder):
-            if not (
-                0 <= label < (len(EMOTIONS) if labels == "emotions" else 1 << 31) or (split, label) == ("test", -1)
-            ):
-                raise EmotiwError(f"{source.root / folder}: {path} has the label {label}, which is none of the classes")
-            names = EMOTIONS[label] if labels == "emotions" else f"{label:05d}"
-            images.append(Image(path, names if label >= 0 else "", split=split))
+    splits = {folder: split_of((PurePosixPath(folder).name,)) for folder in data}
+    listed = [(path, label, splits[folder]) for folder in data for path, label in source.labels(folder)]
+    labelled = {label for _, label, split in listed if (split, label) != ("test", -1)}
+    order = _order(found.place, labelled, how) if how.labels == "emotions" else None
+    numbers = order.numbers if order else range(1 << 31)
+    if wrong := next(((path, label) for path, label, _ in listed if label in labelled and label not in numbers), None):
+        raise EmotiwError(f"{found.place}: {wrong[0]} has the label {wrong[1]}, which is none of the classes")
+    names = {label: order.emotion(label) if order else f"{label:05d}" for label in labelled}
+    unknown = Counter(order.class_of(label) for _, label, _ in listed if order and names.get(label, "") is None)
+    kept = [(path, names.get(label, ""), split) for path, label, split in listed]
+    images = [Image(path, name, split=split) for path, name, split in kept if name is not None]
     if len({image.path for image in images}) < len(images):
         raise EmotiwError(f"{found.place} holds two images of one path, apart from the number of their keys")
-    return Listing(sorted(images, key=lambda image: image.path), source)
+    images.sort(key=lambda image: image.path)
+    return Listing(images, source, unknown_classes=unknown, order=str(order or ""))
+
+
+def _order(place: Path, labels: set[int], how: Interpretation) -> LabelOrder:
+    """Return the order that is given, or the one of the prepared set that the LMDBs belong to."""
+    order = label_order(how.order) if how.order else _own_order(place)
+    if order is None:
+        raise which_order(str(place), labels)
+    return order
+
+
+def _own_order(place: Path) -> LabelOrder | None:
+    """Return the order of the prepared set that an LMDB belongs to; None where it belongs to none of emotions."""
+    for folder in (place, *place.absolute().parents[:2]):
+        try:
+            facts = json.loads((folder / "set.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(facts, dict) and facts.get("classes") == list(EMOTIONS):
+            return ORDERS["emotiw"]
+    return None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import re
 from functools import partial
 
 from emotiw.data_prep.archives.tree import Found
-from emotiw.data_prep.image_list import Image, Listing, printable, unusable
+from emotiw.data_prep.image_list import Image, Interpretation, Listing, printable, unusable
 
 from .folders import in_emotion_folders
 
@@ -35,7 +35,7 @@ def _is_named(found: Found, *, names: re.Pattern[str]) -> bool:
     return next(named, None) is not None and not in_emotion_folders(found.files)
 
 
-def _list_named(found: Found, labels: str, *, names: re.Pattern[str]) -> Listing:
+def _list_named(found: Found, how: Interpretation, *, names: re.Pattern[str]) -> Listing:
     """List the images by their names; the class is the expression, or the person."""
     images: list[Image] = []
     left_out: dict[str, str] = {}
@@ -45,7 +45,7 @@ def _list_named(found: Found, labels: str, *, names: re.Pattern[str]) -> Listing
             left_out[printable(path)] = reason
         elif match:
             person, emotion = match["person"].upper(), _EMOTIONS[match["emotion"].upper()]
-            images.append(Image(path, emotion if labels == "emotions" else person, group=person))
+            images.append(Image(path, emotion if how.labels == "emotions" else person, group=person))
     return Listing(images, found.tree, left_out)
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from emotiw.data_prep.archives.tree import Found
-from emotiw.data_prep.image_list import Image, Listing, printable, unusable
+from emotiw.data_prep.image_list import Image, Interpretation, Listing, printable, unusable
 from emotiw.data_prep.label_order import ORDERS, number_in
 from emotiw.errors import EmotiwError
 
@@ -28,7 +28,7 @@ def is_raf_db_kaggle(found: Found) -> bool:
     return any(map(_IMAGE.fullmatch, found.files)) and not in_emotion_folders(found.files)
 
 
-def list_raf_db_kaggle(found: Found, labels: str) -> Listing:
+def list_raf_db_kaggle(found: Found, how: Interpretation) -> Listing:
     """List the images by their folders, which the tables confirm."""
     said = dict(_tables(found))
     images: list[Image] = []

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.data_prep.archives.tree import Found
-from emotiw.data_prep.image_list import Image, Listing
+from emotiw.data_prep.image_list import Image, Interpretation, Listing
 from emotiw.data_prep.images import UnreadableImageError, decode
 from emotiw.errors import EmotiwError
 from emotiw.files import file_stamp
@@ -37,7 +37,7 @@ def is_recordio(found: Found) -> bool:
     return found.only(".rec") is not None
 
 
-def list_recordio(found: Found, labels: str) -> Listing:
+def list_recordio(found: Found, how: Interpretation) -> Listing:
     """List the samples, `<label>/<key>.jpg` each; a label is a person."""
     name = found.only(".rec")
     if name is None:

@@ -8,7 +8,8 @@ from typing import NoReturn
 
 from emotiw.data_prep.archives.tree import Found, Unpack, look, refuse_to_unpack
 from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.data_prep.image_list import Listing, complete
+from emotiw.data_prep.groups import group_by, group_in_name, pattern_of
+from emotiw.data_prep.image_list import AmbiguousError, Image, Interpretation, Listing, Reading
 from emotiw.errors import EmotiwError, UsageError
 
 from . import (
@@ -24,6 +25,9 @@ from . import (
     sfew,
     tables,
 )
+from .columns import not_understood
+from .coverage import compare_with_table
+from .tables import understood
 
 # Where no image is found: the ending of what is there instead, and what mends that.
 _HINTS = {
@@ -43,7 +47,7 @@ def is_parquet(found: Found) -> bool:
     return any(path.lower().endswith(".parquet") for path in found.files)
 
 
-def refuse_parquet(found: Found, labels: str) -> NoReturn:
+def refuse_parquet(found: Found, how: Interpretation) -> NoReturn:
     """Say what to do with parquet files."""
     raise EmotiwError(
         f"{found.place} holds parquet files, which are not read: write each row's image.bytes to a file "
@@ -56,7 +60,7 @@ def is_prepared(found: Found) -> bool:
     return {"set.json", "manifest.csv"} <= set(found.files)
 
 
-def refuse_prepared(found: Found, labels: str) -> NoReturn:
+def refuse_prepared(found: Found, how: Interpretation) -> NoReturn:
     """Say what can be prepared anew."""
     raise EmotiwError(
         f"{found.place} is a prepared set already: give the faces that it was made of, or the LMDBs of one of its "
@@ -66,6 +70,9 @@ def refuse_prepared(found: Found, labels: str) -> NoReturn:
 
 def hint(found: Found) -> str:
     """Return what else is there, for the complaint that no image is; or nothing."""
+    for path in found.files:
+        if path.lower().endswith((".csv", ".tsv")):
+            return f"; {path} {not_understood(found.head(path))}"
     for path in found.files:
         if told := _HINTS.get(PurePosixPath(path).suffix.lower()):
             return f"; {path} is {told}"
@@ -86,7 +93,7 @@ class Layout:
     recognise
         Whether what was found is in this layout, by looking at names and first lines.
     list
-        Its images, for `--labels`; classes and groups are completed afterwards.
+        Its images, as they are to be read; classes and groups are completed afterwards.
     labels
         What its classes can be.
     recognised
@@ -97,7 +104,7 @@ class Layout:
 
     name: str
     recognise: Callable[[Found], bool]
-    list: Callable[[Found, str], Listing]
+    list: Callable[[Found, Interpretation], Listing]
     labels: tuple[str, ...]
     recognised: str
     needs: str
@@ -151,7 +158,8 @@ LAYOUTS = (
         lmdb.list_lmdb,
         _BOTH,
         "a `data.mdb`, or folders that hold one each",
-        "Caffe's Datums; labels in emotiw's order or people; a folder such as `train_lmdb` names the split",
+        "Caffe's Datums; labels are people, or emotions with `--order`, which a prepared set carries; a "
+        "folder such as `train_lmdb` names the split",
     ),
     Layout(
         "fer2013",
@@ -182,7 +190,7 @@ LAYOUTS = (
         raf_db_kaggle.is_raf_db_kaggle,
         raf_db_kaggle.list_raf_db_kaggle,
         _EMOTIONS,
-        "images such as `train/1/train_00001_aligned.jpg`",
+        "images such as `DATASET/train/1/train_00001_aligned.jpg`",
         "folders `train` and `test` with `1` to `7`; `train_labels.csv` and `test_labels.csv`, where there, must agree",
     ),
     Layout(
@@ -199,7 +207,7 @@ LAYOUTS = (
         tables.list_csv,
         _BOTH,
         "one CSV or TSV at the top, or `metadata.csv` files, with a column of paths and one of labels or one a class",
-        "paths relative to the table; classes by name, or numbers in emotiw's order; a column `split`, where there is "
+        "paths relative to the table; classes by name, or numbers with `--order`; a column `split`, where there is "
         "one, says train, val or test",
     ),
     Layout(
@@ -262,50 +270,103 @@ LAYOUTS = (
 """The layouts; the first that recognises a source has it, so those that know their set best come first."""
 
 
-def list_images(
-    source: Path,
-    labels: str,
-    group: str | None = None,
-    layout: str | None = None,
-    *,
-    drop_lfw: bool = False,
-    unpack: Unpack = refuse_to_unpack,
-) -> Listing:
+_BY_NAME = {row.name: row for row in LAYOUTS}
+_TABLES = ("csv", "list")  # the layouts of any table or list
+
+
+def list_images(source: Path, how: Interpretation, unpack: Unpack = refuse_to_unpack) -> Listing:
     """List the images of a source.
 
     Parameters
     ----------
-    labels
-        "emotions": classes are the seven, matched by name. "identities": every person is a class.
-    group
-        See `complete`.
-    layout
-        The name of one of `LAYOUTS`; None: the first that recognises the source.
-    drop_lfw
-        Whether to drop `IN_LFW`.
     unpack
         What unpacks such files of an archive as are read here and there.
 
     Raises
     ------
+    AmbiguousError
+        If the source has several readings, and `how` does not say which is meant.
     EmotiwError
-        Where the source holds no image, cannot be read, or a path does not match `group`.
+        If the source holds no image, cannot be read, or a path does not match `how.group`.
     UsageError
-        Where the layout holds no such labels.
+        If the layout holds no such labels.
     """
-    names = [row.name for row in LAYOUTS]
-    if layout is not None and layout not in names:
-        raise UsageError(f"--layout {layout} is none of {', '.join(names)}")
-    found = look(source, unpack)
-    row = next(row for row in LAYOUTS if (row.name == layout if layout else row.recognise(found)))
-    if labels not in row.labels:
+    if how.layout is not None and how.layout not in _BY_NAME:
+        raise UsageError(f"--layout {how.layout} is none of {', '.join(_BY_NAME)}")
+    row, found = _choose(look(source, unpack), how)
+    if how.labels not in row.labels:
         raise UsageError(f"{source} is in the layout {row.name}: give --labels {row.labels[0]}")
-    listing = replace(row.list(found, labels), layout=row.name)
-    if drop_lfw:
-        listing = _without_lfw(listing, labels)
+    listing = replace(row.list(found, how), layout=row.name)
+    if row.name in _TABLES:
+        listing = compare_with_table(found, listing, how)
+    if listing.order:
+        listing = replace(listing, notes=(*listing.notes, f"labels are numbers: {listing.order}"))
+    if how.drop_lfw:
+        listing = _without_lfw(listing, how.labels)
     if not listing.images:
-        raise EmotiwError(f"{source} holds no image {_where(row, labels, listing)}{hint(found)}")
-    return complete(listing, labels, group)
+        raise EmotiwError(f"{source} holds no image {_where(row, how.labels, listing)}{hint(found)}")
+    return complete(listing, how.labels, how.group)
+
+
+def _choose(found: Found, how: Interpretation) -> tuple[Layout, Found]:
+    """Return the layout of what was found, and what of it counts.
+
+    Raises
+    ------
+    AmbiguousError
+        If several tables say which image is what.
+    """
+    if how.table is not None:
+        if how.table not in found.files:
+            raise UsageError(f"--table {how.table}: {found.place} holds no such file")
+        found = replace(found, table=how.table)
+        if not how.layout and not any(_BY_NAME[name].recognise(found) for name in _TABLES):
+            raise EmotiwError(f"{found.where(how.table)} {not_understood(found.head(how.table))}")
+    if how.layout:
+        return _BY_NAME[how.layout], found
+    tables = [how.table] if how.table else understood(found, how)
+    for row in LAYOUTS:
+        if row.name not in _TABLES:
+            if not how.table and row.recognise(found):
+                return row, found
+            continue
+        several = [table for table in tables if row.recognise(replace(found, table=table))]
+        if len(several) > 1:
+            raise AmbiguousError(f"{found.place} holds several tables", [Reading(t, f"--table {t}") for t in several])
+        if several:
+            return row, replace(found, table=several[0])
+        if not tables and row.recognise(found):
+            return row, found
+    raise AssertionError("folders recognise everything")
+
+
+def complete(listing: Listing, labels: str, group: str | None) -> Listing:
+    """Return the listing with its classes, labels and groups.
+
+    Parameters
+    ----------
+    group
+        A regular expression searched in an image's path; its first group (or the whole match) names the image's group.
+        None: what the layout or the file's name says; else every image is a group of its own.
+    """
+    names = {image.name for image in listing.images} - {""}
+    classes = EMOTIONS if labels == "emotions" else tuple(sorted(names))
+    numbers = {name: number for number, name in enumerate(classes)} | {"": -1}
+    pattern = pattern_of(group)
+    images = [
+        replace(
+            image,
+            label=numbers[image.name],
+            group=group_by(image.path, pattern) if pattern else _own_group(image, labels),
+        )
+        for image in listing.images
+    ]
+    return replace(listing, images=images, classes=classes)
+
+
+def _own_group(image: Image, labels: str) -> str:
+    """Return the group that the layout or the name tells; a person who is a class is on both sides of a split."""
+    return image.group or (labels == "emotions" and group_in_name(image.path)) or image.path
 
 
 def _where(row: Layout, labels: str, listing: Listing) -> str:

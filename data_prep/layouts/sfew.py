@@ -13,13 +13,13 @@ from typing import NoReturn
 
 from emotiw.data_prep.archives.tree import Folder, FolderOfZips, Found, Tree
 from emotiw.data_prep.archives.zip import is_zip
-from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.data_prep.image_list import Image, Listing, printable, split_of, unusable
+from emotiw.data_prep.emotions import EMOTIONS, emotion_named
+from emotiw.data_prep.image_list import Image, Interpretation, Listing, printable, split_of, unusable
 from emotiw.data_prep.images import UnreadableImageError, decode
 from emotiw.data_prep.splits import SPLITS
 from emotiw.errors import EmotiwError
 
-from .folders import class_of
+from .folders import class_at
 from .tables import list_repack_rows
 
 # <Movie>_<9 digits>_<8 digits>: the movie is the name up to the first underscore.
@@ -40,7 +40,7 @@ def is_sfew1(found: Found) -> bool:
     return len(frames) == _SFEW1_IMAGES or any(_SFEW1.search(path) for path in found.files)
 
 
-def refuse_sfew1(found: Found, labels: str) -> NoReturn:
+def refuse_sfew1(found: Found, how: Interpretation) -> NoReturn:
     """Say what SFEW 1.0 is."""
     raise EmotiwError(
         f"{found.place} is SFEW 1.0 (700 images, a table with labels 1-7 and LPQ and PHOG features), another set than "
@@ -56,14 +56,15 @@ def is_sfew(found: Found) -> bool:
     return any(_movie(path) and split_of(_above(path)) for path in files)
 
 
-def list_sfew(found: Found, labels: str) -> Listing:
+def list_sfew(found: Found, how: Interpretation) -> Listing:
     """List SFEW 2.0: aligned faces where they are, else whole frames; Test without labels; a group a movie."""
     tree = _opened(found)
     images: list[Image] = []
     left_out: dict[str, str] = {}
     unknown: Counter[str] = Counter()
     for path in tree.files():
-        split, kind = split_of(_above(path)), class_of(PurePosixPath(path), labels)
+        at = class_at(_above(path))
+        split, kind = split_of(_above(path)), None if at is None else emotion_named(_above(path)[at])
         if reason := "an archive inside an archive: unpack it" if is_zip(path) else unusable(path):
             left_out[printable(path)] = reason
         elif not split:
@@ -77,9 +78,9 @@ def list_sfew(found: Found, labels: str) -> Listing:
     return Listing(images, tree, left_out, unknown, (*notes, *told, *differences(images, frames)))
 
 
-def list_repack(found: Found, labels: str) -> Listing:
+def list_repack(found: Found, how: Interpretation) -> Listing:
     """List the repack `sfew_2.0_labels.csv` with `sfew2.0_images/`, whose names do not tell the movies."""
-    listing = list_repack_rows(found, labels)
+    listing = list_repack_rows(found, how)
     frames, told = _whole_frames(found.tree, listing.images)
     return replace(listing, notes=(*listing.notes, *told, *differences(listing.images, frames)))
 

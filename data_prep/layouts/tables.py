@@ -10,26 +10,25 @@ the table.
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from emotiw.data_prep.archives.tree import Folder, Found
 from emotiw.data_prep.emotions import emotion_named
-from emotiw.data_prep.image_list import Image, Listing, printable, split_of, unusable
-from emotiw.data_prep.label_order import ORDERS, number_in
+from emotiw.data_prep.image_list import Image, Interpretation, Listing, printable, split_of, unusable
+from emotiw.data_prep.label_order import ORDERS, LabelOrder, label_order, number_in, which_order
 from emotiw.errors import EmotiwError
 
-from .columns import Columns, columns_of
+from .columns import Columns, columns_of, label_column
 from .fer2013 import USAGE
-from .folders import in_emotion_folders
 from .votes import NoClassError, majority
 
 _REPACK, _REPACK_IMAGES = "sfew_2.0_labels.csv", "sfew2.0_images"
 _RAF_DB = "emolabel/list_patition_label.txt"
 _METADATA = "metadata.csv"
 _LISTS = (".txt", ".lst", ".list")
-_ORDER = ORDERS["emotiw"]
 _SPLITS_OF_USAGE = {word.lower(): split for word, split in USAGE.items()}
 _BLANK = ' \t\r\n,;"'
 
@@ -56,10 +55,10 @@ class Row(NamedTuple):
 def is_csv(found: Found) -> bool:
     """Return whether the CSV at the top, or each metadata.csv, names a column of paths and one of labels."""
     heads = [found.head(table) for table in _tables(found)]
-    known = [[columns_of(head, labels) for head in heads] for labels in ("emotions", "identities")]
-    if not heads or not any(all(each.understood for each in some) for some in known):
-        return False
-    return all(each.plain for each in known[0]) or not _folders_say_more(found)
+    return bool(heads) and any(
+        all(columns_of(head, Interpretation(labels)).understood for head in heads)
+        for labels in ("emotions", "identities")
+    )
 
 
 def is_repack(found: Found) -> bool:
@@ -69,11 +68,28 @@ def is_repack(found: Found) -> bool:
 
 def is_list(found: Found) -> bool:
     """Return whether the only list at the top begins with `path label`, or as the lists of record tools do."""
-    head = found.head(found.only(*_LISTS, top=True))
-    row, plain = _row_of_list(head), head.rsplit(maxsplit=1)
-    if row is None or unusable(row.path):
-        return False
-    return not unusable(plain[0]) or not _folders_say_more(found)
+    row = _row_of_list(found.head(found.only(*_LISTS, top=True)))
+    return row is not None and not unusable(row.path)
+
+
+def understood(found: Found, how: Interpretation) -> list[str]:
+    """Return the tables and lists at the top that say which image is what, as labels of that kind."""
+    top = [path for path in found.files if PurePosixPath(path).parent == found.top]
+    tables = [path for path in top if path.lower().endswith((".csv", ".tsv"))]
+    lists = [path for path in top if path.lower().endswith(_LISTS)]
+    plain = Interpretation(how.labels)
+    return [path for path in tables if columns_of(found.head(path), plain).understood] + [
+        path for path in lists if is_list(replace(found, table=path))
+    ]
+
+
+def named_paths(found: Found, how: Interpretation) -> set[str]:
+    """Return the paths that the tables of a source name, as far as they lie in it."""
+    tables = {
+        table: _lines(found, table) if is_list(found) else _csv_rows(found, table, how) for table in _tables(found)
+    }
+    paths = (_beside(found, table, row.path) for table, rows in tables.items() for row in rows)
+    return {path for path in paths if path is not None}
 
 
 def is_raf_db(found: Found) -> bool:
@@ -81,26 +97,26 @@ def is_raf_db(found: Found) -> bool:
     return found.only(_RAF_DB) is not None
 
 
-def list_csv(found: Found, labels: str) -> Listing:
+def list_csv(found: Found, how: Interpretation) -> Listing:
     """List the images of a CSV with named columns, or of every metadata.csv."""
     tables = _tables(found) or [_named(found, ".csv", top=True)]
-    return _list(found, {table: _rows_in_split(found, table, labels) for table in tables}, labels)
+    return _list(found, {table: _rows_in_split(found, table, how) for table in tables}, how)
 
 
-def list_repack_rows(found: Found, labels: str) -> Listing:
+def list_repack_rows(found: Found, how: Interpretation) -> Listing:
     """List the images of SFEW 2.0's repack; its test split may be without labels."""
     table = _named(found, _REPACK)
-    rows = (row._replace(path=f"{_REPACK_IMAGES}/{row.path}") for row in _csv_rows(found, table, labels))
-    return _list(found, {table: rows}, labels)
+    rows = (row._replace(path=f"{_REPACK_IMAGES}/{row.path}") for row in _csv_rows(found, table, how))
+    return _list(found, {table: rows}, how)
 
 
-def list_list(found: Found, labels: str) -> Listing:
+def list_list(found: Found, how: Interpretation) -> Listing:
     """List the images of a list file."""
     table = _named(found, *_LISTS, top=True)
-    return _list(found, {table: _lines(found, table)}, labels)
+    return _list(found, {table: _lines(found, table)}, how)
 
 
-def list_raf_db(found: Found, labels: str) -> Listing:
+def list_raf_db(found: Found, how: Interpretation) -> Listing:
     """List RAF-DB's aligned faces, whose classes are numbered from 1, in an order of their own."""
     table, order = _named(found, _RAF_DB), ORDERS["raf-db"]
 
@@ -112,7 +128,7 @@ def list_raf_db(found: Found, labels: str) -> Listing:
             path = f"../Image/aligned/{PurePosixPath(row.path).stem}_aligned.jpg"
             yield Row(path, order.class_of(number), row.path.partition("_")[0])
 
-    return _list(found, {table: rows()}, labels)
+    return _list(found, {table: rows()}, how)
 
 
 def _named(found: Found, *endings: str, top: bool = False) -> str:
@@ -123,54 +139,50 @@ def _named(found: Found, *endings: str, top: bool = False) -> str:
 
 
 def _tables(found: Found) -> list[str]:
-    """Return the only CSV at the top, else every metadata.csv."""
-    table = found.only(".csv", top=True) or found.only(".tsv", top=True)
+    """Return the table that was chosen, the only CSV at the top, else every metadata.csv."""
+    table = found.table or found.only(".csv", top=True) or found.only(".tsv", top=True)
     return [table] if table else [path for path in found.files if path.rpartition("/")[2].lower() == _METADATA]
 
 
-def _folders_say_more(found: Found) -> bool:
-    """Return whether images lie in folders named like emotions, or in several that are no splits, such as people's.
-
-    These were read before there were more names of columns; a table that is given itself is read whatever lies around.
-    """
-    names = {PurePosixPath(path).parent.name for path in found.files if not unusable(path)}
-    return sum(bool(name) and not split_of((name,)) for name in names) > 1 or in_emotion_folders(found.files)
-
-
-def _rows_in_split(found: Found, table: str, labels: str) -> Iterator[Row]:
+def _rows_in_split(found: Found, table: str, how: Interpretation) -> Iterator[Row]:
     """Yield the rows of a table; those of a metadata.csv are of the split that its folders name."""
     *folders, name = PurePosixPath(table).parts
     split = split_of(folders) if name.lower() == _METADATA else ""
-    for row in _csv_rows(found, table, labels):
+    for row in _csv_rows(found, table, how):
         yield row if row.split else row._replace(split=split)
 
 
-def _csv_rows(found: Found, table: str, labels: str) -> Iterator[Row]:
-    columns = columns_of(found.head(table), labels)
+def _csv_rows(found: Found, table: str, how: Interpretation) -> Iterator[Row]:
+    columns = columns_of(found.head(table), how)
     if not columns.understood:
         names = ", ".join(columns.names)[:200]
         raise EmotiwError(f"{found.where(table)} has the columns {names}: it needs path and label")
+    rows = []
     try:
         for row in list(csv.reader(io.StringIO(found.text(table)), delimiter=columns.separator))[1:]:
             if len(row) == len(columns.names) and any(map(str.strip, row)):
-                yield _row(found, table, columns, row)
+                rows.append(row)
             elif any(map(str.strip, row)):
                 raise EmotiwError(f"{found.where(table)} has a row of {len(row)} columns, not {len(columns.names)}")
     except csv.Error as error:
         raise EmotiwError(f"{found.where(table)} is no whole CSV: {error}") from None
+    label = label_column(columns, rows, how, found.where(table)) if columns.labels else None
+    for row in rows:
+        yield _row(found.where(table), columns, label, row)
 
 
-def _row(found: Found, table: str, columns: Columns, row: list[str]) -> Row:
+def _row(where: str, columns: Columns, at: int | None, row: list[str]) -> Row:
+    """Return what a row says, its label in the column `at`, or by the columns of classes."""
     path, label, reason = row[columns.path or 0], "", ""
-    if columns.label is not None:
-        label = row[columns.label].strip()
+    if at is not None:
+        label = row[at].strip()
     else:
         try:
             label = majority({name: row[index] for index, name in columns.classes.items()})
         except NoClassError as error:
             reason = str(error)
         except EmotiwError as error:
-            raise EmotiwError(f"{found.where(table)}: {path[:80]}: {error}") from None
+            raise EmotiwError(f"{where}: {path[:80]}: {error}") from None
     return Row(path, label, row[columns.split].strip() if columns.split is not None else "", reason)
 
 
@@ -205,17 +217,17 @@ def _whole(label: str) -> str:
     return str(number_in(label)) if "." in label else label
 
 
-def _list(found: Found, tables: Mapping[str, Iterable[Row]], labels: str) -> Listing:
+def _list(found: Found, tables: Mapping[str, Iterable[Row]], how: Interpretation) -> Listing:
+    rows = [(table, row) for table, some in tables.items() for row in some]
+    order = _order(found.where(next(iter(tables))), [row.label for _, row in rows], how)
     images: dict[str, Image] = {}
     left_out: dict[str, str] = {}
     unknown: Counter[str] = Counter()
-    numbered = False
-    for table, row in ((table, row) for table, rows in tables.items() for row in rows):
-        path = _beside(found, table, row.path)
-        split, is_number = split_of((_SPLITS_OF_USAGE.get(row.split.lower(), row.split),)), _is_digits(row.label)
-        name = _class(row.label, labels, f"{found.where(table)}: {row.path}")
+    for table, row in rows:
+        path, where = _beside(found, table, row.path), f"{found.where(table)}: {row.path}"
+        split = split_of((_SPLITS_OF_USAGE.get(row.split.lower(), row.split),))
+        name = _class(row.label, order, where) if how.labels == "emotions" else _person(row.label)
         if row.split and not split:
-            where = f"{found.where(table)}: {row.path}"
             raise EmotiwError(f"{where}: split {row.split[:40]!r} is none of train, val, test")
         if reason := "lies outside the source" if path is None else unusable(path) or row.reason:
             left_out[printable(path or row.path)] = reason
@@ -224,27 +236,37 @@ def _list(found: Found, tables: Mapping[str, Iterable[Row]], labels: str) -> Lis
         elif name is None and not (split == "test" and row.label in ("", "-1")):
             unknown[row.label] += 1
         else:
-            numbered |= is_number
             images[str(path)] = Image(str(path), name or "", split=split)
-    note = "labels are numbers: taken in the authors' order, 0 Angry ... 6 Surprise"
-    notes = (note,) if numbered and labels == "emotions" else ()
-    return Listing(sorted(images.values(), key=lambda image: image.path), found.tree, left_out, unknown, notes)
+    listed = sorted(images.values(), key=lambda image: image.path)
+    return Listing(listed, found.tree, left_out, unknown, order=str(order or ""))
+
+
+def _order(where: str, labels: Sequence[str], how: Interpretation) -> LabelOrder | None:
+    """Return the order of labels that are numbers; None where they are names or people."""
+    numbers = {number_in(label) for label in labels if _is_digits(label)} - {None}
+    if how.labels == "identities" or not numbers:
+        return None
+    if not how.order:
+        raise which_order(where, (number for number in numbers if number is not None))
+    return label_order(how.order)
 
 
 def _is_digits(label: str) -> bool:
     return label.isascii() and label.isdigit()
 
 
-def _class(label: str, labels: str, where: str) -> str | None:
-    """Return the class that a table's label means; None where it is none."""
-    if labels == "identities":
-        return (label.zfill(5) if _is_digits(label) else label) or None
-    if not _is_digits(label):
+def _person(label: str) -> str | None:
+    return (label.zfill(5) if _is_digits(label) else label) or None
+
+
+def _class(label: str, order: LabelOrder | None, where: str) -> str | None:
+    """Return the emotion that a table's label means; None where it is none of the seven."""
+    if not _is_digits(label) or order is None:
         return emotion_named(label)
     number = number_in(label)
-    if number is None or number not in _ORDER.numbers:
-        raise EmotiwError(f"{where}: label {label[:20]} is none of the seven: 0 Angry ... 6 Surprise")
-    return _ORDER.emotion(number)
+    if number is None or number not in order.numbers:
+        raise EmotiwError(f"{where}: label {label[:20]} is none of the order {order.name}: {order}")
+    return order.emotion(number)
 
 
 def _beside(found: Found, table: str, written: str) -> str | None:

@@ -3,12 +3,17 @@
 SOURCE is recognised by looking, unless --layout names what it is: folders (<class>/<image>, with
 folders around that; ones named train, val or test say the split), sfew (SFEW 2.0, its zips left
 packed or not), sfew-csv, recordio (insightface's .rec and .idx), lmdb (Caffe's), csv (columns such as
-path,label), list (lines `path label`), fer2013, raf-db. A zip of any of these is read in place; only
-what recordio, lmdb and fer2013 need of it is unpacked beside SET, until that is made.
+path,label), list (lines `path label`), fer2013, ferplus, raf-db, raf-db-kaggle, affectnet,
+affectnet-npy, ck+, jaffe, kdef. A zip of any of these is read in place; only what recordio, lmdb and
+fer2013 need of it is unpacked beside SET, until that is made.
 
-Each image is decoded once, mapped at its native size, then resized. The training LMDB is
-written in a seeded shuffled order, since Caffe never shuffles. What cannot be used is listed with
-its reason. Interrupted, the same command goes on.
+Where SOURCE has several readings (a table that contradicts the folders, labels that are numbers, a
+person who may be one folder or another) it is refused, with the flag that decides for each reading.
+
+Each image is decoded once (once more where --val draws, which keeps equal pictures on one side),
+mapped at its native size, then resized. The training LMDB is written in a seeded shuffled order,
+since Caffe never shuffles. What cannot be used is listed with its reason. Interrupted, the same
+command goes on.
 """
 
 import argparse
@@ -29,12 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="emotions: classes are the seven, matched by name; identities: each folder is a person",
     )
-    parser.add_argument(
-        "--layout", metavar="NAME", help="take SOURCE as one of the layouts above, whatever it looks like"
-    )
-    parser.add_argument(
-        "--drop-lfw", action="store_true", help="leave out the three of CASIA-WebFace's people who are in LFW too"
-    )
+    _add_readings(parser)
     add_representations(parser, PAPER)
     parser.add_argument("--size", type=int, default=256, metavar="N", help="side in pixels (default: 256)")
     parser.add_argument("--detect", action="store_true", help="find the face and crop to it first")
@@ -47,11 +47,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=r"regular expression that finds an image's group (a person, a movie) in its path, such as '(subject\d+)'; "
         "no group is on both sides of the split that --val draws",
     )
+    parser.add_argument(
+        "--same-pixels",
+        choices=("keep", "drop"),
+        default="keep",
+        help="drop: leave out of training what has the pixels of an image in another split or under another label "
+        "(default: keep; either way they are counted and marked)",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and of the order (default: 0)")
     parser.add_argument("--jobs", type=int, metavar="N", help="images at a time, a thread each (default: one a core)")
     parser.add_argument("--store", choices=("raw", "png"), default="raw", help="pixels, or PNG in half the space")
     parser.add_argument("--strict", action="store_true", help="fail where any file of SOURCE cannot be used")
     parser.add_argument("--force", action="store_true", help="replace SET where it exists")
+
+
+def _add_readings(parser: argparse.ArgumentParser) -> None:
+    """Add what decides where SOURCE has several readings."""
+    parser.add_argument(
+        "--layout", metavar="NAME", help="take SOURCE as one of the layouts above, whatever it looks like"
+    )
+    parser.add_argument(
+        "--table", metavar="FILE", help="the file of SOURCE that says which image is what, whatever lies beside it"
+    )
+    parser.add_argument(
+        "--order",
+        metavar="NAME",
+        help="what labels that are numbers mean: emotiw, fer2013, raf-db, affectnet, ferplus, ck+, or the classes from "
+        "0 on, such as angry,happy,sad",
+    )
+    parser.add_argument(
+        "--person-level", type=int, metavar="N", help="the person is the Nth folder below SOURCE (default: the last)"
+    )
+    parser.add_argument("--person-column", metavar="NAME", help="the column of a table that names the person")
+    parser.add_argument(
+        "--drop-lfw", action="store_true", help="leave out the three of CASIA-WebFace's people who are in LFW too"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -79,6 +109,11 @@ def run(args: argparse.Namespace) -> None:
         store=args.store,
         layout=args.layout,
         drop_lfw=args.drop_lfw,
+        same_pixels=args.same_pixels,
+        table=args.table,
+        order=args.order,
+        person_level=args.person_level,
+        person_column=args.person_column,
     )
     print(prepare(args.source, args.output, settings, jobs, args.strict))
     print(f"prepared set: {args.output}")

@@ -8,7 +8,7 @@ import pytest
 from emotiw.data_prep.image_list import Image
 from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.prepared_set import manifest_text, open_set
-from emotiw.data_prep.transform import Settings
+from emotiw.data_prep.transform import Outcome, Settings
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import read_mean
 from emotiw.prototxt.formats.datum import decode, encode
@@ -49,7 +49,7 @@ def test_a_set_says_what_it_is(folder):
     assert (prepared.count("train"), prepared.count("val"), prepared.count("test")) == (18, 6, 0)
     assert len(prepared.digest) == 64
     assert prepared.mean_file("lbp") == folder / "lbp/mean.binaryproto"
-    assert list(prepared.manifest[0]) == ["path", "label", "name", "split", "group", "sha256"]
+    assert list(prepared.manifest[0]) == ["path", "label", "name", "split", "group", "sha256", "pixels", "same_pixels"]
 
 
 def test_the_records_are_the_manifests_images(folder):
@@ -168,7 +168,12 @@ def test_a_set_of_which_something_is_gone_is_told(folder):
 
 
 def test_the_manifest_is_by_path_and_quotes_what_needs_it():
-    images = [(Image("b/2.png", "b", 1, "val", "x,y"), "22"), (Image("a/1.png", "a", 0, "train", "z"), "11")]
-    assert manifest_text(images) == (
-        'path,label,name,split,group,sha256\na/1.png,0,a,train,z,11\nb/2.png,1,b,val,"x,y",22\n'
+    outcomes = [
+        Outcome(Image("b/2.png", "b", 1, "val", "x,y"), "22", "33", ""),
+        Outcome(Image("c/3.png", "b", 1, "val", "x,y"), "44", "", "empty file"),
+        Outcome(Image("a/1.png", "a", 0, "train", "z"), "11", "33", ""),
+    ]
+    assert manifest_text(outcomes) == (
+        "path,label,name,split,group,sha256,pixels,same_pixels\n"
+        'a/1.png,0,a,train,z,11,33,split label\nb/2.png,1,b,val,"x,y",22,33,split label\n'
     )

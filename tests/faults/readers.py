@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import torch
 
+from emotiw.data_prep.image_list import Interpretation
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.data_prep.images import decode as decode_file
 from emotiw.data_prep.layouts.registry import list_images
@@ -95,7 +96,7 @@ def split_records(folder: Path) -> Path:
 
 def read_records(folder: Path) -> None:
     """List, and read every image."""
-    listing = list_images(split_records(folder), "identities", layout="recordio")
+    listing = list_images(split_records(folder), Interpretation("identities", layout="recordio"))
     for image in listing.images:
         listing.source.read(image.path)
 
@@ -227,13 +228,14 @@ def read_solverstate(folder: Path) -> None:
 def read_table(folder: Path) -> None:
     """List by a table of paths and labels, beside which a picture lies."""
     (folder / "a.png").write_bytes(PICTURE)
-    for image in list_images(folder, "emotions", layout="csv").images:
+    for image in list_images(folder, Interpretation("emotions", layout="csv", order="emotiw")).images:
         image.path.encode()
 
 
 def tables(folder: Path) -> list[bytes]:
     """Return tables with their columns in several orders and spellings."""
     rows = ["path,label\na.png,Happy\n", "label,path\n3,a.png\n", "image;emotion;split\na.png;sad;val\n"]
+    rows += ["path,label,class\na.png,0,Neutral\n", "path,label,class\na.png,Sad,Happy\n"]
     rows += ["path,label,Usage\na.png,nonsense,Training\n../x.png,Happy,\n", "\n", "path\n"]
     rows += ["Image name\tsad\tjoy\tcontempt\na.png\t1\t0\t0\n", "img;sad;joy\na.png;1;1\nb.png;x;0\n"]
     return [row.encode() for row in rows]
@@ -242,7 +244,7 @@ def tables(folder: Path) -> list[bytes]:
 def read_list(folder: Path) -> None:
     """List by a list of paths and labels, as people and as emotions."""
     for labels in ("identities", "emotions"):
-        for image in list_images(folder, labels, layout="list").images:
+        for image in list_images(folder, Interpretation(labels, layout="list", order="emotiw")).images:
             image.path.encode()
 
 
@@ -257,7 +259,7 @@ def lists(folder: Path) -> list[bytes]:
 def read_votes(folder: Path) -> None:
     """List by FERPlus's votes, beside which a picture lies."""
     (folder / "fer0000000.png").write_bytes(PICTURE)
-    for image in list_images(folder, "emotions", layout="ferplus").images:
+    for image in list_images(folder, Interpretation("emotions", layout="ferplus")).images:
         image.path.encode()
 
 
@@ -276,7 +278,7 @@ def read_annotation(folder: Path) -> None:
         (folder / place).mkdir(exist_ok=True)
     (folder / "images/7.png").write_bytes(PICTURE)
     (folder / "annotations/7_exp.npy").write_bytes((folder / "7_exp.npy").read_bytes())
-    list_images(folder, "emotions", layout="affectnet-npy")
+    list_images(folder, Interpretation("emotions", layout="affectnet-npy"))
 
 
 def annotations(folder: Path) -> list[bytes]:
@@ -323,7 +325,7 @@ def scores(folder: Path) -> list[bytes]:
 
 def read_zip(folder: Path) -> None:
     """List an archive, and read every image."""
-    listing = list_images(folder / "faces.zip", "emotions", layout="folders")
+    listing = list_images(folder / "faces.zip", Interpretation("emotions", layout="folders"))
     for image in listing.images:
         listing.source.read(image.path)
 

@@ -3,12 +3,12 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
-from emotiw.data_prep.prepared_set import PreparedSet
+from emotiw.data_prep.prepared_set import UNKNOWN, PreparedSet
 from emotiw.disk import free_space, require_space
 from emotiw.engine.base import Engine
 from emotiw.engine.child_process import ctrl_c_passed_on, running
@@ -59,6 +59,8 @@ def reproduce(
     for row in rows:
         for stage in STAGES:
             check_set(row, stage, sets[stage])
+    for line in shared_pictures(sets["pretrain"], sets["finetune"]):
+        _LOG.warning(line)
     if folder.exists() and any(folder.iterdir()) and not (folder / ASKED).is_file():
         raise EmotiwError(f"{folder} is there and no reproduction's folder: name another -o")
     with alone(folder, f"another emotiw reproduce works in {folder} now: wait for it, or name another -o"):
@@ -75,6 +77,19 @@ def reproduce(
             need = room(costs(tasks.values(), folder / "runs", None), options.jobs)
             require_space(folder, "the snapshots need", need, "free some, name another -o, or fewer --rows")
             _carry_out(folder, todo, tasks, options)
+
+
+def shared_pictures(people: PreparedSet, emotions: PreparedSet) -> Iterator[str]:
+    """Yield a warning where pictures to pre-train on are to be scored in the end; older sets do not know theirs."""
+    scored = {row["pixels"]: row for row in emotions.manifest if row["split"] != "train"}
+    both = [row for row in people.manifest if row["pixels"] in scored and row["pixels"] != UNKNOWN]
+    if both:
+        whose = counted(len({row["name"] for row in both}), "person", "people")
+        path, same = both[0]["path"], scored[both[0]["pixels"]]["path"]
+        yield (
+            f"warning: {people.folder} pre-trains on {counted(len(both), 'picture')} of {whose} that {emotions.folder} "
+            f"scores, such as {path}, there {same}"
+        )
 
 
 def _what(rows: Sequence[Experiment], sets: Mapping[str, PreparedSet]) -> str:

@@ -11,6 +11,7 @@ import pytest
 from emotiw.data_prep.archives import zip as zips
 from emotiw.data_prep.archives.tree import Folder, FolderOfZips, look
 from emotiw.data_prep.archives.zip import Zip
+from emotiw.data_prep.image_list import Interpretation
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.data_prep.layouts.recordio import MAGIC, Records
 from emotiw.data_prep.layouts.registry import list_images
@@ -18,6 +19,9 @@ from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.synthetic.archives import packed, write_records
 from emotiw.data_prep.transform import Settings
 from emotiw.errors import EmotiwError
+
+OF_EMOTIONS = Interpretation("emotions")
+OF_PEOPLE = Interpretation("identities")
 
 
 def archive(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -49,7 +53,7 @@ def refusal(call) -> str:
 )
 def test_a_path_that_leads_out_of_an_archive(tmp_path, name):
     made = archive(tmp_path / "a.zip", {"sad/1.png": b"1", name: b"2"})
-    said = refusal(lambda: list_images(made, "emotions"))
+    said = refusal(lambda: list_images(made, OF_EMOTIONS))
     assert said == f"{made} holds {name!r}, a path that leads out of the archive: it is not read"
 
 
@@ -60,7 +64,7 @@ def test_backslashes_are_separators(tmp_path, draw):
     members = {"train\\": b"", "train\\sad\\1.png": picture, "val\\happy/2.png": picture, "val\\__MACOSX\\3.png": b""}
     made = archive(tmp_path / "a.zip", members)
     assert Zip(made).files() == ["train/sad/1.png", "val/happy/2.png"]
-    listing = list_images(made, "emotions")
+    listing = list_images(made, OF_EMOTIONS)
     found = [(image.path, image.name, image.split) for image in listing.images]
     assert found == [("train/sad/1.png", "Sad", "train"), ("val/happy/2.png", "Happy", "val")]
     assert [listing.source.read(image.path) for image in listing.images] == [picture] * 2
@@ -73,7 +77,7 @@ def test_backslashes_are_separators(tmp_path, draw):
 def test_two_files_of_one_path_are_not_one(tmp_path, names):
     made = archive(tmp_path / "a.zip", dict.fromkeys(names, b"1"))
     both = " and ".join(map(repr, names))
-    assert refusal(lambda: list_images(made, "emotions")) == (
+    assert refusal(lambda: list_images(made, OF_EMOTIONS)) == (
         f"{made} holds {both}, which are one path: pack it again with one of them"
     )
 
@@ -111,18 +115,18 @@ def test_the_last_part_of_an_archive_split_by_zip(tmp_path):
     assert zipfile.is_zipfile(last)
     with zipfile.ZipFile(last) as file:
         assert file.read("sad/13.png") == bytes([13]) * 1000  # one of the seventh that can be read
-    assert refusal(lambda: list_images(last, "emotions")) == split_said(last)
-    assert "; faces.z01 is a part of a split zip archive" in refusal(lambda: list_images(last.parent, "emotions"))
+    assert refusal(lambda: list_images(last, OF_EMOTIONS)) == split_said(last)
+    assert "; faces.z01 is a part of a split zip archive" in refusal(lambda: list_images(last.parent, OF_EMOTIONS))
     end = place - cut
     last.write_bytes(data[cut : cut + end + 4] + bytes(4) + data[cut + end + 8 :])  # only the files name the parts
-    assert refusal(lambda: list_images(last, "emotions")) == split_said(last)
+    assert refusal(lambda: list_images(last, OF_EMOTIONS)) == split_said(last)
 
 
 def test_the_last_part_of_an_archive_split_into_bytes(tmp_path):
     whole = stored(tmp_path)
     data = whole.read_bytes()
     (tmp_path / "part.zip").write_bytes(data[len(data) // 2 :])
-    assert refusal(lambda: list_images(tmp_path / "part.zip", "emotions")) == split_said(tmp_path / "part.zip")
+    assert refusal(lambda: list_images(tmp_path / "part.zip", OF_EMOTIONS)) == split_said(tmp_path / "part.zip")
 
 
 def test_the_last_part_of_a_split_archive_of_64_bits(tmp_path):
@@ -130,33 +134,33 @@ def test_the_last_part_of_a_split_archive_of_64_bits(tmp_path):
     data = stored(tmp_path).read_bytes()
     locator = struct.pack("<4sIQI", b"PK\6\7", 1, 0, 2)
     (tmp_path / "part.zip").write_bytes(data[:-22] + locator + data[-22:])
-    assert refusal(lambda: list_images(tmp_path / "part.zip", "emotions")) == split_said(tmp_path / "part.zip")
+    assert refusal(lambda: list_images(tmp_path / "part.zip", OF_EMOTIONS)) == split_said(tmp_path / "part.zip")
 
 
 def test_an_archive_with_a_comment_or_something_before_it_is_whole(tmp_path):
     with zipfile.ZipFile(stored(tmp_path), "a") as file:
         file.comment = b"x" * 65535
-    assert len(list_images(tmp_path / "faces.zip", "emotions").images) == 14
+    assert len(list_images(tmp_path / "faces.zip", OF_EMOTIONS).images) == 14
     (tmp_path / "program.zip").write_bytes(b"a program that unpacks" * 50 + stored(tmp_path / "").read_bytes())
-    assert len(list_images(tmp_path / "program.zip", "emotions").images) == 14
+    assert len(list_images(tmp_path / "program.zip", OF_EMOTIONS).images) == 14
 
 
 def test_a_file_without_a_name(tmp_path):
     made = archive(tmp_path / "a.zip", {"sad/1.png": b"1", "": b"2"})
-    assert refusal(lambda: list_images(made, "emotions")) == f"{made} holds '', a file without a name: it is not read"
+    assert refusal(lambda: list_images(made, OF_EMOTIONS)) == f"{made} holds '', a file without a name: it is not read"
 
 
 def test_a_bomb(tmp_path, monkeypatch):
     made = archive(tmp_path / "a.zip", {"sad/1.png": bytes(1 << 24)})
     assert re.search(
         r"holds 'sad/1\.png', 16777216 bytes packed into \d+: no picture shrinks so, it is not read$",
-        refusal(lambda: list_images(made, "emotions")),
+        refusal(lambda: list_images(made, OF_EMOTIONS)),
     )
     monkeypatch.setattr(zips, "_MOST_OF_ALL", 1 << 30)
     many = archive(tmp_path / "b.zip", {f"sad/{k}.png": bytes(1 << 20) for k in range(8)})
-    assert len(list_images(many, "emotions").images) == 8
+    assert len(list_images(many, OF_EMOTIONS).images) == 8
     monkeypatch.setattr(zips, "_MOST_OF_ALL", (8 << 20) - 1)
-    assert "would unpack to more than" in refusal(lambda: list_images(many, "emotions"))
+    assert "would unpack to more than" in refusal(lambda: list_images(many, OF_EMOTIONS))
 
 
 def test_one_file_too_large_for_an_image_is_left_out(tmp_path, monkeypatch):
@@ -172,7 +176,7 @@ def test_an_encrypted_archive(tmp_path):
     data[data.index(b"PK\x03\x04") + 6] |= 1
     data[data.index(b"PK\x01\x02") + 8] |= 1
     made.write_bytes(data)
-    assert "which is encrypted: unpack the archive with its password" in refusal(lambda: list_images(made, "emotions"))
+    assert "which is encrypted: unpack the archive with its password" in refusal(lambda: list_images(made, OF_EMOTIONS))
 
 
 def test_an_archive_that_is_cut_off_or_none(tmp_path, draw):
@@ -180,7 +184,7 @@ def test_an_archive_that_is_cut_off_or_none(tmp_path, draw):
     whole = archive(tmp_path / "a.zip", {f"sad/{k}.png": (tmp_path / "1.png").read_bytes() for k in range(3)})
     for size in (0, 10, whole.stat().st_size // 2, whole.stat().st_size - 10):
         (tmp_path / "torn.zip").write_bytes(whole.read_bytes()[:size])
-        said = refusal(lambda: list_images(tmp_path / "torn.zip", "emotions"))
+        said = refusal(lambda: list_images(tmp_path / "torn.zip", OF_EMOTIONS))
         assert said == f"{tmp_path / 'torn.zip'} is no whole zip archive: copy it again"
 
 
@@ -201,17 +205,17 @@ def test_hidden_files_of_an_archive_are_not_seen(tmp_path):
 
 def test_a_file_that_is_neither_archive_nor_table(tmp_path):
     (tmp_path / "thesis.doc").write_text("words")
-    said = refusal(lambda: list_images(tmp_path / "thesis.doc", "emotions"))
+    said = refusal(lambda: list_images(tmp_path / "thesis.doc", OF_EMOTIONS))
     assert said.startswith(f"{tmp_path / 'thesis.doc'} holds no image in a folder named like an emotion")
 
 
 def test_without_a_place_to_unpack_to_what_needs_it_says_so(tmp_path):
     made = archive(tmp_path / "a.zip", {"faces/train.rec": b"x", "faces/train.idx": b"0\t0\n"})
-    assert refusal(lambda: list_images(made, "identities")) == (
+    assert refusal(lambda: list_images(made, OF_PEOPLE)) == (
         f"{made} holds faces/train.rec, read here and there: unpack the archive and give the folder"
     )
     made = archive(tmp_path / "b.zip", {"train_lmdb/data.mdb": b"x", "val_lmdb/data.mdb": b"x"})
-    assert refusal(lambda: list_images(made, "identities")) == (
+    assert refusal(lambda: list_images(made, OF_PEOPLE)) == (
         f"{made} holds train_lmdb/data.mdb, read here and there: unpack the archive and give the folder"
     )
 
@@ -276,10 +280,10 @@ def test_a_recordio_that_is_cut_off(tmp_path):
     data = made.read_bytes()
     for size in (len(data) - 45, len(data) - 60, len(data) // 2):
         made.write_bytes(data[:size])
-        said = refusal(lambda: list_images(tmp_path, "identities"))
+        said = refusal(lambda: list_images(tmp_path, OF_PEOPLE))
         assert re.search(r"train\.rec: record \d at byte \d+ is cut off: |points outside its \.rec", said)
     made.write_bytes(b"")
-    assert "points outside its .rec" in refusal(lambda: list_images(tmp_path, "identities"))
+    assert "points outside its .rec" in refusal(lambda: list_images(tmp_path, OF_PEOPLE))
 
 
 @pytest.mark.parametrize(
@@ -299,12 +303,12 @@ def test_a_recordio_that_is_cut_off(tmp_path):
 )
 def test_an_index_that_is_off(tmp_path, index, said):
     records(tmp_path, [bytes(100)] * 2).with_suffix(".idx").write_text(index)
-    assert said in refusal(lambda: list_images(tmp_path, "identities"))
+    assert said in refusal(lambda: list_images(tmp_path, OF_PEOPLE))
 
 
 def test_an_index_that_is_missing(tmp_path):
     records(tmp_path, [b"a"]).with_suffix(".idx").unlink()
-    assert "train.idx is missing: it says where the records" in refusal(lambda: list_images(tmp_path, "identities"))
+    assert "train.idx is missing: it says where the records" in refusal(lambda: list_images(tmp_path, OF_PEOPLE))
 
 
 @pytest.mark.parametrize(
@@ -327,14 +331,14 @@ def test_a_record_that_is_off(tmp_path, word, said):
     data = bytearray(made.read_bytes())
     data[offset : offset + len(word)] = word
     made.write_bytes(data)
-    assert said in refusal(lambda: list_images(tmp_path, "identities"))
+    assert said in refusal(lambda: list_images(tmp_path, OF_PEOPLE))
 
 
 def test_labels_beyond_the_people_that_the_set_counts(tmp_path):
     records(tmp_path, [b"a", b"b"], [0.0, 3.0])
     (tmp_path / "property").write_text("3,112,112")
-    assert refusal(lambda: list_images(tmp_path, "identities")) == (
+    assert refusal(lambda: list_images(tmp_path, OF_PEOPLE)) == (
         f"{tmp_path / 'train.rec'} has labels beyond the 3 people that its property file counts"
     )
     (tmp_path / "property").write_text("4,112,112")
-    assert len(list_images(tmp_path, "identities").images) == 2
+    assert len(list_images(tmp_path, OF_PEOPLE).images) == 2

@@ -13,6 +13,7 @@ import pytest
 
 from emotiw.data_prep.archives.tree import look
 from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.data_prep.image_list import Interpretation
 from emotiw.data_prep.images import decode
 from emotiw.data_prep.layouts.ck_plus import list_ck_plus
 from emotiw.data_prep.layouts.registry import LAYOUTS, list_images
@@ -22,6 +23,9 @@ from emotiw.data_prep.synthetic import expression_sets as sets
 from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.data_prep.transform import Settings
 from emotiw.errors import EmotiwError, UsageError
+
+OF_EMOTIONS = Interpretation("emotions")
+OF_PEOPLE = Interpretation("identities")
 
 Told = dict[str, tuple[str, str, str]]
 
@@ -44,7 +48,7 @@ def twice(tmp_path_factory):
 
 def told(source: Path, labels: str = "emotions") -> Told:
     """Class, split and group of every image by its path; an image without a group is its own."""
-    listing = list_images(source, labels)
+    listing = list_images(source, Interpretation(labels))
     assert all(listing.source.read(image.path) for image in listing.images)
     return {image.path: (image.name, image.split, image.group.replace(image.path, "")) for image in listing.images}
 
@@ -105,7 +109,7 @@ def test_every_face_has_the_class_that_was_drawn(faces, tmp_path, form):
     FORMS[form][0](faces, tmp_path / "held")
     small = lambda rgb: cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (48, 48)).astype(int)  # noqa: E731
     drawn = {path: small(decode(path.read_bytes())) for path in faces.rglob("*.png")}
-    listing = list_images(tmp_path / "held", "emotions")
+    listing = list_images(tmp_path / "held", OF_EMOTIONS)
     assert listing.images
     for image in listing.images:
         picture = small(decode(listing.source.read(image.path)))
@@ -122,12 +126,16 @@ def test_every_layout_says_how_it_is_recognised_and_what_it_needs():
 
 @pytest.mark.parametrize("form", FORMS)
 def test_class_folders_say_more_than_names_beside_them(faces, tmp_path, form):
-    """Such a source was read as folders before, and still is."""
+    """Such a source is read as folders, unless its tables name other images than those are."""
     if form in ("fer2013",):
         return
     FORMS[form][0](faces, tmp_path / "held")
     shutil.copytree(faces, tmp_path / "held/faces")
-    assert list_images(tmp_path / "held", "emotions").layout == "folders"
+    if form in ("ferplus", "ferplus files", "raf-db"):
+        assert "--table" in refusal(lambda: list_images(tmp_path / "held", OF_EMOTIONS))
+    assert list_images(tmp_path / "held", Interpretation("emotions", layout="folders")).layout == "folders"
+    if form not in ("ferplus", "ferplus files", "raf-db"):
+        assert list_images(tmp_path / "held", OF_EMOTIONS).layout == "folders"
 
 
 # FER2013 without Usage
@@ -136,7 +144,7 @@ def test_class_folders_say_more_than_names_beside_them(faces, tmp_path, form):
 def test_fer2013_without_usage_has_no_splits_and_says_so(faces, tmp_path):
     sets.as_fer2013(faces, tmp_path / "held", usage=False)
     for source in (tmp_path / "held", tmp_path / "held/fer2013.csv"):
-        listing = list_images(source, "emotions")
+        listing = list_images(source, OF_EMOTIONS)
         assert {image.split for image in listing.images} == {""}
         assert listing.notes == (f"{tmp_path / 'held/fer2013.csv'} has no column Usage: all its images train",) or (
             listing.notes == (f"{tmp_path / 'held'}: fer2013.csv has no column Usage: all its images train",)
@@ -145,7 +153,7 @@ def test_fer2013_without_usage_has_no_splits_and_says_so(faces, tmp_path):
     assert open_set(tmp_path / "set").count("train") == 28
     with (tmp_path / "held/fer2013.csv").open("a") as file:
         file.write("7,1 2 3 4\n")
-    assert refusal(lambda: list_images(tmp_path / "held", "emotions")).endswith(
+    assert refusal(lambda: list_images(tmp_path / "held", OF_EMOTIONS)).endswith(
         "fer2013.csv, row 28: emotion '7' is not one of FER2013's 0 to 6"
     )
 
@@ -204,7 +212,7 @@ def ferplus(folder: Path, pixels: bool) -> Path:
 @pytest.mark.parametrize("pixels", [True, False])
 def test_the_votes_decide_and_what_they_leave_out_is_counted(tmp_path, pixels):
     source = ferplus(tmp_path / "held", pixels)
-    listing = list_images(source, "emotions")
+    listing = list_images(source, OF_EMOTIONS)
     number = (lambda path: int(path[:5])) if pixels else (lambda path: int(path[3:10]))
     words = [row.split(",")[0] for row in VOTES]
     splits = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
@@ -223,31 +231,31 @@ def test_the_votes_decide_and_what_they_leave_out_is_counted(tmp_path, pixels):
         "left out by FERPlus's votes: 1 NF, 2 a tie, 1 contempt, 1 no class has a vote, 1 unknown, "
         "1 without a name (no face)",
     )
-    assert list_images(source / "fer2013new.csv", "emotions").images == listing.images
+    assert list_images(source / "fer2013new.csv", OF_EMOTIONS).images == listing.images
 
 
 def test_ferplus_does_not_stay_silent_about_what_is_missing(tmp_path):
     source = ferplus(tmp_path / "held", False)
     (source / "fer0000012.png").unlink()
     cv2.imwrite(str(source / "more.png"), np.zeros((2, 2, 3), np.uint8))
-    listing = list_images(source, "emotions")
+    listing = list_images(source, OF_EMOTIONS)
     assert listing.left_out["fer0000012.png"] == "is not there"
     assert listing.notes[1].startswith("1 image files are not used: FERPlus's table does not name them")
     empty(source, "again/fer0000000.png")
-    assert "which have one name: keep one" in refusal(lambda: list_images(source, "emotions"))
+    assert "which have one name: keep one" in refusal(lambda: list_images(source, OF_EMOTIONS))
 
 
 def test_tables_of_ferplus_and_fer2013_that_do_not_belong_together(tmp_path):
     source = ferplus(tmp_path / "held", True)
     table, text = source / "fer2013.csv", (source / "fer2013.csv").read_text()
     table.write_text(text + "3,1 2 3 4,Training\n")
-    said = refusal(lambda: list_images(source, "emotions"))
+    said = refusal(lambda: list_images(source, OF_EMOTIONS))
     assert said.endswith("fer2013.csv has 15 rows and fer2013new.csv 14: they do not belong together")
     table.write_text(text.replace("Training", "PublicTest", 1))
-    said = refusal(lambda: list_images(source, "emotions"))
+    said = refusal(lambda: list_images(source, OF_EMOTIONS))
     assert said.endswith("fer2013.csv, row 1 is of the split val, and of train in fer2013new.csv")
     table.write_text("a,b\n1,2\n")
-    assert "has not FER2013's columns" in refusal(lambda: list_images(source, "emotions"))
+    assert "has not FER2013's columns" in refusal(lambda: list_images(source, OF_EMOTIONS))
 
 
 @pytest.mark.parametrize(
@@ -266,11 +274,11 @@ def test_tables_of_ferplus_and_fer2013_that_do_not_belong_together(tmp_path):
 )
 def test_a_table_of_votes_that_is_off_is_one_line(tmp_path, text, said):
     (tmp_path / "fer2013new.csv").write_text(text)
-    assert said in refusal(lambda: list_images(tmp_path, "emotions", layout="ferplus"))
+    assert said in refusal(lambda: list_images(tmp_path, Interpretation("emotions", layout="ferplus")))
 
 
 def test_ferplus_needs_its_table(faces):
-    assert refusal(lambda: list_images(faces, "emotions", layout="ferplus")) == (
+    assert refusal(lambda: list_images(faces, Interpretation("emotions", layout="ferplus"))) == (
         f"{faces} does not hold one file named *fer2013new.csv: give the folder that does"
     )
 
@@ -283,7 +291,7 @@ def test_raf_dbs_folders_are_numbered_in_its_own_order(tmp_path):
         f"DATASET/{split}/{k}/{split}_{k:05d}_aligned.jpg" for k, split in enumerate(["train"] * 5 + ["test"] * 2, 1)
     ]
     empty(tmp_path, *names)
-    listing = list_images(tmp_path, "emotions")
+    listing = list_images(tmp_path, OF_EMOTIONS)
     classes = ["Surprise", "Fear", "Disgust", "Happy", "Sad", "Angry", "Neutral"]
     found = {image.path: (image.name, image.split) for image in listing.images}
     assert found == {n: (c, "train" if k < 5 else "test") for k, (n, c) in enumerate(zip(names, classes, strict=True))}
@@ -302,23 +310,23 @@ def test_raf_dbs_tables_and_folders_must_agree(faces, tmp_path):
     other = f"{first[:-1]}{1 + int(number) % 7}"
     for bad in (text.replace(first, other), text.replace(f"{first}\n", "")):
         table.write_text(bad)
-        said = refusal(lambda: list_images(tmp_path / "held", "emotions"))
+        said = refusal(lambda: list_images(tmp_path / "held", OF_EMOTIONS))
         assert said.endswith(f"the table train_labels.csv does not say {number}, as its folder")
     table.write_text(text + "train_99999_aligned.jpg,1\n  \n,\n")
-    listing = list_images(tmp_path / "held", "emotions")
+    listing = list_images(tmp_path / "held", OF_EMOTIONS)
     assert len(listing.images) == 28
     assert listing.left_out == {"train_labels.csv: train_99999_aligned.jpg": "is not there"}
     for bad in ("a.jpg\n", "a.jpg,x\n", "a.jpg,1,2\n", f"{other}\n"):
         table.write_text(text + bad)
-        assert "is no image and its one number" in refusal(lambda: list_images(tmp_path / "held", "emotions"))
+        assert "is no image and its one number" in refusal(lambda: list_images(tmp_path / "held", OF_EMOTIONS))
     table.write_text("name,emotion\n")
-    assert refusal(lambda: list_images(tmp_path / "held", "emotions")).endswith("has not the columns image and label")
+    assert refusal(lambda: list_images(tmp_path / "held", OF_EMOTIONS)).endswith("has not the columns image and label")
 
 
 @pytest.mark.parametrize("path", ["train/0/train_00001_aligned.jpg", "train/8/train_1.jpg", "test/1/train_00002.jpg"])
 def test_what_is_not_as_raf_db_has_it_is_refused(tmp_path, path):
     empty(tmp_path, "train/1/train_00009_aligned.jpg", path)
-    assert f"{path} is not as RAF-DB has it" in refusal(lambda: list_images(tmp_path, "emotions"))
+    assert f"{path} is not as RAF-DB has it" in refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
 
 
 # AffectNet
@@ -336,7 +344,7 @@ def affectnet(folder: Path) -> Path:
 def test_affectnets_numbers_are_its_own(tmp_path):
     source = affectnet(tmp_path / "held")
     for place in (source, source / "training.csv"):
-        listing = list_images(place, "emotions")
+        listing = list_images(place, OF_EMOTIONS)
         assert listing.layout == "affectnet"
         assert {image.path[-5]: (image.name, image.split) for image in listing.images} == {
             str(k): (AFFECTNET[k], "train") for k in range(7)
@@ -345,12 +353,12 @@ def test_affectnets_numbers_are_its_own(tmp_path):
         assert listing.left_out == {"0/99.jpg": "is not there"}
         assert listing.notes == ()
     empty(source, "Manually_Annotated_Images/0/more.jpg")
-    assert list_images(source, "emotions").notes == ("1 image files are not used: no table names them",)
+    assert list_images(source, OF_EMOTIONS).notes == ("1 image files are not used: no table names them",)
 
 
 def test_one_image_of_two_places_is_refused(tmp_path):
     empty(affectnet(tmp_path / "held"), "Automatically_Annotated_Images/0/2.jpg")
-    assert refusal(lambda: list_images(tmp_path / "held", "emotions")) == (
+    assert refusal(lambda: list_images(tmp_path / "held", OF_EMOTIONS)) == (
         f"{tmp_path / 'held'}: 0/2.jpg may be Automatically_Annotated_Images/0/2.jpg or "
         "Manually_Annotated_Images/0/2.jpg: give the folder of one alone"
     )
@@ -369,15 +377,15 @@ def test_one_image_of_two_places_is_refused(tmp_path):
 def test_a_table_of_affectnet_that_is_off_is_one_line(tmp_path, row, said):
     source = affectnet(tmp_path / "held")
     (source / "training.csv").write_text(f"subDirectory_filePath,expression\n{row}\n")
-    assert said in refusal(lambda: list_images(source, "emotions"))
+    assert said in refusal(lambda: list_images(source, OF_EMOTIONS))
 
 
 def test_affectnet_needs_its_table(faces):
-    assert refusal(lambda: list_images(faces, "emotions", layout="affectnet")) == (
+    assert refusal(lambda: list_images(faces, Interpretation("emotions", layout="affectnet"))) == (
         f"{faces} holds no table with the columns subDirectory_filePath and expression: give their folder"
     )
     with pytest.raises(EmotiwError, match="holds no image that can be used, as the layout affectnet-npy"):
-        list_images(faces, "emotions", layout="affectnet-npy")
+        list_images(faces, Interpretation("emotions", layout="affectnet-npy"))
 
 
 @pytest.mark.parametrize(
@@ -397,7 +405,7 @@ def test_affectnet_needs_its_table(faces):
 def test_a_label_in_a_numpy_file_is_one_number_however_it_is_stored(tmp_path, label):
     empty(tmp_path, "val_set/images/7.jpg", "val_set/annotations/7_val.npy")
     np.save(tmp_path / "val_set/annotations/7_exp.npy", label)
-    listing = list_images(tmp_path, "emotions")
+    listing = list_images(tmp_path, OF_EMOTIONS)
     assert listing.layout == "affectnet-npy"
     assert [(image.path, image.name, image.split) for image in listing.images] == [
         ("val_set/images/7.jpg", "Surprise", "val")
@@ -441,7 +449,7 @@ def test_a_numpy_file_that_is_no_label_is_left_out_with_one_line(tmp_path, data)
     empty(tmp_path, "images/7.jpg", "images/8.jpg", "images/9.jpg", "annotations/9_lnd.npy", "7.jpg")
     (tmp_path / "annotations/7_exp.npy").write_bytes(data)
     np.save(tmp_path / "annotations/8_exp.npy", np.array("1"))
-    listing = list_images(tmp_path, "emotions")
+    listing = list_images(tmp_path, OF_EMOTIONS)
     assert [(image.path, image.name) for image in listing.images] == [("images/8.jpg", "Happy")]
     assert listing.left_out.keys() == {"images/7.jpg", "images/9.jpg", "7.jpg"}
     assert listing.left_out["images/7.jpg"].startswith("its label annotations/7_exp.npy is none of 0 Neutral, 1 Happy")
@@ -451,7 +459,7 @@ def test_a_numpy_file_that_is_no_label_is_left_out_with_one_line(tmp_path, data)
 def test_nothing_is_unpickled(tmp_path):
     empty(tmp_path, "images/7.jpg", "annotations/7_exp.npy")
     np.save(tmp_path / "annotations/7_exp.npy", np.array(Hostile(), object), allow_pickle=True)
-    said = refusal(lambda: list_images(tmp_path, "emotions"))
+    said = refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
     assert "images/7.jpg: its label annotations/7_exp.npy is none of" in said
 
 
@@ -459,7 +467,7 @@ def test_the_classes_beside_the_seven_are_counted(tmp_path):
     for number in range(11):
         empty(tmp_path, f"images/{number}.jpg", "annotations/x.txt")
         np.save(tmp_path / f"annotations/{number}_exp.npy", np.array(str(number)))
-    listing = list_images(tmp_path, "emotions")
+    listing = list_images(tmp_path, OF_EMOTIONS)
     assert [image.name for image in listing.images] == AFFECTNET[:7]
     assert listing.unknown_classes == Counter(dict.fromkeys(AFFECTNET[7:], 1))
     assert listing.left_out == {"annotations/x.txt": "not the name of an image"}
@@ -476,7 +484,7 @@ def test_jaffes_names_say_person_and_expression(tmp_path):
         for who in ("KA", "YM")
     }
     empty(tmp_path, *names, "jaffe/README", "jaffe/other.tiff", "jaffe/KA.XX1.2.tiff")
-    listing = list_images(tmp_path, "emotions")
+    listing = list_images(tmp_path, OF_EMOTIONS)
     assert listing.layout == "jaffe"
     assert {image.path: (image.name, image.split, image.group) for image in listing.images} == names
     assert listing.left_out == {
@@ -484,7 +492,7 @@ def test_jaffes_names_say_person_and_expression(tmp_path):
         "jaffe/other.tiff": "its name says no person and expression",
         "jaffe/KA.XX1.2.tiff": "its name says no person and expression",
     }
-    people = list_images(tmp_path, "identities")
+    people = list_images(tmp_path, OF_PEOPLE)
     assert people.classes == ("KA", "YM")
     assert {image.path: image.name for image in people.images} == {path: who for path, (_, _, who) in names.items()}
 
@@ -499,11 +507,11 @@ def test_kdefs_names_say_person_expression_and_view(tmp_path):
         for view in ("FL", "HL", "S", "HR", "FR")
     }
     empty(tmp_path, *names, "KDEF/AF31/AF31V.JPG", "KDEF/AF01/CF01ANS.JPG")
-    listing = list_images(tmp_path, "emotions")
+    listing = list_images(tmp_path, OF_EMOTIONS)
     assert listing.layout == "kdef"
     assert {image.path: (image.name, image.split, image.group) for image in listing.images} == names
     assert set(listing.left_out.values()) == {"its name says no person and expression"}
-    assert list_images(tmp_path, "identities").classes == ("F01", "F02", "M01")
+    assert list_images(tmp_path, OF_PEOPLE).classes == ("F01", "F02", "M01")
 
 
 @pytest.mark.parametrize(("write", "people"), [(sets.as_jaffe, 3), (sets.as_kdef, 3), (sets.as_ck_plus, 3)])
@@ -535,7 +543,7 @@ CK = {1: "Angry", 3: "Disgust", 4: "Fear", 5: "Happy", 6: "Sad", 7: "Surprise"}
 
 
 def test_the_last_frame_of_a_labelled_sequence_has_its_label(tmp_path):
-    listing = list_images(ck_plus(tmp_path), "emotions")
+    listing = list_images(ck_plus(tmp_path), OF_EMOTIONS)
     assert listing.layout == "ck+"
     subject = {k: f"S{5 + k % 2:03d}" for k in CK}
     last = {
@@ -556,7 +564,7 @@ def test_a_sequence_whose_last_frame_is_not_its_labels_is_left_out(tmp_path):
     ck_plus(tmp_path)
     (tmp_path / "cohn-kanade-images/S006/001/S006_001_00000011.png").unlink()
     empty(tmp_path, "cohn-kanade-images/S006/003/S006_003_00000012.png", "more.png")
-    listing = list_images(tmp_path, "emotions")
+    listing = list_images(tmp_path, OF_EMOTIONS)
     assert len(listing.images) == 4
     assert listing.left_out == {
         "S006/001": "its last frame is not 00000011, which its label names",
@@ -569,7 +577,7 @@ def test_a_sequence_whose_last_frame_is_not_its_labels_is_left_out(tmp_path):
 def test_a_label_that_is_none_of_ck_pluss_is_one_line(tmp_path, text):
     ck_plus(tmp_path)
     (tmp_path / "Emotion/S006/001/S006_001_00000011_emotion.txt").write_text(text)
-    said = refusal(lambda: list_images(tmp_path, "emotions"))
+    said = refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
     assert "S006_001_00000011_emotion.txt says " in said
     assert said.endswith("which is none of 1 Angry, 2 Contempt, 3 Disgust, 4 Fear, 5 Happy, 6 Sad, 7 Surprise")
 
@@ -577,18 +585,18 @@ def test_a_label_that_is_none_of_ck_pluss_is_one_line(tmp_path, text):
 def test_two_labels_or_two_files_of_one_frame_are_refused(tmp_path):
     ck_plus(tmp_path)
     shutil.copytree(tmp_path / "Emotion/S006/001", tmp_path / "again/S006/001")
-    assert len(list_images(tmp_path, "emotions").images) == 6  # of one word
+    assert len(list_images(tmp_path, OF_EMOTIONS).images) == 6  # of one word
     (tmp_path / "again/S006/001/S006_001_00000011_emotion.txt").write_text("4.0")
-    assert "contradicts another label of its sequence" in refusal(lambda: list_images(tmp_path, "emotions"))
+    assert "contradicts another label of its sequence" in refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
     shutil.rmtree(tmp_path / "again")
     empty(tmp_path, "again/S006/001/S006_001_00000011.png")
-    assert "which are one frame" in refusal(lambda: list_images(tmp_path, "emotions"))
+    assert "which are one frame" in refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
 
 
 @pytest.mark.parametrize(
     "layout", ["fer2013", "ferplus", "raf-db", "raf-db-kaggle", "affectnet", "affectnet-npy", "ck+"]
 )
 def test_these_sets_have_no_identities(faces, layout):
-    assert refusal(lambda: list_images(faces, "identities", layout=layout), UsageError) == (
+    assert refusal(lambda: list_images(faces, Interpretation("identities", layout=layout)), UsageError) == (
         f"{faces} is in the layout {layout}: give --labels emotions"
     )

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.data_prep.image_list import Interpretation
 from emotiw.data_prep.images import read_image
 from emotiw.data_prep.layouts.registry import IN_LFW, LAYOUTS, list_images
 from emotiw.data_prep.prepare import prepare
@@ -24,6 +25,9 @@ from emotiw.data_prep.transform import Settings
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.formats.datum import decode
 from emotiw.prototxt.formats.messages import Datum
+
+OF_EMOTIONS = Interpretation("emotions")
+OF_PEOPLE = Interpretation("identities")
 
 PEOPLE = Settings("identities", ("rgb",), size=16, val=0.25, seed=2)
 
@@ -140,7 +144,7 @@ def test_the_pictures_are_the_folders_own(people, tmp_path, kind):
 
 
 def test_a_recordio_holds_the_same_people(people, tmp_path):
-    listing = list_images(as_records(people, tmp_path), "identities")
+    listing = list_images(as_records(people, tmp_path), OF_PEOPLE)
     assert [image.path for image in listing.images[:2]] == ["00000/00000001.jpg", "00000/00000002.jpg"]
     assert listing.classes == ("00000", "00001", "00002")
     assert len([note for note in listing.notes if note.startswith("warning: faces of 112 x 112 pixels")]) == 1
@@ -153,7 +157,7 @@ def test_a_recordio_holds_the_same_people(people, tmp_path):
 
 def test_an_lmdb_of_pixels_gives_its_very_pixels(people, tmp_path):
     source = as_lmdb(people, tmp_path)
-    listing = list_images(source, "identities")
+    listing = list_images(source, OF_PEOPLE)
     assert {image.split for image in listing.images} == {"train"}
     with lmdb.open(str(source / "train_lmdb"), readonly=True, lock=False) as env, env.begin() as transaction:
         values = {key.decode()[9:]: decode(value) for key, value in transaction.cursor()}
@@ -170,12 +174,12 @@ def test_lfws_people_are_dropped_on_request_only(people, tmp_path, kind):
     (tmp_path / "casia/0000002").rename(tmp_path / f"casia/{IN_LFW[1]}")
     (tmp_path / "made").mkdir()
     source = PEOPLES[kind](tmp_path / "casia", tmp_path / "made")
-    assert len(list_images(source, "identities").images) == 24
-    listing = list_images(source, "identities", drop_lfw=True)
+    assert len(list_images(source, OF_PEOPLE).images) == 24
+    listing = list_images(source, Interpretation("identities", drop_lfw=True))
     assert listing.classes == ("0000001", "0000003")
     assert {image.label for image in listing.images} == {0, 1}
     assert listing.notes == ("dropped, in LFW too: 1056413 (8 images)",)
-    assert list_images(people, "identities", drop_lfw=True).notes == (
+    assert list_images(people, Interpretation("identities", drop_lfw=True)).notes == (
         "dropped, in LFW too: nobody: none of the three is here",
     )
 
@@ -212,7 +216,7 @@ def test_fer2013s_numbers_are_its_own(tmp_path):
     ]
     (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n" + "".join(rows))
     for source in (tmp_path, tmp_path / "fer2013.csv"):
-        listing = list_images(source, "emotions")
+        listing = list_images(source, OF_EMOTIONS)
         assert listing.layout == "fer2013"
         names = ["Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral", "Angry", "Disgust"]
         assert [image.name for image in listing.images] == names
@@ -225,7 +229,7 @@ def test_fer2013s_numbers_are_its_own(tmp_path):
     assert "1 files" in prepare(tmp_path / "fer2013.csv", tmp_path / "set", Settings("emotions", ("rgb",), 16))
     (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n7,1 2 3 4,Training\n")
     assert "row 0: emotion '7' and Usage 'Training' are not FER2013's" in refusal(
-        lambda: list_images(tmp_path / "fer2013.csv", "emotions")
+        lambda: list_images(tmp_path / "fer2013.csv", OF_EMOTIONS)
     )
 
 
@@ -236,7 +240,7 @@ def test_raf_dbs_numbers_are_its_own(tmp_path, draw):
         draw(tmp_path / f"basic/Image/aligned/{line[:-6]}_aligned.jpg")
     (tmp_path / "basic/EmoLabel").mkdir()
     (tmp_path / "basic/EmoLabel/list_patition_label.txt").write_text("\n".join(lines))
-    listing = list_images(tmp_path, "emotions")
+    listing = list_images(tmp_path, OF_EMOTIONS)
     assert listing.layout == "raf-db"
     found = {image.path[-17:-12]: (image.name, image.split) for image in listing.images}
     assert found == {
@@ -257,30 +261,31 @@ def test_a_table_of_emotions_goes_by_name_and_else_by_the_authors_numbers(tmp_pa
     (tmp_path / "a.csv").write_text(
         "path,label,emotion,split\n0.png,6,anger,train\n1.png,0,contempt,Val\n./2.png,1,,val\n"
     )
-    listing = list_images(tmp_path / "a.csv", "emotions")
+    listing = list_images(tmp_path / "a.csv", OF_EMOTIONS)
     assert [(image.path, image.name, image.split) for image in listing.images] == [("0.png", "Angry", "train")]
     assert listing.unknown_classes == Counter({"contempt": 1, "": 1})
     (tmp_path / "b.txt").write_text("0.png 0\n3.png 6\n\n0.png 0\n../x.png 3\n/etc/x.png 3\nnone.png 4\n")
-    listing = list_images(tmp_path / "b.txt", "emotions")
+    listing = list_images(tmp_path / "b.txt", Interpretation("emotions", order="emotiw"))
     assert [(image.path, image.name) for image in listing.images] == [
         ("0.png", EMOTIONS[0]),
         ("3.png", EMOTIONS[6]),
         ("none.png", EMOTIONS[4]),
     ]
-    assert listing.notes == ("labels are numbers: taken in the authors' order, 0 Angry ... 6 Surprise",)
+    (note,) = listing.notes
+    assert note.startswith("labels are numbers: 0 Angry, 1 Disgust, 2 Fear")
     assert listing.left_out == {
         "0.png (again)": "is listed twice",
         "../x.png": "lies outside the source",
         "/etc/x.png": "lies outside the source",
     }
-    report = prepare(tmp_path / "b.txt", tmp_path / "set", Settings("emotions", ("rgb",), 16))
+    report = prepare(tmp_path / "b.txt", tmp_path / "set", Settings("emotions", ("rgb",), 16, order="emotiw"))
     assert "  none.png: No such file or directory" in report.splitlines()
 
 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("l.txt", "1.png 7\n", "l.txt: 1.png: label 7 is none of the seven: 0 Angry ... 6 Surprise"),
+        ("l.txt", "1.png 7\n", "l.txt: 1.png: label 7 is none of the order emotiw: 0 Angry, 1 Disgust"),
         ("l.txt", "1.png 1\n2.png\n", "l.txt, line 2 is no `path label`: '2.png'"),
         ("l.csv", "path,label,split\n1.png,sad,trian\n", "1.png: split 'trian' is none of train, val, test"),
         ("l.csv", "path,label\n1.png,sad,3\n", "l.csv has a row of 3 columns, not 2"),
@@ -294,28 +299,30 @@ def test_a_table_of_emotions_goes_by_name_and_else_by_the_authors_numbers(tmp_pa
 )
 def test_a_table_that_is_off_is_one_line(tmp_path, name, text, said):
     (tmp_path / name).write_text(text)
-    assert said in refusal(lambda: list_images(tmp_path / name, "emotions"))
+    assert said in refusal(lambda: list_images(tmp_path / name, Interpretation("emotions", order="emotiw")))
 
 
 def test_a_table_that_is_no_text_is_one_line(tmp_path):
     (tmp_path / "l.csv").write_bytes(b"path,label\n\xff.png,sad\n")
-    assert refusal(lambda: list_images(tmp_path, "emotions")).endswith("l.csv is no UTF-8 text: save it as such")
+    assert refusal(lambda: list_images(tmp_path, OF_EMOTIONS)).endswith("l.csv is no UTF-8 text: save it as such")
 
 
 def test_a_layout_can_be_forced_and_must_be_one(faces, people, tmp_path):
-    assert list_images(faces, "emotions", layout="folders").layout == "folders"
+    assert list_images(faces, Interpretation("emotions", layout="folders")).layout == "folders"
     names = ", ".join(row.name for row in LAYOUTS)
-    assert refusal(lambda: list_images(faces, "emotions", layout="casia"), UsageError) == (
+    assert refusal(lambda: list_images(faces, Interpretation("emotions", layout="casia")), UsageError) == (
         f"--layout casia is none of {names}"
     )
     for layout in ("recordio", "csv", "list", "fer2013", "sfew-csv", "raf-db"):
         labels = "identities" if layout == "recordio" else "emotions"
-        said = refusal(lambda layout=layout, labels=labels: list_images(faces, labels, layout=layout))
+        said = refusal(lambda layout=layout, labels=labels: list_images(faces, Interpretation(labels, layout=layout)))
         assert said.startswith(f"{faces} does not hold one file named *")
-    assert refusal(lambda: list_images(as_records(people, tmp_path), "emotions"), UsageError) == (
+    assert refusal(lambda: list_images(as_records(people, tmp_path), OF_EMOTIONS), UsageError) == (
         f"{tmp_path} is in the layout recordio: give --labels identities"
     )
-    assert "give --labels identities" in refusal(lambda: list_images(faces, "emotions", drop_lfw=True), UsageError)
+    assert "give --labels identities" in refusal(
+        lambda: list_images(faces, Interpretation("emotions", drop_lfw=True)), UsageError
+    )
 
 
 def test_what_is_refused_by_name_says_what_to_do(people, tmp_path):
@@ -323,16 +330,16 @@ def test_what_is_refused_by_name_says_what_to_do(people, tmp_path):
     (tmp_path / "mirror/data/train-00000-of-00010.parquet").write_bytes(b"PAR1")
     (tmp_path / "mirror/README.md").write_text("words")
     for source in (tmp_path / "mirror", tmp_path / "mirror/data/train-00000-of-00010.parquet"):
-        assert refusal(lambda source=source: list_images(source, "identities")) == (
+        assert refusal(lambda source=source: list_images(source, OF_PEOPLE)) == (
             f"{source} holds parquet files, which are not read: write each row's image.bytes to a file "
             "<label>/<row>.jpg, and give the folder of these"
         )
     prepare(people, tmp_path / "set", PEOPLE)
-    assert refusal(lambda: list_images(tmp_path / "set", "identities")) == (
+    assert refusal(lambda: list_images(tmp_path / "set", OF_PEOPLE)) == (
         f"{tmp_path / 'set'} is a prepared set already: give the faces that it was made of, or the LMDBs of one of its "
         f"representations, such as {tmp_path / 'set/rgb'}"
     )
-    assert len(list_images(tmp_path / "set/rgb", "identities").images) == 24
+    assert len(list_images(tmp_path / "set/rgb", OF_PEOPLE).images) == 24
 
 
 @pytest.mark.parametrize(
@@ -354,7 +361,7 @@ def test_what_is_refused_by_name_says_what_to_do(people, tmp_path):
 def test_where_no_image_is_what_is_there_says_what_to_do(tmp_path, file, said):
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_bytes(b"x")
-    assert said in refusal(lambda: list_images(tmp_path, "identities"))
+    assert said in refusal(lambda: list_images(tmp_path, OF_PEOPLE))
 
 
 def test_an_lmdb_that_is_off_is_one_line(tmp_path):
@@ -364,18 +371,39 @@ def test_an_lmdb_that_is_off_is_one_line(tmp_path):
         return tmp_path / name
 
     far = fill("far", Datum(channels=3, height=1, width=1, data=b"abc", label=7).SerializeToString())
-    assert (
-        refusal(lambda: list_images(far, "emotions")) == f"{far}: any key has the label 7, which is none of the classes"
-    )
+    said = refusal(lambda: list_images(far, Interpretation("emotions", order="emotiw")))
+    assert said == f"{far}: any key has the label 7, which is none of the classes"
+    assert "labels are numbers" in refusal(lambda: list_images(far, OF_EMOTIONS))
     junk = fill("junk", b"\xff\xff\xff")
-    assert "holds what is no Datum" in refusal(lambda: list_images(junk, "emotions"))
+    assert "holds what is no Datum" in refusal(lambda: list_images(junk, OF_EMOTIONS))
     bent = fill("bent", Datum(channels=3, height=9, width=9, data=b"abc", label=1).SerializeToString())
-    said = refusal(lambda: prepare(bent, tmp_path / "set", Settings("emotions", ("rgb",), 16)))
+    said = refusal(lambda: prepare(bent, tmp_path / "set", Settings("emotions", ("rgb",), 16, order="emotiw")))
     assert said.endswith("any key: a Datum whose sides do not fit its bytes")
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn/data.mdb").write_bytes(b"x" * 9000)
-    assert "torn is no whole LMDB" in refusal(lambda: list_images(tmp_path / "torn", "emotions"))
+    assert "torn is no whole LMDB" in refusal(lambda: list_images(tmp_path / "torn", OF_EMOTIONS))
     (tmp_path / "torn/data.mdb").write_bytes((bent / "data.mdb").read_bytes()[:-4096])
-    assert refusal(lambda: list_images(tmp_path / "torn", "emotions")) == (
+    assert refusal(lambda: list_images(tmp_path / "torn", OF_EMOTIONS)) == (
         f"{tmp_path / 'torn'} is cut off: copy it again, or prepare it anew"
     )
+
+
+def test_the_lmdbs_of_a_set_carry_its_order(faces, tmp_path):
+    prepare(faces, tmp_path / "set", Settings("emotions", ("rgb",), size=16))
+    for source in (tmp_path / "set/rgb", tmp_path / "set/rgb/train_lmdb"):
+        listing = list_images(source, OF_EMOTIONS)
+        assert {image.name for image in listing.images} == {*EMOTIONS}
+        assert listing.order.startswith("0 Angry, 1 Disgust")
+    shutil.copytree(tmp_path / "set/rgb", tmp_path / "elsewhere/rgb")
+    assert "--order emotiw" in refusal(lambda: list_images(tmp_path / "elsewhere/rgb", OF_EMOTIONS))
+    listing = list_images(tmp_path / "elsewhere/rgb", Interpretation("emotions", order="emotiw"))
+    assert len(listing.images) == 14
+
+
+def test_a_table_that_is_not_understood_is_named_with_what_it_needs(tmp_path, draw):
+    draw(tmp_path / "images/1.png")
+    (tmp_path / "faces.csv").write_text("number,what\n1,Sad\n")
+    said = refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
+    assert "faces.csv has the columns number, what: a table needs one of paths (path, image, " in said
+    said = refusal(lambda: list_images(tmp_path, Interpretation("emotions", table="faces.csv")))
+    assert said.startswith(f"{tmp_path}: faces.csv has the columns number, what: a table needs")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.data_prep.image_list import Image
+from emotiw.data_prep.image_list import Image, Interpretation
 from emotiw.data_prep.layouts.registry import list_images
 from emotiw.data_prep.layouts.sfew import ALIGNED, differences
 from emotiw.data_prep.prepare import prepare
@@ -23,6 +23,9 @@ from emotiw.data_prep.transform import Settings
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.formats.blobs import read_mean
 from emotiw.prototxt.formats.messages import Datum
+
+OF_EMOTIONS = Interpretation("emotions")
+OF_PEOPLE = Interpretation("identities")
 
 SETTINGS = Settings("emotions", ("rgb", "lbp"), size=16)
 FORMS = {"folders": as_sfew, "zips": as_sfew_zips, "csv": as_sfew_csv}
@@ -76,14 +79,14 @@ def test_every_form_holds_the_same_faces_and_a_test_split_without_labels(faces, 
 
 def test_the_movie_is_the_group(faces, tmp_path):
     as_sfew(faces, tmp_path / "sfew")
-    images = list_images(tmp_path / "sfew", "emotions").images
+    images = list_images(tmp_path / "sfew", OF_EMOTIONS).images
     assert {(image.split, image.group) for image in images} == {
         ("train", "Actor0001"),
         ("train", "Actor0002"),
         ("val", "Actor0003"),
         ("test", "Actor0004"),
     }
-    own = list_images(tmp_path / "sfew", "emotions", r"_(\d{9})_").images
+    own = list_images(tmp_path / "sfew", Interpretation("emotions", r"_(\d{9})_")).images
     assert len({image.group for image in own}) == 56
 
 
@@ -132,7 +135,7 @@ def dump(path):
 def test_layouts_met(tmp_path, train, val, test):
     name = "Airheads_000519240_00000005.png"
     touch(tmp_path, f"{train}/Angry/{name}", f"{val}/Happy/{name}", f"{test}/{name}")
-    listing = list_images(tmp_path, "emotions")
+    listing = list_images(tmp_path, OF_EMOTIONS)
     assert listing.layout == "sfew"
     assert sorted((image.split, image.name, image.group) for image in listing.images) == [
         ("test", "", "Airheads"),
@@ -155,12 +158,12 @@ def full(tmp_path, aligned=True):
 
 def test_counts_that_are_the_papers_are_silent_and_others_are_told(tmp_path):
     full(tmp_path)
-    listing = list_images(tmp_path, "emotions")
+    listing = list_images(tmp_path, OF_EMOTIONS)
     assert len(listing.images) == 891 + 431 + 372
     assert listing.notes == ()
     (tmp_path / "Val/Val_Aligned_Faces/Fear/Movie1_000000004_00000001.png").unlink()
     touch(tmp_path, "Test/Test_Aligned_Faces/X_000000001_00000001.png")
-    assert list_images(tmp_path, "emotions").notes == (
+    assert list_images(tmp_path, OF_EMOTIONS).notes == (
         "warning: val has 430 images where SFEW 2.0 has 431: Fear 45 (published: 46)",
         "warning: test has 373 images where SFEW 2.0 has 372",
     )
@@ -177,7 +180,7 @@ def test_a_class_that_gained_what_another_lost_is_told():
 
 def test_whole_frames_are_known_by_their_size(tmp_path, draw):
     draw(tmp_path / "Train/Happy/Airheads_000519240_00000005.png", 576, 720)
-    notes = list_images(tmp_path, "emotions").notes
+    notes = list_images(tmp_path, OF_EMOTIONS).notes
     assert "give --detect" in notes[0]
     assert notes[1] == "warning: train has 1 images where SFEW 2.0 has 958"
 
@@ -187,7 +190,7 @@ def test_aligned_faces_go_before_frames_and_an_unpacked_archive_counts_once(face
     as_sfew_zips(faces, tmp_path / "zips")
     shutil.copy(tmp_path / "zips/Val/Val_Aligned_Faces_new.zip", tmp_path / "sfew/Val")
     touch(tmp_path / "sfew", "Train/Sad/Frame_000000001_00000001.png", "Sad/Lost_000000001_00000001.png")
-    listing = list_images(tmp_path / "sfew", "emotions")
+    listing = list_images(tmp_path / "sfew", OF_EMOTIONS)
     assert Counter(image.split for image in listing.images) == {"train": 28, "val": 14, "test": 14}
     assert "train: 1 whole frames beside the aligned faces not used" in listing.notes
     assert Counter(reason.split(":")[0] for reason in listing.left_out.values()) == {
@@ -200,7 +203,7 @@ def test_an_archive_inside_an_archive_is_told(faces, tmp_path):
     as_sfew_zips(faces, tmp_path / "zips")
     as_sfew(faces, tmp_path / "sfew")
     shutil.copytree(tmp_path / "zips/Val", tmp_path / "sfew/More")
-    listing = list_images(wrapped(tmp_path / "sfew", tmp_path / "all.zip"), "emotions")
+    listing = list_images(wrapped(tmp_path / "sfew", tmp_path / "all.zip"), OF_EMOTIONS)
     assert list(listing.left_out.values()) == ["an archive inside an archive: unpack it"]
     assert len(listing.images) == 56
 
@@ -209,22 +212,22 @@ def test_an_archive_inside_an_archive_is_told(faces, tmp_path):
 def test_sfew_1_is_refused_by_name(tmp_path, table):
     touch(tmp_path, "Angry/Airheads_000519240_00000005.png", table)
     with pytest.raises(EmotiwError, match=r"is SFEW 1\.0 \(700 images, a table with labels 1-7 .*--layout folders"):
-        list_images(tmp_path, "emotions")
-    assert len(list_images(tmp_path, "emotions", layout="folders").images) == 1
+        list_images(tmp_path, OF_EMOTIONS)
+    assert len(list_images(tmp_path, Interpretation("emotions", layout="folders")).images) == 1
 
 
 def test_sfew_1_is_known_by_its_700_images(tmp_path):
     touch(tmp_path, *(f"Sad/M_000000001_{k:08d}.png" for k in range(699)))
-    assert list_images(tmp_path, "emotions").layout == "folders"
+    assert list_images(tmp_path, OF_EMOTIONS).layout == "folders"
     touch(tmp_path, "Sad/M_000000001_00000699.png")
     with pytest.raises(EmotiwError, match=r"is SFEW 1\.0"):
-        list_images(tmp_path, "emotions")
+        list_images(tmp_path, OF_EMOTIONS)
 
 
 def test_sfew_has_no_identities(faces, tmp_path):
     as_sfew(faces, tmp_path / "sfew")
     with pytest.raises(UsageError, match=r"is in the layout sfew: give --labels emotions"):
-        list_images(tmp_path / "sfew", "identities")
+        list_images(tmp_path / "sfew", OF_PEOPLE)
     with pytest.raises(UsageError, match=r"--val: a folder of the source says already what validates"):
         prepare(tmp_path / "sfew", tmp_path / "set", Settings("emotions", ("rgb",), 16, val=0.2))
 
@@ -238,13 +241,13 @@ def test_the_repacks_numbers_do_not_matter_where_it_has_names(faces, tmp_path):
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(turned)
-    images = list_images(tmp_path / "sfew", "emotions").images
+    images = list_images(tmp_path / "sfew", OF_EMOTIONS).images
     assert Counter(image.name for image in images if image.split == "train") == dict.fromkeys(EMOTIONS, 4)
 
 
 def test_the_drawn_faces_come_out_of_the_zips_as_they_went_in(faces, tmp_path):
     as_sfew_zips(faces, tmp_path / "zips")
-    listing = list_images(tmp_path / "zips", "emotions")
+    listing = list_images(tmp_path / "zips", OF_EMOTIONS)
     assert listing.images[0].path == ("Test/Test_Aligned_Faces.zip/Test_Aligned_Faces/Actor0004_000000006_00000001.png")
     drawn = sorted(path.read_bytes() for path in faces.rglob("*.png"))
     assert sorted(listing.source.read(image.path) for image in listing.images) == drawn
@@ -255,10 +258,10 @@ def test_the_drawn_faces_come_out_of_the_zips_as_they_went_in(faces, tmp_path):
 def test_whole_frames_of_one_split_and_class_are_found_among_crops(tmp_path, draw, split, name):
     for k, (folder, kind) in enumerate((s, n) for s in ("Train", "Val", "Test") for n in EMOTIONS):
         draw(tmp_path / folder / (kind if folder != "Test" else "") / f"Airheads_000519240_{k:08d}.png", 18, 14, k)
-    assert not any("frames" in note for note in list_images(tmp_path, "emotions").notes)
+    assert not any("frames" in note for note in list_images(tmp_path, OF_EMOTIONS).notes)
     frame = f"{split}/{name}/Airheads_000519240_00000000.png".replace("//", "/")
     draw(tmp_path / frame, 576, 720)
-    notes = [note for note in list_images(tmp_path, "emotions").notes if "frames" in note]
+    notes = [note for note in list_images(tmp_path, OF_EMOTIONS).notes if "frames" in note]
     told = f"1 of 15 splits and classes, such as {split.lower()} {name or '(no label)'} ({frame})"
     assert notes == [f"warning: whole frames among aligned faces, in {told}: give --detect, or leave one kind out"]
 
@@ -267,5 +270,5 @@ def test_whole_frames_are_found_in_a_repack(faces, tmp_path, draw):
     as_sfew_csv(faces, tmp_path / "sfew")
     for path in (tmp_path / "sfew/sfew2.0_images").iterdir():
         draw(path, 576, 720)
-    notes = list_images(tmp_path / "sfew", "emotions").notes
+    notes = list_images(tmp_path / "sfew", OF_EMOTIONS).notes
     assert "warning: these are whole frames, and the paper's faces were aligned: give --detect" in notes

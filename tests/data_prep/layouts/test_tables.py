@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 
 from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.data_prep.image_list import Interpretation
 from emotiw.data_prep.layouts.columns import columns_of
 from emotiw.data_prep.layouts.registry import list_images
 from emotiw.data_prep.layouts.votes import NoClassError, majority
 from emotiw.errors import EmotiwError
+
+OF_EMOTIONS = Interpretation("emotions")
+OF_PEOPLE = Interpretation("identities")
 
 
 def refusal(call) -> str:
@@ -27,7 +31,7 @@ def empty(folder: Path, *paths: str) -> Path:
 
 
 def told(source: Path, labels: str = "emotions", layout: str | None = None) -> dict[str, tuple[str, str]]:
-    listing = list_images(source, labels, layout=layout)
+    listing = list_images(source, Interpretation(labels, layout=layout))
     return {image.path: (image.name, image.split) for image in listing.images}
 
 
@@ -56,9 +60,13 @@ def test_every_name_of_a_column_of_paths(tmp_path, path, separator):
 def test_every_name_of_a_column_of_labels(tmp_path, label, labels):
     if labels == "identities" and label in ("emotion", "expression"):
         return
-    empty(tmp_path, "1.png")
-    (tmp_path / "faces.csv").write_text(f"img,{label}\n1.png,{'Fear' if labels == 'emotions' else 'anna'}\n")
-    assert told(tmp_path, labels) == {"1.png": ("Fear" if labels == "emotions" else "anna", "")}
+    names = ("Fear", "Fear", "Sad") if labels == "emotions" else ("anna", "anna", "bert")
+    said = {f"{number}.png": (name, "") for number, name in enumerate(names)}
+    empty(tmp_path, *said)
+    (tmp_path / "faces.csv").write_text(
+        f"img,{label}\n" + "".join(f"{path},{name}\n" for path, (name, _) in said.items())
+    )
+    assert told(tmp_path, labels) == said
 
 
 def test_a_tsv_is_a_table(tmp_path):
@@ -75,7 +83,7 @@ def test_a_line_of_blanks_or_separators_is_nothing(tmp_path, blank, place):
     rows = first + (last + blank if place == "end" else blank + last)
     (tmp_path / "faces.csv").write_text(f"path,label\n{rows}")
     assert told(tmp_path) == {"1.png": ("Sad", ""), "2.png": ("Happy", "")}
-    assert list_images(tmp_path, "emotions").left_out == {}
+    assert list_images(tmp_path, OF_EMOTIONS).left_out == {}
     (tmp_path / "faces.csv").unlink()
     (tmp_path / "faces.txt").write_text(rows.replace("png,", "png "))
     assert told(tmp_path) == {"1.png": ("Sad", ""), "2.png": ("Happy", "")}
@@ -91,7 +99,7 @@ def test_one_column_a_class(tmp_path):
     rows = ["".join(f",{int(k == column)}" for column in range(8)) for k in range(8)]
     text = ONE_HOT + "".join(f"{k}.png{row}\n" for k, row in enumerate(rows))
     (tmp_path / "_classes.csv").write_text(text + f"8.png{',0' * 8}\n9.png,0,0,1,0,1,0,0,0\n")
-    listing = list_images(tmp_path, "emotions")
+    listing = list_images(tmp_path, OF_EMOTIONS)
     order = ["Angry", None, "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise"]
     assert {image.path: image.name for image in listing.images} == {f"{k}.png": n for k, n in enumerate(order) if n}
     assert listing.unknown_classes == Counter({"contempt": 1})
@@ -103,12 +111,12 @@ def test_votes_go_to_the_class_of_the_most_also_of_those_beside_the_seven(tmp_pa
     rows = "1.png;val;3;5;2;0\n2.png;;2;3;5;0\n3.png;;;0.5;.25;\n"
     (tmp_path / "v.csv").write_text(f"Image name;Split;sad;joy;unknown;NF\n{rows}")
     assert told(tmp_path) == {"1.png": ("Happy", "val"), "3.png": ("Happy", "")}
-    assert list_images(tmp_path, "emotions").unknown_classes == Counter({"unknown": 1})
+    assert list_images(tmp_path, OF_EMOTIONS).unknown_classes == Counter({"unknown": 1})
 
 
 def test_a_vote_that_is_no_number_is_one_line(tmp_path):
     (tmp_path / "v.csv").write_text("path,sad,joy\n1.png,1,yes\n")
-    assert refusal(lambda: list_images(tmp_path, "emotions")).endswith(
+    assert refusal(lambda: list_images(tmp_path, OF_EMOTIONS)).endswith(
         "v.csv: 1.png: joy has 'yes', which is no number of votes"
     )
 
@@ -129,13 +137,13 @@ def test_the_majority_by_hand():
 
 
 def test_a_column_of_labels_says_more_than_one_column_a_class():
-    assert columns_of("path,label,sad,joy", "emotions").classes == {}
-    assert columns_of("path,sad,joy,nf", "emotions").classes == {1: "sad", 2: "joy", 3: "nf"}
-    assert columns_of("path,sad,sadness", "emotions").classes == {}
-    assert not columns_of("path,sad,joy", "identities").understood
-    assert not columns_of("sad,joy", "emotions").understood
+    assert columns_of("path,label,sad,joy", OF_EMOTIONS).classes == {}
+    assert columns_of("path,sad,joy,nf", OF_EMOTIONS).classes == {1: "sad", 2: "joy", 3: "nf"}
+    assert columns_of("path,sad,sadness", OF_EMOTIONS).classes == {}
+    assert not columns_of("path,sad,joy", OF_PEOPLE).understood
+    assert not columns_of("sad,joy", OF_EMOTIONS).understood
     for header in ("", '"', ",,,", "\0", "x" * 200_000):
-        assert not columns_of(header, "emotions").understood
+        assert not columns_of(header, OF_EMOTIONS).understood
 
 
 # Hugging Face
@@ -145,7 +153,7 @@ def test_a_metadata_file_beside_the_images_of_every_split(tmp_path):
     empty(tmp_path, "data/train/1.png", "data/train/sub/2.png", "data/test/1.png")
     (tmp_path / "data/train/metadata.csv").write_text("file_name,label\n1.png,sad\nsub/2.png,fear\n")
     (tmp_path / "data/test/metadata.csv").write_text("file_name,label\n1.png,joy\n")
-    assert list_images(tmp_path, "emotions").layout == "csv"
+    assert list_images(tmp_path, OF_EMOTIONS).layout == "csv"
     assert told(tmp_path) == {
         "data/train/1.png": ("Sad", "train"),
         "data/train/sub/2.png": ("Fear", "train"),
@@ -163,32 +171,119 @@ def test_one_metadata_file_at_the_top(tmp_path):
 
 
 @pytest.mark.parametrize("header", ["img,label", "file_name,label", "image;label", "path,sad,fear"])
-def test_newly_read_tables_take_no_source_that_was_read_as_folders(tmp_path, header):
+def test_a_table_of_a_part_of_the_images_is_refused(tmp_path, header):
     separator = ";" if ";" in header else ","
-    row = ["0.png", *("sad" for _ in header.split(separator)[1:])]
+    row = ["0.png", *(["sad"] if "label" in header else ["1", "0"])]
     (tmp_path / "table.csv").write_text(f"{header}\n{separator.join(row)}\n")
     empty(tmp_path, "0.png", "Angry/1.png", "Happy/2.png")
-    assert list_images(tmp_path, "emotions").layout == "folders"
-    people = tmp_path / "people"
-    empty(people, "anna/1.png", "bert/2.png")
-    (tmp_path / "table.csv").rename(people / "table.csv")
-    assert list_images(people, "identities").layout == "folders"
+    said = refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
+    assert said == (
+        f"{tmp_path}: table.csv names 1 of the 3 images that are here, and not Angry/1.png: by the table 1 images, "
+        "Sad 1 (--table table.csv); by the folders 2 images, Angry 1, Happy 1 (--layout folders)"
+    )
+    listing = list_images(tmp_path, Interpretation("emotions", table="table.csv"))
+    assert [(image.path, image.name) for image in listing.images] == [("0.png", "Sad")]
+    assert listing.left_out == dict.fromkeys(("Angry/1.png", "Happy/2.png"), "is not in table.csv")
+    assert list_images(tmp_path, Interpretation("emotions", layout="folders")).images[0].path == "Angry/1.png"
 
 
-def test_newly_read_lists_take_no_source_that_was_read_as_folders(tmp_path):
+def test_a_table_that_contradicts_the_folders_is_refused(tmp_path):
+    """The issue's own: two of four images, and both under another name than their folder's."""
+    paths = ("Angry/0.png", "Angry/1.png", "Happy/2.png", "Happy/3.png")
+    empty(tmp_path, *paths)
+    table = tmp_path / "predictions.csv"
+    table.write_text("image,label\nAngry/0.png,Sad\nHappy/2.png,Sad\n")
+    assert "predictions.csv names 2 of the 4 images that are here" in refusal(
+        lambda: list_images(tmp_path, OF_EMOTIONS)
+    )
+    table.write_text("image,label\n" + "".join(f"{path},{path[:5].strip('/')}\n" for path in paths))
+    assert list_images(tmp_path, OF_EMOTIONS).layout == "csv"
+    table.write_text(table.read_text().replace("3.png,Happy", "3.png,Sad"))
+    said = refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
+    assert "predictions.csv contradicts the folders: Happy/3.png is Sad" in said
+    assert said.endswith("by the folders 4 images, Angry 2, Happy 2 (--layout folders)")
+    listing = list_images(tmp_path, Interpretation("emotions", table="predictions.csv"))
+    assert listing.images[3].name == "Sad"
+    assert listing.notes == ("warning: predictions.csv contradicts the folders: Happy/3.png is Sad",)
+
+
+def test_a_table_of_more_than_the_images_is_refused(tmp_path):
+    empty(tmp_path, "1.png")
+    (tmp_path / "a.csv").write_text("path,label\n1.png,Sad\n2.png,Sad\n")
+    assert "a.csv names 1 images that are not here, such as 2.png" in refusal(
+        lambda: list_images(tmp_path, OF_EMOTIONS)
+    )
+
+
+def test_two_tables_are_refused_and_one_can_be_named(tmp_path):
+    empty(tmp_path, "1.png")
+    (tmp_path / "README.txt").write_text("Words about the set.\n")
+    for name, emotion in (("a.csv", "Sad"), ("b.csv", "Happy")):
+        (tmp_path / name).write_text(f"path,label\n1.png,{emotion}\n")
+    assert refusal(lambda: list_images(tmp_path, OF_EMOTIONS)) == (
+        f"{tmp_path} holds several tables: a.csv (--table a.csv); b.csv (--table b.csv)"
+    )
+    assert list_images(tmp_path, Interpretation("emotions", table="b.csv")).images[0].name == "Happy"
+    assert "holds no such file" in refusal(lambda: list_images(tmp_path, Interpretation("emotions", table="c.csv")))
+
+
+def test_names_go_before_numbers_and_a_contradiction_is_refused(tmp_path):
+    """A number whose meaning no one knows beside the name itself: 0 was Angry, whatever the name said."""
+    empty(tmp_path, "a.png", "b.png", "c.png")
+    table = tmp_path / "faces.csv"
+    table.write_text("path,label,class\na.png,0,Neutral\nb.png,1,Happy\nc.png,0,Neutral\n")
+    assert told(tmp_path) == {"a.png": ("Neutral", ""), "b.png": ("Happy", ""), "c.png": ("Neutral", "")}
+    for row in ("c.png,1,Neutral", "c.png,0,Sad"):
+        table.write_text(f"path,label,class\na.png,0,Neutral\nb.png,1,Happy\n{row}\n")
+        assert "the columns class and label contradict each other" in refusal(
+            lambda: list_images(tmp_path, OF_EMOTIONS)
+        )
+
+
+def test_bare_numbers_need_an_order(tmp_path):
+    empty(tmp_path, "a.png", "b.png")
+    (tmp_path / "faces.csv").write_text("image,emotion,Usage\na.png,6,Training\nb.png,0,PublicTest\n")
+    said = refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
+    assert "0 Angry, 6 Surprise (--order emotiw); 0 Angry, 6 Neutral (--order fer2013)" in said
+    assert said.endswith("(--order NAME,NAME,...)")
+    listing = list_images(tmp_path, Interpretation("emotions", order="fer2013"))
+    assert [(image.name, image.split) for image in listing.images] == [("Neutral", "train"), ("Angry", "val")]
+    assert listing.notes[0].startswith("labels are numbers: 0 Angry, 1 Disgust")
+    own = list_images(tmp_path, Interpretation("emotions", order="sad,x,y,z,angry,fear,happy"))
+    assert [image.name for image in own.images] == ["Happy", "Sad"]
+
+
+def test_a_person_is_a_column_that_puts_images_together(tmp_path):
+    """Every row has an id of its own: none of them is a person."""
+    empty(tmp_path, *(f"{number}.png" for number in range(4)))
+    table = tmp_path / "faces.csv"
+    table.write_text("id,filename,label\n" + "".join(f"{n},{n}.png,{'ab'[n // 2]}\n" for n in range(4)))
+    assert {name for name, _ in told(tmp_path, "identities").values()} == {"a", "b"}
+    table.write_text("id,filename\n" + "".join(f"{n},{n}.png\n" for n in range(4)))
+    assert "no column of id puts several images together" in refusal(lambda: list_images(tmp_path, OF_PEOPLE))
+    table.write_text("person,filename,label\n" + "".join(f"{n % 2},{n}.png,{'ab'[n // 2]}\n" for n in range(4)))
+    assert refusal(lambda: list_images(tmp_path, OF_PEOPLE)).endswith(
+        "which column is the person?: 2 people by person (--person-column person); 2 people by label "
+        "(--person-column label)"
+    )
+    listing = list_images(tmp_path, Interpretation("identities", person_column="label"))
+    assert [image.name for image in listing.images] == ["a", "a", "b", "b"]
+
+
+def test_a_list_that_says_what_the_folders_say_is_taken(tmp_path):
     empty(tmp_path, "anna/1.png", "bert/2.png")
     (tmp_path / "train.lst").write_text("0\t0.000000\tanna/1.png\n1\t1.000000\tbert/2.png\n")
-    assert list_images(tmp_path, "identities").layout == "folders"
+    assert list_images(tmp_path, OF_PEOPLE).layout == "list"
     assert told(tmp_path / "train.lst", "identities") == {"anna/1.png": ("00000", ""), "bert/2.png": ("00001", "")}
 
 
 def test_a_plain_table_decides_as_it_did(tmp_path):
     empty(tmp_path, "Angry/1.png", "Happy/2.png")
     (tmp_path / "faces.csv").write_text("path,label\nAngry/1.png,Angry\nHappy/2.png,Happy\n")
-    assert list_images(tmp_path, "emotions").layout == "csv"
+    assert list_images(tmp_path, OF_EMOTIONS).layout == "csv"
     (tmp_path / "faces.csv").unlink()
     (tmp_path / "faces.txt").write_text("Angry/1.png\tAngry\nHappy/2.png\tHappy\n")
-    assert list_images(tmp_path, "emotions").layout == "list"
+    assert list_images(tmp_path, OF_EMOTIONS).layout == "list"
 
 
 # The lists of record tools
@@ -199,12 +294,12 @@ def test_im2recs_list(tmp_path):
     lines = "".join(f"{9 - k}\t{k}.000000\timages/{k} a.png\n" for k in range(7))
     (tmp_path / "train.lst").write_text(lines + "  \n")
     for source in (tmp_path, tmp_path / "train.lst"):
-        listing = list_images(source, "emotions")
+        listing = list_images(source, Interpretation("emotions", order="emotiw"))
         assert listing.layout == "list"
         assert {image.path: image.name for image in listing.images} == {
             f"images/{k} a.png": name for k, name in enumerate(EMOTIONS)
         }
-        assert listing.notes == ("labels are numbers: taken in the authors' order, 0 Angry ... 6 Surprise",)
+        assert listing.notes == (f"labels are numbers: {', '.join(f'{k} {name}' for k, name in enumerate(EMOTIONS))}",)
     assert set(told(tmp_path, "identities").values()) == {(f"{k:05d}", "") for k in range(7)}
 
 
@@ -218,7 +313,7 @@ def test_insightfaces_list(tmp_path, more):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("1\t7.000000\ta.png", "a.png: label 7 is none of the seven"),
+        ("1\t7.000000\ta.png", "a.png: label 7 is none of the order emotiw: 0 Angry, "),
         ("1\t2.5\ta.png", "holds no image that can be used, as the layout list: 1\t2.5: not the name of an image"),
         ("1\t2\t3\ta.png", "holds no image that can be used, as the layout list"),
         ("1\t2.000000\t../a.png", "../a.png: lies outside the source"),
@@ -226,13 +321,15 @@ def test_insightfaces_list(tmp_path, more):
 )
 def test_a_line_of_a_record_tool_that_is_off_is_one_line(tmp_path, line, said):
     (tmp_path / "l.lst").write_text(f"{line}\n")
-    assert said in refusal(lambda: list_images(tmp_path / "l.lst", "emotions", layout="list"))
+    assert said in refusal(
+        lambda: list_images(tmp_path / "l.lst", Interpretation("emotions", layout="list", order="emotiw"))
+    )
 
 
 def test_raf_dbs_numbers_begin_at_1(tmp_path):
     for number in ("0", "8", "happy", ""):
         (tmp_path / "EmoLabel").mkdir(exist_ok=True)
         (tmp_path / "EmoLabel/list_patition_label.txt").write_text(f"train_00001.jpg {number}\n")
-        said = refusal(lambda: list_images(tmp_path, "emotions"))
+        said = refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
         assert "list_patition_label.txt" in said
         assert f"label {number!r} is none of 1 Surprise" in said or number == ""

@@ -1,0 +1,88 @@
+"""Pictures of equal pixels, whatever files hold them: found by a digest of what was decoded, not of the file."""
+
+import hashlib
+import struct
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.progress_bar import bar
+
+from .archives.tree import Source
+from .image_list import Image
+from .images import UnreadableImageError, decode
+from .workers import in_order
+
+SPLIT, LABEL = "split", "label"
+"""What a picture's equals say against it: they are in another split, or under another label."""
+
+DROPPED = {
+    SPLIT: "the same pixels are in another split (--same-pixels drop)",
+    LABEL: "the same pixels are under another label (--same-pixels drop)",
+}
+
+
+def pixel_digest(rgb: NDArray[np.uint8]) -> str:
+    """Return the sha256, in hexadecimal, of a picture's height, width and values.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+        As decoded, RGB; hashed behind H and W as uint32, little endian.
+    """
+    hashed = hashlib.sha256(struct.pack("<2I", *rgb.shape[:2]))
+    hashed.update(np.ascontiguousarray(rgb).data)
+    return hashed.hexdigest()
+
+
+def find_pixels(source: Source, images: Sequence[Image], jobs: int) -> Generator[str, None, None]:
+    """Yield the pixel digest of each image, in their order; nothing of one that cannot be read.
+
+    A split that is drawn needs them before any image is written, so each image is decoded once more.
+    """
+    yield from bar(in_order(partial(_digest, source), images, jobs), "compare", len(images), "image")
+
+
+def _digest(source: Source, image: Image) -> str:
+    try:
+        return pixel_digest(decode(source.read(image.path)))
+    except UnreadableImageError:
+        return ""
+
+
+def conflicts(images: Iterable[Image], pixels: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return what the equals of each image say against it: of `SPLIT` and `LABEL`; images without a conflict lack.
+
+    Parameters
+    ----------
+    pixels
+        The digest of each image by its path; empty where it is not known.
+    """
+    same: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        if pixels.get(image.path):
+            same[pixels[image.path]].append(image)
+    found: dict[str, list[str]] = {}
+    for equals in same.values():
+        against = []
+        if len({image.split for image in equals}) > 1:
+            against.append(SPLIT)
+        if len({image.name for image in equals} - {""}) > 1:
+            against.append(LABEL)
+        if against:
+            found |= {image.path: against for image in equals}
+    return found
+
+
+def drop(images: Sequence[Image], pixels: Mapping[str, str]) -> tuple[list[Image], dict[str, str]]:
+    """Return the images without those training images that have a conflict; and those, each with its reason."""
+    against = conflicts(images, pixels)
+    dropped = {
+        image.path: DROPPED[against[image.path][0]]
+        for image in images
+        if image.split == "train" and image.path in against
+    }
+    return [image for image in images if image.path not in dropped], dropped
