@@ -27,7 +27,7 @@ def draw(folder: Path, count: int, people: int = 40) -> Path:
 
     There are `people` different ones, two images of each at least; each file has noise of its own.
     """
-    people = min(people, count // 2)  # a folder of one image each would be nobody's
+    people = min(people, count // 2)  # `emotiw prepare` refuses people of one image each
     faces = [face(person) for person in range(people)]
     rng = np.random.default_rng(0)
     noise = rng.integers(-4, 5, (SIDE + people, SIDE + people, 3), np.int16)

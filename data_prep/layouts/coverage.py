@@ -1,4 +1,4 @@
-"""A table beside the images it names: whether it says what is there, all of it, and what the folders say."""
+"""Compare a table with the images beside it: which of them it names, and whether it agrees with their folders."""
 
 from collections import Counter
 from dataclasses import replace

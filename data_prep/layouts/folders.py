@@ -110,10 +110,8 @@ def _require_one_reading(found: Found, names: Sequence[str], inner: set[PurePosi
     else:
         return
     readings = list(_levels(names))
-    if len(readings) < 2 and not (several or mixed):
-        raise AmbiguousError(
-            f"{found.place}: {why}, so nothing says who is who; if it is meant", readings or [Reading("no folder", "")]
-        )
+    if len(readings) == 1:
+        raise AmbiguousError(f"{found.place}: {why}, so nothing says who is who; if it is meant", readings)
     raise AmbiguousError(f"{found.place}: {why}; which folder is the person?", readings)
 
 
