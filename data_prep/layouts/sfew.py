@@ -16,6 +16,7 @@ from emotiw.data_prep.archives.zip import is_zip
 from emotiw.data_prep.emotions import EMOTIONS, emotion_named
 from emotiw.data_prep.image_list import Image, Interpretation, Listing, printable, split_of, unusable
 from emotiw.data_prep.images import UnreadableImageError, decode
+from emotiw.data_prep.same_pixels import pixel_digest
 from emotiw.data_prep.splits import SPLITS
 from emotiw.errors import EmotiwError
 
@@ -73,9 +74,10 @@ def list_sfew(found: Found, how: Interpretation) -> Listing:
             unknown[PurePosixPath(path).parent.name] += 1
         else:
             images.append(Image(path, kind or "", split=split, group=_movie(path)))
-    images, notes = _aligned_first(_once(images, left_out))
+    images, several = _once(tree, images, left_out)
+    images, notes = _aligned_first(images)
     frames, told = _whole_frames(tree, images)
-    return Listing(images, tree, left_out, unknown, (*notes, *told, *differences(images, frames)))
+    return Listing(images, tree, left_out, unknown, (*several, *notes, *told, *differences(images, frames)))
 
 
 def list_repack(found: Found, how: Interpretation) -> Listing:
@@ -114,14 +116,40 @@ def _movie(path: str) -> str:
     return match[1] if match else ""
 
 
-def _once(images: list[Image], left_out: dict[str, str]) -> list[Image]:
-    """Leave out what is here twice, such as an archive beside what was unpacked from it; aligned or not is two."""
-    kept: dict[tuple[str, str, str, bool], Image] = {}
+def _once(tree: Tree, images: list[Image], left_out: dict[str, str]) -> tuple[list[Image], list[str]]:
+    """Leave out what is here twice, such as an archive beside what was unpacked from it; aligned or not is two.
+
+    Returns
+    -------
+    (images, warnings)
+        Of one name but of other pixels both are kept, with a warning.
+    """
+    kept: dict[tuple[str, str, str, bool], list[Image]] = defaultdict(list)
     for image in images:
-        first = kept.setdefault((image.split, image.name, _parts(image.path)[-1], _is_aligned(image)), image)
-        if first is not image:
-            left_out[image.path] = f"here twice: {first.path}"
-    return list(kept.values())
+        of_name = kept[image.split, image.name, _parts(image.path)[-1], _is_aligned(image)]
+        same = next((first for first in of_name if _pixels(tree, first) == _pixels(tree, image)), None)
+        if same is None:
+            of_name.append(image)
+        else:
+            left_out[image.path] = f"here twice: {same.path}"
+    several = [of_name for of_name in kept.values() if len(of_name) > 1]
+    notes = (
+        [
+            f"warning: {len(several)} names are of several pictures, all of which are kept, such as "
+            f"{' and '.join(image.path for image in several[0])}"
+        ]
+        if several
+        else []
+    )
+    return [image for of_name in kept.values() for image in of_name], notes
+
+
+def _pixels(tree: Tree, image: Image) -> str:
+    """Return what tells an image's picture from another: the digest of its pixels, or why it has none."""
+    try:
+        return pixel_digest(decode(tree.read(image.path)))
+    except UnreadableImageError as error:
+        return str(error)
 
 
 def _aligned_first(images: list[Image]) -> tuple[list[Image], list[str]]:

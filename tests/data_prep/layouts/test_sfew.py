@@ -272,3 +272,17 @@ def test_whole_frames_are_found_in_a_repack(faces, tmp_path, draw):
         draw(path, 576, 720)
     notes = list_images(tmp_path / "sfew", OF_EMOTIONS).notes
     assert "warning: these are whole frames, and the paper's faces were aligned: give --detect" in notes
+
+
+def test_two_files_of_one_name_are_one_picture_only_if_their_pixels_are_equal(tmp_path, draw):
+    name = "Movie_000000001_00000001.png"
+    for wrap, seed in (("Train_Aligned_Faces", 0), ("again", 0), ("other", 1)):
+        draw(tmp_path / f"Train/{wrap}/Aligned/Sad/{name}", seed=seed)
+    draw(tmp_path / "Val/Val_Aligned_Faces/Happy/Film_000000001_00000001.png", seed=2)
+    listing = list_images(tmp_path, OF_EMOTIONS)
+    first, other = (f"Train/{wrap}/Aligned/Sad/{name}" for wrap in ("Train_Aligned_Faces", "other"))
+    assert [image.path for image in listing.images if image.split == "train"] == [first, other]
+    assert listing.left_out == {f"Train/again/Aligned/Sad/{name}": f"here twice: {first}"}
+    assert listing.notes[0] == (
+        f"warning: 1 names are of several pictures, all of which are kept, such as {first} and {other}"
+    )
