@@ -74,6 +74,10 @@ class Interpretation:
         Which folder of an image's path is the person, from 1, the first below the source.
     person_column
         Which column of a table is the person.
+    images
+        The folder that a table's paths are relative to; None: the table's own.
+    first_neutral
+        Whether the first frame of a labelled sequence of CK+ is taken, too, as Neutral.
     drop_lfw
         Whether CASIA-WebFace's people who are in LFW are left out.
     """
@@ -85,6 +89,8 @@ class Interpretation:
     order: str | None = None
     person_level: int | None = None
     person_column: str | None = None
+    images: str | None = None
+    first_neutral: bool = False
     drop_lfw: bool = False
 
 
@@ -101,6 +107,16 @@ class AmbiguousError(UsageError):
 
     def __init__(self, what: str, readings: Iterable[Reading]) -> None:
         super().__init__(f"{what}: {'; '.join(f'{one.words} ({one.flags})' for one in readings)}")
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What says the layout of a source, and the class, group and split of its images; empty where nothing does."""
+
+    labels: str = ""
+    groups: str = ""
+    splits: str = ""
+    layout: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,6 +141,8 @@ class Listing:
         The name of the layout.
     order
         What the source's numbers mean, where its labels are numbers.
+    basis
+        What says classes, groups and splits; None where the layout itself does, always alike.
     """
 
     images: list[Image]
@@ -135,6 +153,7 @@ class Listing:
     classes: tuple[str, ...] = ()
     layout: str = ""
     order: str = ""
+    basis: Basis | None = None
 
 
 def unusable(path: str) -> str:

@@ -2,13 +2,14 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import sha256_of, write_text
@@ -23,13 +24,13 @@ from .archives.tree import Source, Unpack
 from .checkpoint import UNPACKED, add, finish, known_pixels, note_pixels, resume, unfinished
 from .disk_space import check_room, foretold, lmdb_size
 from .groups import alike, are_known
-from .image_list import Image, Listing
+from .image_list import Basis, Image, Listing
 from .layouts.registry import list_images
 from .lmdb_writer import LmdbWriter, key
 from .prepared_set import FORMAT, manifest_text
 from .same_pixels import drop, find_pixels
 from .splits import SPLITS, assign_splits, shuffled
-from .summary import FILE, report
+from .summary import FILE, report, understood
 from .transform import Outcome, Settings, represent
 from .workers import Behind, in_order
 
@@ -46,7 +47,7 @@ Writers = dict[tuple[str, str], LmdbWriter]
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """How a set is to be made.
 
     Attributes
@@ -89,20 +90,41 @@ def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, stric
     with unfinished(output) as folder:
         listing = _list(source, settings, partial(unpack, folder / UNPACKED))
         entries = resume(folder, _asked(source, settings, listing))
-        listing = _split(folder, settings, listing, jobs)
+        drawn = settings.val or settings.same_pixels == "drop"
+        listing = _split(settings, listing, _pixels(folder, listing, jobs) if drawn else {})
         order = _order(listing.images, settings.seed)
         # The journal ends where the interrupted call did.
         done = [Outcome(image, *entry) for (_, image), entry in zip(order, entries, strict=False)]
         told = foretold(folder, len(order), len(done), settings)
         _LOG.info(f"{source} -> {shown}: layout {listing.layout}, {told}")
         check_room(folder, len(order) - len(done), settings)
-        outcomes = _write(_Plan(source, listing.source, folder, settings, order, done), jobs)
-        write_text(folder / FILE, report(listing, outcomes) + "\n")
+        outcomes = write(Plan(source, listing.source, folder, settings, order, done), jobs)
+        write_text(folder / FILE, f"{understood(listing, outcomes)}\n\n{report(listing, outcomes)}\n")
         if strict:
             _check_complete(source, folder, listing, outcomes)
-        _describe(folder, settings, listing, outcomes)
+        _describe(folder, source, settings, listing, outcomes)
         finish(folder, output)
     return report(listing, outcomes, shown / FILE)
+
+
+def dry_run(source: Path, settings: Settings, jobs: int = 1) -> str:
+    """Return what `prepare` would make of a source, and why; every image is decoded, and nothing is written.
+
+    Raises
+    ------
+    EmotiwError
+        If `prepare` would raise it, but for what concerns its output.
+    """
+    with TemporaryDirectory() as place:
+        listing = _list(source, settings, partial(unpack, Path(place)))
+        look = partial(represent, listing.source, replace(settings, representations=()))
+        made = in_order(look, listing.images, jobs)
+        with closing(made):
+            looked = {outcome.image.path: outcome for outcome, _ in bar(made, "look", len(listing.images), "image")}
+    listing = _split(settings, listing, {path: outcome.pixels for path, outcome in looked.items()})
+    outcomes = [replace(looked[image.path], image=image) for image in listing.images]
+    _check_splits(source, outcomes)
+    return f"{understood(listing, outcomes)}\n\n{report(listing, outcomes, Path('the report of the set'))}"
 
 
 def _check_output(source: Path, output: Path) -> None:
@@ -120,16 +142,18 @@ def _list(source: Path, settings: Settings, unpacker: Unpack) -> Listing:
     return listing
 
 
-def _split(folder: Path, settings: Settings, listing: Listing, jobs: int) -> Listing:
+def _split(settings: Settings, listing: Listing, pixels: Mapping[str, str]) -> Listing:
     """Return the listing with every image's split, where asked without the training images of equal pixels."""
-    drops = settings.same_pixels == "drop"
-    pixels = _pixels(folder, listing, jobs) if settings.val or drops else {}
     images = assign_splits(listing.images, settings.val, settings.seed, pixels)
-    images, dropped = drop(images, pixels) if drops else (images, {})
-    notes = listing.notes
-    if settings.val and settings.labels == "emotions":
-        notes += tuple(_ungrouped(listing.images))
-    return replace(listing, images=images, left_out=listing.left_out | dropped, notes=notes)
+    images, dropped = drop(images, pixels) if settings.same_pixels == "drop" else (images, {})
+    notes, basis = listing.notes, listing.basis or Basis()
+    if settings.val:
+        units = "whole groups" if are_known(listing.images) else "that share of each class"
+        said = f"; {basis.splits}" if any(image.split for image in listing.images) else ""
+        basis = replace(basis, splits=f"--val {settings.val}, which draws {units}, seed {settings.seed}{said}")
+        if settings.labels == "emotions":
+            notes += tuple(_ungrouped(listing.images))
+    return replace(listing, images=images, left_out=listing.left_out | dropped, notes=notes, basis=basis)
 
 
 def _ungrouped(images: list[Image]) -> Iterator[str]:
@@ -168,7 +192,7 @@ def _asked(source: Path, settings: Settings, listing: Listing) -> Iterator[objec
         yield _TOLD(image), *listing.source.stamp(image.path)
 
 
-def _write(plan: _Plan, jobs: int) -> list[Outcome]:
+def write(plan: Plan, jobs: int) -> list[Outcome]:
     """Fill the LMDBs and write the means; return the outcome of every image, in the order of writing."""
     settings, done = plan.settings, len(plan.done)
     outcomes, todo = list(plan.done), plan.order[done:]
@@ -200,7 +224,7 @@ def _store(folder: Path, settings: Settings, writers: Writers, batch: Batch) -> 
 
 
 @contextmanager
-def _writers(plan: _Plan) -> Iterator[Writers]:
+def _writers(plan: Plan) -> Iterator[Writers]:
     """Open an LMDB a representation and split, the mean's sum standing where `plan.done` ends."""
     writers: Writers = {}
     done = list(zip(plan.order[: len(plan.done)], plan.done, strict=True))
@@ -235,7 +259,7 @@ def _check_complete(source: Path, folder: Path, listing: Listing, outcomes: Sequ
         raise EmotiwError(f"--strict: {count} files of {source} cannot be used; {where} lists them with the reasons")
 
 
-def _describe(folder: Path, settings: Settings, listing: Listing, outcomes: Sequence[Outcome]) -> None:
+def _describe(folder: Path, source: Path, settings: Settings, listing: Listing, outcomes: Sequence[Outcome]) -> None:
     """Write what says what the set is."""
     manifest = manifest_text(outcomes)
     write_text(folder / "manifest.csv", manifest)
@@ -246,6 +270,7 @@ def _describe(folder: Path, settings: Settings, listing: Listing, outcomes: Sequ
         "classes": listing.classes,
         **asdict(settings),
         "layout": listing.layout,
-        "order": listing.order,
+        "numbers": listing.order,
+        "source": str(source.resolve()),
     }
     write_json(folder / "set.json", facts)

@@ -19,6 +19,7 @@ int32 that Caffe's Data layer hands on as it is (`convert_imageset` writes the s
 import csv
 import io
 import json
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,8 +57,8 @@ class Record:
 class SetFacts:
     """What `set.json` says of a set, as far as it is looked at.
 
-    `manifest_sha256` is in hexadecimal, and `layout` is empty in the oldest sets; the others are as in
-    `transform.Settings`.
+    `manifest_sha256` is in hexadecimal; `layout` and `source`, what the set was made of, are empty in older sets; the
+    others are as in `transform.Settings`.
     """
 
     manifest_sha256: str
@@ -67,6 +68,7 @@ class SetFacts:
     size: int
     detect: bool
     layout: str = ""
+    source: str = ""
 
     def __post_init__(self) -> None:
         """Raise `ValueError` if a representation is not spelled as its folder is named."""
@@ -112,9 +114,9 @@ class PreparedSet:
         """Return the folder of an LMDB, or raise `EmotiwError` where the set has none such."""
         if representation not in self.facts.representations:
             known = ", ".join(self.facts.representations)
-            raise EmotiwError(
-                f"{self.folder} holds no {representation}, only {known}: prepare it with -r {representation}"
-            )
+            words = ["emotiw", "prepare", self.facts.source or "SOURCE", "-o", str(self.folder)]
+            command = shlex.join([*words, "-r", representation, "--extend"])
+            raise EmotiwError(f"{self.folder} holds no {representation}, only {known}: add it by {command}")
         path = self.folder / representation / f"{split}_lmdb"
         if not path.is_dir():
             way = "--val FRACTION, or " if split == "val" else ""
@@ -147,8 +149,8 @@ class PreparedSet:
         path = self.lmdb(representation, split)
         keys = keys_of(path)
         if only is not None:
-            keys = [key for key in keys if _path(key) in only]
-            if strangers := set(only) - set(map(_path, keys)):
+            keys = [key for key in keys if path_in(key) in only]
+            if strangers := set(only) - set(map(path_in, keys)):
                 raise EmotiwError(f"{path} does not hold {min(strangers)}, which the manifest names: prepare it anew")
         count = min(most or len(keys), len(keys))
         chosen = [keys[k * len(keys) // count] for k in range(count)]
@@ -162,10 +164,11 @@ class PreparedSet:
 def _record(path: Path, key: bytes, datum: bytes) -> Record:
     with damage_placed(path, key):
         blob, label = decode(datum)
-    return Record(_path(key), label, blob)
+    return Record(path_in(key), label, blob)
 
 
-def _path(key: bytes) -> str:
+def path_in(key: bytes) -> str:
+    """Return the path that the key of an LMDB of a prepared set holds."""
     return key.decode().partition("_")[2]
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from .image_list import Image, Listing
+from .groups import are_known
+from .image_list import Basis, Image, Listing
 from .same_pixels import LABEL, SPLIT, conflicts
 from .splits import SPLITS
 from .transform import Outcome
@@ -16,6 +17,7 @@ FILE = "report.txt"
 
 _MOST_CLASSES = 30
 _MOST_LISTED = 50
+_MOST_REASONS = 5
 
 
 def report(listing: Listing, outcomes: Sequence[Outcome], where: Path | None = None) -> str:
@@ -32,6 +34,39 @@ def report(listing: Listing, outcomes: Sequence[Outcome], where: Path | None = N
     return "\n".join([_counts(listing, used), *map(_one_line, lines)])
 
 
+def understood(listing: Listing, outcomes: Sequence[Outcome]) -> str:
+    """Return what a source was taken for, and why: a line each of layout, labels, groups, splits and equal pictures."""
+    basis = listing.basis or Basis()
+    used = [outcome for outcome in outcomes if not outcome.reason]
+    lines = [
+        f"layout: {listing.layout}, by {basis.layout}",
+        f"labels: by {basis.labels}",
+        *([f"order of numbers: {listing.order}"] if listing.order else []),
+        f"groups: {_groups_known([outcome.image for outcome in used], basis.groups)}",
+        f"splits: {_splits_known([outcome.image for outcome in used], basis.splits)}",
+        f"equal pictures: {_equal([outcome.pixels for outcome in used])}",
+    ]
+    return "\n".join(map(_one_line, lines))
+
+
+def _groups_known(images: Sequence[Image], why: str) -> str:
+    groups = Counter(image.group for image in images)
+    if not are_known(images):
+        return "none known"
+    largest, count = min(groups.items(), key=lambda group: (-group[1], group[0]))
+    return f"{len(groups)} of {len(images)} images, such as {largest} ({count} images), by {why}"
+
+
+def _splits_known(images: Sequence[Image], why: str) -> str:
+    found = [split for split in SPLITS if any(image.split == split for image in images)]
+    return f"{', '.join(found)}, by {why}" if found != ["train"] else "none: every image trains"
+
+
+def _equal(pixels: Sequence[str]) -> str:
+    counts = [count for digest, count in Counter(pixels).items() if digest and count > 1]
+    return f"{len(counts)} are there more than once, {sum(counts)} images together" if counts else "none"
+
+
 def _counts(listing: Listing, used: Sequence[Outcome]) -> str:
     counts = Counter((outcome.image.name, outcome.image.split) for outcome in used)
     unlabelled = [""] if any(not outcome.image.name for outcome in used) else []
@@ -46,7 +81,10 @@ def _counts(listing: Listing, used: Sequence[Outcome]) -> str:
 def _left_out(listing: Listing, outcomes: Sequence[Outcome], where: Path | None) -> Iterator[str]:
     reasons = listing.left_out | {outcome.image.path: outcome.reason for outcome in outcomes if outcome.reason}
     if reasons:
-        yield f"left out, {len(reasons)} files:"
+        kinds = Counter(reason.partition(":")[0] for reason in reasons.values())
+        told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_MOST_REASONS))
+        told += ", ..." if len(kinds) > _MOST_REASONS else ""
+        yield f"left out, {len(reasons)} files ({told}):"
         yield from _first([f"  {path}: {reason}" for path, reason in sorted(reasons.items())], where)
     unknown = sorted(listing.unknown_classes.items())
     said = "left out: {} images in folders named {!r}, which is none of the classes"

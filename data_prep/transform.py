@@ -33,6 +33,8 @@ class Settings:
     order: str | None = None
     person_level: int | None = None
     person_column: str | None = None
+    images: str | None = None
+    first_neutral: bool = False
 
     @property
     def interpretation(self) -> Interpretation:

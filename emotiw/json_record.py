@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING, TypeVar, get_args, get_origin, get_type_hints
 
 from emotiw.files import write_text
@@ -20,7 +21,7 @@ def read_record(path: Path, kind: type[Record], *, others: bool = False) -> Reco
     Parameters
     ----------
     kind
-        The dataclass; its fields are of JSON's own types, lists of these, or dataclasses of the same sort.
+        The dataclass; its fields are of JSON's own types or unions of these, lists or tuples, or such dataclasses.
     others
         Whether the file may hold more fields, which are then passed over.
 
@@ -53,9 +54,11 @@ def _checked(value: object, kind: object, name: str) -> object:
     """Return a field's value as what the field is; a whole number is no float, and true is no number."""
     if isinstance(kind, type) and is_dataclass(kind):
         return record_of(value, kind)
-    if get_origin(kind) is list and isinstance(value, list):
-        (inner,) = get_args(kind)
-        return [_checked(each, inner, name) for each in value]
+    if (several := get_origin(kind)) in (list, tuple) and isinstance(value, list):
+        inner, *_ = get_args(kind)
+        return several(_checked(each, inner, name) for each in value)
+    if isinstance(kind, UnionType) and type(value) in get_args(kind):
+        return value
     if type(value) is not kind:
         raise ValueError(f"{name} is {value!r:.40}, expected: {kind}")
     return value

@@ -140,6 +140,8 @@ class Found:
         What unpacks such files of an archive as are read here and there.
     table
         The only table or list that counts; None where all of them do.
+    images
+        What a table's paths lie in, where that is not the table's own folder.
     """
 
     place: Path
@@ -147,6 +149,7 @@ class Found:
     files: tuple[str, ...]
     unpack: Unpack = refuse_to_unpack
     table: str | None = None
+    images: "Found | None" = None
 
     @cached_property
     def top(self) -> PurePosixPath:

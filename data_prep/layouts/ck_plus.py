@@ -2,8 +2,8 @@
 
 `cohn-kanade-images/S005/001/S005_001_00000011.png` is a frame, and `Emotion/S005/001/S005_001_00000011_emotion.txt`
 holds the number of its class, such as `3.0000000e+00`, in CK+'s order. The last frame of a labelled sequence has its
-label; the first is Neutral, which CK+ has no label for. Sequences without a label and of contempt are left out and
-counted. The subject is the group.
+label; the first is Neutral on request (`--first-neutral`), for CK+ has no label for it. Sequences without a label and
+of contempt are left out and counted. The subject is the group.
 
 Standing: from the project's data notes (R); not verified on original files. `CK+48/<class>/` has the layout `folders`.
 """
@@ -34,14 +34,8 @@ def is_ck_plus(found: Found) -> bool:
     return any(map(_LABEL.fullmatch, found.files)) and not in_emotion_folders(found.files)
 
 
-def list_ck_plus(found: Found, how: Interpretation, *, first_is_neutral: bool = False) -> Listing:
-    """List the last frame of every labelled sequence.
-
-    Parameters
-    ----------
-    first_is_neutral
-        Whether the first frame of each is listed, too, as Neutral.
-    """
+def list_ck_plus(found: Found, how: Interpretation) -> Listing:
+    """List the last frame of every labelled sequence; where asked, the first one too, as Neutral."""
     frames, left_out = _frames(found)
     images: list[Image] = []
     unknown: Counter[str] = Counter()
@@ -55,7 +49,7 @@ def list_ck_plus(found: Found, how: Interpretation, *, first_is_neutral: bool = 
             unknown[_ORDER.class_of(number)] += 1
         else:
             images.append(Image(own[-1][1], emotion, group=subject))
-            if first_is_neutral and len(own) > 1:
+            if how.first_neutral and len(own) > 1:
                 images.append(Image(own[0][1], "Neutral", group=subject))
     without = len(frames.keys() - labelled.keys())
     notes = (f"left out: {without} sequences without a label",) if without else ()

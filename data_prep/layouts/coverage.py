@@ -22,14 +22,15 @@ def compare_with_table(found: Found, listing: Listing, how: Interpretation) -> L
         If the table names a part of the images, more than them, or contradicts the folders they lie in; unless it was
         chosen by its name.
     """
-    if found.files == (found.place.name,):
+    if not found.images and found.files == (found.place.name,):
         return listing  # the table is all that was given
-    there, named = {path for path in found.files if not unusable(path)}, named_paths(found, how)
+    files = (found.images or found).files
+    there, named = {path for path in files if not unusable(path)}, named_paths(found, how)
     if not there:
         return listing  # each image will say so itself
     table = found.table or "the tables"
     if problem := _problem(listing, there, named, how):
-        if how.table is None and how.layout is None:
+        if how.table is None and how.layout is None and how.images is None:
             raise AmbiguousError(f"{found.where(table)} {problem}", _readings(found, listing, how))
         listing = replace(listing, notes=(*listing.notes, f"warning: {table} {problem}"))
     beside = dict.fromkeys(there - named, f"is not in {table}")

@@ -9,6 +9,7 @@ from emotiw.data_prep.archives.tree import Found
 from emotiw.data_prep.emotions import emotion_named
 from emotiw.data_prep.image_list import (
     AmbiguousError,
+    Basis,
     Image,
     Interpretation,
     Listing,
@@ -21,6 +22,7 @@ from emotiw.data_prep.image_list import (
 from emotiw.data_prep.label_order import LabelOrder, label_order, number_in, which_order
 from emotiw.errors import UsageError
 
+_MOST_NAMED = 6  # folders in a line
 # Names of folders of images that have a label, though none of the seven.
 _OTHER_CLASSES = frozenset(("contempt", "contemptuous", "other", "others", "unknown", "none", "nf", "uncertain"))
 
@@ -45,7 +47,9 @@ def list_folders(found: Found, how: Interpretation) -> Listing:
     usable = [name for name in found.files if not unusable(name)]
     if how.labels == "identities":
         images, loose = _people(found, usable, how.person_level)
-        return Listing(images, found.tree, left_out | loose, notes=tuple(_notes(images)))
+        which = "the folder that an image lies in" if how.person_level is None else f"--person-level {how.person_level}"
+        basis = Basis(f"{which}, a person each", splits=_split_folders(usable))
+        return Listing(images, found.tree, left_out | loose, notes=tuple(_notes(images)), basis=basis)
     order = _order(found, usable, how.order)
     listed = {name: _emotion(name, order) for name in usable}
     images = [image for image in listed.values() if image]
@@ -59,7 +63,18 @@ def list_folders(found: Found, how: Interpretation) -> Listing:
     if test:
         notes.append(f"{PurePosixPath(test[0]).parent}: a test split of {len(test)} images without labels")
     images.sort(key=lambda image: image.path)
-    return Listing(images, found.tree, left_out, unknown, tuple(notes), order=str(order or ""))
+    kind = "that are numbers" if order else "named like an emotion"
+    example = f", such as {PurePosixPath(images[0].path).parent}" if images else ""
+    basis = Basis(f"folders {kind}{example}", splits=_split_folders(usable))
+    return Listing(images, found.tree, left_out, unknown, tuple(notes), order=str(order or ""), basis=basis)
+
+
+def _split_folders(names: Iterable[str]) -> str:
+    """Return the folders whose names may say a split, in words."""
+    folders = {PurePosixPath(name).parent for name in names}
+    named = sorted({part for folder in folders for part in folder.parts if split_of((part,))})
+    more = ", ..." if len(named) > _MOST_NAMED else ""
+    return f"folders named {', '.join(named[:_MOST_NAMED])}{more}" if named else ""
 
 
 def _people(found: Found, names: Sequence[str], level: int | None) -> tuple[list[Image], dict[str, str]]:

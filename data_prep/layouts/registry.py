@@ -1,15 +1,13 @@
 """The layouts of a source: which one it has, and its images; what is refused, and why."""
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import NoReturn
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from emotiw.data_prep.archives.tree import Found, Unpack, look, refuse_to_unpack
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.groups import group_by, group_in_name, pattern_of
-from emotiw.data_prep.image_list import AmbiguousError, Image, Interpretation, Listing, Reading
+from emotiw.data_prep.image_list import AmbiguousError, Basis, Image, Interpretation, Listing, Reading
 from emotiw.errors import EmotiwError, UsageError
 
 from . import (
@@ -22,65 +20,15 @@ from . import (
     named_files,
     raf_db_kaggle,
     recordio,
+    refused,
     sfew,
     tables,
 )
 from .columns import not_understood
 from .coverage import compare_with_table
+from .lfw import without_lfw
 from .tables import understood
 
-# Where no image is found: the ending of what is there instead, and what mends that.
-_HINTS = {
-    ".zip": "an archive that lies in SOURCE: give that file itself, or unpack it",
-    ".rar": "an archive that is not read in place: unpack it and give the folder",
-    ".7z": "an archive that is not read in place: unpack it and give the folder",
-    ".tar": "an archive that is not read in place: unpack it and give the folder",
-    ".tgz": "an archive that is not read in place: unpack it and give the folder",
-    ".gz": "an archive that is not read in place: unpack it and give the folder",
-    ".z01": "a part of a split zip archive: join the parts (zip -s 0 NAME.zip --out whole.zip) and give the whole",
-    ".idx": "the index of a RecordIO file: give the .rec that lies beside it, or their folder",
-}
-
-
-def is_parquet(found: Found) -> bool:
-    """Return whether this is a mirror in parquet files."""
-    return any(path.lower().endswith(".parquet") for path in found.files)
-
-
-def refuse_parquet(found: Found, how: Interpretation) -> NoReturn:
-    """Say what to do with parquet files."""
-    raise EmotiwError(
-        f"{found.place} holds parquet files, which are not read: write each row's image.bytes to a file "
-        "<label>/<row>.jpg, and give the folder of these"
-    )
-
-
-def is_prepared(found: Found) -> bool:
-    """Return whether this is a set that `emotiw prepare` made."""
-    return {"set.json", "manifest.csv"} <= set(found.files)
-
-
-def refuse_prepared(found: Found, how: Interpretation) -> NoReturn:
-    """Say what can be prepared anew."""
-    raise EmotiwError(
-        f"{found.place} is a prepared set already: give the faces that it was made of, or the LMDBs of one of its "
-        f"representations, such as {found.place / 'rgb'}"
-    )
-
-
-def hint(found: Found) -> str:
-    """Return what else is there, for the complaint that no image is; or nothing."""
-    for path in found.files:
-        if path.lower().endswith((".csv", ".tsv")):
-            return f"; {path} {not_understood(found.head(path))}"
-    for path in found.files:
-        if told := _HINTS.get(PurePosixPath(path).suffix.lower()):
-            return f"; {path} is {told}"
-    return ""
-
-
-# CASIA-WebFace's people who are in LFW too, by their folders.
-IN_LFW = ("0166921", "1056413", "1193098")
 _BOTH = ("emotions", "identities")
 
 
@@ -100,6 +48,8 @@ class Layout:
         How it is recognised, in words for the documentation.
     needs
         What a source in it must hold, or why it is refused.
+    basis
+        What in it says classes, groups and splits, where that is always the same.
     """
 
     name: str
@@ -108,14 +58,15 @@ class Layout:
     labels: tuple[str, ...]
     recognised: str
     needs: str
+    basis: Basis = field(default_factory=Basis)
 
 
 _EMOTIONS, _IDENTITIES = ("emotions",), ("identities",)
 LAYOUTS = (
     Layout(
         "prepared",
-        is_prepared,
-        refuse_prepared,
+        refused.is_prepared,
+        refused.refuse_prepared,
         _BOTH,
         "`set.json` and `manifest.csv` at the top",
         "refused: give the faces the set was made of, or the LMDBs of one of its representations",
@@ -135,6 +86,11 @@ LAYOUTS = (
         _EMOTIONS,
         "frames named as SFEW's (`<Movie>_<9 digits>_<8 digits>`) below folders or zips that name a split",
         "`Train`, `Val` and `Test`, or `Train_Aligned_Faces` and so on, with a folder a class except in Test",
+        Basis(
+            "folders named like an emotion; none in Test",
+            "the movie, by the file's name",
+            "folders or zips named Train, Val, Test",
+        ),
     ),
     Layout(
         "sfew-csv",
@@ -151,6 +107,7 @@ LAYOUTS = (
         _IDENTITIES,
         "one `.rec` file",
         "the `.rec` and the `.idx` beside it; labels are people",
+        Basis("the label of each record"),
     ),
     Layout(
         "lmdb",
@@ -160,6 +117,7 @@ LAYOUTS = (
         "a `data.mdb`, or folders that hold one each",
         "Caffe's Datums; labels are people, or emotions with `--order`, which a prepared set carries; a "
         "folder such as `train_lmdb` names the split",
+        Basis("the label of each Datum", splits="folders such as train_lmdb"),
     ),
     Layout(
         "fer2013",
@@ -168,6 +126,7 @@ LAYOUTS = (
         _EMOTIONS,
         "one CSV at the top with the columns `emotion`, `pixels` and, where the table has splits, `Usage`",
         "FER2013's numbers 0 to 6, square pictures of grey values, its words Training, PublicTest, PrivateTest",
+        Basis("the column emotion", splits="the column Usage"),
     ),
     Layout(
         "ferplus",
@@ -176,6 +135,7 @@ LAYOUTS = (
         _EMOTIONS,
         "`fer2013new.csv`, and no folder named like an emotion",
         "`fer2013.csv` beside it with as many rows, or the PNGs that it names",
+        Basis("most votes of each row of fer2013new.csv", splits="the column Usage"),
     ),
     Layout(
         "raf-db",
@@ -192,6 +152,7 @@ LAYOUTS = (
         _EMOTIONS,
         "images such as `DATASET/train/1/train_00001_aligned.jpg`",
         "folders `train` and `test` with `1` to `7`; `train_labels.csv` and `test_labels.csv`, where there, must agree",
+        Basis("folders named 1 to 7, in RAF-DB's order", splits="folders named train and test"),
     ),
     Layout(
         "affectnet",
@@ -200,6 +161,7 @@ LAYOUTS = (
         _EMOTIONS,
         "a CSV with the columns `subDirectory_filePath` and `expression`, and no folder named like an emotion",
         "`training.csv`, `validation.csv` or one table at the top, and the images under any folder",
+        Basis("the column expression, in AffectNet's order", splits="the tables' names"),
     ),
     Layout(
         "csv",
@@ -220,8 +182,8 @@ LAYOUTS = (
     ),
     Layout(
         "parquet",
-        is_parquet,
-        refuse_parquet,
+        refused.is_parquet,
+        refused.refuse_parquet,
         _BOTH,
         "a `.parquet` file",
         "refused: write each row's image to a file `<label>/<row>.jpg`",
@@ -233,6 +195,7 @@ LAYOUTS = (
         _EMOTIONS,
         "files such as `annotations/<id>_exp.npy`, and no folder named like an emotion",
         "`images/<id>.jpg` for each; a folder around both, such as `train_set`, names the split",
+        Basis("_exp.npy files, in AffectNet's order", splits="folders around images and annotations"),
     ),
     Layout(
         "ck+",
@@ -241,6 +204,7 @@ LAYOUTS = (
         _EMOTIONS,
         "files such as `S005/001/S005_001_00000011_emotion.txt`, and no folder named like an emotion",
         "the frames of each labelled sequence, named `S005/001/S005_001_00000011.png`; the subject is the group",
+        Basis("_emotion.txt files, in CK+'s order", "the subject, by the file's name"),
     ),
     Layout(
         "jaffe",
@@ -249,6 +213,7 @@ LAYOUTS = (
         _BOTH,
         "files such as `KA.AN1.39.tiff`, and no folder named like an emotion",
         "names of person, expression and number; the person is the group",
+        Basis("the file's name", "the person, by the file's name"),
     ),
     Layout(
         "kdef",
@@ -257,6 +222,7 @@ LAYOUTS = (
         _BOTH,
         "files such as `AF01ANS.JPG`, and no folder named like an emotion",
         "names of session, person, expression and view; the person is the group",
+        Basis("the file's name", "the person, by the file's name"),
     ),
     Layout(
         "folders",
@@ -294,17 +260,27 @@ def list_images(source: Path, how: Interpretation, unpack: Unpack = refuse_to_un
     if how.layout is not None and how.layout not in _BY_NAME:
         raise UsageError(f"--layout {how.layout} is none of {', '.join(_BY_NAME)}")
     row, found = _choose(look(source, unpack), how)
+    if how.images is not None:
+        if row.name not in _TABLES:
+            raise UsageError(
+                f"--images is for tables and lists, and {source} is in the layout {row.name}: leave it out"
+            )
+        found = replace(found, images=look(Path(how.images)))
+    if how.first_neutral and row.name != "ck+":
+        raise UsageError(f"--first-neutral is for CK+, and {source} is in the layout {row.name}: leave it out")
     if how.labels not in row.labels:
         raise UsageError(f"{source} is in the layout {row.name}: give --labels {row.labels[0]}")
-    listing = replace(row.list(found, how), layout=row.name)
+    listing = row.list(found, how)
+    why = "--layout" if how.layout else "--table" if how.table else row.recognised
+    listing = replace(listing, layout=row.name, basis=replace(listing.basis or row.basis, layout=why))
     if row.name in _TABLES:
         listing = compare_with_table(found, listing, how)
     if listing.order:
         listing = replace(listing, notes=(*listing.notes, f"labels are numbers: {listing.order}"))
     if how.drop_lfw:
-        listing = _without_lfw(listing, how.labels)
+        listing = without_lfw(listing, how.labels)
     if not listing.images:
-        raise EmotiwError(f"{source} holds no image {_where(row, how.labels, listing)}{hint(found)}")
+        raise EmotiwError(f"{source} holds no image {_where(row, how.labels, listing)}{refused.hint(found)}")
     return complete(listing, how.labels, how.group)
 
 
@@ -353,6 +329,11 @@ def complete(listing: Listing, labels: str, group: str | None) -> Listing:
     classes = EMOTIONS if labels == "emotions" else tuple(sorted(names))
     numbers = {name: number for number, name in enumerate(classes)} | {"": -1}
     pattern = pattern_of(group)
+    basis = listing.basis or Basis()
+    if pattern:
+        basis = replace(basis, groups=f"--group {group}")
+    elif labels == "emotions" and not basis.groups:
+        basis = replace(basis, groups=_groups_from(listing.images))
     images = [
         replace(
             image,
@@ -361,7 +342,18 @@ def complete(listing: Listing, labels: str, group: str | None) -> Listing:
         )
         for image in listing.images
     ]
-    return replace(listing, images=images, classes=classes)
+    return replace(listing, images=images, classes=classes, basis=basis)
+
+
+def _groups_from(images: list[Image]) -> str:
+    """Return what tells the groups that no option names; nothing where each image is its own."""
+    from_folders = any(image.group for image in images)
+    from_names = any(not image.group and group_in_name(image.path) for image in images)
+    return " and ".join(
+        words
+        for words, given in (("folders below the class", from_folders), ("files named as a known set's", from_names))
+        if given
+    )
 
 
 def _own_group(image: Image, labels: str) -> str:
@@ -377,14 +369,3 @@ def _where(row: Layout, labels: str, listing: Listing) -> str:
 
 
 _EXPECTED = {"emotions": "an emotion: " + ", ".join(EMOTIONS), "identities": "a person"}
-
-
-def _without_lfw(listing: Listing, labels: str) -> Listing:
-    if labels != "identities":
-        raise UsageError("--drop-lfw is for CASIA-WebFace's people: give --labels identities")
-    people = {image.path: {image.name, *PurePosixPath(image.path).parts} & set(IN_LFW) for image in listing.images}
-    dropped = Counter(person for found in people.values() for person in found)
-    told = ", ".join(f"{person} ({count} images)" for person, count in sorted(dropped.items()))
-    note = f"dropped, in LFW too: {told or 'nobody: none of the three is here'}"
-    kept = [image for image in listing.images if not people[image.path]]
-    return replace(listing, images=kept, notes=(*listing.notes, note))

@@ -10,14 +10,14 @@ the table.
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from emotiw.data_prep.archives.tree import Folder, Found
 from emotiw.data_prep.emotions import emotion_named
-from emotiw.data_prep.image_list import Image, Interpretation, Listing, printable, split_of, unusable
+from emotiw.data_prep.image_list import Basis, Image, Interpretation, Listing, printable, split_of, unusable
 from emotiw.data_prep.label_order import ORDERS, LabelOrder, label_order, number_in, which_order
 from emotiw.errors import EmotiwError
 
@@ -50,6 +50,14 @@ class Row(NamedTuple):
     label: str
     split: str = ""
     reason: str = ""
+
+
+class Table(NamedTuple):
+    """A table's rows, and which of its columns say the classes and the splits."""
+
+    rows: list[Row]
+    labels: str
+    splits: str = ""
 
 
 def is_csv(found: Found) -> bool:
@@ -86,9 +94,9 @@ def understood(found: Found, how: Interpretation) -> list[str]:
 def named_paths(found: Found, how: Interpretation) -> set[str]:
     """Return the paths that the tables of a source name, as far as they lie in it."""
     tables = {
-        table: _lines(found, table) if is_list(found) else _csv_rows(found, table, how) for table in _tables(found)
+        table: _lines(found, table) if is_list(found) else _csv_table(found, table, how) for table in _tables(found)
     }
-    paths = (_beside(found, table, row.path) for table, rows in tables.items() for row in rows)
+    paths = (_beside(found, table, row.path) for table, read in tables.items() for row in read.rows)
     return {path for path in paths if path is not None}
 
 
@@ -100,14 +108,15 @@ def is_raf_db(found: Found) -> bool:
 def list_csv(found: Found, how: Interpretation) -> Listing:
     """List the images of a CSV with named columns, or of every metadata.csv."""
     tables = _tables(found) or [_named(found, ".csv", top=True)]
-    return _list(found, {table: _rows_in_split(found, table, how) for table in tables}, how)
+    return _list(found, {table: _in_split(found, table, how) for table in tables}, how)
 
 
 def list_repack_rows(found: Found, how: Interpretation) -> Listing:
     """List the images of SFEW 2.0's repack; its test split may be without labels."""
     table = _named(found, _REPACK)
-    rows = (row._replace(path=f"{_REPACK_IMAGES}/{row.path}") for row in _csv_rows(found, table, how))
-    return _list(found, {table: rows}, how)
+    read = _csv_table(found, table, how)
+    rows = [row._replace(path=f"{_REPACK_IMAGES}/{row.path}") for row in read.rows]
+    return _list(found, {table: read._replace(rows=rows)}, how)
 
 
 def list_list(found: Found, how: Interpretation) -> Listing:
@@ -121,14 +130,14 @@ def list_raf_db(found: Found, how: Interpretation) -> Listing:
     table, order = _named(found, _RAF_DB), ORDERS["raf-db"]
 
     def rows() -> Iterator[Row]:
-        for row in _lines(found, table):
+        for row in _lines(found, table).rows:
             number = number_in(row.label)
             if number is None or number not in order.numbers:
                 raise EmotiwError(f"{found.where(table)}: {row.path}: label {row.label[:20]!r} is none of {order}")
             path = f"../Image/aligned/{PurePosixPath(row.path).stem}_aligned.jpg"
             yield Row(path, order.class_of(number), row.path.partition("_")[0])
 
-    return _list(found, {table: rows()}, how)
+    return _list(found, {table: Table([*rows()], "its labels, in RAF-DB's order", "its names' first word")}, how)
 
 
 def _named(found: Found, *endings: str, top: bool = False) -> str:
@@ -144,15 +153,18 @@ def _tables(found: Found) -> list[str]:
     return [table] if table else [path for path in found.files if path.rpartition("/")[2].lower() == _METADATA]
 
 
-def _rows_in_split(found: Found, table: str, how: Interpretation) -> Iterator[Row]:
-    """Yield the rows of a table; those of a metadata.csv are of the split that its folders name."""
+def _in_split(found: Found, table: str, how: Interpretation) -> Table:
+    """Return a table; the rows of a metadata.csv are of the split that its folders name."""
     *folders, name = PurePosixPath(table).parts
     split = split_of(folders) if name.lower() == _METADATA else ""
-    for row in _csv_rows(found, table, how):
-        yield row if row.split else row._replace(split=split)
+    read = _csv_table(found, table, how)
+    if not split:
+        return read
+    rows = [row if row.split else row._replace(split=split) for row in read.rows]
+    return read._replace(rows=rows, splits=read.splits or "the folders of the tables")
 
 
-def _csv_rows(found: Found, table: str, how: Interpretation) -> Iterator[Row]:
+def _csv_table(found: Found, table: str, how: Interpretation) -> Table:
     columns = columns_of(found.head(table), how)
     if not columns.understood:
         names = ", ".join(columns.names)[:200]
@@ -167,8 +179,9 @@ def _csv_rows(found: Found, table: str, how: Interpretation) -> Iterator[Row]:
     except csv.Error as error:
         raise EmotiwError(f"{found.where(table)} is no whole CSV: {error}") from None
     label = label_column(columns, rows, how, found.where(table)) if columns.labels else None
-    for row in rows:
-        yield _row(found.where(table), columns, label, row)
+    labels = f"the column {columns.names[label]}" if label is not None else "one column for each class"
+    splits = f"the column {columns.names[columns.split]}" if columns.split is not None else ""
+    return Table([_row(found.where(table), columns, label, row) for row in rows], labels, splits)
 
 
 def _row(where: str, columns: Columns, at: int | None, row: list[str]) -> Row:
@@ -186,13 +199,15 @@ def _row(where: str, columns: Columns, at: int | None, row: list[str]) -> Row:
     return Row(path, label, row[columns.split].strip() if columns.split is not None else "", reason)
 
 
-def _lines(found: Found, table: str) -> Iterator[Row]:
+def _lines(found: Found, table: str) -> Table:
+    rows = []
     for number, line in enumerate(found.text(table).splitlines(), 1):
         if line.strip(_BLANK):
             row = _row_of_list(line)
             if row is None:
                 raise EmotiwError(f"{found.where(table)}, line {number} is no `path label`: {line[:80]!r}")
-            yield row
+            rows.append(row)
+    return Table(rows, "the label of each line")
 
 
 def _row_of_list(line: str) -> Row | None:
@@ -217,8 +232,8 @@ def _whole(label: str) -> str:
     return str(number_in(label)) if "." in label else label
 
 
-def _list(found: Found, tables: Mapping[str, Iterable[Row]], how: Interpretation) -> Listing:
-    rows = [(table, row) for table, some in tables.items() for row in some]
+def _list(found: Found, tables: Mapping[str, Table], how: Interpretation) -> Listing:
+    rows = [(table, row) for table, read in tables.items() for row in read.rows]
     order = _order(found.where(next(iter(tables))), [row.label for _, row in rows], how)
     images: dict[str, Image] = {}
     left_out: dict[str, str] = {}
@@ -238,7 +253,15 @@ def _list(found: Found, tables: Mapping[str, Iterable[Row]], how: Interpretation
         else:
             images[str(path)] = Image(str(path), name or "", split=split)
     listed = sorted(images.values(), key=lambda image: image.path)
-    return Listing(listed, found.tree, left_out, unknown, order=str(order or ""))
+    tree = (found.images or found).tree
+    return Listing(listed, tree, left_out, unknown, order=str(order or ""), basis=_basis(tables))
+
+
+def _basis(tables: Mapping[str, Table]) -> Basis:
+    """Return what the first table says; several `metadata.csv` say it alike."""
+    table, read = next(iter(tables.items()))
+    others = f" and {len(tables) - 1} more" if len(tables) > 1 else ""
+    return Basis(f"{read.labels}, in {table}{others}", splits=read.splits)
 
 
 def _order(where: str, labels: Sequence[str], how: Interpretation) -> LabelOrder | None:
@@ -270,12 +293,12 @@ def _class(label: str, order: LabelOrder | None, where: str) -> str | None:
 
 
 def _beside(found: Found, table: str, written: str) -> str | None:
-    """Return a path written in a table as one of the source; None where it leads out of it."""
-    path = PurePosixPath(written.strip().replace("\\", "/"))
-    if path.is_absolute() and isinstance(found.tree, Folder):
-        root = PurePosixPath(found.tree.root.absolute())
+    """Return a path written in a table as one of what holds the images; None where it leads out of it."""
+    path, tree = PurePosixPath(written.strip().replace("\\", "/")), (found.images or found).tree
+    if path.is_absolute() and isinstance(tree, Folder):
+        root = PurePosixPath(tree.root.absolute())
         return str(path.relative_to(root)) if path.is_relative_to(root) and ".." not in path.parts else None
-    parts: list[str] = list(PurePosixPath(table).parent.parts)
+    parts: list[str] = [] if found.images else list(PurePosixPath(table).parent.parts)
     for part in path.parts:
         if part == ".." and not parts:
             return None

@@ -18,20 +18,24 @@ command goes on.
 
 import argparse
 import os
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emotiw.commands.options import add_representations, representations
 from emotiw.lbp_mapping.representation import PAPER
+
+if TYPE_CHECKING:
+    from emotiw.data_prep.transform import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `emotiw prepare` takes."""
     parser.add_argument("source", type=Path, metavar="SOURCE", help="a folder, a zip, or a table")
-    parser.add_argument("-o", "--output", type=Path, metavar="SET", required=True, help="the set to make")
+    parser.add_argument("-o", "--output", type=Path, metavar="SET", help="the set to make")
     parser.add_argument(
         "--labels",
         choices=("emotions", "identities"),
-        required=True,
         help="emotions: classes are the seven, matched by name; identities: each folder is a person",
     )
     _add_readings(parser)
@@ -57,6 +61,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and of the order (default: 0)")
     parser.add_argument("--jobs", type=int, metavar="N", help="images at a time, a thread each (default: one a core)")
     parser.add_argument("--store", choices=("raw", "png"), default="raw", help="pixels, or PNG in half the space")
+    parser.add_argument(
+        "--extend",
+        action="store_true",
+        help="add the representations that SET lacks, made of the same SOURCE; all else is as in SET",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what SOURCE is taken for and why, with counts, groups and equal pictures, and write nothing",
+    )
     parser.add_argument("--strict", action="store_true", help="fail where any file of SOURCE cannot be used")
     parser.add_argument("--force", action="store_true", help="replace SET where it exists")
 
@@ -80,40 +94,64 @@ def _add_readings(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--person-column", metavar="NAME", help="the column of a table that names the person")
     parser.add_argument(
+        "--images", metavar="DIR", help="the folder that a table's paths are relative to (default: the table's own)"
+    )
+    parser.add_argument(
+        "--first-neutral",
+        action="store_true",
+        help="take the first frame of each labelled sequence of CK+, too, as Neutral",
+    )
+    parser.add_argument(
         "--drop-lfw", action="store_true", help="leave out the three of CASIA-WebFace's people who are in LFW too"
     )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Prepare the set and print its report."""
-    from emotiw.data_prep.prepare import prepare
-    from emotiw.data_prep.transform import Settings
-    from emotiw.errors import UsageError
+    """Prepare the set, or add to it, or only look; print what was done."""
+    from emotiw.data_prep.extend import extend
+    from emotiw.data_prep.prepare import dry_run, prepare
     from emotiw.files import refuse_overwrite
 
+    jobs = len(os.sched_getaffinity(0)) if args.jobs is None else args.jobs
+    settings = _settings(args, jobs)
+    if args.dry_run:
+        print(dry_run(args.source, settings, jobs))
+    elif args.extend:
+        print(extend(args.source, args.output, settings, jobs))
+    else:
+        refuse_overwrite(args.output, args.force)
+        print(prepare(args.source, args.output, settings, jobs, args.strict))
+        print(f"prepared set: {args.output}")
+
+
+def _settings(args: argparse.Namespace, jobs: int) -> "Settings":
+    """Return what is asked for.
+
+    Raises
+    ------
+    UsageError
+        If a flag is missing, out of range, or goes without another.
+    """
+    from emotiw.data_prep.transform import Settings
+    from emotiw.errors import UsageError
+
+    without = ("strict", "force") if args.dry_run or args.extend else ()
+    mode = "--dry-run" if args.dry_run else "--extend"
+    if args.dry_run and args.extend:
+        raise UsageError("--dry-run and --extend: give one of them")
+    if forbidden := next((name for name in without if getattr(args, name)), ""):
+        raise UsageError(f"{mode} goes without --{forbidden}: leave it out")
+    if args.output is None and not args.dry_run:
+        raise UsageError("-o SET is missing: name the set to make, or give --dry-run")
+    if args.labels is None and not args.extend:
+        raise UsageError("--labels is missing: give emotions or identities")
     if not 8 <= args.size <= 4096:
         raise UsageError(f"--size {args.size}: give a side between 8 and 4096 pixels")
-    jobs = len(os.sched_getaffinity(0)) if args.jobs is None else args.jobs
     if jobs < 1 or args.seed < 0:
         raise UsageError("--jobs must be at least 1 and --seed at least 0")
-    refuse_overwrite(args.output, args.force)
     names = tuple(representation.name for representation in representations(args, PAPER))
-    settings = Settings(
-        labels=args.labels,
-        representations=names,
-        size=args.size,
-        detect=args.detect,
-        val=args.val,
-        group=args.group,
-        seed=args.seed,
-        store=args.store,
-        layout=args.layout,
-        drop_lfw=args.drop_lfw,
-        same_pixels=args.same_pixels,
-        table=args.table,
-        order=args.order,
-        person_level=args.person_level,
-        person_column=args.person_column,
-    )
-    print(prepare(args.source, args.output, settings, jobs, args.strict))
-    print(f"prepared set: {args.output}")
+    asked = {field.name: getattr(args, field.name) for field in fields(Settings) if field.name != "representations"}
+    asked["labels"] = args.labels or ""  # with --extend as in the set
+    if args.images is not None:
+        asked["images"] = str(Path(args.images).resolve())  # another command reads it elsewhere
+    return Settings(**asked | {"representations": names})

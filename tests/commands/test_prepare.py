@@ -50,7 +50,15 @@ def test_it_says_what_it_does_and_prints_the_report(drawn, tmp_path, capfd):
         "warning: --val draws single images, for no group (a person, a movie, a video) is known"
     )
     assert lines[12:] == [f"prepared set: {tmp_path / 'set'}"]
-    assert (tmp_path / "set/report.txt").read_text().splitlines() == lines[1:12]
+    assert (tmp_path / "set/report.txt").read_text().splitlines() == [
+        "layout: folders, by what no other layout recognises",
+        f"labels: by folders named like an emotion, such as {next(iter(sorted(drawn.glob('*/*')))).parent.name}",
+        "groups: none known",
+        "splits: train, val, by --val 0.25, which draws that share of each class, seed 0",
+        "equal pictures: none",
+        "",
+        *lines[1:12],
+    ]
     assert (
         len(re.split("[\r\n]", err.strip())) <= 5
     )  # no terminal, no flood: two bars, a line at the beginning and at the end of each
@@ -227,3 +235,97 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(drawn, tmp_path):
 def _dump(path):
     with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as transaction:
         return [(bytes(key), bytes(value)) for key, value in transaction.cursor()]
+
+
+def test_a_dry_run_says_what_it_understood_and_writes_nothing(drawn, tmp_path, capfd):
+    faces = tmp_path / "faces"
+    shutil.copytree(drawn, faces / "Training")
+    some = sorted(faces.glob("Training/Angry/*"))[:2]
+    for name, copy in (("PublicTest/Angry", some[0]), ("PublicTest/Sad", some[1])):
+        (faces / name).mkdir(parents=True)
+        shutil.copy(copy, faces / name / "copy.png")
+    (faces / "Training/Sad/notes.txt").write_text("notes")
+    (faces / "Training/Sad/broken.png").write_bytes(b"")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["prepare", str(faces), "--labels", "emotions", "--dry-run", "--jobs", "1"]) == 0
+    understood, counts = capfd.readouterr().out.split("\n\n")
+    assert understood.splitlines() == [
+        "layout: folders, by what no other layout recognises",
+        "labels: by folders named like an emotion, such as PublicTest/Angry",
+        "groups: none known",
+        "splits: train, val, by folders named PublicTest, Training",
+        "equal pictures: 2 are there more than once, 4 images together",
+    ]
+    rest = counts.splitlines()[10:]
+    assert rest[:3] == [
+        "left out, 2 files (1 not the name of an image, 1 empty file):",
+        "  Training/Sad/broken.png: empty file",
+        "  Training/Sad/notes.txt: not the name of an image",
+    ]
+    assert all(line.startswith("warning: ") for line in rest[3:])
+    assert "the same picture under two labels: PublicTest/Sad/copy.png, Training/Angry/" in counts
+    assert "warning: 2 pictures are on two sides of the split, such as: " in counts
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_dry_run_and_the_report_of_the_set_say_the_same(drawn, tmp_path, capfd):
+    how = ["--labels", "emotions", "--val", "0.25", "--group", "^(..)", "--jobs", "1"]
+    assert main(["prepare", str(drawn), "--dry-run", *how]) == 0
+    said = capfd.readouterr().out.splitlines()
+    assert main(["prepare", str(drawn), "-o", str(tmp_path / "set"), "--size", "16", "-r", "rgb", *how]) == 0
+    report = (tmp_path / "set/report.txt").read_text().splitlines()
+    assert report[:16] == said[:16]
+    assert "groups: 7 of 28 images, such as An (4 images), by --group ^(..)" in said
+    assert "splits: train, val, by --val 0.25, which draws whole groups, seed 0" in said
+
+
+def test_a_dry_run_refuses_with_the_flags_of_each_reading(tmp_path, capfd):
+    for person in ("a", "b"):
+        (tmp_path / f"faces/{person}/0").mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / f"faces/{person}/0/1.png"), np.zeros((16, 16, 3), np.uint8))
+    assert main(["prepare", str(tmp_path / "faces"), "--labels", "identities", "--dry-run"]) == 2
+    err = capfd.readouterr().err
+    assert "(--person-level 1)" in err
+    assert "(--person-level 2)" in err
+    assert err.count("\n") == 1
+
+
+def test_a_representation_is_added_to_a_set(drawn, tmp_path, capfd):
+    target = str(tmp_path / "set")
+    assert prepare(drawn, tmp_path / "set", "-r", "rgb") == 0
+    assert main(["prepare", str(drawn), "-o", target, "-r", "lbp", "--extend", "--jobs", "1"]) == 0
+    assert capfd.readouterr().out.endswith(f"added to {target}: lbp\n")
+    assert open_set(target).facts.representations == ["rgb", "lbp"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--labels", "emotions"], "-o SET is missing: name the set to make, or give --dry-run"),
+        (["-o", "set"], "--labels is missing: give emotions or identities"),
+        (["--dry-run"], "--labels is missing: give emotions or identities"),
+        (["-o", "set", "--extend", "--force"], "--extend goes without --force: leave it out"),
+        (["--dry-run", "--labels", "emotions", "--strict"], "--dry-run goes without --strict: leave it out"),
+        (["--dry-run", "--extend", "--labels", "emotions"], "--dry-run and --extend: give one of them"),
+        (["-o", "set", "--labels", "emotions", "--images", "."], "--images is for tables and lists, and "),
+        (["-o", "set", "--labels", "emotions", "--first-neutral"], "--first-neutral is for CK+, and "),
+    ],
+)
+def test_flags_that_do_not_go_together_are_a_usage_error(drawn, tmp_path, monkeypatch, capfd, words, said):
+    monkeypatch.chdir(tmp_path)
+    assert main(["prepare", str(drawn), *words]) == 2
+    assert capfd.readouterr().err.startswith(f"emotiw: {said}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_paths_of_a_list_may_be_relative_to_any_folder(drawn, tmp_path, monkeypatch):
+    (tmp_path / "lists").mkdir()
+    paths = sorted(path.relative_to(drawn) for path in drawn.glob("*/*"))
+    (tmp_path / "lists/train.txt").write_text("".join(f"{path} {path.parent}\n" for path in paths[:-1]))
+    monkeypatch.chdir(drawn.parent)
+    assert prepare(tmp_path / "lists/train.txt", tmp_path / "set", "-r", "rgb", "--images", "faces") == 0
+    made = open_set(tmp_path / "set")
+    assert [row["path"] for row in made.manifest] == [str(path) for path in paths[:-1]]
+    assert all(row["name"] == row["path"].split("/")[0] for row in made.manifest)
+    report = (tmp_path / "set/report.txt").read_text()
+    assert f"names 27 of the 28 images that are here, and not {paths[-1]}" in report

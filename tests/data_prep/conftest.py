@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,13 +11,15 @@ Draw = Callable[..., Path]
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """All that a set is: every LMDB's keys and Datums, every other file's bytes."""
+    """All that a set is: every LMDB's keys and Datums, every other file's bytes; not where its source lay."""
     found: dict[str, object] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = str(path.relative_to(folder))
         if path.name == "data.mdb":
             with lmdb.open(str(path.parent), readonly=True, lock=False) as environment, environment.begin() as cursor:
                 found[name] = [(bytes(key), bytes(value)) for key, value in cursor.cursor()]
+        elif path.name == "set.json":
+            found[name] = {key: value for key, value in json.loads(path.read_bytes()).items() if key != "source"}
         elif path.name != "lock.mdb":
             found[name] = path.read_bytes()
     return found

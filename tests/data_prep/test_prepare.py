@@ -270,7 +270,8 @@ def test_the_report_counts_and_lists(source, tmp_path, draw):
         ["all", "25"],
     ]
     assert [line for line in lines[10:] if "warning" not in line] == [
-        "left out, 4 files:",
+        "left out, 4 files (1 not the name of an image, 1 not an image that OpenCV reads, 1 empty file, 1 an image of "
+        "40 x 10 pixels is too small for LBP codes of radius 5):",
         "  Happy/empty.png: empty file",
         "  Happy/text.png: not an image that OpenCV reads",
         "  Happy/tiny.png: an image of 40 x 10 pixels is too small for LBP codes of radius 5: "

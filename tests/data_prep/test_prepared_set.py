@@ -107,7 +107,8 @@ def test_an_lmdb_can_be_read_twice_at_once(folder, monkeypatch):
 def test_what_a_set_lacks_is_told_with_what_mends_it(folder):
     prepared = open_set(folder)
     assert refusal(lambda: prepared.lmdb("cyclic_lbp", "train")) == (
-        f"{folder} holds no cyclic_lbp, only rgb, lbp: prepare it with -r cyclic_lbp"
+        f"{folder} holds no cyclic_lbp, only rgb, lbp: add it by emotiw prepare {folder.parent / 'faces'} -o {folder} "
+        "-r cyclic_lbp --extend"
     )
     assert refusal(lambda: prepared.lmdb("rgb", "test")) == (
         f"{folder} holds no test split: prepare it with a folder named test"

@@ -5,17 +5,16 @@ import shutil
 import struct
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from emotiw.data_prep.archives.tree import look
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.image_list import Interpretation
 from emotiw.data_prep.images import decode
-from emotiw.data_prep.layouts.ck_plus import list_ck_plus
 from emotiw.data_prep.layouts.registry import LAYOUTS, list_images
 from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.prepared_set import open_set
@@ -554,7 +553,7 @@ def test_the_last_frame_of_a_labelled_sequence_has_its_label(tmp_path):
     assert listing.unknown_classes == Counter({"Contempt": 1})
     assert listing.notes == ("left out: 1 sequences without a label",)
     assert listing.left_out == {}
-    both = list_ck_plus(look(tmp_path), "emotions", first_is_neutral=True).images
+    both = list_images(tmp_path, replace(OF_EMOTIONS, first_neutral=True)).images
     first = {path.replace("00000011", "00000001"): ("Neutral", "", who) for path, (_, _, who) in last.items()}
     assert {image.path: (image.name, image.split, image.group) for image in both} == last | first
 

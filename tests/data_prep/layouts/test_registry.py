@@ -16,7 +16,8 @@ import pytest
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.image_list import Interpretation
 from emotiw.data_prep.images import read_image
-from emotiw.data_prep.layouts.registry import IN_LFW, LAYOUTS, list_images
+from emotiw.data_prep.layouts.lfw import IN_LFW
+from emotiw.data_prep.layouts.registry import LAYOUTS, list_images
 from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.prepared_set import open_set
 from emotiw.data_prep.synthetic import archives
