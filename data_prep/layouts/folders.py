@@ -64,7 +64,7 @@ def list_folders(found: Found, how: Interpretation) -> Listing:
         notes.append(f"{PurePosixPath(test[0]).parent}: a test split of {len(test)} images without labels")
     images.sort(key=lambda image: image.path)
     kind = "that are numbers" if order else "named like an emotion"
-    example = f", such as {PurePosixPath(images[0].path).parent}" if images else ""
+    example = next((f", such as {PurePosixPath(image.path).parent}" for image in images if image.name), "")
     basis = Basis(f"folders {kind}{example}", splits=_split_folders(usable))
     return Listing(images, found.tree, left_out, unknown, tuple(notes), order=str(order or ""), basis=basis)
 

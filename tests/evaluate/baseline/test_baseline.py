@@ -127,7 +127,7 @@ def test_what_it_cannot_take_is_one_line(sets, tmp_path, capsys, monkeypatch):
     assert "holds no val split" in refused(sets / "people")
     faces = sets / "faces/expressions"
     prepare(faces, tmp_path / "lbp", Settings("emotions", ("lbp",), 64, val=0.5))
-    assert "holds no rgb, only lbp: prepare it with -r rgb" in refused(tmp_path / "lbp")
+    assert "holds no rgb, only lbp: add it by emotiw prepare " in refused(tmp_path / "lbp")
     prepare(faces, tmp_path / "small", Settings("emotions", ("rgb",), 8, val=0.5))
     assert "has 8-pixel images: prepare it with a larger --size" in refused(tmp_path / "small")
     prepare(sets / "faces/people", tmp_path / "one", Settings("identities", ("rgb",), 64, val=0.4, group=r"(\d+)/"))
