@@ -67,6 +67,7 @@ setup(
         "opencv-python-headless>=4.8,<5",  # 5.0 dropped Caffe's reader and the cascades
         "protobuf>=4.25,<8",
         "lmdb>=1.4,<4",
+        "msgspec>=0.19,<1",  # records and tables by their declared types
         "matplotlib>=3.8,<4",
         "pillow>=9.1",  # as pycaffe's load_image; matplotlib needs it, too
         "gdown>=6.1,<7",  # `emotiw models fetch`

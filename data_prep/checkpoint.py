@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from emotiw.files import alone, remove, write_text
+from emotiw.json_record import json_of
 
 _ASKED, _JOURNAL, _PIXELS = "asked.sha256", "journal.jsonl", "pixels.txt"
 UNPACKED = "unpacked"
@@ -45,8 +47,8 @@ def resume(folder: Path, asked: Iterable[object]) -> list[Entry]:
     try:
         asked_before: str | None = (folder / _ASKED).read_text()
         lines = (folder / _JOURNAL).read_text(encoding="utf-8").split("\n")[:-1]
-        entries = [(str(sha256), str(pixels), str(reason)) for sha256, pixels, reason in map(json.loads, lines)]
-    except (FileNotFoundError, ValueError, TypeError):
+        entries = [_entry(json_of(line)) for line in lines]
+    except (FileNotFoundError, ValueError):
         asked_before = None
     if asked_before != digest:
         for path in folder.iterdir():
@@ -56,6 +58,17 @@ def resume(folder: Path, asked: Iterable[object]) -> list[Entry]:
         lines, entries = [], []
     write_text(folder / _JOURNAL, "".join(f"{line}\n" for line in lines))  # without a last line that was cut off
     return entries
+
+
+def _entry(value: object) -> Entry:
+    match value:
+        case [str(sha256), str(pixels), str(reason)] if reason or _are_digests(sha256, pixels):
+            return sha256, pixels, reason
+    raise ValueError("no entry of a journal")
+
+
+def _are_digests(*words: str) -> bool:
+    return all(re.fullmatch("[0-9a-f]{64}", word) for word in words)
 
 
 def add(folder: Path, entries: Iterable[Entry]) -> None:

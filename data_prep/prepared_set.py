@@ -24,13 +24,16 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
+from emotiw.csv_table import read_table
 from emotiw.errors import EmotiwError
 from emotiw.files import sha256_of
-from emotiw.json_record import record_of
+from emotiw.json_record import Count, Sha256, read_json, record_of
 from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.formats.datum import damage_placed, decode
 from emotiw.prototxt.formats.lmdb import environment, keys_of, reading
@@ -61,11 +64,11 @@ class SetFacts:
     others are as in `transform.Settings`.
     """
 
-    manifest_sha256: str
+    manifest_sha256: Sha256
     classes: list[str]
     labels: str
     representations: list[str]
-    size: int
+    size: Count
     detect: bool
     layout: str = ""
     source: str = ""
@@ -74,6 +77,20 @@ class SetFacts:
         """Raise `ValueError` if a representation is not spelled as its folder is named."""
         if strangers := [name for name in self.representations if parse(name).name != name]:
             raise ValueError(f"no representation {strangers[0]!r}")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the columns of a manifest hold; sets of older versions lack the last two."""
+
+    path: str
+    label: Annotated[int, Meta(ge=-1, le=2**31 - 1)]
+    name: str
+    split: Literal["train", "val", "test"]
+    group: str
+    sha256: Sha256
+    pixels: str = UNKNOWN
+    same_pixels: str = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -101,10 +118,15 @@ class PreparedSet:
 
     @cached_property
     def manifest(self) -> list[dict[str, str]]:
-        """The manifest's rows."""
-        with (self.folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        return [row | {name: UNKNOWN for name in COLUMNS if name not in row} for row in rows]
+        """The manifest's rows.
+
+        Raises
+        ------
+        EmotiwError
+            If a row is not one of a manifest; the digest in set.json says only that it is as it was written.
+        """
+        rows = read_table(self.folder / "manifest.csv", Row, "prepare the set anew")
+        return [{name: UNKNOWN for name in COLUMNS if name not in row} | row for _, row in rows]
 
     def count(self, split: str) -> int:
         """Return the number of images of a split."""
@@ -182,15 +204,15 @@ def open_set(folder: str | Path) -> PreparedSet:
     """
     folder = Path(folder)
     try:
-        values = json.loads((folder / "set.json").read_text(encoding="utf-8"))
+        values = read_json(folder / "set.json")
         manifest = (folder / "manifest.csv").read_bytes()
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise EmotiwError(f"{folder} was prepared by another version of emotiw: prepare it anew")
         facts = record_of(values, SetFacts, others=True)
     except (FileNotFoundError, NotADirectoryError):
         raise EmotiwError(f"{folder} is no prepared set: make one with emotiw prepare SOURCE -o {folder}") from None
-    except ValueError:
-        raise EmotiwError(f"{folder / 'set.json'} is damaged: prepare the set anew") from None
+    except ValueError as error:
+        raise EmotiwError(f"{folder / 'set.json'} is damaged ({error}): prepare the set anew") from None
     if sha256_of(manifest) != facts.manifest_sha256:
         raise EmotiwError(f"{folder / 'manifest.csv'} was changed after the set was prepared: prepare the set anew")
     return PreparedSet(folder, facts)

@@ -1,5 +1,6 @@
 """Files: outputs that are either whole or absent, locks, digests, stamps."""
 
+import codecs
 import fcntl
 import hashlib
 import os
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emotiw.errors import NO_ROOM, EmotiwError
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def cache_folder() -> Path:
@@ -99,6 +102,30 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` (UTF-8) whole or not at all."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8, without a byte order mark; line ends stay as they are.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    EmotiwError
+        If it is not text in UTF-8.
+    """
+    data = path.read_bytes()
+    if data.startswith(_UTF16):
+        raise EmotiwError(f"{path} is text in UTF-16: save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+        stranger = text.find("\0")  # of UTF-16 without a mark, or of a disk that lost what was written
+        line = 0 if stranger < 0 else text.count("\n", 0, stranger) + 1
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+    if line:
+        raise EmotiwError(f"{path}, line {line}: not text in UTF-8: save it as UTF-8, or make it anew")
+    return text
 
 
 def sha256_of(data: bytes) -> str:

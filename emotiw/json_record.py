@@ -1,18 +1,35 @@
-"""Records in JSON files: dataclasses whose fields' types are checked when they are read."""
+"""Records in JSON files: dataclasses, read by the types that their fields declare (msgspec)."""
 
 import json
+import sys
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache, reduce
+from operator import or_
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from emotiw.files import write_text
+import msgspec
+
+from emotiw.files import read_text, write_text
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Record = TypeVar("Record", bound="DataclassInstance")
+
+_LARGEST = sys.float_info.max
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""A count or a size that Caffe holds in an int32."""
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What Caffe holds in an int64, such as a seed."""
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+"""A share of a whole; NaN is none."""
+Finite = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
+"""Any number."""
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+"""A sha256 in hexadecimal."""
 
 
 def read_record(path: Path, kind: type[Record], *, others: bool = False) -> Record:
@@ -21,7 +38,8 @@ def read_record(path: Path, kind: type[Record], *, others: bool = False) -> Reco
     Parameters
     ----------
     kind
-        The dataclass; its fields are of JSON's own types or unions of these, lists or tuples, or such dataclasses.
+        The dataclass; its fields are of JSON's own types or unions of these, lists or tuples, or such dataclasses. Numbers are
+        finite; `Count`, `Share`, `Int64` and `Sha256` say more.
     others
         Whether the file may hold more fields, which are then passed over.
 
@@ -29,39 +47,83 @@ def read_record(path: Path, kind: type[Record], *, others: bool = False) -> Reco
     ------
     OSError
         If the file cannot be read.
+    EmotiwError
+        If it is not text in UTF-8.
     ValueError
-        If it is no JSON, lacks a field, has one too many, or one of another type.
+        If it is no JSON, lacks a field, has one too many, or one of another type or out of range; its words name the
+        field.
     """
-    return record_of(json.loads(path.read_text(encoding="utf-8")), kind, others=others)
+    return record_of(read_json(path), kind, others=others)
 
 
-def record_of(value: object, kind: type[Record], *, others: bool = False) -> Record:
-    """Return a value of JSON as a record of a dataclass; see `read_record`."""
-    if not isinstance(value, dict):
-        raise ValueError(f"{kind.__name__}: no JSON object")
-    types = get_type_hints(kind)
-    strangers = value.keys() - types.keys()
-    if strangers and not others:
-        raise ValueError(f"{kind.__name__} has no field {min(strangers)}")
-    found = {name: _checked(value[name], types[name], name) for name in types if name in value}
+def read_json(path: Path) -> object:
+    """Return the value that a JSON file holds; see `read_record`."""
+    return json_of(read_text(path))
+
+
+def json_of(text: str | bytes) -> object:
+    """Return a value from its JSON.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON (NaN is none), or nested too deep.
+    """
     try:
-        return kind(**found)
-    except TypeError as error:
-        raise ValueError(str(error)) from None  # it names the fields that are missing
-
-
-def _checked(value: object, kind: object, name: str) -> object:
-    """Return a field's value as what the field is; a whole number is no float, and true is no number."""
-    if isinstance(kind, type) and is_dataclass(kind):
-        return record_of(value, kind)
-    if (several := get_origin(kind)) in (list, tuple) and isinstance(value, list):
-        inner, *_ = get_args(kind)
-        return several(_checked(each, inner, name) for each in value)
-    if isinstance(kind, UnionType) and type(value) in get_args(kind):
-        return value
-    if type(value) is not kind:
-        raise ValueError(f"{name} is {value!r:.40}, expected: {kind}")
+        value: object = msgspec.json.decode(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8 text") from None
+    except msgspec.DecodeError as error:
+        raise ValueError(_plain(error)) from None
     return value
+
+
+def record_of(value: object, kind: type[Record], *, others: bool = False, text: bool = False) -> Record:
+    """Return a value of JSON as a record of a dataclass; see `read_record`.
+
+    With `text`, numbers may be spelled as strings, as in a table's cells.
+    """
+    try:
+        checked = msgspec.convert(value, _schema(kind, others), strict=not text)
+        return msgspec.convert(checked, kind, from_attributes=True)
+    except msgspec.ValidationError as error:
+        raise ValueError(_plain(error)) from None
+
+
+@cache
+def _schema(kind: type["DataclassInstance"], others: bool) -> type[msgspec.Struct]:
+    """Return what a dataclass declares as the library's own, which refuses fields that it does not have."""
+    types = get_type_hints(kind, include_extras=True)
+    declared = [(field.name, _declared(types[field.name]), _default(field)) for field in fields(kind)]
+    return msgspec.defstruct(kind.__name__, declared, kw_only=True, forbid_unknown_fields=not others)
+
+
+def _declared(hint: object) -> object:
+    """Return a field's type with the schemas of the dataclasses inside it, and floats finite."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _schema(hint, False)
+    origin, inner = get_origin(hint), tuple(map(_declared, get_args(hint)))
+    if origin in (Union, UnionType):
+        return reduce(or_, inner)
+    if origin in (list, dict, tuple):
+        return origin[inner]
+    return Finite if hint is float else hint
+
+
+def _default(field: "Field[object]") -> object:
+    """Return a field's default as `msgspec.defstruct` takes it."""
+    if field.default_factory is not MISSING:
+        return msgspec.field(default_factory=field.default_factory)
+    return msgspec.field() if field.default is MISSING else msgspec.field(default=field.default)
+
+
+def _plain(error: Exception) -> str:
+    """Return what the library found, the field first: "part.share: expected float, got null"."""
+    what, _, where = str(error).replace("`", "").partition(" - at $")
+    what = what.replace("Object ", "")
+    return f"{where.lstrip('.')}: {what[:1].lower()}{what[1:]}" if where else what[:1].lower() + what[1:]
 
 
 def write_json(path: Path, values: Mapping[str, object]) -> None:

@@ -1,6 +1,7 @@
 """Class posteriors of a split, their file, and what they are worth; predictions in the challenge's form."""
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from emotiw.data_prep.emotions import emotion_named
 from emotiw.errors import EmotiwError
-from emotiw.files import whole
+from emotiw.files import read_text, whole
 
 # A softmax in float32 over ten thousand classes sums to 1 no better.
 _ROUNDING = 1e-3
@@ -96,22 +97,40 @@ def read_scores(path: Path) -> Scores:
     EmotiwError
         Where there is no such file, or it is no table of posteriors.
     """
+    mend = "make it anew with emotiw evaluate --force"
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            head, *rows = csv.reader(file)
+        text = read_text(path)
+        head, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         scores = Scores(
             tuple(row[0] for row in rows),
             np.array([row[1] for row in rows], np.int64),
             tuple(head[2:]),
             np.array([row[2:] for row in rows], np.float64),
         )
-        if head[:2] == ["path", "label"] and _are_posteriors(scores):
+        if head[:2] == ["path", "label"] and _are_posteriors(scores) and text.endswith("\n"):
             return scores
+        fault = _fault(head, rows)
     except FileNotFoundError:
         raise EmotiwError(f"{path}: no scores there: make them with emotiw evaluate") from None
-    except (ValueError, OverflowError, IndexError, csv.Error):
-        pass
-    raise EmotiwError(f"{path} is no table of scores: make it anew with emotiw evaluate --force")
+    except (ValueError, OverflowError, IndexError):
+        fault = _fault(head, rows) if text else ""
+    except csv.Error as error:
+        fault = f"({error})"
+    raise EmotiwError(f"{path} is no table of scores{fault and f' {fault}'}: {mend}")
+
+
+def _fault(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return where the first thing stands that is not as in a table of scores."""
+    if head[:2] != ["path", "label"] or len(head) < 4:
+        return "(line 1)"
+    for number, row in enumerate(rows, 2):
+        try:
+            one = Scores((), np.array(row[1:2], np.int64), tuple(head[2:]), np.array([row[2:]], np.float64))
+        except (ValueError, OverflowError):
+            return f"(line {number})"
+        if not _are_posteriors(one):
+            return f"(line {number})"
+    return f"(line {len(rows) + 1})"  # cut off there, or labels known of some alone
 
 
 def _are_posteriors(scores: Scores) -> bool:
@@ -144,10 +163,7 @@ def read_truth(path: Path, classes: tuple[str, ...]) -> dict[str, int]:
         Where a line has another form, a label is none of the classes, or a name comes twice.
     """
     truth: dict[str, int] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise EmotiwError(f"{path} is no list of labels: it is not text") from None
+    lines = read_text(path).splitlines()
     numbers = {str(number): number for number in range(len(classes))} | {name: k for k, name in enumerate(classes)}
     for number, line in enumerate(lines, 1):
         if not line.strip():

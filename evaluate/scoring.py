@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from emotiw.engine.inference import posteriors
 from emotiw.engine.preprocessing import net_inputs
 from emotiw.errors import EmotiwError
 from emotiw.files import alone, file_digest, write_text
-from emotiw.json_record import read_record, write_json
+from emotiw.json_record import Sha256, read_record, write_json
 from emotiw.progress_bar import bar
 
 from .model import TRAINED, Model
@@ -37,11 +38,11 @@ class Protocol:
     engine: str
     engine_version: str
     split: str
-    crops: int
-    set_digest: str
+    crops: Literal[1, 10]
+    set_digest: Sha256
     set_folder: str
     model: str
-    weights_sha256: str
+    weights_sha256: Sha256
     mean_rule: str
     stand_in: bool
 
@@ -93,7 +94,7 @@ class Task:
     """
 
     split: str
-    crops: int = 1
+    crops: Literal[1, 10] = 1
     truth: Path | None = None
 
 
@@ -152,9 +153,11 @@ def read_protocol(folder: Path, split: str) -> Protocol:
     path = folder / f"scores_{split}.json"
     try:
         return read_record(path, Protocol)
-    except (OSError, ValueError):
+    except FileNotFoundError:
+        raise EmotiwError(f"{path} is missing: evaluate anew with --force") from None
+    except ValueError as error:
         raise EmotiwError(
-            f"{path} is missing, damaged or of another version of emotiw: evaluate anew with --force"
+            f"{path} is damaged or of another version of emotiw ({error}): evaluate anew with --force"
         ) from None
 
 

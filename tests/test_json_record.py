@@ -1,11 +1,12 @@
 """Records in JSON files: what is read is what was written, or refused."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import pytest
 
-from emotiw.json_record import read_record, record_of, write_json
+from emotiw.errors import EmotiwError
+from emotiw.json_record import Count, Sha256, Share, read_json, read_record, record_of, write_json
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class Whole:
     names: list[str]
     part: Part
     note: str = "none"
+    shares: list[Share] = field(default_factory=list)
+    size: Count | None = None
+    digest: Sha256 = "0" * 64
 
 
 WHOLE = Whole("a", 3, True, ["x", "y"], Part("b", 0.5))
@@ -51,7 +55,15 @@ def test_a_field_with_a_default_may_be_missing():
         {"names": ["x", 1]},
         {"part": None},
         {"part": {"name": "b"}},
-        {"part": {"name": "b", "share": 1}},
+        {"part": {"name": "b", "share": "1"}},
+        {"part": {"name": "b", "share": float("inf")}},
+        {"size": -3},
+        {"size": 10**30},
+        {"names": None},
+        {"shares": [0.5, 1.5]},
+        {"shares": [float("nan")]},
+        {"size": 2**31},
+        {"digest": "a" * 63},
         {"part": {"name": "b", "share": 0.5, "more": 1}},
         {"more": 1},
     ],
@@ -61,17 +73,59 @@ def test_a_field_of_another_type_or_name_is_refused(change):
         record_of({**asdict(WHOLE), **change}, Whole)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "7", "{}", '{"title": "a"}', "\xff"])
+def test_a_whole_number_is_read_as_a_float_too():
+    """JSON has one kind of number; an editor, or another library, may write 1.0 as 1."""
+    part = record_of({**asdict(WHOLE), "part": {"name": "b", "share": 1}}, Whole).part
+    assert (part.share, type(part.share)) == (1.0, float)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"count": None}, "count: expected int, got null"),
+        ({"size": -1}, "size: expected int >= 0"),
+        ({"part": {"name": "b", "share": "x"}}, "part.share: expected float, got str"),
+        ({"part": {"name": "b"}}, "part: missing required field share"),
+        ({"names": ["x", 1]}, "names[1]: expected str, got int"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_field(change, words):
+    with pytest.raises(ValueError) as caught:
+        record_of({**asdict(WHOLE), **change}, Whole)
+    assert str(caught.value) == words
+
+
+DEEP = "[" * 100_000
+NESTED = DEEP + DEEP.replace("[", "]")
+NO_RECORDS = ["", "{", "[]", "7", "{}", '{"title": "a"}', '{"a": NaN}', '{"a": 1e999}', DEEP, NESTED]
+
+
+@pytest.mark.parametrize("text", NO_RECORDS, ids=range(len(NO_RECORDS)))
 def test_what_is_no_record_is_refused(text, tmp_path):
-    (tmp_path / "it.json").write_text(text, encoding="latin-1")
+    (tmp_path / "it.json").write_text(text)
     with pytest.raises(ValueError):
         read_record(tmp_path / "it.json", Whole)
+
+
+@pytest.mark.parametrize("data", [b'{"a":\n"\xff"}', b'{"a":\n"\xed\xa0\x80"}', '{"a":\n1}'.encode("utf-16-le")])
+def test_what_is_no_text_is_refused_with_its_line(data, tmp_path):
+    (tmp_path / "it.json").write_bytes(data)
+    with pytest.raises(EmotiwError, match=r"it\.json, line [12]: not text in UTF-8: save it as UTF-8"):
+        read_json(tmp_path / "it.json")
+
+
+def test_a_mark_of_utf_16_is_known_and_one_of_utf_8_passed_over(tmp_path):
+    (tmp_path / "it.json").write_text('{"a": 1}', encoding="utf-16")
+    with pytest.raises(EmotiwError, match=r"it\.json is text in UTF-16: save it as UTF-8"):
+        read_json(tmp_path / "it.json")
+    (tmp_path / "it.json").write_bytes('\ufeff{"a":\r\n1}\r\n'.encode())
+    assert read_json(tmp_path / "it.json") == {"a": 1}
 
 
 def test_other_fields_are_passed_over_where_they_may_be_there():
     facts = {**asdict(WHOLE), "more": 1}
     assert record_of(facts, Whole, others=True) == WHOLE
-    with pytest.raises(ValueError, match="has no field more"):
+    with pytest.raises(ValueError, match="unknown field more"):
         record_of(facts, Whole)
     with pytest.raises(ValueError, match="count"):
         record_of(facts | {"count": None}, Whole, others=True)

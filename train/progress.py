@@ -1,28 +1,30 @@
 """What a run has shown so far: losses and validation accuracies, on screen, in `progress.csv`, as curves."""
 
-import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
+from emotiw.csv_table import rows_of
 from emotiw.engine.base import Event, Loss, Snapshot
 from emotiw.engine.training_log import LOG, losses
-from emotiw.files import whole, write_text
+from emotiw.files import read_text, whole, write_text
+from emotiw.json_record import Count, Finite, Share
 from emotiw.progress_bar import bar
-
-_COLUMNS = ("iteration", "loss", "val_accuracy")
 
 
 @dataclass(frozen=True)
 class Point:
     """One line of `progress.csv`; a value that was not measured at that iteration is None."""
 
-    iteration: int
-    loss: float | None = None
-    val_accuracy: float | None = None
+    iteration: Count
+    loss: Finite | None = None
+    val_accuracy: Share | None = None
+
+
+_COLUMNS = tuple(field.name for field in fields(Point))
 
 
 class Progress:
@@ -128,14 +130,17 @@ def _told(log: Path) -> dict[int, float]:
 
 
 def read_progress(path: Path) -> list[Point]:
-    """Return the points of a `progress.csv`, without a last line that was cut off; none where there is no file."""
-    if not path.is_file():
+    """Return the points of a `progress.csv`, without a last line that was cut off; none where there is no file.
+
+    Raises
+    ------
+    EmotiwError
+        If it is not what a training writes.
+    """
+    whole_lines = read_text(path).rpartition("\n")[0] if path.exists() else ""
+    if not whole_lines:
         return []
-    whole_lines = path.read_text(encoding="utf-8").rpartition("\n")[0]
-    return [
-        Point(int(row["iteration"]), *(float(row[name]) if row[name] else None for name in _COLUMNS[1:]))
-        for row in csv.DictReader(whole_lines.splitlines())
-    ]
+    return [point for point, _ in rows_of(whole_lines, str(path), Point, "remove the file: log.txt has its losses")]
 
 
 def _cell(value: float | None) -> str:

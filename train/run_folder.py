@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from emotiw.errors import EmotiwError
-from emotiw.json_record import read_record, write_json
+from emotiw.json_record import Count, Int64, Sha256, read_record, write_json
 from emotiw.prototxt.formats.blobs import array_of, read_weights
 from emotiw.prototxt.formats.messages import NetParameter, PackedState, read_binary, read_text
 
@@ -42,11 +42,11 @@ class Facts:
     engine: str
     engine_version: str
     set_folder: str
-    set_digest: str
+    set_digest: Sha256
     classes: list[str]
-    recipe: str
-    seed: int
-    iterations: int
+    recipe: Sha256
+    seed: Int64
+    iterations: Count
     weights: str
     weights_sha256: str
     emotiw: str
@@ -107,9 +107,10 @@ class Run:
             return read_record(self.folder / "run.json", Facts)
         except (FileNotFoundError, NotADirectoryError):
             raise EmotiwError(f"{self.folder} is no run: make one with emotiw pretrain or emotiw finetune") from None
-        except ValueError:
+        except ValueError as error:
+            place = self.folder / "run.json"
             raise EmotiwError(
-                f"{self.folder / 'run.json'} is damaged or of another version of emotiw: start it anew with --force"
+                f"{place} is damaged or of another version of emotiw ({error}): start it anew with --force"
             ) from None
 
     def write_facts(self, facts: Facts) -> None:

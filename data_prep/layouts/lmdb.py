@@ -1,6 +1,5 @@
 """Layout `lmdb`: LMDBs of Caffe's Datums, such as `convert_imageset` writes; labels are the Datums'."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from emotiw.data_prep.images import UnreadableImageError
 from emotiw.data_prep.label_order import ORDERS, LabelOrder, label_order, which_order
 from emotiw.errors import EmotiwError
 from emotiw.files import file_stamp
+from emotiw.json_record import read_json
 from emotiw.prototxt.formats.lmdb import keys_of, reading
 from emotiw.prototxt.formats.messages import Datum
 
@@ -73,8 +73,8 @@ def _own_order(place: Path) -> LabelOrder | None:
     """Return the order of the prepared set that an LMDB belongs to; None where it belongs to none of emotions."""
     for folder in (place, *place.absolute().parents[:2]):
         try:
-            facts = json.loads((folder / "set.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            facts = read_json(folder / "set.json")
+        except (OSError, ValueError, EmotiwError):
             continue
         if isinstance(facts, dict) and facts.get("classes") == list(EMOTIONS):
             return ORDERS["emotiw"]

@@ -20,7 +20,7 @@ from emotiw.errors import EmotiwError
 from emotiw.evaluate.cross_validation import folds
 from emotiw.evaluate.scores import Scores, read_scores
 from emotiw.evaluate.scoring import scores_file, write_evaluation
-from emotiw.json_record import read_record
+from emotiw.json_record import Count, Sha256, read_record
 from emotiw.progress_bar import bar
 
 from .features import face_histograms
@@ -41,10 +41,10 @@ class Protocol:
     engine_version: str
     split: str
     set_folder: str
-    set_digest: str
-    train_images: int
-    grid: int
-    radius: int
+    set_digest: Sha256
+    train_images: Count
+    grid: Count
+    radius: Count
     svm: Choice
     posteriors: str = "softmax of the decision values, not calibrated"
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.evaluate.cross_validation import folds
+from emotiw.json_record import Count, Share
 
 Features = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -36,8 +37,8 @@ class Choice:
     kernel: str
     C: float
     gamma: float
-    folds: int
-    accuracy: float
+    folds: Count
+    accuracy: Share
 
 
 def choose(train: Features, labels: Labels, groups: Sequence[str], seed: int = 0) -> Choice | None:

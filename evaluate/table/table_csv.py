@@ -3,13 +3,16 @@
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.csv_table import read_table
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import TRAINED, Model
+from emotiw.json_record import Share
 
 from .rows import BASELINE
 from .view import TableView
@@ -39,6 +42,15 @@ def csv_text(view: TableView) -> str:
     return text.getvalue()
 
 
+@dataclass(frozen=True)
+class _Weighted:
+    """What is read of a line: a run's has its row's name, a released model's its own."""
+
+    name: str
+    weight: Share | None = None
+    kind: str = TRAINED.title
+
+
 def ensemble_weights(models: Sequence[Model], table: Path) -> NDArray[np.float64]:
     """Return the (M,) weights of models as `emotiw table` found them by likelihood, scaled to sum to 1.
 
@@ -53,24 +65,25 @@ def ensemble_weights(models: Sequence[Model], table: Path) -> NDArray[np.float64
         Where it is no such table, lacks a model, found its weight in an ensemble of another kind of nets (trained here,
         the authors', stand-ins), or gives none of them any.
     """
-    try:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        weighted = {row["name"]: row for row in rows or [{}] if row["weight"]}
-        found = {name: float(row["weight"]) for name, row in weighted.items()}
-    except (KeyError, ValueError, TypeError, csv.Error):
-        raise EmotiwError(f"{table} is no table of emotiw table: give its table.csv") from None
+    rows = [
+        row
+        for row, _ in read_table(table, _Weighted, "this is no table of emotiw table: give its table.csv", others=True)
+    ]
+    weighted = {row.name: row for row in rows if row.weight is not None}
+    found = {name: row.weight for name, row in weighted.items() if row.weight is not None}
+    if len(weighted) < sum(row.weight is not None for row in rows):
+        raise EmotiwError(f"{table} has several weights of one net: give the table.csv of one emotiw table")
     names = [model.name.split("/")[0] for model in models]
     if missing := [name for name in names if name not in found]:
         raise EmotiwError(f"{table} has no weight of {missing[0]}: it has those of {', '.join(found) or 'none'}")
     for name, model in zip(names, models, strict=True):
-        whose, found_on = model.provenance.title, weighted[name].get("kind") or TRAINED.title
+        whose, found_on = model.provenance.title, weighted[name].kind
         if whose != found_on or model.provenance is not models[0].provenance:
             raise EmotiwError(
                 f"{table} has the weights of an ensemble of {found_on}, and {model.title} is {whose}: weights of one "
                 "ensemble are for its own nets"
             )
     weights = np.array([found[name] for name in names])
-    if not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
+    if not weights.sum():
         raise EmotiwError(f"{table} gives {', '.join(names)} no weight: name others of {', '.join(found)}")
     return np.asarray(weights / weights.sum(), np.float64)

@@ -87,12 +87,12 @@ HEAD = "path,label,a,b\n"
         HEAD + "x,0,inf,0\n",
         HEAD + "x,0,0.5,0.\n",  # cut off
         HEAD + "x,0,-0.5,1.5\n",
-        HEAD + "x,0,0.5,0.5\xff\n",
         HEAD + "x,0,0.5," + "5" * 200_000,
     ],
 )
 def test_what_is_no_table_of_scores_is_one_line(tmp_path, text):
     path = tmp_path / "scores_val.csv"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(EmotiwError, match=r"scores_val\.csv is no table of scores: make it anew with emotiw evaluate"):
+    line = r"scores_val\.csv is no table of scores( \(.+\))?: make it anew with emotiw evaluate"
+    with pytest.raises(EmotiwError, match=line):
         read_scores(path)

@@ -287,8 +287,12 @@ def test_damaged_scores_of_a_model_are_one_line(make_released, answers, tmp_path
     folder = make_released("VGG_S_rgb", answers(*LABELS), LABELS)
     (tmp_path / "runs/released/VGG_S_of_somebody").mkdir()  # no model's name: not looked at
     for name, content, words in (
-        ("scores_val.csv", "path,label\n", "scores_val.csv is no table of scores: make it anew with emotiw evaluate"),
-        ("scores_val.json", "{}", "scores_val.json is missing, damaged or of another version of emotiw"),
+        (
+            "scores_val.csv",
+            "path,label\n",
+            "scores_val.csv is no table of scores (line 1): make it anew with emotiw evaluate",
+        ),
+        ("scores_val.json", "{}", "scores_val.json is damaged or of another version of emotiw ("),
     ):
         (folder / name).write_text(content)
         assert main(["table", str(tmp_path / "runs"), "-o", str(tmp_path / "table")]) == 1

@@ -317,7 +317,7 @@ def test_what_cannot_be_a_table_is_one_line(make_run, answers, tmp_path, capsys)
     older = {key: value for key, value in protocol.items() if key != "mean_rule"}
     for damaged in ({}, [], older, {**protocol, "more": 1}, {**protocol, "stand_in": "no"}):
         (folder / "scores_val.json").write_text(json.dumps(damaged))
-        assert "scores_val.json is missing, damaged or of another version of emotiw: evaluate anew with" in refused()
+        assert "scores_val.json is damaged or of another version of emotiw (" in refused()
     make_run("vgg_s-rgb", answers(*LABELS), LABELS)
     (folder / "scores_val.csv").write_text("path,label\n")
     assert "scores_val.csv is no table of scores" in refused()

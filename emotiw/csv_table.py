@@ -1,0 +1,58 @@
+"""Tables in CSV files: rows whose cells are checked by the types that a dataclass declares."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+from emotiw.errors import EmotiwError
+from emotiw.files import read_text
+from emotiw.json_record import Record, record_of
+
+
+def read_table(
+    path: Path, kind: type[Record], mend: str, *, others: bool = False
+) -> list[tuple[Record, dict[str, str]]]:
+    """Return the rows of a CSV in UTF-8, each as a record and as its cells.
+
+    Parameters
+    ----------
+    kind
+        A dataclass with a field for each column. An empty cell of a field that has a default is that default; a column
+        whose default is not None may be missing.
+    mend
+        What to do about a table that is refused.
+    others
+        Whether there may be more columns.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    EmotiwError
+        If it is not text in UTF-8, no CSV, lacks a column or has one too many, or a cell is not what its column holds;
+        the words name the line and the column.
+    """
+    return list(rows_of(read_text(path), str(path), kind, mend, others=others))
+
+
+def rows_of(
+    text: str, where: str, kind: type[Record], mend: str, *, others: bool = False
+) -> Iterator[tuple[Record, dict[str, str]]]:
+    """Yield the rows of a CSV's text; see `read_table`."""
+    defaults = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
+    required = {field.name for field in fields(kind) if defaults.get(field.name) is None}
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        head = next(reader, [])
+        if len(set(head)) < len(head) or required - set(head):
+            raise ValueError(f"the columns are {', '.join(head) or 'missing'}, not {', '.join(sorted(required))}")
+        for cells in reader:
+            if len(cells) != len(head):
+                raise ValueError(f"{len(cells)} cells in {len(head)} columns")
+            row = dict(zip(head, cells, strict=True))
+            given = {name: cell for name, cell in row.items() if cell or name not in defaults}
+            yield record_of(given, kind, others=others, text=True), row
+    except (ValueError, csv.Error) as error:
+        raise EmotiwError(f"{where}, line {max(reader.line_num, 1)}: {error}: {mend}") from None
