@@ -47,7 +47,8 @@ def rows_of(
     try:
         head = next(reader, [])
         if len(set(head)) < len(head) or required - set(head):
-            raise ValueError(f"the columns are {', '.join(head) or 'missing'}, not {', '.join(sorted(required))}")
+            found = ", ".join(head) or "missing"
+            raise ValueError(f"the columns are {found:.200}, not {', '.join(sorted(required))}")
         for cells in reader:
             if len(cells) != len(head):
                 raise ValueError(f"{len(cells)} cells in {len(head)} columns")

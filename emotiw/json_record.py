@@ -1,6 +1,7 @@
 """Records in JSON files: dataclasses, read by the types that their fields declare (msgspec)."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -76,8 +77,13 @@ def json_of(text: str | bytes) -> object:
     except UnicodeDecodeError:
         raise ValueError("not UTF-8 text") from None
     except msgspec.DecodeError as error:
-        raise ValueError(_plain(error)) from None
+        said = re.sub(r"\(byte (\d+)\)", lambda found: f"in line {_line_of(text, int(found[1]))}", _plain(error))
+        raise ValueError(said) from None
     return value
+
+
+def _line_of(text: str | bytes, byte: int) -> int:
+    return (text.encode() if isinstance(text, str) else text).count(b"\n", 0, byte) + 1
 
 
 def record_of(value: object, kind: type[Record], *, others: bool = False, text: bool = False) -> Record:

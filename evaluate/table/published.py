@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from emotiw.errors import EmotiwError
+from emotiw.files import read_text
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,7 @@ def publications(more: Path | None = None) -> list[Publication]:
     shipped = resources.files(__package__).joinpath("published.csv").read_text(encoding="utf-8")
     found = _read(shipped.splitlines(), "published.csv")
     if more:
-        try:
-            found += _read(more.read_text(encoding="utf-8").splitlines(), str(more))
-        except UnicodeDecodeError:
-            raise EmotiwError(f"{more} is no CSV: it is not text") from None
+        found += _read(read_text(more).splitlines(), str(more))
     return found
 
 

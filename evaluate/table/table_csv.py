@@ -80,8 +80,8 @@ def ensemble_weights(models: Sequence[Model], table: Path) -> NDArray[np.float64
         whose, found_on = model.provenance.title, weighted[name].kind
         if whose != found_on or model.provenance is not models[0].provenance:
             raise EmotiwError(
-                f"{table} has the weights of an ensemble of {found_on}, and {model.title} is {whose}: weights of one "
-                "ensemble are for its own nets"
+                f"{table} has the weights of an ensemble of {found_on:.40}, and {model.title} is {whose}: weights of "
+                "one ensemble are for its own nets"
             )
     weights = np.array([found[name] for name in names])
     if not weights.sum():
