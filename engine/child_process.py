@@ -6,6 +6,7 @@ and then becomes PROGRAM. (A `preexec_fn` may deadlock in a process that has thr
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,13 @@ from threading import Event, current_thread, main_thread
 from typing import IO
 
 Stream = int | IO[bytes] | None
+
+# Variables that are meant for us and would change what a child says or does: what glog writes to the log that we read,
+# and how Python starts (warnings that are errors, a prompt at the end, a report of every import).
+_OURS = re.compile(
+    r"GLOG_|GOOGLE_(ALSO)?LOGTOSTDERR|"
+    r"PYTHON(WARNINGS|INSPECT|VERBOSE|PROFILEIMPORTTIME|DEVMODE|DEBUG|OPTIMIZE|TRACEMALLOC|DUMPREFS)"
+)
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h; the setting survives exec
 
@@ -37,7 +45,7 @@ def leashed(
     cwd, stdout, stderr, stdin
         As in `subprocess.Popen`; unless told otherwise nothing is read.
     env : mapping, optional
-        Additions to our own environment.
+        Additions to `child_environment`.
 
     Returns
     -------
@@ -51,9 +59,14 @@ def leashed(
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
-        env={**os.environ, **(env or {})},
+        env=child_environment(env or {}),
         start_new_session=True,
     )
+
+
+def child_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Return our own environment without what would change what a child says or does, and with `more`."""
+    return {name: value for name, value in os.environ.items() if not _OURS.match(name)} | dict(more)
 
 
 @contextmanager

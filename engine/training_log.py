@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from signal import SIGKILL
+from signal import SIGABRT, SIGKILL, Signals
 from typing import IO
 
 from emotiw.errors import EmotiwError
@@ -29,6 +29,8 @@ _STATE = re.compile(r"Snapshotting solver state to binary proto ?file (.*_iter_(
 # glog's prefix before a complaint, `F1123 14:43:19.358763  8394 common.cpp:66] `, and libprotobuf's.
 _COMPLAINT = re.compile(r"^(?:[EF]\d{4,8} [\d:.]+\s+\d+ \S+\] |\[libprotobuf (?:ERROR|FATAL) [^]]+\] )(.+)")
 _NOISE = re.compile(r"^(?:\*\*\* |\s|$|[IW]\d{4}|WARNING: Logging before)")
+# Caffe prints the nets and solvers that it reads: `}`, `layer {`, `base_lr: 0.01`, `name: "x"`.
+_PROTOTXT = re.compile(r"^(?:\}|\w+ \{|[a-z]\w*: (?:[-+.\w]+|\".*\"))\s*$")
 
 
 def events(lines: Iterable[str], folder: Path) -> Iterator[Event]:
@@ -79,21 +81,27 @@ def _thread(line: str) -> str:
 def last_words(log: str, status: int = 1) -> str:
     """Return what a program said last that tells why it ended, in one line.
 
-    That is the complaints of glog and libprotobuf (`Check failed: ...`) without their prefixes; else the last line
-    that is neither a stack trace nor a progress report; else the exit status.
+    That is SIGKILL, which nobody raises in himself; else the complaints of glog and libprotobuf
+    (`Check failed: ...`) without their prefixes; else the last line that is neither a stack trace, a progress report
+    nor a net; else the signal or the exit status.
 
     Parameters
     ----------
     log : str
         All it wrote on standard error.
     status : int
-        Its exit status; -N where signal N killed it.
+        Its exit status; -N, or of a shell 128 + N, where signal N killed it.
     """
     lines = [line for line in log.splitlines() if "torch/distributed/" not in line]  # torchrun's own, of a worker's end
     complaints = [found[1] for line in lines if (found := _COMPLAINT.match(line))]
-    told = [line for line in lines if not _NOISE.match(line)]
-    silent = "killed (out of memory?)" if status == -SIGKILL else f"ended with {status}"
-    return "; ".join(complaints[-2:]) or " ".join(told[-1:]) or silent
+    told = [line for line in lines if not _NOISE.match(line) and not _PROTOTXT.match(line)]
+    number = -status if status < 0 else status - 128
+    if number == SIGKILL:
+        return "killed by signal 9 (SIGKILL), perhaps by the kernel because memory ran out"
+    killed = number in set(Signals)
+    silent = f"killed by signal {number} ({Signals(number).name})" if killed else f"ended with {status}"
+    heard = [] if killed and number != SIGABRT else told[-1:]
+    return "; ".join(complaints[-2:]) or " ".join(heard) or silent
 
 
 _PAUSE = 0.02  # seconds between looks at what was said

@@ -1,5 +1,6 @@
 """The real Caffe as an engine: the reference."""
 
+import os
 import subprocess
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -8,6 +9,8 @@ from pathlib import Path
 from emotiw.engine.base import Engine, OnProgress
 from emotiw.engine.settings import EngineSettings
 from emotiw.engine.training_log import follow
+from emotiw.errors import EmotiwError
+from emotiw.prototxt.formats.messages import NetParameter, SolverParameter, read_text
 
 from .find import Caffe
 from .info import version
@@ -28,7 +31,29 @@ def train(
     command += [f"--snapshot={resume.name}"] if resume else []
     command += [f"--gpu={caffe.gpu}"] if caffe.gpu else []
     begin = partial(start, caffe, command, solver.parent, subprocess.DEVNULL)
-    follow(begin, solver.parent, on_progress, "caffe train")
+    try:
+        follow(begin, solver.parent, on_progress, "caffe train")
+    except EmotiwError as error:
+        folder = _unlockable(solver) if "Permission denied" in str(error) else None
+        if folder is None:
+            raise
+        raise EmotiwError(
+            f"{folder}: Caffe has to write lock.mdb there, and may not: allow it (chmod), copy the set, or train with "
+            "--engine torch"
+        ) from None
+
+
+def _unlockable(solver: Path) -> Path | None:
+    """Return the first LMDB of a training in which the user may not write LMDB's lock file; Caffe does not name it."""
+    net = read_text(solver.parent / read_text(solver, SolverParameter).net, NetParameter)
+    sources = [solver.parent / layer.data_param.source for layer in net.layer if layer.data_param.source]
+    return next((folder for folder in sources if not os.access(_lock(folder), os.W_OK)), None)
+
+
+def _lock(folder: Path) -> Path:
+    """Return what has to be writable: the lock file, or the folder in which it is made."""
+    lock = folder / "lock.mdb"
+    return lock if lock.exists() else folder
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emotiw.engine.child_process import child_environment
 from emotiw.errors import EmotiwError
 
 from .install.debian import installed
@@ -132,7 +133,7 @@ def _imports_caffe(python: Path, environment: dict[str, str]) -> bool:
     try:
         done = subprocess.run(
             [python, "-c", "import caffe; caffe.Net"],
-            env={**os.environ, **environment},
+            env=child_environment(environment),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_PATIENCE,

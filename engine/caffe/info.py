@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from subprocess import PIPE, STDOUT
 from typing import TypedDict
@@ -12,7 +13,7 @@ from emotiw.errors import EmotiwError
 
 from .find import Caffe
 from .programs import start
-from .scorer import WORKER
+from .scorer import skip_to_answers, worker
 
 # What the worker answers to `about`.
 _Told = TypedDict("_Told", {"Python": str, "numpy": str, "BLAS": list[str], "layer types": int})
@@ -37,7 +38,8 @@ def about(caffe: Caffe) -> dict[str, str]:
 def version(caffe: Caffe) -> str:
     """Return what `caffe --version` says of itself, such as "1.0.0"."""
     _, said = _run(caffe, "--version")
-    return said.strip().removeprefix("caffe version ")
+    found = re.search(r"caffe version (\S+)", said)
+    return found[1] if found else " ".join(said.split()) or "unknown"
 
 
 def _device(caffe: Caffe) -> str:
@@ -49,9 +51,11 @@ def _device(caffe: Caffe) -> str:
 
 def _ask(caffe: Caffe) -> _Told:
     with tempfile.TemporaryFile() as noise:
-        child = start(caffe, [caffe.python, WORKER, "about"], stdout=PIPE, stderr=noise)
-        with running(child):
-            answer, _ = child.communicate()
+        with running(worker(caffe, "about", noise=noise)) as child:
+            assert child.stdout is not None
+            skip_to_answers(child.stdout)
+            answer = child.stdout.read()
+            child.wait()
         noise.seek(0)
         if child.returncode:
             words = last_words(noise.read().decode(errors="replace"), child.returncode)

@@ -8,6 +8,9 @@ from emotiw.engine.child_process import Stream, leashed
 
 from .find import Caffe
 
+# To standard error alone: without this, glog leaves a file in the temporary folder for each level of each process.
+_GLOG = {"GLOG_logtostderr": "1"}
+
 
 def start(
     caffe: Caffe,
@@ -33,4 +36,4 @@ def start(
     subprocess.Popen
         The process, head of its own group; it dies with the thread that started it.
     """
-    return leashed(command, cwd, stdout, stderr, caffe.environment, stdin)
+    return leashed(command, cwd, stdout, stderr, {**_GLOG, **caffe.environment}, stdin)

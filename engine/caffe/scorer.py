@@ -1,9 +1,9 @@
 """Class scores by the real Caffe: forward passes in a worker process under Caffe's own Python."""
 
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from subprocess import PIPE
+from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from types import SimpleNamespace
 from typing import IO, Any, Self
 
@@ -18,6 +18,19 @@ from .find import Caffe
 from .programs import start
 
 WORKER = Path(__file__).with_name("worker.py")
+_BEGIN = "emotiw: answers begin here"
+_PATIENCE = 10  # seconds for a worker to end, once nobody asks it anything more
+
+
+def worker(caffe: Caffe, *words: str | Path, noise: IO[bytes], stdin: int = DEVNULL) -> "Popen[bytes]":
+    """Start the worker under Caffe's own Python; `skip_to_answers` comes first, and `noise` takes what else it says."""
+    return start(caffe, [caffe.python, WORKER, _BEGIN, *words], stdin=stdin, stdout=PIPE, stderr=noise)
+
+
+def skip_to_answers(stdout: IO[bytes]) -> None:
+    """Read what Caffe's Python printed before the worker's first answer; all, where there is none."""
+    while (line := stdout.readline()) and line.strip() != _BEGIN.encode():
+        pass
 
 
 class CaffeScorer(Scorer):
@@ -31,14 +44,10 @@ class CaffeScorer(Scorer):
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._noise: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
-            worker = start(
-                self._caffe,
-                [self._caffe.python, WORKER, "scores", self._net, self._weights, self._output or ""],
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=self._noise,
-            )
-            self._worker = stack.enter_context(running(worker))
+            words = ("scores", self._net, self._weights, self._output or "")
+            started = worker(self._caffe, *words, noise=self._noise, stdin=PIPE)
+            self._worker = stack.enter_context(running(started))
+            self._begun = False
             self._stack = stack.pop_all()
         return self
 
@@ -49,6 +58,9 @@ class CaffeScorer(Scorer):
         stdin, stdout = self._worker.stdin, self._worker.stdout
         assert stdin is not None
         assert stdout is not None
+        if not self._begun:
+            skip_to_answers(stdout)
+            self._begun = True
         try:
             np.lib.format.write_array(_pipe(stdin), blob, allow_pickle=False)
             stdin.flush()
@@ -58,7 +70,16 @@ class CaffeScorer(Scorer):
         return answer
 
     def _last_words(self) -> str:
-        status = self._worker.wait()
+        """Return why there is no answer; a worker that lives on waits for us, and answered something else."""
+        assert self._worker.stdin is not None
+        with suppress(BrokenPipeError):
+            self._worker.stdin.close()
+        try:
+            status = self._worker.wait(_PATIENCE)
+        except TimeoutExpired:
+            status = 0
+        if status == 0:
+            return f"{self._caffe.python} gave no answer, or printed something else in between"
         self._noise.seek(0)
         return last_words(self._noise.read().decode(errors="replace"), status)
 

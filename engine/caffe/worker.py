@@ -1,7 +1,9 @@
 """Runs under Caffe's own Python, 2.7 to 3.9: forward passes and what it is made of, over stdin and stdout.
 
-python worker.py scores NET WEIGHTS OUTPUT       .npy batches in, .npy scores out, until stdin ends
-python worker.py about                           JSON out: versions and libraries
+python worker.py BEGIN scores NET WEIGHTS OUTPUT       .npy batches in, .npy scores out, until stdin ends
+python worker.py BEGIN about                           JSON out: versions and libraries
+
+The line BEGIN stands before the first answer: a wrapper, or a sitecustomize, may have printed something.
 """
 
 from __future__ import print_function
@@ -62,10 +64,12 @@ def write_json(stdout, value):
     stdout.write(json.dumps(value).encode("utf-8"))
 
 
-def main(command, *args):
+def main(begin, command, *args):
     """Keep the real stdout for answers: what Caffe and its Python layers print goes to stderr."""
     stdout = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    stdout.write(("\n%s\n" % begin).encode("ascii"))
+    stdout.flush()
     os.environ.setdefault("GLOG_minloglevel", "1")  # no progress reports
     import caffe
 

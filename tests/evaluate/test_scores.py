@@ -86,6 +86,7 @@ HEAD = "path,label,a,b\n"
         HEAD + "x,0,nan,nan\n",
         HEAD + "x,0,inf,0\n",
         HEAD + "x,0,0.5,0.\n",  # cut off
+        HEAD + "x,0,0.5,0.5",  # and here the last figure may be another
         HEAD + "x,0,-0.5,1.5\n",
         HEAD + "x,0,0.5," + "5" * 200_000,
     ],

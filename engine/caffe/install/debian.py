@@ -5,7 +5,6 @@ What lies there afterwards is `root/`, the unpacked packages with the additions 
 """
 
 import logging
-import os
 import platform
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from emotiw.disk import require_space
+from emotiw.engine.child_process import child_environment
 from emotiw.errors import EmotiwError
 from emotiw.files import cache_folder, remove, sha256_of, take_lock, whole
 
@@ -162,7 +162,9 @@ def prove(folder: Path) -> None:
 
 
 def _run(command: list[str | Path], complaint: str) -> None:
-    done = subprocess.run(command, env={**os.environ, "LC_ALL": "C"}, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(
+        command, env=child_environment({"LC_ALL": "C"}), capture_output=True, text=True, errors="replace"
+    )
     if done.returncode:
         reason = done.stderr.strip().splitlines() or [f"{command[0]} ended with {done.returncode}"]
         raise EmotiwError(f"{complaint}: {reason[-1]}")

@@ -10,6 +10,8 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from emotiw.engine.child_process import child_environment
+
 CPUINFO = Path("/proc/cpuinfo")
 
 _ASKED = "OPENBLAS_VERBOSE"
@@ -64,7 +66,7 @@ def _taken(program: Path, environment: dict[str, str]) -> str | None:
     try:
         done = subprocess.run(
             [program, "--version"],
-            env={**os.environ, **environment, _ASKED: "2"},
+            env=child_environment({**environment, _ASKED: "2"}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_PATIENCE,

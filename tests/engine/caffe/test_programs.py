@@ -20,6 +20,8 @@ F1123 14:43:19.358763  8394 upgrade_proto.cpp:90] Check failed: ReadProtoFromTex
     @              (nil)  (unknown)
 """
 
+OUT_OF_MEMORY = "killed by signal 9 (SIGKILL), perhaps by the kernel because memory ran out"
+
 
 @pytest.mark.parametrize(
     ("log", "status", "words"),
@@ -36,7 +38,20 @@ F1123 14:43:19.358763  8394 upgrade_proto.cpp:90] Check failed: ReadProtoFromTex
             "Check failed: x == y (1 vs. 2)",
         ),
         ("Traceback (most recent call last):\n  File 'x'\nImportError: no caffe\n\n", 1, "ImportError: no caffe"),
-        ("I1123 14:43:19.358548  8394 net.cpp:51] fine\n", -9, "killed (out of memory?)"),
+        ("I1123 14:43:19.358548  8394 net.cpp:51] fine\n", -9, OUT_OF_MEMORY),
+        # A training killed before its first loss: the last line it printed was the end of its net.
+        (
+            'I1123 14:43:19.3  1 net.cpp:51] Initializing net from parameters:\nlayer {\n  name: "x"\n}\n',
+            -9,
+            OUT_OF_MEMORY,
+        ),
+        ('I1123 14:43:19.3  1 a.cpp:5] from parameters:\nbase_lr: 0.01\nname: "x"\n}\n', 137, OUT_OF_MEMORY),
+        ("layer {\n}\n*** SIGSEGV (@0x0) received by PID 5 ***\n", -11, "killed by signal 11 (SIGSEGV)"),
+        (
+            "terminate called after throwing an instance of 'x'\n  what():  y\n",
+            -6,
+            "terminate called after throwing an instance of 'x'",
+        ),
         ("WARNING: Logging before InitGoogleLogging() is written to STDERR\n", 3, "ended with 3"),
     ],
 )
