@@ -1,6 +1,7 @@
 """The command `emotiw VERB ...`."""
 
 import argparse
+import errno
 import os
 import sys
 from importlib import import_module
@@ -10,6 +11,14 @@ from typing import NoReturn
 from emotiw.commands import MODULES, VERBS
 from emotiw.errors import NO_ROOM, EmotiwError
 from emotiw.pixel_limit import most_pixels
+
+_MENDS = dict.fromkeys(NO_ROOM, "make room, then the same command goes on") | {
+    errno.EACCES: "see who may read and write there (ls -l), or name another place",
+    errno.EISDIR: "a folder is where a file should be: move it away",
+    errno.EMFILE: "allow more files at once (ulimit -n 1024)",
+    errno.EROFS: "name another output",
+}
+"""What mends an error of the system, by its number."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -61,6 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         0; 1 where data or environment are not as needed; 2 for a usage error; 130 after Ctrl-C; 141 where nobody
         reads on.
     """
+    open_closed_streams()
     args = parse(argv)
     try:
         from emotiw.console import messages_shown  # not at the top: --help does without it, and is faster
@@ -94,6 +104,19 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def open_closed_streams() -> None:
+    """Open the null device in the place of each standard stream that was closed before we began (`2>&-`).
+
+    What is opened next would have its number, and get what we and our children say.
+    """
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: this one
+            setattr(sys, name, open(number, "r" if number == 0 else "w"))  # noqa: PTH123, SIM115
+
+
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Return what a command line asks for: `args.run(args)` does it. Exits with 2 where it is off."""
     given = sys.argv[1:] if argv is None else argv
@@ -114,8 +137,8 @@ def _line(error: Exception) -> str:
         return f"{error.filename}: a file is where a folder should be: name another output"
     if isinstance(error, OSError) and error.strerror:
         where = "" if error.filename is None else f"{error.filename}: "
-        mend = ": make room, then the same command goes on" if error.errno in NO_ROOM else ""
-        return f"{where}{error.strerror}{mend}"
+        mend = _MENDS.get(error.errno or 0, "")
+        return f"{where}{error.strerror}{mend and f': {mend}'}"
     return " ".join(str(error).split())
 
 
