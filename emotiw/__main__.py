@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import resource
 import sys
 from importlib import import_module
 from signal import SIGPIPE
@@ -19,6 +20,8 @@ _MENDS = dict.fromkeys(NO_ROOM, "make room, then the same command goes on") | {
     errno.EROFS: "name another output",
 }
 """What mends an error of the system, by its number."""
+_FEWEST_FILES = 64
+"""With so many, prepare, finetune and evaluate are tried in tests/faults; with ten, no shell starts."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -75,6 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         from emotiw.console import messages_shown  # not at the top: --help does without it, and is faster
 
+        require_open_files()
         most_pixels()  # a value that cannot be read is reported before OpenCV sees it
         with messages_shown():
             args.run(args)
@@ -115,6 +119,13 @@ def open_closed_streams() -> None:
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: this one
             setattr(sys, name, open(number, "r" if number == 0 else "w"))  # noqa: PTH123, SIM115
+
+
+def require_open_files() -> None:
+    """Raise `EmotiwError` where too few files may be open at once: the programs that we start do not say so."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= allowed < _FEWEST_FILES:
+        raise EmotiwError(f"only {allowed} files may be open at once, and {_FEWEST_FILES} are needed: raise ulimit -n")
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:

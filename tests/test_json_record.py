@@ -1,6 +1,8 @@
 """Records in JSON files: what is read is what was written, or refused."""
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict, dataclass, field
 
 import pytest
@@ -139,3 +141,10 @@ def test_a_file_that_is_not_there_is_the_callers_to_report(tmp_path):
 def test_the_file_is_json(tmp_path):
     write_json(tmp_path / "it.json", {"a": [1, None]})
     assert json.loads((tmp_path / "it.json").read_text()) == {"a": [1, None]}
+
+
+def test_help_does_without_the_library():
+    command = [sys.executable, "-P", "-X", "importtime", "-m", "emotiw", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert "emotiw.commands" in told
+    assert "msgspec" not in told
