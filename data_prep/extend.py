@@ -1,6 +1,5 @@
 """Further representations for a finished set, made of the same source."""
 
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import remove, sha256_of
-from emotiw.json_record import record_of, write_json
+from emotiw.json_record import read_json, read_record, write_json
 from emotiw.prototxt.formats.lmdb import keys_of
 
 from .archives.extract import unpack
@@ -89,9 +88,8 @@ def extend(source: Path, output: Path, asked: Settings, jobs: int = 1) -> str:
 
 def _settings(prepared: PreparedSet, shown: Path, asked: Settings) -> Settings:
     """Return the settings of a set, with the representations that are asked for and that it lacks."""
-    values = json.loads((prepared.folder / "set.json").read_text(encoding="utf-8"))
     try:
-        made = record_of(values, Settings, others=True)
+        made = read_record(prepared.folder / "set.json", Settings, others=True)
     except ValueError as error:
         raise EmotiwError(f"{shown / 'set.json'} is damaged: {error}: prepare the set anew") from None
     plain = Settings(made.labels, ())
@@ -166,7 +164,8 @@ def _add(folder: Path, output: Path, representations: Sequence[str]) -> None:
         remove(output / name)
         (folder / name).replace(output / name)
     record = output / "set.json"
-    values = json.loads(record.read_text(encoding="utf-8"))
+    values = read_json(record)
+    assert isinstance(values, dict)  # `open_set` has read it
     values["representations"] = [*values["representations"], *representations]
     write_json(record, values)
     remove(folder)

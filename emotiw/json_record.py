@@ -39,8 +39,8 @@ def read_record(path: Path, kind: type[Record], *, others: bool = False) -> Reco
     Parameters
     ----------
     kind
-        The dataclass; its fields are of JSON's own types or unions of these, lists or tuples, or such dataclasses. Numbers are
-        finite; `Count`, `Share`, `Int64` and `Sha256` say more.
+        The dataclass; its fields are of JSON's own types or unions of these, lists or tuples, or such dataclasses.
+        Numbers are finite; `Count`, `Share`, `Int64` and `Sha256` say more.
     others
         Whether the file may hold more fields, which are then passed over.
 

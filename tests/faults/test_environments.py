@@ -26,7 +26,7 @@ pytestmark = pytest.mark.caffe
 CLOSED = {"stdin": "<&-", "stdout": ">&-", "stderr": "2>&-", "all three": "<&- >&- 2>&-"}
 ROW = "vgg_s_small-rgb"
 FACE = "faces/Happy/actor0001_001.png"
-MODELS = ("-m", f"runs/{ROW}/finetune")
+MODELS = ("--model", f"runs/{ROW}/finetune")
 # A command of each verb, and what it makes.
 COMMANDS = {
     "map": (["map", FACE, "-r", "lbp", "-o", "made"], "made/*.png"),
