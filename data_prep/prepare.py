@@ -1,7 +1,7 @@
 """A source of images -> a prepared set, each image decoded once for all representations."""
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -22,6 +22,7 @@ from emotiw.version import __version__
 from .archives.extract import unpack
 from .archives.tree import Source, Unpack
 from .checkpoint import UNPACKED, add, finish, known_pixels, note_pixels, resume, unfinished
+from .datasets import is_drawn, recognised
 from .disk_space import check_room, foretold, lmdb_size
 from .groups import alike, are_known
 from .image_list import Basis, Image, Listing
@@ -139,6 +140,9 @@ def _check_output(source: Path, output: Path) -> None:
 def _list(source: Path, settings: Settings, unpacker: Unpack) -> Listing:
     listing = list_images(source, settings.interpretation, unpacker)
     assign_splits(listing.images, settings.val, settings.seed)  # raises, where it must, before anything is written
+    found = recognised(listing.layout, Counter(image.split for image in listing.images))
+    if settings.dataset and found not in ("", settings.dataset):
+        raise UsageError(f"--dataset {settings.dataset}: {source} is {found} by its layout and its numbers of images")
     return listing
 
 
@@ -272,5 +276,12 @@ def _describe(folder: Path, source: Path, settings: Settings, listing: Listing, 
         "layout": listing.layout,
         "numbers": listing.order,
         "source": str(source.resolve()),
+        "drawn": _drawn(listing, outcomes),
     }
     write_json(folder / "set.json", facts)
+
+
+def _drawn(listing: Listing, outcomes: Sequence[Outcome]) -> bool:
+    """Return whether the first image of any split says that it was drawn here."""
+    first = {outcome.image.split: outcome.image.path for outcome in reversed(outcomes) if not outcome.reason}
+    return any(is_drawn(listing.source.read(path)) for path in first.values())

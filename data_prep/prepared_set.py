@@ -20,6 +20,7 @@ import csv
 import io
 import json
 import shlex
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,6 +39,7 @@ from emotiw.lbp_mapping.representation import parse
 from emotiw.prototxt.formats.datum import damage_placed, decode
 from emotiw.prototxt.formats.lmdb import environment, keys_of, reading
 
+from .datasets import recognised
 from .same_pixels import conflicts
 from .transform import Outcome
 
@@ -60,8 +62,9 @@ class Record:
 class SetFacts:
     """What `set.json` says of a set, as far as it is looked at.
 
-    `manifest_sha256` is in hexadecimal; `layout` and `source`, what the set was made of, are empty in older sets; the
-    others are as in `transform.Settings`.
+    `manifest_sha256` is in hexadecimal; `layout` and `source`, what the set was made of, are empty in older sets;
+    `dataset` is empty where the user named none; `drawn` says whether its images were drawn here. The others are as in
+    `transform.Settings`.
     """
 
     manifest_sha256: Sha256
@@ -72,6 +75,8 @@ class SetFacts:
     detect: bool
     layout: str = ""
     source: str = ""
+    dataset: str = ""
+    drawn: bool = False
 
     def __post_init__(self) -> None:
         """Raise `ValueError` if a representation is not spelled as its folder is named."""
@@ -109,6 +114,19 @@ class PreparedSet:
     def size(self) -> int:
         """The side of its images in pixels."""
         return self.facts.size
+
+    @cached_property
+    def dataset(self) -> str:
+        """The name of its data set, as the user gave it or as its layout and its numbers of images tell; or empty."""
+        if self.facts.dataset or self.facts.drawn:
+            return self.facts.dataset
+        return recognised(self.facts.layout, Counter(row["split"] for row in self.manifest))
+
+    @cached_property
+    def group_of(self) -> dict[str, str]:
+        """The group (a person, a movie) of each image, by its path; empty where no two images share one."""
+        groups = {row["path"]: row["group"] for row in self.manifest}
+        return groups if len(set(groups.values())) < len(groups) else {}
 
     @property
     def digest(self) -> str:

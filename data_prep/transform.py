@@ -35,6 +35,7 @@ class Settings:
     person_column: str | None = None
     images: str | None = None
     first_neutral: bool = False
+    dataset: str = ""
 
     @property
     def interpretation(self) -> Interpretation:

@@ -27,7 +27,7 @@ from .tables import list_repack_rows
 _NAME = re.compile(r"^([^_]+)_(?:.*_)?\d{9}_\d{8}\.\w+$")
 # The faces that the paper counts, in label order; the challenge's test labels were never public.
 ALIGNED = {"train": (178, 52, 78, 184, 144, 161, 94), "val": (77, 23, 46, 72, 84, 73, 56), "test": (372,)}
-_FRAMES = {"train": 958, "val": 436, "test": 372}
+FRAMES = {"train": 958, "val": 436, "test": 372}
 _FRAME_WIDTH = 720
 _SFEW1 = re.compile(r"sfew.*\.(xlsx?|mat)$|(phog|lpq)[^/]*\.(xlsx?|mat|csv|txt)$", re.IGNORECASE)
 _SFEW1_IMAGES = 700
@@ -91,7 +91,7 @@ def differences(images: list[Image], frames: bool = False) -> Iterator[str]:
     """Yield a warning for each split whose numbers are not SFEW 2.0's, saying which."""
     for split in SPLITS:
         found = Counter(image.name for image in images if image.split == split)
-        expected = _FRAMES[split] if frames else sum(ALIGNED[split])
+        expected = FRAMES[split] if frames else sum(ALIGNED[split])
         kinds = zip(EMOTIONS, ALIGNED[split], strict=True) if not frames and split != "test" else ()
         off = [f"{name} {found[name]} (published: {count})" for name, count in kinds if found[name] != count]
         if found.total() != expected or off:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.data_prep.datasets import mark_as_drawn
 from emotiw.errors import EmotiwError
 from emotiw.files import whole
 
@@ -104,3 +105,4 @@ def _write(path: Path, face: NDArray[np.uint8]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), face[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1]):
         raise EmotiwError(f"{path}: the picture could not be written; is there space, and is the folder yours?")
+    path.write_bytes(mark_as_drawn(path.read_bytes()))

@@ -39,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="emotions: classes are the seven, matched by name; identities: each folder is a person",
     )
     _add_readings(parser)
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="the data set that SOURCE is, such as 'SFEW 2.0': published figures stand beside figures on the same one "
+        "(default: SFEW 2.0 and FER2013 are known by their layouts and numbers of images)",
+    )
     add_representations(parser, PAPER)
     parser.add_argument("--size", type=int, default=256, metavar="N", help="side in pixels (default: 256)")
     parser.add_argument("--detect", action="store_true", help="find the face and crop to it first")
@@ -132,6 +138,7 @@ def _settings(args: argparse.Namespace, jobs: int) -> "Settings":
     UsageError
         If a flag is missing, out of range, or goes without another.
     """
+    from emotiw.data_prep.datasets import spelled
     from emotiw.data_prep.transform import Settings
     from emotiw.errors import UsageError
 
@@ -152,6 +159,7 @@ def _settings(args: argparse.Namespace, jobs: int) -> "Settings":
     names = tuple(representation.name for representation in representations(args, PAPER))
     asked = {field.name: getattr(args, field.name) for field in fields(Settings) if field.name != "representations"}
     asked["labels"] = args.labels or ""  # with --extend as in the set
+    asked["dataset"] = "" if args.dataset is None else spelled(args.dataset)
     if args.images is not None:
         asked["images"] = str(Path(args.images).resolve())  # another command reads it elsewhere
     return Settings(**asked | {"representations": names})

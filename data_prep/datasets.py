@@ -1,0 +1,90 @@
+"""Which data set a source is: told by its layout and its numbers, or by its user; and whether it was drawn.
+
+Published figures stand beside figures on the same data set only, so a guess would make a false comparison: a source of
+another number of images is of an unknown data set until `emotiw prepare --dataset` names it.
+"""
+
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from emotiw.errors import UsageError
+
+from .layouts.sfew import ALIGNED, FRAMES
+
+_LONGEST = 60  # a name stands in a table's first line
+_HEAD = 33  # bytes of a PNG's signature and its first chunk, IHDR
+_SOURCE = b"tEXtSource\0drawn by emotiw"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A public data set that published figures are of.
+
+    Attributes
+    ----------
+    layouts
+        Those in which its makers or others hand it out.
+    counts
+        How many images each split may have.
+    """
+
+    name: str
+    layouts: tuple[str, ...]
+    counts: tuple[Mapping[str, int], ...]
+
+
+DATASETS = (
+    Dataset("SFEW 2.0", ("sfew", "sfew-csv"), ({split: sum(each) for split, each in ALIGNED.items()}, FRAMES)),
+    Dataset("FER2013", ("fer2013", "folders"), ({"train": 28_709, "val": 3_589, "test": 3_589},)),
+)
+
+
+def recognised(layout: str, counts: Mapping[str, int]) -> str:
+    """Return the name of the data set of a layout and these numbers of images by split; empty where none is certain.
+
+    Training images may have been left out, such as those of equal pixels. Of the other splits, one may be missing, but
+    what is there must be whole.
+    """
+    judged = {split: counts[split] for split in ("val", "test") if counts.get(split)}
+    for known in DATASETS:
+        for whole in known.counts:
+            alike = all(count == whole[split] for split, count in judged.items())
+            if layout in known.layouts and judged and alike and 0 < counts.get("train", 0) <= whole["train"]:
+                return known.name
+    return ""
+
+
+def spelled(name: str) -> str:
+    """Return a data set's name as its published figures spell it, whatever its capitals, spaces and marks.
+
+    Raises
+    ------
+    UsageError
+        If it is empty, too long for a line, or holds characters that cannot be printed.
+
+    Examples
+    --------
+    >>> spelled("sfew-2.0"), spelled("Our own faces")
+    ('SFEW 2.0', 'Our own faces')
+    """
+    name = " ".join(name.split())
+    if not name or not name.isprintable() or len(name) > _LONGEST:
+        raise UsageError(f"--dataset {name[:_LONGEST]!r}: give a name of 1 to {_LONGEST} characters")
+    return next((known.name for known in DATASETS if _letters(known.name) == _letters(name)), name)
+
+
+def mark_as_drawn(png: bytes) -> bytes:
+    """Return a PNG file that says that it was drawn here: a chunk of text behind its head."""
+    chunk = struct.pack(">I", len(_SOURCE) - 4) + _SOURCE + struct.pack(">I", zlib.crc32(_SOURCE))
+    return png[:_HEAD] + chunk + png[_HEAD:]
+
+
+def is_drawn(file: bytes) -> bool:
+    """Return whether an image file says that it was drawn here."""
+    return file[_HEAD + 4 :].startswith(_SOURCE)
+
+
+def _letters(name: str) -> str:
+    return "".join(character for character in name.casefold() if character.isalnum())
