@@ -18,7 +18,7 @@ def folds(
     labels : (N,) int
         Every fold gets its share of each class.
     groups
-        The group of each image; where several images share one, whole groups are held out.
+        The group of each image, or nothing; where several images share one, whole groups are held out.
     most
         How many folds, if every class has so many images or groups; else as many as its smallest class has.
     seed

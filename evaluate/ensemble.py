@@ -3,7 +3,7 @@
 How the authors found their weights is not known.  # Deviation D8
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,25 +106,29 @@ def cross_validated(
     find: Callable[[Array, Labels], Array] = fit_weights,
     most: int = 5,
     seed: int = 0,
+    groups: Sequence[str] = (),
 ) -> Array | None:
-    """Return (N, C) posteriors in which no image took part in finding the weights that scored it.
+    """Return (N, C) posteriors in which no image, nor another of its group, took part in finding the weights for it.
 
     The honest figure of one method: weights found and judged on the same images flatter. None where a class has fewer
-    than two images, so that no folds can be made.
+    than two images, or groups, so that no folds can be made.
     """
-    combined, drawn = np.empty(posteriors.shape[1:]), folds(labels, most=most, seed=seed)
+    combined, drawn = np.empty(posteriors.shape[1:]), folds(labels, groups, most, seed)
     for known, held_out in drawn:
         weights = find(posteriors[:, known], labels[known])
         combined[held_out] = combine(posteriors[:, held_out], weights)
     return combined if drawn else None
 
 
-def nested(posteriors: Array, labels: Labels, most: int = 5, seed: int = 0) -> tuple[Array, list[str]] | None:
+def nested(
+    posteriors: Array, labels: Labels, most: int = 5, seed: int = 0, groups: Sequence[str] = ()
+) -> tuple[Array, list[str]] | None:
     """Return (N, C) posteriors in which no image took part in choosing the method that scored it, nor in its weights.
 
     The honest figure of the whole procedure: the better of several cross-validated methods flatters again. In each
     outer fold the method (one of METHODS, or the uniform average) is chosen by cross-validation within the known
     images, by accuracy, of equals the likelier; then it finds its weights on all of them, for the images held out.
+    Groups are kept together in all folds.
 
     Returns
     -------
@@ -132,11 +136,12 @@ def nested(posteriors: Array, labels: Labels, most: int = 5, seed: int = 0) -> t
         The posteriors, and the method chosen in each outer fold. None where folds cannot be made.
     """
     combined, chosen = np.empty(posteriors.shape[1:]), []
-    for known, held_out in folds(labels, most=most, seed=seed):
+    for known, held_out in folds(labels, groups, most, seed):
         inside, truth = posteriors[:, known], labels[known]
+        inner = [groups[image] for image in known] if groups else ()
         worth = {}
         for name, find in _CHOICES.items():
-            tried = cross_validated(inside, truth, find, most, seed)
+            tried = cross_validated(inside, truth, find, most, seed, inner)
             if tried is None:
                 return None
             worth[name] = _worth(tried, truth)
@@ -144,6 +149,25 @@ def nested(posteriors: Array, labels: Labels, most: int = 5, seed: int = 0) -> t
         combined[held_out] = combine(posteriors[:, held_out], _CHOICES[best](inside, truth))
         chosen.append(best)
     return (combined, chosen) if chosen else None
+
+
+def best_members(
+    posteriors: Array, labels: Labels, most: int = 5, seed: int = 0, groups: Sequence[str] = ()
+) -> Array | None:
+    """Return (N, C) posteriors of the best single net, chosen for each fold on the images outside it.
+
+    What an ensemble by `nested`, of the same folds, is to be held against: the net that is best on the very images that
+    are judged flatters. None where folds cannot be made.
+    """
+    chosen, drawn = np.empty(posteriors.shape[1:]), folds(labels, groups, most, seed)
+    for known, held_out in drawn:
+        chosen[held_out] = posteriors[best_member(posteriors[:, known], labels[known])][held_out]
+    return chosen if drawn else None
+
+
+def best_member(posteriors: Array, labels: Labels) -> int:
+    """Return the most accurate of (M, N, C) nets, of equals the likelier."""
+    return max(range(len(posteriors)), key=lambda net: _worth(posteriors[net], labels))
 
 
 def _worth(posteriors: Array, labels: Labels) -> tuple[float, float]:

@@ -4,10 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from emotiw.evaluate import ensemble
 from emotiw.evaluate.ensemble import (
     METHODS,
+    best_member,
+    best_members,
     combine,
     cross_validated,
     fit_weights,
@@ -255,3 +258,70 @@ def test_growth_ends_with_the_uniform_average_of_all():
         two = [(posteriors[order[0]] + posteriors[net]).argmax(axis=1) == labels for net in order[1:]]
         assert found[1] == max(right.mean() for right in two)
         assert found[-1] == (posteriors[order].sum(axis=0).argmax(axis=1) == labels).mean()
+
+
+def movies(seed, count=12, each=10):
+    """Posteriors of nets that know some movies and others not, labels, and the movies."""
+    rng = np.random.default_rng(seed)
+    posteriors, labels = draw(rng, nets=3, images=count * each, classes=3)
+    names = [f"movie {movie}" for movie in rng.permutation(np.repeat(np.arange(count), each))]
+    return posteriors, labels, names
+
+
+def test_no_image_of_a_movie_takes_part_in_what_scores_another_of_it():
+    """By the definition, with scikit-learn's StratifiedGroupKFold; and lies about a movie change nothing in it."""
+    posteriors, labels, names = movies(3)
+    drawn = list(StratifiedGroupKFold(5, shuffle=True, random_state=0).split(labels, labels, names))
+    combined = cross_validated(posteriors, labels, groups=names)
+    for known, held_out in drawn:
+        assert not {names[image] for image in known} & {names[image] for image in held_out}
+        weights = fit_weights(posteriors[:, known], labels[known])
+        np.testing.assert_array_equal(combined[held_out], combine(posteriors[:, held_out], weights))
+    _, chosen = nested(posteriors, labels, groups=names)
+    for fold, (_, held_out) in enumerate(drawn):
+        lie = posteriors.copy()
+        lie[:, held_out] = np.eye(3)[(labels[held_out] + np.arange(3)[:, None]) % 3]
+        assert nested(lie, labels, groups=names)[1][fold] == chosen[fold]
+    assert not np.array_equal(combined, cross_validated(posteriors, labels))  # other folds than without
+
+
+def test_nested_folds_keep_movies_together_inside_too(monkeypatch):
+    posteriors, labels, names = movies(4)
+    real, seen = ensemble.folds, []
+
+    def noted(labels, groups, most, seed):
+        drawn = real(labels, groups, most, seed)
+        seen.extend(not {groups[k] for k in known} & {groups[k] for k in held} for known, held in drawn)
+        return drawn
+
+    monkeypatch.setattr(ensemble, "folds", noted)
+    nested(posteriors, labels, groups=names)
+    assert len(seen) > 25
+    assert all(seen)
+
+
+def test_the_best_member_is_chosen_on_other_images_than_it_is_judged_on():
+    for seed in range(10):
+        posteriors, labels, names = movies(seed)
+        for groups, kind in ((names, StratifiedGroupKFold), ((), StratifiedKFold)):
+            found = best_members(posteriors, labels, groups=groups)
+            for known, held_out in kind(5, shuffle=True, random_state=0).split(labels, labels, groups or None):
+                right = [(net[known].argmax(axis=1) == labels[known]).mean() for net in posteriors]
+                nets = [net for net, one in enumerate(posteriors) if np.array_equal(one[held_out], found[held_out])]
+                assert [right[net] for net in nets] == [max(right)]
+    posteriors, labels, _ = movies(0)
+    assert best_member(posteriors, labels) == (posteriors.argmax(axis=2) == labels).mean(axis=1).argmax()
+    labels[:] = 0
+    assert best_members(posteriors, labels) is None
+
+
+def test_the_best_member_chosen_on_the_same_images_flatters():
+    """Eight nets that know nothing, three classes: a third is right, and of the best on these very images more."""
+    honest, flattered = [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        posteriors, labels = rng.dirichlet(np.ones(3), (8, 45)), np.arange(45) % 3
+        honest.append((best_members(posteriors, labels).argmax(axis=1) == labels).mean())
+        flattered.append((posteriors.argmax(axis=2) == labels).mean(axis=1).max())
+    assert np.mean(flattered) > 1 / 3 + 0.06
+    assert abs(np.mean(honest) - 1 / 3) < 0.03
