@@ -15,6 +15,8 @@ from emotiw.files import read_text, whole
 
 # A softmax in float32 over ten thousand classes sums to 1 no better.
 _ROUNDING = 1e-3
+# The columns before the classes, without and with groups: at places where no class can be taken for them.
+_HEADS = (["path", "label"], ["path", "group", "label"])
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,15 @@ class Scores:
         The names of the C classes, in label order.
     posteriors : (N, C) float64
         Each row in [0, 1], summing to 1.
+    groups
+        The group (a person, a movie) of each image; empty where no two images of the set share one, or nobody noted it.
     """
 
     paths: tuple[str, ...]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     posteriors: NDArray[np.float64]
+    groups: tuple[str, ...] = ()
 
     @property
     def labelled(self) -> bool:
@@ -81,12 +86,13 @@ class Scores:
 
 
 def write_scores(path: Path, scores: Scores) -> None:
-    """Write a CSV: path, label, and one column a class."""
+    """Write a CSV: path, group where groups are known, label, and one column a class."""
     with whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "label", *scores.classes])
-        for name, label, row in zip(scores.paths, scores.labels, scores.posteriors, strict=True):
-            writer.writerow([name, label, *(f"{value:.9g}" for value in row)])
+        writer.writerow([*_HEADS[bool(scores.groups)], *scores.classes])
+        names = zip(scores.paths, scores.groups, strict=True) if scores.groups else zip(scores.paths, strict=True)
+        for name, label, row in zip(names, scores.labels, scores.posteriors, strict=True):
+            writer.writerow([*name, label, *(f"{value:.9g}" for value in row)])
 
 
 def read_scores(path: Path) -> Scores:
@@ -101,13 +107,15 @@ def read_scores(path: Path) -> Scores:
     try:
         text = read_text(path)
         head, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        grouped, names = _shape(head)
         scores = Scores(
             tuple(row[0] for row in rows),
-            np.array([row[1] for row in rows], np.int64),
-            tuple(head[2:]),
-            np.array([row[2:] for row in rows], np.float64),
+            np.array([row[names - 1] for row in rows], np.int64),
+            tuple(head[names:]),
+            np.array([row[names:] for row in rows], np.float64),
+            tuple(row[1] for row in rows) if grouped else (),
         )
-        if head[:2] == ["path", "label"] and _are_posteriors(scores) and text.endswith("\n"):
+        if head[:names] == _HEADS[grouped] and _are_posteriors(scores) and text.endswith("\n"):
             return scores
         fault = _fault(head, rows)
     except FileNotFoundError:
@@ -119,13 +127,21 @@ def read_scores(path: Path) -> Scores:
     raise EmotiwError(f"{path} is no table of scores{fault and f' {fault}'}: {mend}")
 
 
+def _shape(head: Sequence[str]) -> tuple[bool, int]:
+    """Return whether a table has a column of groups, and how many columns stand before the classes."""
+    grouped = list(head[1:2]) == ["group"]
+    return grouped, len(_HEADS[grouped])
+
+
 def _fault(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return where the first thing stands that is not as in a table of scores."""
-    if head[:2] != ["path", "label"] or len(head) < 4:
+    grouped, names = _shape(head)
+    if head[:names] != _HEADS[grouped] or len(head) < names + 2:
         return "(line 1)"
     for number, row in enumerate(rows, 2):
         try:
-            one = Scores((), np.array(row[1:2], np.int64), tuple(head[2:]), np.array([row[2:]], np.float64))
+            label, posteriors = np.array(row[names - 1 : names], np.int64), np.array([row[names:]], np.float64)
+            one = Scores((), label, tuple(head[names:]), posteriors)
         except (ValueError, OverflowError):
             return f"(line {number})"
         if not _are_posteriors(one):

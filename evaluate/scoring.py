@@ -32,7 +32,9 @@ from .scores import Scores, predictions_text, true_labels, write_scores
 class Protocol:
     """How scores were made: what a table must say beside them.
 
-    `model` is its title; `weights_sha256` is in hexadecimal; `mean_rule` is a key of `preprocessing.MEAN_RULES`.
+    `model` is its title; `weights_sha256` is in hexadecimal; `mean_rule` is a key of `preprocessing.MEAN_RULES`;
+    `dataset` is the name of the set's data set, empty where it is not known, as in older scores; `drawn` says whether
+    its images were drawn.
     """
 
     engine: str
@@ -45,6 +47,8 @@ class Protocol:
     weights_sha256: Sha256
     mean_rule: str
     stand_in: bool
+    dataset: str = ""
+    drawn: bool = False
 
 
 def require(model: Model, prepared: PreparedSet, split: str) -> None:
@@ -83,7 +87,8 @@ def score(model: Model, prepared: PreparedSet, engine: Engine, split: str, crops
         raise DivergedError(f"{model.weights}: {error}: {model.provenance.remedy}") from None
     paths = tuple(path for (path, _), _ in answers)
     labels = np.array([label for (_, label), _ in answers], np.int64)
-    return Scores(paths, labels, model.classes, np.array([scores for _, (scores,) in answers]))
+    groups = tuple(prepared.group_of.get(path, path) for path in paths) if prepared.group_of else ()
+    return Scores(paths, labels, model.classes, np.array([scores for _, (scores,) in answers]), groups)
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,8 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
         weights_sha256=file_digest(model.weights),
         mean_rule=model.mean_rule,
         stand_in=model.stand_in,
+        dataset=prepared.dataset,
+        drawn=prepared.facts.drawn,
     )
     write_evaluation(folder, model.short_title, task.split, scores, asdict(protocol))
     return scores

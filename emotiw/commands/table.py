@@ -5,6 +5,11 @@ Released models that were evaluated into RUNS stand beside them in a column of t
 RUNS is the folder given to pretrain and finetune as -o. Writes table.md, table.csv and report.html,
 which holds its pictures, and the ensemble's predictions, one line `<name> <label>` an image. Ensemble
 weights (not negative, summing to 1) are found on validation scores, and frozen before test is touched.
+
+Published figures stand beside figures on the same data set only. The paper's claims are tested: each
+mapped net against RGB of the same net, and the ensemble against its best member. Where groups (people,
+movies) are known, they are what intervals resample and what folds keep together. Runs that differ by
+their seed alone are one row.
 """
 
 import argparse

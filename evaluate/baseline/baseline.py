@@ -47,6 +47,8 @@ class Protocol:
     radius: Count
     svm: Choice
     posteriors: str = "softmax of the decision values, not calibrated"
+    dataset: str = ""
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,11 @@ def make(prepared: PreparedSet, split: str, seed: int = 0) -> Baseline:
         grid=GRID,
         radius=RADIUS,
         svm=choice,
+        dataset=prepared.dataset,
+        drawn=prepared.facts.drawn,
     )
-    return Baseline(protocol, Scores(paths, truth, tuple(prepared.classes), answers))
+    kept = tuple(groups[path] for path in paths) if prepared.group_of else ()
+    return Baseline(protocol, Scores(paths, truth, tuple(prepared.classes), answers, kept))
 
 
 def write(baseline: Baseline, folder: Path) -> None:

@@ -1,9 +1,13 @@
 """What a table is made of: one net's result on a split, trained here or released by the authors."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import Provenance, provenance
@@ -11,7 +15,7 @@ from emotiw.evaluate.released.catalog import NET, released
 from emotiw.evaluate.scores import Scores, read_scores
 from emotiw.evaluate.scoring import Protocol, read_protocol, released_folder, scores_file
 from emotiw.lbp_mapping.representation import PAPER
-from emotiw.train.run_folder import Run
+from emotiw.train.run_folder import Facts, Run
 
 _PAPER = [representation.name for representation in PAPER]
 
@@ -20,7 +24,8 @@ _PAPER = [representation.name for representation in PAPER]
 class Cell:
     """One net's result on a split, where it lies and how it was scored; `name` is a run's row or a released model's.
 
-    `trained_by` names the engines of a run.
+    `facts` says how a run was trained. `others` are runs of the same row that differ by their seed alone, by seed;
+    `scores` are those of the lowest one.
     """
 
     folder: Path
@@ -29,13 +34,46 @@ class Cell:
     representation: str
     protocol: Protocol
     scores: Scores
-    trained_by: str = ""
+    facts: Facts | None = None
+    others: tuple["Cell", ...] = ()
+
+    @property
+    def iterations(self) -> int | None:
+        """For how many iterations it was trained; None of a released model."""
+        return self.facts.iterations if self.facts else None
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of its training; None of a released model."""
+        return self.facts.seed if self.facts else None
+
+    @property
+    def trainings(self) -> tuple["Cell", ...]:
+        """Itself and the runs by other seeds."""
+        return (self, *self.others)
+
+    @property
+    def right(self) -> NDArray[np.float64]:
+        """The share of the trainings that names each image rightly, (N,)."""
+        right = [one.scores.predictions == one.scores.labels for one in self.trainings]
+        return np.asarray(np.mean(right, axis=0), np.float64)
+
+    @property
+    def accuracy(self) -> float:
+        """The mean accuracy of the trainings, in [0, 1]."""
+        return float(np.mean([one.scores.accuracy for one in self.trainings]))
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of several trainings' accuracies."""
+        return float(np.std([one.scores.accuracy for one in self.trainings], ddof=1))
 
     @property
     def engine(self) -> str:
         """Which engine trained and scored it; of a released model, which scored."""
         scorer = self.protocol.engine
-        return scorer if self.trained_by in ("", scorer) else f"{self.trained_by}, scored by {scorer}"
+        trained_by = self.facts.engine if self.facts else scorer
+        return scorer if trained_by == scorer else f"{trained_by}, scored by {scorer}"
 
     @property
     def row(self) -> str:
@@ -54,15 +92,16 @@ class Cell:
 
 
 def run_cells(runs: Iterable[Run], split: str) -> tuple[Cell, ...]:
-    """Read the scores of those runs that were scored."""
-    cells = []
+    """Read the scores of those runs that were scored; what differs by its seed alone is one cell."""
+    found: dict[tuple[object, ...], list[Cell]] = defaultdict(list)
     for run in runs:
         if not scores_file(run.folder, split).is_file():
             continue
         facts = run.facts()
         name = f"{facts.net}-{facts.representation}"
-        cells.append(_read(run.folder, name, facts.net, facts.representation, split, facts.engine))
-    return _sorted(cells)
+        cell = _read(run.folder, name, facts.net, facts.representation, split, facts)
+        found[facts.net, facts.representation, facts.recipe, facts.set_digest, facts.iterations].append(cell)
+    return _sorted(cell for cells in found.values() for cell in _by_seed(cells))
 
 
 def released_cells(runs: Path, split: str) -> tuple[Cell, ...]:
@@ -79,7 +118,8 @@ def require_alike(cells: Sequence[Cell]) -> None:
     for before, cell in pairwise(cells):
         if cell.name == before.name:
             raise EmotiwError(f"{before.folder} and {cell.folder} are the same row: move one elsewhere")
-        first = cells[0]
+    every = [training for cell in cells for training in cell.trainings]
+    for first, cell in ((every[0], other) for other in every[1:]):
         here, there = cell.protocol, first.protocol
         if (here.set_digest, here.crops) != (there.set_digest, there.crops):
             raise EmotiwError(
@@ -93,6 +133,11 @@ def require_alike(cells: Sequence[Cell]) -> None:
             raise EmotiwError(
                 f"{cell.name} and {first.name} have other labels: evaluate both with the same --truth, with --force"
             )
+    named = sorted({one.protocol.dataset for one in every} - {""})
+    if len(named) > 1:
+        raise EmotiwError(f"the scores are of {' and of '.join(named)}: evaluate all with one --set, with --force")
+    if len({one.scores.groups for one in every} - {()}) > 1:
+        raise EmotiwError("the scores name other groups of the same images: evaluate all with one --set, with --force")
 
 
 def representation_order(representation: str) -> tuple[int, str]:
@@ -105,9 +150,18 @@ def title(representation: str) -> str:
     return representation if representation in _PAPER else f"{representation} (ours)"
 
 
-def _read(folder: Path, name: str, net: str, representation: str, split: str, trained_by: str = "") -> Cell:
+def _read(folder: Path, name: str, net: str, representation: str, split: str, facts: Facts | None = None) -> Cell:
     scores = read_scores(scores_file(folder, split))
-    return Cell(folder, name, net, representation, read_protocol(folder, split), scores, trained_by)
+    return Cell(folder, name, net, representation, read_protocol(folder, split), scores, facts)
+
+
+def _by_seed(cells: list[Cell]) -> list[Cell]:
+    """Return runs alike but for their seeds as one cell; where a seed comes twice, as they are."""
+    seeds = {cell.seed: cell for cell in cells}
+    if len(seeds) < len(cells):
+        return cells
+    first, *others = (seeds[seed] for seed in sorted(seeds, key=lambda seed: seed or 0))
+    return [replace(first, others=tuple(others))]
 
 
 def _sorted(cells: Iterable[Cell]) -> tuple[Cell, ...]:

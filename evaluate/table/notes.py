@@ -1,15 +1,17 @@
 """What must be said beside the figures, a sentence or two each."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emotiw.evaluate.model import STAND_INS, TRAINED
+from emotiw.text import counted
 
-from .published import Publication, cell_of
+from .claims import LEVEL, Claim, verdict
+from .published import Publication, cell_of, published_on
 from .results import Column, Table
-from .rows import Net, percent
-from .statistics import shares
+from .rows import Net, percent, seeds_of
+from .statistics import FEW, shares
 
 _SIZES = range(400, 441)  # what may have been left of SFEW's 431 validation faces
 
@@ -36,25 +38,30 @@ class EnsembleNotes:
 class Notes:
     """Everything that a table says beside its figures; a text is empty where nothing is to be said."""
 
+    intervals: str
     published: str
     arithmetic: str
     released: str
     ensembles: list[EnsembleNotes]
     baseline: str
+    seeds: list[str]
+    tests: str
     best: list[str]
 
     @property
     def sentences(self) -> list[str]:
         """All of them in order."""
         ensembles = [sentence for ensemble in self.ensembles for sentence in ensemble.sentences]
-        said = [self.published, self.arithmetic, self.released, *ensembles, self.baseline, *self.best]
+        before = [self.intervals, self.published, self.arithmetic, self.released]
+        said = [*before, *ensembles, self.baseline, *self.seeds, self.tests, *self.best]
         return [sentence for sentence in said if sentence]
 
 
-def notes(table: Table, nets: Sequence[Net], published: Sequence[Publication]) -> Notes:
+def notes(table: Table, nets: Sequence[Net], published: Sequence[Publication], tested: Sequence[Claim]) -> Notes:
     """Return what is said of a table; `published` is empty where no published figure may stand beside it."""
     return Notes(
-        published=_published(published),
+        intervals=_intervals(table),
+        published=_published(table, published),
         arithmetic=_arithmetic(table, published),
         released=_released(table.released),
         ensembles=[
@@ -63,7 +70,9 @@ def notes(table: Table, nets: Sequence[Net], published: Sequence[Publication]) -
             if column.averages
         ],
         baseline=_baseline(table, published),
-        best=[_best(net) for net in nets if "rgb" in net.cells and len(net.cells) > 1 and net.best],
+        seeds=_seeds(table),
+        tests=_tests(table, tested),
+        best=[said for net in nets if (said := verdict(net, tested))],
     )
 
 
@@ -88,31 +97,77 @@ def _released(column: Column | None) -> str:
     )
 
 
-def _published(published: Sequence[Publication]) -> str:
-    """Return the paper's figures, and when they compare."""
-    if not published:
-        return ""
-    paper = published[0]
+def _intervals(table: Table) -> str:
+    """Return what was resampled."""
+    groups, n = table.groups, len(table.scores.labels)
+    if not groups:
+        units = f"the {n} images; groups of them (people, movies) are not known"
+    else:
+        units = f"the {len(set(groups))} groups of the {n} images, such as {groups[0]}"
     return (
-        f"Published (SFEW 2.0): {paper.method}: val {paper.val}, test {paper.test}. "
-        "On other faces than SFEW's the comparison says nothing."
+        f"95 % intervals: bootstrap of {units}; where fewer than {FEW} of them are right, or wrong, the exact bound of "
+        "Clopper and Pearson. The spread between trainings is not in them."
     )
+
+
+def _published(table: Table, published: Sequence[Publication]) -> str:
+    """Return the published figures: those of the table's own places, or all where it has none."""
+    shown = [each for each in published if each.net == "ensemble"] or published
+    if not shown:
+        return ""
+    figures: dict[str, list[str]] = defaultdict(list)
+    for each in shown:
+        recalled = "" if each.standing == "verified" else f" ({each.standing})"
+        figures[f"{each.method}{recalled}"].append(f"{each.split} {each.accuracy}")
+    listed = "; ".join(f"{method}: {', '.join(some)}" for method, some in figures.items())
+    n, split = len(table.scores.labels), table.protocol.split
+    others = dict.fromkeys(each.n for each in published_on(shown, table.dataset, split) if each.n not in ("", str(n)))
+    mine = f" On {' or '.join(others)} {split} images; here are {n}." if others else ""
+    return f"Published ({table.dataset}): {listed}.{mine}"
 
 
 def _arithmetic(table: Table, published: Sequence[Publication]) -> str:
     """Return why the paper's figure cannot be hit to the digit, on as many images as SFEW has."""
-    if not published:
+    n, split = len(table.scores.labels), table.protocol.split
+    here, test = (cell_of(published_on(published, table.dataset, each), "ensemble", "") for each in (split, "test"))
+    if not here or not test or here.n != str(n) or shares(here.accuracy, [n]):
         return ""
-    paper, n, split = published[0], len(table.scores.labels), table.protocol.split
-    figure = getattr(paper, split, "")
-    if not figure or n != paper.count(split) or shares(figure, [n]):
-        return ""
-    near = ", ".join(f"{k}/{of}" for k, of in shares(figure, _SIZES))
+    near = ", ".join(f"{k}/{of}" for k, of in shares(here.accuracy, _SIZES))
     return (
-        f"{figure} % is no k/{n}, neither rounded nor truncated, so nobody hits it to the digit on all {n} images. "
-        f"Of {_SIZES[0]} to {_SIZES[-1]} images it is {near} only; the authors probably scored 427, as "
-        f"{paper.test}, too, is truncated (203/372)."
+        f"{here.accuracy} % is no k/{n}, neither rounded nor truncated, so nobody hits it to the digit on all {n} "
+        f"images. Of {_SIZES[0]} to {_SIZES[-1]} images it is {near} only; the authors probably scored 427, as "
+        f"{test.accuracy}, too, is truncated (203/372)."
     )
+
+
+def _seeds(table: Table) -> list[str]:
+    """Return the spread of rows with several trainings."""
+    cells = [cell for column in table.columns for cell in column.cells if cell.others]
+    said = [f"{cell.title}: the mean of {len(cell.trainings)} trainings, seeds {seeds_of(cell)}." for cell in cells]
+    if said:
+        said.append("Of such rows the training of the lowest seed is in the ensemble and in the tests.")
+    return said
+
+
+def _tests(table: Table, tested: Sequence[Claim]) -> str:
+    """Return how the claims were tested, and of which ensembles that could not be."""
+    where = "out of fold" if table.protocol.split == "val" else "on val"
+    said = []
+    if tested:
+        grouped = any(claim.paired.grouped is not None for claim in tested)
+        and_groups = " and a paired bootstrap of groups, of which the larger p counts" if grouped else ""
+        said.append(
+            f"Claims are tested by McNemar's exact test, two-sided{and_groups}, and corrected by Holm for "
+            f"{counted(len(tested), 'comparison')}; a difference is shown where that p is below {LEVEL}. Each p is of "
+            "one training (one seed) of a net: it ignores the spread of training, which only several seeds show."
+        )
+    if any(not claim.net for claim in tested):
+        said.append(
+            f"The ensemble and its best member are both chosen {where}, never on the images they are tested on."
+        )
+    elif any(column.averages and column.provenance.compared for column in table.columns):
+        said.append(f"The ensemble is not tested against its best member: the two cannot be chosen {where}.")
+    return " ".join(said)
 
 
 def _honesty(column: Column) -> str:
@@ -149,7 +204,7 @@ def _baseline(table: Table, published: Sequence[Publication]) -> str:
     said = (
         f"Baseline: histograms of LBP codes (R = {made.radius}) in {made.grid} x {made.grid} regions of the face, "
         f"SVM ({made.svm.kernel}, C = {made.svm.C:g}, chosen by {made.svm.folds}-fold cross-validation on "
-        f"{made.train_images} train images: {made.svm.accuracy:.2%}); no part of the ensemble."
+        f"{made.train_images} train images: {made.svm.accuracy:.2%}) by {made.engine}; no part of the ensemble."
     )
     if other := cell_of(published, "baseline", ""):
         said += f" Published beside it, for orientation: {other.method} ({other.standing})."
@@ -162,11 +217,3 @@ def _weights(column: Column) -> list[str]:
         some = ", ".join(f"{c.title} {w:.2f}" for c, w in zip(column.cells, weights, strict=True) if w >= 0.005)
         said.append(f"Weights by {name}, found on {len(column.validation[0].labels)} val images: {some}.")
     return said
-
-
-def _best(net: Net) -> str:
-    if "rgb" not in net.best:
-        verdict = "as in the paper, not RGB"
-    else:
-        verdict = "unlike in the paper, RGB" if len(net.best) == 1 else "RGB is among equals"
-    return f"Best representation of {net.title}: {', '.join(net.best)} ({verdict})."

@@ -10,7 +10,18 @@ from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.baseline.baseline import Baseline, find
-from emotiw.evaluate.ensemble import METHODS, combine, cross_validated, growth, growth_order, nested, uniform
+from emotiw.evaluate.baseline.baseline import Protocol as BaselineProtocol
+from emotiw.evaluate.ensemble import (
+    METHODS,
+    best_member,
+    best_members,
+    combine,
+    cross_validated,
+    growth,
+    growth_order,
+    nested,
+    uniform,
+)
 from emotiw.evaluate.model import STAND_INS, TRAINED, Provenance
 from emotiw.evaluate.released.catalog import NET, released
 from emotiw.evaluate.scores import Scores
@@ -60,6 +71,11 @@ class Column:
         """How the first cell was scored: all cells share set, split and crops."""
         return self.cells[0].protocol
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The group of each image; empty where none is known."""
+        return next((cell.scores.groups for cell in self.cells if cell.scores.groups), ())
+
     @cached_property
     def weights(self) -> dict[str, NDArray[np.float64]]:
         """The ensemble's weights by each method, one a cell, found on validation scores; none where there are none."""
@@ -80,7 +96,8 @@ class Column:
             where = "on these very scores" if in_sample else "on val, frozen"
             found.append((f"{name}, {where}", combine(posteriors, weights)))
             if in_sample:
-                found.append((f"{name}, cross-validated", cross_validated(posteriors, labels, METHODS[name])))
+                honest = cross_validated(posteriors, labels, METHODS[name], groups=self.groups)
+                found.append((f"{name}, cross-validated", honest))
         if self.nested:
             found.append(("chosen by nested cross-validation", self.nested[0]))
         found.append(("uniform average", combine(posteriors, uniform(posteriors, labels))))
@@ -93,7 +110,27 @@ class Column:
         """Posteriors and methods of nested cross-validation on val; None on other splits, or without folds."""
         if len(self.cells) < 2 or self.protocol.split != "val" or not self.validation:
             return None
-        return nested(_stack(self.validation), self.validation[0].labels)
+        return nested(_stack(self.validation), self.validation[0].labels, groups=self.groups)
+
+    @cached_property
+    def contest(self) -> tuple[Average, Average] | None:
+        """The ensemble and its best member, neither of them chosen on the images that it is judged on.
+
+        On val both are chosen out of fold, on another split both on val. None where that cannot be.
+        """
+        if len(self.cells) < 2 or not self.validation:
+            return None
+        known, labels = _stack(self.validation), self.validation[0].labels
+        if self.protocol.split != "val":
+            net = best_member(known, labels)
+            return self.averages[0], Average(f"{self.cells[net].title}, the best on val", self.cells[net].scores)
+        single = best_members(known, labels, groups=self.groups)
+        if self.nested is None or single is None:
+            return None
+        scores = (replace(self.scores, posteriors=found) for found in (self.nested[0], single))
+        names = ("chosen by nested cross-validation", "the best single net, chosen in the same folds")
+        ensemble, best = (Average(name, one) for name, one in zip(names, scores, strict=True))
+        return ensemble, best
 
     @property
     def answer(self) -> Average:
@@ -163,6 +200,28 @@ class Table:
         return self.filled[0].protocol
 
     @property
+    def groups(self) -> tuple[str, ...]:
+        """The group (a person, a movie) of each image; empty where no two images share one, or it was not noted."""
+        known = (column.groups for column in self.filled if column.groups)
+        return next(known, self.baseline.scores.groups if self.baseline else ())
+
+    @property
+    def dataset(self) -> str:
+        """The name of the data set; empty where it is not known."""
+        return max(protocol.dataset for protocol in self._protocols)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether its images were drawn."""
+        return any(protocol.drawn for protocol in self._protocols)
+
+    @property
+    def _protocols(self) -> list[Protocol | BaselineProtocol]:
+        """How every figure was made; older scores say less of the same set."""
+        found = [one.protocol for column in self.filled for cell in column.cells for one in cell.trainings]
+        return [*found, self.baseline.protocol] if self.baseline else [*found]
+
+    @property
     def answer(self) -> Average:
         """What would be handed in: the runs' answer where there are any."""
         return self.filled[0].answer
@@ -215,7 +274,9 @@ def _column(read: Callable[[str], tuple[Cell, ...]], split: str, missing: Mappin
     if len(known) != len(cells):
         known = ()
     for cell, same in zip(cells, known, strict=False):  # all of them, or none
-        if cell.protocol.weights_sha256 != same.protocol.weights_sha256:
+        had = {one.folder: one.protocol.weights_sha256 for one in same.trainings}
+        mine = {one.folder: one.protocol.weights_sha256 for one in cell.trainings}
+        if cell.folder != same.folder or any(had[folder] != mine[folder] for folder in had.keys() & mine.keys()):
             raise EmotiwError(f"{cell.folder}: other weights had the val scores: evaluate both splits with --force")
     found = [cell.provenance for cell in (*cells, *known)]
     whose = STAND_INS if STAND_INS in found else found[0] if found else TRAINED  # one stand-in spoils a column

@@ -1,7 +1,7 @@
 """The figures of a table: the grid of nets; every figure with its interval and the published one beside it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.evaluate.model import TRAINED, Provenance
@@ -10,7 +10,7 @@ from emotiw.evaluate.scores import Scores
 from .cells import Cell, representation_order
 from .published import Publication, cell_of
 from .results import Column, Table
-from .statistics import interval
+from .statistics import Interval, interval
 
 BASELINE = "baseline: LBP histograms, SVM"
 
@@ -34,12 +34,12 @@ class Net:
         return self.name if whose is TRAINED else f"{self.name}, {whose.mark}"
 
     @property
-    def best(self) -> list[str]:
-        """The representation on which it is most accurate; several where they are equal; none of random weights."""
+    def highest(self) -> list[str]:
+        """The representation of the highest figure; several where they are equal; none of random weights."""
         if not self.column.provenance.compared:
             return []
-        most = max(cell.scores.accuracy for cell in self.cells.values())
-        return [name for name, cell in self.cells.items() if cell.scores.accuracy == most]
+        most = max(cell.accuracy for cell in self.cells.values())
+        return [name for name, cell in self.cells.items() if cell.accuracy == most]
 
     def why(self, representation: str) -> str:
         """Return why there is no cell."""
@@ -52,8 +52,9 @@ class Net:
 class Line:
     """One figure of the table: ours, its interval, and the published one beside it.
 
-    Accuracies and the 95 % bootstrap interval are shares in [0, 1]; `published` is None where nothing is published, or
-    it may not be compared. Figures of the same `place` stand beside each other; `engine` is what computed them.
+    Accuracies and the 95 % interval are shares in [0, 1]; `published` is None where nothing is published, or it may not
+    be compared. Figures of the same `place` stand beside each other; `engine` is what computed them. A net's figure has
+    its `cell`, whose mean it is where there are several trainings.
     """
 
     name: str
@@ -61,26 +62,43 @@ class Line:
     provenance: Provenance
     engine: str
     scores: Scores
-    interval: tuple[float, float]
+    interval: Interval
     weight: float | None
     published: float | None
+    cell: Cell | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """The figure."""
+        return self.cell.accuracy if self.cell else self.scores.accuracy
+
+    @property
+    def mean_class_accuracy(self) -> float:
+        """The mean of the classes' own accuracies."""
+        trainings = self.cell.trainings if self.cell else (self,)
+        return sum(one.scores.mean_class_accuracy for one in trainings) / len(trainings)
 
     @property
     def within(self) -> bool | None:
         """Whether the published figure lies in the interval; None where there is none."""
-        return None if self.published is None else self.interval[0] <= self.published <= self.interval[1]
+        return None if self.published is None else self.interval.low <= self.published <= self.interval.high
+
+    @property
+    def between(self) -> str:
+        """The interval as the table prints it."""
+        return f"{percent(self.interval.low)} - {percent(self.interval.high)}"
 
     @property
     def words(self) -> list[str]:
         """Accuracy and interval as the table prints them."""
-        return [percent(self.scores.accuracy), "{} - {}".format(*map(percent, self.interval))]
+        return [percent(self.accuracy), self.between]
 
     @property
     def comparison(self) -> list[str]:
         """The difference to the published figure and whether it is within, as the table prints them; else empty."""
         if self.published is None:
             return ["", ""]
-        return [f"{(self.scores.accuracy - self.published) * 100:+.2f}", "yes" if self.within else "no"]
+        return [f"{(self.accuracy - self.published) * 100:+.2f}", "yes" if self.within else "no"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +113,29 @@ class Row:
     def engine(self) -> str:
         """What computed its figures."""
         return " / ".join(dict.fromkeys(line.engine for line in self.figures.values() if isinstance(line, Line)))
+
+    @property
+    def iterations(self) -> str:
+        """For how many iterations its nets were trained; empty where they were not trained here."""
+        return " / ".join(str(cell.iterations) for cell in self._cells if cell.iterations is not None)
+
+    @property
+    def seeds(self) -> str:
+        """Of several trainings the seeds, and the spread of their figures."""
+        return " / ".join(seeds_of(cell) for cell in self._cells if cell.others)
+
+    @property
+    def _cells(self) -> list[Cell]:
+        lines = [line for line in self.figures.values() if isinstance(line, Line)]
+        return [line.cell for line in lines if line.cell]
+
+
+def seeds_of(cell: Cell) -> str:
+    """Return the seeds of a cell's trainings, and the spread of their figures in percent."""
+    accuracies = [one.scores.accuracy for one in cell.trainings]
+    seeds = ", ".join(str(one.seed) for one in cell.trainings)
+    spread = f"; s = {percent(cell.spread)}, {percent(min(accuracies))} to {percent(max(accuracies))}"
+    return seeds + spread
 
 
 def representations(table: Table) -> list[str]:
@@ -115,8 +156,8 @@ def grid(table: Table) -> list[Net]:
 
 
 def compared(table: Table) -> list[Provenance]:
-    """Return the columns beside which published figures may stand: of the seven emotions, and not of random weights."""
-    if table.scores.classes != EMOTIONS:
+    """Return the columns beside which published figures may stand: not of random weights, nor on drawn faces."""
+    if table.scores.classes != EMOTIONS or table.drawn:
         return []
     found = [column.provenance for column in table.filled]
     if table.baseline:
@@ -130,29 +171,32 @@ def figures(table: Table, published: Sequence[Publication]) -> list[Line]:
     `published` is empty where no published figure may stand beside them.
     """
 
-    def line(name: str, place: Place, whose: Provenance, engine: str, scores: Scores, weight: float | None) -> Line:
-        beside = _published(published, place, table) if whose.compared else None
-        low_high = interval(scores.predictions == scores.labels)
-        return Line(name, place, whose, engine, scores, low_high, weight, beside)
+    def line(name: str, place: Place, whose: Provenance, engine: str, judged: Scores | Cell) -> Line:
+        beside = _published(published, place) if whose.compared else None
+        if isinstance(judged, Cell):
+            found = interval(judged.right, table.groups)
+            return Line(name, place, whose, engine, judged.scores, found, None, beside, judged)
+        found = interval(judged.predictions == judged.labels, table.groups)
+        return Line(name, place, whose, engine, judged, found, None, beside)
 
     found = []
     for column in table.columns:
         whose = column.provenance
         weights = column.weights.get("likelihood", [None] * len(column.cells))
         found += [
-            line(cell.name, (cell.net, cell.representation), whose, cell.engine, cell.scores, weight)
+            replace(line(cell.name, (cell.net, cell.representation), whose, cell.engine, cell), weight=weight)
             for cell, weight in zip(column.cells, weights, strict=True)
         ]
         size = f"ensemble of {len(column.cells)}"
         title = size if whose is TRAINED else f"{size}, {whose.mark}"
         engines = "; ".join(dict.fromkeys(cell.engine for cell in column.cells))
         found += [
-            line(f"{title}: {average.name}", ("ensemble", average.name), whose, engines, average.scores, None)
+            line(f"{title}: {average.name}", ("ensemble", average.name), whose, engines, average.scores)
             for average in column.averages
         ]
     if table.baseline:
         engine = table.baseline.protocol.engine
-        found.append(line(BASELINE, _BASELINE, TRAINED, engine, table.baseline.scores, None))
+        found.append(line(BASELINE, _BASELINE, TRAINED, engine, table.baseline.scores))
     return found
 
 
@@ -163,7 +207,7 @@ def rows(table: Table, lines: Sequence[Line], published: Sequence[Publication]) 
         Row(
             name,
             {c.provenance: by_place.get((place, c.provenance)) or _why(c, place) for c in table.columns},
-            _published(published, place, table),
+            _published(published, place),
         )
         for place, name in _places(table).items()
     ]
@@ -183,10 +227,10 @@ def _places(table: Table) -> dict[Place, str]:
     return places
 
 
-def _published(published: Sequence[Publication], place: Place, table: Table) -> float | None:
+def _published(published: Sequence[Publication], place: Place) -> float | None:
     net, detail = place
     publication = cell_of(published, net, "" if net == "ensemble" else detail)
-    return publication.on(table.protocol.split) if publication else None
+    return publication.share if publication else None
 
 
 def _why(column: Column, place: Place) -> str:

@@ -1,6 +1,11 @@
-"""How sure a figure is: bootstrap intervals; and which counts of images it can be."""
+"""How sure a figure is, and whether two differ: intervals, paired tests; and which counts of images a figure can be.
 
-from collections.abc import Iterable
+Images of one group (a person, a movie) are alike, so where groups are known they are the units that are resampled: an
+interval over single images would be too narrow.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
 
@@ -8,27 +13,185 @@ import numpy as np
 from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
+FEW = 5
+"""Where fewer units than this are right, or wrong, resampling says too little: the exact bound is taken."""
+BOOTSTRAP, EXACT = "bootstrap", "Clopper-Pearson"
+
 _RESAMPLES = 9999
+_AT_ONCE = 1_000_000  # numbers drawn, so that many units take no more memory than few
+
+Array = NDArray[np.float64]
 
 
-def interval(right: NDArray[np.bool_], seed: int = 0) -> tuple[float, float]:
-    """Return the bootstrap interval (percentile, 95 %) of an accuracy.
+@dataclass(frozen=True)
+class Interval:
+    """The 95 % interval of a share in [0, 1], and its method: `BOOTSTRAP` or `EXACT`."""
+
+    low: float
+    high: float
+    method: str = BOOTSTRAP
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two classifiers on the same images.
+
+    Attributes
+    ----------
+    difference, interval
+        Of the first one's accuracy to the second one's.
+    first_only, second_only
+        How many images one alone names rightly.
+    mcnemar
+        The p of McNemar's exact test, two-sided.
+    grouped
+        The p of the paired bootstrap of groups, two-sided; None where no groups are known.
+    """
+
+    difference: float
+    interval: Interval
+    first_only: int
+    second_only: int
+    mcnemar: float
+    grouped: float | None
+
+    @property
+    def p(self) -> float:
+        """The larger p: McNemar's test takes images as independent, and a bootstrap of few groups is too sure."""
+        return self.mcnemar if self.grouped is None else max(self.mcnemar, self.grouped)
+
+
+def interval(right: NDArray[np.bool_] | Array, groups: Sequence[str] = (), seed: int = 0) -> Interval:
+    """Return the interval of an accuracy: bootstrap (percentile, 95 %), or the exact bound of an extreme count.
 
     Parameters
     ----------
-    right : (N,) bool
-        Which images were named rightly.
+    right : (N,) bool, or float64 in [0, 1]
+        Which images were named rightly; of several trainings, how often each was.
+    groups
+        The group of each image; empty: each image is one.
 
     Returns
     -------
-    (low, high)
-        In [0, 1]. The images are resampled; the training is not repeated, so its own spread is not in it.
+    Interval
+        The groups, or the images, are resampled; the training is not repeated, so its own spread is not in it. Where
+        fewer than `FEW` of them are right, or wrong, it is the bound of Clopper and Pearson (1934) for as many trials
+        as there are units: of groups as if all images of one were alike, which is the safe side.
     """
-    # Resampling N outcomes of which k are right is a binomial draw: no image need be touched.
-    n, accuracy = len(right), right.mean()
-    draws = np.random.default_rng(seed).binomial(n, accuracy, _RESAMPLES) / n
+    sums, counts = _units(right, groups)
+    if _extreme((sums > 0).sum(), (sums < counts).sum()):
+        return Interval(*clopper_pearson(len(counts) * float(np.mean(right)), len(counts)), EXACT)
+    if np.isin(sums, (0, 1)).all() and (counts == 1).all():
+        # Resampling N outcomes of which k are right is a binomial draw: no image need be touched.
+        n = len(counts)
+        draws = np.random.default_rng(seed).binomial(n, sums.mean(), _RESAMPLES) / n
+    else:
+        draws = _resampled(sums, counts, seed)
+    return _between(draws)
+
+
+def clopper_pearson(right: float, trials: int) -> tuple[float, float]:
+    """Return the exact 95 % interval of a share: of 20 of 20, 0.8316 to 1; of 0 of 20, 0 to 0.1684."""
+    from scipy.stats import beta
+
+    tail = (1 - CONFIDENCE) / 2
+    low = 0.0 if right <= 0 else float(beta.ppf(tail, right, trials - right + 1))
+    high = 1.0 if right >= trials else float(beta.ppf(1 - tail, right + 1, trials - right))
+    return low, high
+
+
+def paired(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Sequence[str] = (), seed: int = 0) -> Paired:
+    """Return how two classifiers compare that named the same images rightly or wrongly, (N,) bool each."""
+    first_only, second_only = int((first & ~second).sum()), int((second & ~first).sum())
+    better, counts = _units(first.astype(float) - second, groups)
+    grouped = len(counts) < len(first)
+    draws = (
+        _resampled(better, counts, seed) if grouped else _drawn_differences(first_only, second_only, len(first), seed)
+    )
+    ahead, behind = int((better > 0).sum()), int((better < 0).sum())
+    if ahead + behind < FEW:  # both shares at once, each by its exact bound
+        gain, loss = clopper_pearson(ahead, len(counts)), clopper_pearson(behind, len(counts))
+        between = Interval(gain[0] - loss[1], gain[1] - loss[0], EXACT)
+    else:
+        between = _between(draws)
+    return Paired(
+        difference=float(np.mean(first) - np.mean(second)),
+        interval=between,
+        first_only=first_only,
+        second_only=second_only,
+        mcnemar=mcnemar(first_only, second_only),
+        grouped=_two_sided(draws, ahead + behind) if grouped else None,
+    )
+
+
+def mcnemar(first_only: int, second_only: int) -> float:
+    """Return the two-sided p of McNemar's exact test, by the numbers of images that one alone names rightly.
+
+    Examples
+    --------
+    >>> mcnemar(1, 9)  # 2 (1 + 10) / 2 ** 10
+    0.021484375
+    """
+    from scipy.stats import binomtest
+
+    discordant = first_only + second_only
+    return float(binomtest(first_only, discordant).pvalue) if discordant else 1.0
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Return p values corrected for as many tests as there are, by Holm (1979), in their order.
+
+    Examples
+    --------
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(ps, kind="stable")
+    corrected = np.empty(len(ps))
+    corrected[order] = np.minimum(1, np.maximum.accumulate(np.asarray(ps)[order] * np.arange(len(ps), 0, -1)))
+    return [float(p) for p in corrected]
+
+
+def _extreme(right: int, wrong: int) -> bool:
+    return min(right, wrong) < FEW
+
+
+def _units(values: NDArray[np.bool_] | Array, groups: Sequence[str]) -> tuple[Array, Array]:
+    """Return the sum of the values, and the number of images, of each group; without groups, of each image."""
+    if not groups:
+        return np.asarray(values, np.float64), np.ones(len(values))
+    places = np.unique(np.asarray(groups), return_inverse=True)[1]
+    sums = np.bincount(places, np.asarray(values, np.float64))
+    return np.asarray(sums, np.float64), np.bincount(places).astype(np.float64)
+
+
+def _resampled(sums: Array, counts: Array, seed: int) -> Array:
+    """Return the means over images of resampled units."""
+    rng, units = np.random.default_rng(seed), len(counts)
+    most = max(1, _AT_ONCE // units)
+    found = []
+    for start in range(0, _RESAMPLES, most):
+        drawn = rng.integers(units, size=(min(most, _RESAMPLES - start), units))
+        found.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
+    return np.concatenate(found)
+
+
+def _drawn_differences(first_only: int, second_only: int, n: int, seed: int) -> Array:
+    """Return the differences of resampled images: a multinomial draw."""
+    shares = np.array([first_only, second_only, n - first_only - second_only]) / n
+    drawn = np.random.default_rng(seed).multinomial(n, shares, _RESAMPLES)
+    return np.asarray((drawn[:, 0] - drawn[:, 1]) / n, np.float64)
+
+
+def _two_sided(draws: Array, informative: int) -> float:
+    """Return the p of no difference, no smaller than the signs of so many groups that differ could make it."""
+    tails = (1 + min((draws <= 0).sum(), (draws >= 0).sum())) / (1 + len(draws))
+    return float(min(1, max(2 * tails, 2.0 ** (1 - informative))))
+
+
+def _between(draws: Array) -> Interval:
     low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    return Interval(float(low), float(high))
 
 
 def shares(percent: str, counts: Iterable[int]) -> list[tuple[int, int]]:

@@ -17,18 +17,29 @@ from emotiw.json_record import Share
 from .rows import BASELINE
 from .view import TableView
 
+# How a figure was made: its data set (empty: not known), its interval, of how many groups (0: of images), and its nets'
+# training.
+_MADE = ("dataset", "drawn", "interval", "groups", "iterations", "seeds")
+
 
 def csv_text(view: TableView) -> str:
-    """Return every figure in long form, one line each; where released models stand beside runs, with whose it is."""
+    """Return every figure in long form, one line each.
+
+    Published figures stand beside figures on the same data set only; where released models stand beside runs, `kind`
+    says whose each figure is.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    figures = ["accuracy", "low", "high", "mean_class_accuracy", "weight", "published"]
-    head = ["name", "net", "representation", "engine", "split", "crops", "n", *figures]
+    figures = ["accuracy", "low", "high", "mean_class_accuracy", "weight", *["published" for _ in view.published[:1]]]
+    head = ["name", "net", "representation", "engine", "split", "crops", "n", *figures, *_MADE]
     writer.writerow([*head, "kind"] if view.several else head)
     nets = {cell.name for column in view.table.columns for cell in column.cells}
     protocol = view.table.protocol
     for line in view.lines:
-        values = [line.scores.accuracy, *line.interval, line.scores.mean_class_accuracy, line.weight, line.published]
+        between = line.interval
+        values = [line.accuracy, between.low, between.high, line.mean_class_accuracy, line.weight]
+        if view.published:
+            values.append(line.published)
         cells = [
             line.name,
             *(line.place if line.name in nets else ("", "")),
@@ -37,6 +48,12 @@ def csv_text(view: TableView) -> str:
             "" if line.name == BASELINE else protocol.crops,
             len(line.scores.labels),
             *("" if figure is None else f"{figure:.6f}" for figure in values),
+            view.table.dataset,
+            view.table.drawn,
+            between.method,
+            len(set(view.table.groups)),
+            "" if line.cell is None or line.cell.iterations is None else line.cell.iterations,
+            " ".join(str(one.seed) for one in line.cell.trainings if one.seed is not None) if line.cell else "",
         ]
         writer.writerow([*cells, line.provenance.title] if view.several else cells)
     return text.getvalue()

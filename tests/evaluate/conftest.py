@@ -21,7 +21,7 @@ MakeRun = Callable[..., Path]
 
 def write_split(  # type: ignore[no-untyped-def]
     folder: Path, posteriors, labels, classes=EMOTIONS, split="val", crops=1, digest="d" * 64,
-    engine="caffe", **more,
+    engine="caffe", groups=(), **more,
 ) -> Path:  # fmt: skip
     """Write scores of a split by hand, and how they were made."""
     protocol = {
@@ -31,7 +31,7 @@ def write_split(  # type: ignore[no-untyped-def]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"scores_{split}.json").write_text(json.dumps(protocol | more))
     paths = tuple(f"{classes[label]}/{number}.png" for number, label in enumerate(labels))
-    scores = Scores(paths, np.array(labels), tuple(classes), np.array(posteriors, float))
+    scores = Scores(paths, np.array(labels), tuple(classes), np.array(posteriors, float), tuple(groups))
     write_scores(folder / f"scores_{split}.csv", scores)
     return folder
 
@@ -40,17 +40,18 @@ def write_split(  # type: ignore[no-untyped-def]
 def make_run(tmp_path: Path) -> MakeRun:
     """Write a run folder by hand, with scores of a split, below RUNS = tmp_path / "runs"."""
 
-    def write(row, posteriors, labels, classes=EMOTIONS, digest="d" * 64, engine="caffe", trained_by="", **more):  # type: ignore[no-untyped-def]
-        net, _, representation = row.partition("-")
+    def write(row, posteriors, labels, classes=EMOTIONS, digest="d" * 64, engine="caffe", run=None, **more):  # type: ignore[no-untyped-def]
+        """`run` is what `run.json` says otherwise; a folder's name may go on behind a second hyphen."""
+        net, representation = row.split("-")[:2]
         folder: Path = tmp_path / "runs" / row / "finetune"
         folder.mkdir(parents=True, exist_ok=True)
         facts = {
             "row": row, "stage": "finetune", "net": net, "representation": representation,
-            "engine": trained_by or engine, "engine_version": "1.0.0", "set_folder": "gone", "set_digest": digest,
+            "engine": engine, "engine_version": "1.0.0", "set_folder": "gone", "set_digest": digest,
             "classes": list(classes),
             "recipe": "e" * 64, "seed": 1, "iterations": 4, "weights": "", "weights_sha256": "", "emotiw": "0.1.0",
         }  # fmt: skip
-        (folder / "run.json").write_text(json.dumps(facts))
+        (folder / "run.json").write_text(json.dumps(facts | (run or {})))
         return write_split(folder, posteriors, labels, classes, digest=digest, engine=engine, **more)
 
     return write

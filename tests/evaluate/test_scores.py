@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,12 +51,35 @@ def test_the_file_by_hand(tmp_path):
     assert lines[:3] == ["path,label,a,b,c", "a/1.png,0,0.5,0.3,0.2", "a/2.png,0,0.4,0.4,0.2"]
 
 
+def test_groups_stand_where_no_class_can_be_taken_for_them(tmp_path):
+    """A class may be called group, or like a group: where the column stands says which it is."""
+    grouped = replace(HAND, groups=("m 1", "m 1", "m, 2", "0.5", "a"))
+    write_scores(tmp_path / "scores.csv", grouped)
+    lines = (tmp_path / "scores.csv").read_text().splitlines()
+    assert lines[:4] == [
+        "path,group,label,a,b,c",
+        "a/1.png,m 1,0,0.5,0.3,0.2",
+        "a/2.png,m 1,0,0.4,0.4,0.2",
+        'a/3.png,"m, 2",0,0.1,0.2,0.7',
+    ]
+    again = read_scores(tmp_path / "scores.csv")
+    assert (again.groups, again.classes, again.labels.tolist()) == (grouped.groups, HAND.classes, [0, 0, 0, 1, 1])
+    for names in (("group", "b", "label"), ("label", "group", "path")):
+        for groups in ((), grouped.groups):
+            write_scores(tmp_path / "scores.csv", replace(HAND, classes=names, groups=groups))
+            again = read_scores(tmp_path / "scores.csv")
+            assert (again.classes, again.groups) == (names, groups)
+            np.testing.assert_allclose(again.posteriors, HAND.posteriors)
+
+
 def test_there_and_back(tmp_path):
     for seed in range(20):
         scores = random_scores(np.random.default_rng(seed))
+        if seed % 2:
+            scores = replace(scores, groups=tuple(f"group {k % 3}" for k in range(len(scores.paths))))
         write_scores(tmp_path / "scores.csv", scores)
         again = read_scores(tmp_path / "scores.csv")
-        assert (again.paths, again.classes) == (scores.paths, scores.classes)
+        assert (again.paths, again.classes, again.groups) == (scores.paths, scores.classes, scores.groups)
         assert np.array_equal(again.labels, scores.labels)
         np.testing.assert_allclose(again.posteriors, scores.posteriors, rtol=1e-8, atol=0)
         assert np.array_equal(again.predictions, scores.predictions)

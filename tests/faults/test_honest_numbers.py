@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 
 from emotiw.__main__ import main
 from emotiw.data_prep.emotions import EMOTIONS
@@ -19,7 +19,7 @@ from emotiw.engine.registry import open_engine
 from emotiw.engine.settings import EngineSettings
 from emotiw.evaluate.ensemble import METHODS, combine, cross_validated, fit_weights, growth, growth_order, nested
 from emotiw.evaluate.scores import Scores, read_scores, write_scores
-from emotiw.evaluate.table.statistics import CONFIDENCE, interval
+from emotiw.evaluate.table.statistics import CONFIDENCE, FEW, interval
 from emotiw.train.experiments import Experiment
 from emotiw.train.net_setup import TrainOptions
 from emotiw.train.run_folder import Run
@@ -81,14 +81,19 @@ def test_growth_begins_with_the_best_net_and_ends_with_all(case):
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.integers(0, 2**32))
 def test_an_interval_ends_at_the_binomials_quantiles(outcome, seed):
     right, n = outcome
-    low, high = interval(np.arange(n) < right, seed)
+    found = interval(np.arange(n) < right, seed=seed)
+    assert found.low <= right / n <= found.high
+    if min(right, n - right) < FEW:  # of so few it is the exact bound, and never one figure alone
+        exact = binomtest(right, n).proportion_ci(CONFIDENCE, "exact")
+        assert (found.low, found.high) == (pytest.approx(exact.low), pytest.approx(exact.high))
+        assert found.high - found.low > 1 / (n + 1)
+        return
     tail = (1 - CONFIDENCE) / 2
     spread = 5 * np.sqrt(tail * (1 - tail) / 9999)  # of a quantile's own place among so many draws
-    for end, quantile in ((low, tail), (high, 1 - tail)):
+    for end, quantile in ((found.low, tail), (found.high, 1 - tail)):
         first, last = binom.ppf([quantile - spread, quantile + spread], n, right / n)
         assert first <= end * n + 1e-9
         assert end * n <= last + 1e-9
-    assert low <= right / n <= high
 
 
 @given(judged(most_nets=1))

@@ -74,6 +74,8 @@ def test_what_it_writes(made, sets):
     assert len((folder / "predictions_val.txt").read_text().splitlines()) == len(scores.paths) == 28
     assert protocol["set_digest"] == open_set(sets / "expressions").digest
     assert (protocol["engine"], protocol["grid"], protocol["radius"]) == ("scikit-learn", 7, 1)
+    assert (protocol["dataset"], protocol["drawn"]) == ("", True)
+    assert scores.groups == tuple(path.rpartition("/")[2].split("_")[0] for path in scores.paths)  # the people
     assert protocol["train_images"] == 56
 
 
@@ -146,12 +148,14 @@ def beside(made, sets, make_run, tmp_path):
     scores = read_scores(of(made) / "scores_val.csv")
     for seed, row in enumerate(("vgg_s-rgb", "vgg_s-lbp")):
         folder = make_run(
-            row, np.random.default_rng(seed).dirichlet(np.ones(7), 28), scores.labels, digest=prepared.digest
-        )
+            row, np.random.default_rng(seed).dirichlet(np.ones(7), 28), scores.labels, digest=prepared.digest,
+            groups=scores.groups, dataset="SFEW 2.0",
+        )  # fmt: skip
         lines = (folder / "scores_val.csv").read_text().splitlines()
         named = [f"{path},{line.split(',', 1)[1]}" for path, line in zip(scores.paths, lines[1:], strict=True)]
         (folder / "scores_val.csv").write_text("\n".join([lines[0], *named]) + "\n")
     shutil.copytree(made / "baseline", tmp_path / "runs/baseline")
+    (of(tmp_path / "runs") / "scores_val.json").write_text(json.dumps(protocol_of(made) | {"drawn": False}))
     return tmp_path / "runs"
 
 
@@ -169,8 +173,8 @@ def test_its_row_stands_below_the_ensembles_and_changes_nothing_else(beside, mad
     assert float(rows[-1]["accuracy"]) == pytest.approx(scores.accuracy, abs=1e-6)
     (line,) = [line for line in text.splitlines() if line.startswith("| baseline: ")]
     cells = [cell.strip() for cell in line.split("|")]
-    assert cells[3] == f"{scores.accuracy * 100:.2f}"
-    assert cells[5:7] == ["35.93", f"{scores.accuracy * 100 - 35.93:+.2f}"]
+    assert cells[2] == f"{scores.accuracy * 100:.2f}"
+    assert cells[4:6] == ["35.93", f"{scores.accuracy * 100 - 35.93:+.2f}"]
     for where in (text, page):
         assert f"SVM ({svm['kernel']}, C = {svm['C']:g}, chosen by 4-fold cross-validation on 56 train images" in where
         assert "no part of the ensemble" in where
@@ -203,3 +207,15 @@ def test_of_another_set_it_is_not_shown_and_of_other_images_it_is_refused(beside
     assert "holds damaged scores of val: make them anew with emotiw baseline --set SET --force" in refused()
     (folder / "scores_val.json").write_text("{}")
     assert "holds damaged scores of val: make them anew with emotiw baseline --set SET --force" in refused()
+
+
+def test_drawn_faces_stand_beside_nothing_published(beside, made, tmp_path):
+    """One figure on a set that was drawn is enough: it is the set of all."""
+    (of(beside) / "scores_val.json").write_text(json.dumps(protocol_of(made)))
+    text, rows, page = table_of(beside, tmp_path / "table")
+    assert text.startswith("Set gone: SFEW 2.0, DRAWN, no photographs: nothing published compares with it.\n")
+    assert "published" not in rows[0]
+    for where in (text, page):
+        assert "35.93" not in where
+        assert "51.75" not in where
+        assert "DRAWN" in where

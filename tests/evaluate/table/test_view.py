@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import emotiw.evaluate.table as package
+from emotiw.evaluate.table import claims, output, results
 from emotiw.evaluate.table import markdown as markdown_module
-from emotiw.evaluate.table import output, results
 from emotiw.evaluate.table.output import TABLE_FILES, write_table
 from emotiw.evaluate.table.published import publications
 from emotiw.evaluate.table.results import collect
@@ -38,12 +38,14 @@ def test_the_walk_from_scores_to_table(make_run, make_released, answers, tmp_pat
     make_run("vgg_s-lbp", answers(0, 1, 2, 3, 4, 0, 6, 6), LABELS)
     make_released("VGG_S_rgb", answers(0, 1, 2, 3, 4, 5, 6, 0), LABELS)
     shown = view(collect(tmp_path / "runs"), publications())
-    for name in ("combine", "cross_validated", "growth", "growth_order", "nested", "uniform"):
+    for name in ("best_members", "combine", "cross_validated", "growth", "growth_order", "nested", "uniform"):
         monkeypatch.setattr(results, name, None)  # whatever computes an ensemble has done so
+    for name in ("paired", "holm"):
+        monkeypatch.setattr(claims, name, None)  # and whatever tests a claim
     modules, _ = entered(lambda: write_table(shown, tmp_path, None))
     assert [module for module in modules if module in PRINTERS] == list(PRINTERS)
     # Beside the printers only what holds the figures and the texts, none of what finds them.
-    assert set(modules) - set(PRINTERS) <= {"cells", "results", "rows", "notes", "view"}
+    assert set(modules) - set(PRINTERS) <= {"cells", "results", "rows", "notes", "claims", "view"}
 
 
 def test_markdown_is_rendered_once(make_run, answers, tmp_path, monkeypatch):

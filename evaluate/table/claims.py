@@ -1,0 +1,102 @@
+"""The paper's two claims, tested: a mapped net beats RGB of the same net; the ensemble beats its best member."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .cells import Cell
+from .results import Average, Column, Table
+from .rows import Net, grid, percent
+from .statistics import Paired, holm, paired
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Two classifiers held against each other on the same images, with the p corrected for all claims of the table.
+
+    `net` is a net's title; empty where it is the ensemble that is compared.
+    """
+
+    net: str
+    first: str
+    second: str
+    paired: Paired
+    p: float = 1.0
+
+    @property
+    def title(self) -> str:
+        """What is compared."""
+        return f"{self.net}: {self.first} - {self.second}" if self.net else f"{self.first} - {self.second}"
+
+    @property
+    def shown(self) -> int:
+        """1 where the first one is shown to be better, -1 where the second one is, 0 where neither."""
+        return int(np.sign(self.paired.difference)) if self.p < LEVEL else 0
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What a table prints of it, by column."""
+        found = self.paired
+        return {
+            "compared": self.title,
+            "difference": f"{found.difference * 100:+.2f}",
+            "95 % interval": f"{found.interval.low * 100:+.2f} to {found.interval.high * 100:+.2f}",
+            "one alone right": f"{found.first_only} / {found.second_only}",
+            "p, McNemar": _p(found.mcnemar),
+            **({} if found.grouped is None else {"p, groups": _p(found.grouped)}),
+            "p, Holm": _p(self.p),
+        }
+
+
+def claims(table: Table) -> list[Claim]:
+    """Return every comparison of a table; none of nets of random weights."""
+    found = [claim for column in table.filled if column.provenance.compared for claim in _of(column, table)]
+    corrected = holm([claim.paired.p for claim in found])
+    return [replace(claim, p=p) for claim, p in zip(found, corrected, strict=True)]
+
+
+def verdict(net: Net, found: Sequence[Claim]) -> str:
+    """Return what the table's claims say of a net's best representation, against RGB; empty where nothing is tested."""
+    mine = {claim.first: claim for claim in found if claim.net == net.title}
+    if not mine:
+        return ""
+    highest = ", ".join(net.highest)
+    if (best := mine.get(net.highest[0])) and best.shown > 0:
+        return f"Best representation of {net.title}: {highest} (as in the paper, not RGB; p = {_p(best.p)})."
+    if all(claim.shown < 0 for claim in mine.values()):
+        worst = max(claim.p for claim in mine.values())
+        return f"Best representation of {net.title}: rgb (unlike in the paper, RGB; p = {_p(worst)})."
+    said = f"{highest}, {percent(max(cell.accuracy for cell in net.cells.values()))}"
+    smallest = min(claim.p for claim in mine.values())
+    return (
+        f"Best representation of {net.title}: no difference shown (highest figure: {said}; smallest p against RGB "
+        f"{_p(smallest)})."
+    )
+
+
+def _of(column: Column, table: Table) -> Iterator[Claim]:
+    groups = table.groups
+    for net in grid(table):
+        if net.column is column and "rgb" in net.cells:
+            for name, cell in net.cells.items():
+                if name != "rgb":
+                    pair = paired(_right(cell), _right(net.cells["rgb"]), groups)
+                    yield Claim(net.title, name, "rgb", pair)
+    if column.contest:
+        ensemble, best = column.contest
+        mark = "" if table.trained is column else f", {column.provenance.mark}"
+        first = f"ensemble of {len(column.cells)}{mark}: {ensemble.name}"
+        yield Claim("", first, best.name, paired(_right(ensemble), _right(best), groups))
+
+
+def _right(judged: Average | Cell) -> NDArray[np.bool_]:
+    """Return which images are named rightly, (N,); of several trainings by that of the lowest seed."""
+    return np.asarray(judged.scores.predictions == judged.scores.labels)
+
+
+def _p(p: float) -> str:
+    return f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
