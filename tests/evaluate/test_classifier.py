@@ -177,7 +177,8 @@ def test_the_table_of_real_runs(runs, sets, tmp_path, capsys):
     printed = capsys.readouterr().out
     for representation in ("rgb", OWN):
         scores = read_scores(runs / f"vgg_s_small-{representation}/finetune/scores_val.csv")
-        assert f"{scores.accuracy * 100:.2f} (caffe)" in printed
+        assert f"| {scores.accuracy * 100:.2f} " in printed
+    assert "iterations as below, by caffe." in printed
     text = (tmp_path / "table/report.html").read_text()
     assert text.count("data:image/png;base64,") == 1 + 1 + 2 * 2  # ensemble, faces, two runs with two each
     assert "one face of each class in every representation" in text

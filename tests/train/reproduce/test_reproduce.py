@@ -95,7 +95,7 @@ def test_it_is_all_there_and_done_once(done, sets, sfew, capsys):
 def test_another_engine_does_it_all_and_the_tables_say_so(sets, sfew, tmp_path, capsys):
     options = ["--iterations", "3", "--engine", "torch", "--gpu", "none", "--precision", "bf16"]
     assert main(asked(sets, sfew, tmp_path / "it", *options)) == 0
-    assert "(torch bf16)" in capsys.readouterr().out
+    assert "Trained for 3 iterations, seed 1, by torch bf16." in capsys.readouterr().out
     run = Run(tmp_path / "it/runs" / ROW / "finetune")
     assert run.facts().engine == "torch bf16"
     # What is done stays done: which engine did it is in the tables.
