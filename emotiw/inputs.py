@@ -191,8 +191,9 @@ def _remember(one: Input) -> None:
 
 
 def sealed(values: Mapping[str, object]) -> dict[str, object]:
-    """Return the values of a JSON object with a digest of them: `require_seal` notices a change of any."""
-    return {**values, _SEAL: _seal(values)}
+    """Return the values of a JSON object with a digest of them, instead of an earlier one: see `require_seal`."""
+    rest = {key: one for key, one in values.items() if key != _SEAL}
+    return {**rest, _SEAL: _seal(rest)}
 
 
 def unsealed(values: object) -> object:
