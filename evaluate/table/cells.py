@@ -8,10 +8,10 @@ from pathlib import Path
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import Provenance, provenance
 from emotiw.evaluate.released.catalog import NET, released
-from emotiw.evaluate.scores import Scores, read_scores
-from emotiw.evaluate.scoring import Protocol, read_protocol, released_folder, scores_file
+from emotiw.evaluate.scores import Scores
+from emotiw.evaluate.scoring import Protocol, read_evaluation, released_folder, scores_file
 from emotiw.lbp_mapping.representation import PAPER
-from emotiw.train.run_folder import Run
+from emotiw.train.run_folder import Facts, Run
 
 _PAPER = [representation.name for representation in PAPER]
 
@@ -20,7 +20,7 @@ _PAPER = [representation.name for representation in PAPER]
 class Cell:
     """One net's result on a split, where it lies and how it was scored; `name` is a run's row or a released model's.
 
-    `trained_by` names the engines of a run.
+    `facts` are a run's.
     """
 
     folder: Path
@@ -29,13 +29,13 @@ class Cell:
     representation: str
     protocol: Protocol
     scores: Scores
-    trained_by: str = ""
+    facts: Facts | None = None
 
     @property
     def engine(self) -> str:
         """Which engine trained and scored it; of a released model, which scored."""
-        scorer = self.protocol.engine
-        return scorer if self.trained_by in ("", scorer) else f"{self.trained_by}, scored by {scorer}"
+        scorer, trained_by = self.protocol.engine, self.facts.engine if self.facts else ""
+        return scorer if trained_by in ("", scorer) else f"{trained_by}, scored by {scorer}"
 
     @property
     def row(self) -> str:
@@ -53,16 +53,37 @@ class Cell:
         return self.provenance.label(self.name, short=True)
 
 
-def run_cells(runs: Iterable[Run], split: str) -> tuple[Cell, ...]:
-    """Read the scores of those runs that were scored."""
+def run_cells(runs: Iterable[Run], split: str, unreadable: dict[str, str] | None = None) -> tuple[Cell, ...]:
+    """Read the scores of those runs that were scored.
+
+    Parameters
+    ----------
+    unreadable
+        Takes, by row, why a run cannot be read; where it is not given, that is an error.
+
+    Raises
+    ------
+    EmotiwError
+        If a run cannot be read.
+    """
     cells = []
     for run in runs:
         if not scores_file(run.folder, split).is_file():
             continue
-        facts = run.facts()
-        name = f"{facts.net}-{facts.representation}"
-        cells.append(_read(run.folder, name, facts.net, facts.representation, split, facts.engine))
+        try:
+            facts = run.facts()
+            name = f"{facts.net}-{facts.representation}"
+            cells.append(_read(run.folder, name, facts.net, facts.representation, split, facts))
+        except EmotiwError as error:
+            if unreadable is None:
+                raise
+            unreadable[row_of(run)] = f"unreadable: {error}"
     return _sorted(cells)
+
+
+def row_of(run: Run) -> str:
+    """Return the row of a run by the folder it lies in, whatever its run.json says."""
+    return run.folder.parent.name
 
 
 def released_cells(runs: Path, split: str) -> tuple[Cell, ...]:
@@ -105,9 +126,8 @@ def title(representation: str) -> str:
     return representation if representation in _PAPER else f"{representation} (ours)"
 
 
-def _read(folder: Path, name: str, net: str, representation: str, split: str, trained_by: str = "") -> Cell:
-    scores = read_scores(scores_file(folder, split))
-    return Cell(folder, name, net, representation, read_protocol(folder, split), scores, trained_by)
+def _read(folder: Path, name: str, net: str, representation: str, split: str, facts: Facts | None = None) -> Cell:
+    return Cell(folder, name, net, representation, *read_evaluation(folder, split), facts)
 
 
 def _sorted(cells: Iterable[Cell]) -> tuple[Cell, ...]:

@@ -25,15 +25,17 @@ def markdown(view: TableView) -> str:
 
 def _nets(view: TableView) -> str:
     body = [
-        [net.title, *(_cell(net, name) for name in view.representations), ", ".join(net.best) or "random weights"]
+        [net.title, *(_cell(view, net, name) for name in view.representations), ", ".join(net.best) or "random weights"]
         for net in view.nets
     ]
     return tabulate(body, ["net", *map(title, view.representations), "best"], tablefmt="github", disable_numparse=True)
 
 
-def _cell(net: Net, representation: str) -> str:
+def _cell(view: TableView, net: Net, representation: str) -> str:
     cell = net.cells.get(representation)
-    return f"{percent(cell.scores.accuracy)} ({cell.engine})" if cell else net.why(representation)
+    if not cell:
+        return net.why(representation)
+    return f"{percent(cell.scores.accuracy)} ({cell.engine}){view.table.marks.at([cell.name])}"
 
 
 def _figures(view: TableView) -> str:
@@ -51,7 +53,11 @@ def _figures(view: TableView) -> str:
 def _line(view: TableView, row: Row) -> list[str]:
     cells = [row.name, row.engine]
     for figure in row.figures.values():
-        cells += [figure, ""] if isinstance(figure, str) else figure.words
+        if isinstance(figure, str):
+            cells += [figure, ""]
+        else:
+            accuracy, interval = figure.words
+            cells += [accuracy + view.marks(figure), interval]
     if view.published:
         cells.append("not published" if row.published is None else percent(row.published))
     for whose in view.compared:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from emotiw.evaluate.model import STAND_INS, TRAINED
 
+from .frozen import frozen
 from .published import Publication, cell_of
 from .results import Column, Table
 from .rows import Net, percent
@@ -42,12 +43,13 @@ class Notes:
     ensembles: list[EnsembleNotes]
     baseline: str
     best: list[str]
+    marks: list[str]
 
     @property
     def sentences(self) -> list[str]:
         """All of them in order."""
         ensembles = [sentence for ensemble in self.ensembles for sentence in ensemble.sentences]
-        said = [self.published, self.arithmetic, self.released, *ensembles, self.baseline, *self.best]
+        said = [self.published, self.arithmetic, self.released, *ensembles, self.baseline, *self.best, *self.marks]
         return [sentence for sentence in said if sentence]
 
 
@@ -64,6 +66,7 @@ def notes(table: Table, nets: Sequence[Net], published: Sequence[Publication]) -
         ],
         baseline=_baseline(table, published),
         best=[_best(net) for net in nets if "rgb" in net.cells and len(net.cells) > 1 and net.best],
+        marks=table.marks.sentences,
     )
 
 
@@ -121,10 +124,7 @@ def _honesty(column: Column) -> str:
     if not column.weights:
         return ""
     if split != "val":
-        return (
-            f"Frozen: weights are found on the {len(column.validation[0].labels)} val images alone, before {split} is "
-            f"touched; no {split} image and no {split} label takes part in them."
-        )
+        return frozen(column.cells, column.validated)
     said = "Weights found and judged on the same images flatter; the other averages do not."
     if column.nested:
         methods = column.nested[1]

@@ -14,32 +14,46 @@ from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import TRAINED, Model
 from emotiw.json_record import Share
 
-from .rows import BASELINE
+from .rows import BASELINE, Line, place_of
 from .view import TableView
 
 
 def csv_text(view: TableView) -> str:
-    """Return every figure in long form, one line each; where released models stand beside runs, with whose it is."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    """Return every figure in long form, one line each, then the runs without one.
+
+    Where released models stand beside runs, each line says whose it is; where anything must be said of a figure, or a
+    run has none, the last column says it.
+    """
     figures = ["accuracy", "low", "high", "mean_class_accuracy", "weight", "published"]
     head = ["name", "net", "representation", "engine", "split", "crops", "n", *figures]
-    writer.writerow([*head, "kind"] if view.several else head)
-    nets = {cell.name for column in view.table.columns for cell in column.cells}
-    protocol = view.table.protocol
-    for line in view.lines:
-        values = [line.scores.accuracy, *line.interval, line.scores.mean_class_accuracy, line.weight, line.published]
-        cells = [
-            line.name,
-            *(line.place if line.name in nets else ("", "")),
-            line.engine,
-            protocol.split,
-            "" if line.name == BASELINE else protocol.crops,
-            len(line.scores.labels),
-            *("" if figure is None else f"{figure:.6f}" for figure in values),
-        ]
-        writer.writerow([*cells, line.provenance.title] if view.several else cells)
+    gaps = view.table.trained.gaps
+    lines: list[list[object]] = [[*head, "kind", "marks"]]
+    lines += [[*_cells(view, line), line.provenance.title, "; ".join(view.said(line))] for line in view.lines]
+    lines += [[row, *place_of(row), *[""] * (len(head) - 3), TRAINED.title, why] for row, why in gaps.items()]
+    columns = list(range(len(head)))
+    if view.several:
+        columns.append(len(head))
+    if any(line[-1] for line in lines[1:]):
+        columns.append(len(head) + 1)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([[line[at] for at in columns] for line in lines])
     return text.getvalue()
+
+
+def _cells(view: TableView, line: Line) -> list[object]:
+    """Return what stands in the columns of a figure, but for whose it is and what is said of it."""
+    nets = {cell.name for column in view.table.columns for cell in column.cells}
+    values = [line.scores.accuracy, *line.interval, line.scores.mean_class_accuracy, line.weight, line.published]
+    return [
+        line.name,
+        *(line.place if line.name in nets else ("", "")),
+        line.engine,
+        view.table.protocol.split,
+        "" if line.name == BASELINE else view.table.protocol.crops,
+        len(line.scores.labels),
+        *("" if figure is None else f"{figure:.6f}" for figure in values),
+    ]
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,8 @@ Weights found and judged on the same images flatter; the other averages do not.
 The uniform average as it grows by the net that helps most: vgg_s-cyclic_lbp 87.50, vgg_s-rgb 62.50, vgg_m_2048-rgb 87.50.
 
 Best representation of vgg_s: cyclic_lbp (as in the paper, not RGB).
+
+Not known, as it is not on record: what the scores of vgg_m_2048-rgb, vgg_s-rgb, vgg_s-cyclic_lbp were made of.
 """
     )
 
