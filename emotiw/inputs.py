@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from emotiw.errors import EmotiwError
 from emotiw.files import cache_folder, file_digest, sha256_of, write_text
-from emotiw.json_record import read_record, record_of, write_json
+from emotiw.json_record import read_json, read_record, record_of, write_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -222,7 +222,7 @@ def read_sealed(path: Path, kind: type[Record]) -> Record:
     ValueError
         If it is no such record, or was changed after it was written.
     """
-    values = json.loads(path.read_text(encoding="utf-8"))
+    values = read_json(path)
     record = record_of(unsealed(values), kind)  # it names the field that is wrong
     require_seal(values)
     return record
