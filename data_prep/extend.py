@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import remove, sha256_of
-from emotiw.json_record import read_json, read_record, write_json
+from emotiw.inputs import write_sealed
+from emotiw.json_record import read_json, read_record
 from emotiw.prototxt.formats.lmdb import keys_of
 
 from .archives.extract import unpack
@@ -17,8 +18,8 @@ from .checkpoint import UNPACKED, resume, unfinished
 from .disk_space import check_room, foretold
 from .image_list import Image, Listing
 from .layouts.registry import list_images
-from .prepare import Order, Plan, write
-from .prepared_set import PreparedSet, open_set, path_in
+from .prepare import Digests, Order, Plan, write
+from .prepared_set import PreparedSet, open_set, path_in, set_inputs
 from .splits import SPLITS
 from .transform import Outcome, Settings, represent
 from .workers import in_order
@@ -81,8 +82,9 @@ def extend(source: Path, output: Path, asked: Settings, jobs: int = 1) -> str:
         _LOG.info(f"{source} -> {shown}: {foretold(folder, len(order), len(done), settings)}")
         check_room(folder, len(order) - len(done), settings)
         plan = Plan(source, _SameBytes(listing.source, digests, words), folder, settings, order, done)
-        _require_all(shown, write(plan, jobs))
-        _add(folder, output, settings.representations)
+        outcomes, digests_of_lmdbs = write(plan, jobs)
+        _require_all(shown, outcomes)
+        _add(folder, output, settings.representations, digests_of_lmdbs)
     return f"added to {shown}: {', '.join(settings.representations)}"
 
 
@@ -158,7 +160,7 @@ def _take_back(folder: Path, output: Path, representations: Sequence[str]) -> No
             (output / name).replace(folder / name)
 
 
-def _add(folder: Path, output: Path, representations: Sequence[str]) -> None:
+def _add(folder: Path, output: Path, representations: Sequence[str], digests: Digests) -> None:
     """Move LMDBs and means into a set, and name them in its record last: until then nobody looks at them."""
     for name in representations:
         remove(output / name)
@@ -167,5 +169,6 @@ def _add(folder: Path, output: Path, representations: Sequence[str]) -> None:
     values = read_json(record)
     assert isinstance(values, dict)  # `open_set` has read it
     values["representations"] = [*values["representations"], *representations]
-    write_json(record, values)
+    values["inputs"] = [*values.get("inputs", []), *map(asdict, set_inputs(output, digests))]
+    write_sealed(record, values)
     remove(folder)

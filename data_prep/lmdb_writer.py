@@ -12,6 +12,7 @@ from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import write_mean
 from emotiw.prototxt.formats.datum import Encoded, decode
 from emotiw.prototxt.formats.lmdb import ADDRESS_SPACE
+from emotiw.prototxt.formats.lmdb_digest import RecordsDigest
 
 MAP_SIZE = 1 << 40
 """The most bytes that an LMDB may hold."""
@@ -68,6 +69,7 @@ class LmdbWriter:
         self._map_size = max(size, self._environment.info()["map_size"])  # it is as large as what is there, at least
         self._sum: NDArray[np.float32] | None = None
         self._count = 0
+        self._digest = RecordsDigest()
 
     def store(self, images: Iterable[tuple[bytes, Encoded]]) -> None:
         """Store images by their keys, in one transaction: all are on the disk when it returns, or none."""
@@ -75,7 +77,8 @@ class LmdbWriter:
         with _one_line(self._path):
             while not self._put(together):
                 self._grow(sum(len(image.datum) for _, image in together))
-        for _, image in together:
+        for name, image in together:
+            self._digest.add(name, image.datum)
             self._add(image.blob)
 
     def _put(self, images: Sequence[tuple[bytes, Encoded]]) -> bool:
@@ -98,11 +101,12 @@ class LmdbWriter:
         self._environment.set_mapsize(self._map_size)
 
     def recount(self, names: Sequence[bytes]) -> None:
-        """Add the images already stored under `names` to the sum, in their order."""
+        """Add the images already stored under `names` to the sum and the digest, in their order."""
         with self._environment.begin(buffers=True) as transaction:
             for name in names:
                 stored = transaction.get(name)
                 assert stored is not None
+                self._digest.add(name, stored)
                 self._add(decode(stored)[0])
 
     def _add(self, blob: NDArray[np.uint8]) -> None:
@@ -113,6 +117,11 @@ class LmdbWriter:
         channels = len(blob)  # as planes, for OpenCV, which adds as numpy does, without a copy in float32
         cv2.accumulate(blob.reshape(channels, -1), self._sum.reshape(channels, -1))
         self._count += 1
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the records, which came in the order of their keys; see `lmdb_digest.content_digest`."""
+        return self._digest.sha256
 
     def write_mean(self, path: Path) -> None:
         """Write the mean of the images as a binaryproto."""

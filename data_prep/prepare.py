@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import sha256_of, write_text
-from emotiw.json_record import write_json
+from emotiw.inputs import write_sealed
 from emotiw.malloc import keep_freed_memory
 from emotiw.progress_bar import bar
 from emotiw.prototxt.formats.datum import Encoded
@@ -28,7 +28,7 @@ from .groups import alike, are_known
 from .image_list import Basis, Image, Listing
 from .layouts.registry import list_images
 from .lmdb_writer import LmdbWriter, key
-from .prepared_set import FORMAT, manifest_text
+from .prepared_set import FORMAT, manifest_text, set_inputs
 from .same_pixels import drop, find_pixels
 from .splits import SPLITS, assign_splits, shuffled
 from .summary import FILE, report, understood
@@ -45,6 +45,7 @@ _TOLD = attrgetter(*(field.name for field in fields(Image)))
 Order = list[tuple[int, Image]]
 Batch = list[tuple[tuple[int, Image], tuple[Outcome, list[Encoded]]]]
 Writers = dict[tuple[str, str], LmdbWriter]
+Digests = dict[tuple[str, str], str]  # of the records of each LMDB
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,11 @@ def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, stric
         told = foretold(folder, len(order), len(done), settings)
         _LOG.info(f"{source} -> {shown}: layout {listing.layout}, {told}")
         check_room(folder, len(order) - len(done), settings)
-        outcomes = write(Plan(source, listing.source, folder, settings, order, done), jobs)
+        outcomes, digests = write(Plan(source, listing.source, folder, settings, order, done), jobs)
         write_text(folder / FILE, f"{understood(listing, outcomes)}\n\n{report(listing, outcomes)}\n")
         if strict:
             _check_complete(source, folder, listing, outcomes)
-        _describe(folder, source, settings, listing, outcomes)
+        _describe(folder, source, settings, listing, outcomes, digests)
         finish(folder, output)
     return report(listing, outcomes, shown / FILE)
 
@@ -196,8 +197,8 @@ def _asked(source: Path, settings: Settings, listing: Listing) -> Iterator[objec
         yield _TOLD(image), *listing.source.stamp(image.path)
 
 
-def write(plan: Plan, jobs: int) -> list[Outcome]:
-    """Fill the LMDBs and write the means; return the outcome of every image, in the order of writing."""
+def write(plan: Plan, jobs: int) -> tuple[list[Outcome], Digests]:
+    """Fill the LMDBs and write the means; return the outcome of every image, in the order of writing, and digests."""
     settings, done = plan.settings, len(plan.done)
     outcomes, todo = list(plan.done), plan.order[done:]
     keep_freed_memory()
@@ -211,7 +212,8 @@ def write(plan: Plan, jobs: int) -> list[Outcome]:
         _check_splits(plan.place, outcomes)
         for name in settings.representations:
             writers[name, "train"].write_mean(plan.folder / name / "mean.binaryproto")
-    return outcomes
+        digests = {which: writer.sha256 for which, writer in writers.items()}
+    return outcomes, digests
 
 
 def _store(folder: Path, settings: Settings, writers: Writers, batch: Batch) -> None:
@@ -263,7 +265,9 @@ def _check_complete(source: Path, folder: Path, listing: Listing, outcomes: Sequ
         raise EmotiwError(f"--strict: {count} files of {source} cannot be used; {where} lists them with the reasons")
 
 
-def _describe(folder: Path, source: Path, settings: Settings, listing: Listing, outcomes: Sequence[Outcome]) -> None:
+def _describe(
+    folder: Path, source: Path, settings: Settings, listing: Listing, outcomes: Sequence[Outcome], digests: Digests
+) -> None:
     """Write what says what the set is."""
     manifest = manifest_text(outcomes)
     write_text(folder / "manifest.csv", manifest)
@@ -277,8 +281,9 @@ def _describe(folder: Path, source: Path, settings: Settings, listing: Listing, 
         "numbers": listing.order,
         "source": str(source.resolve()),
         "drawn": _drawn(listing, outcomes),
+        "inputs": [asdict(one) for one in set_inputs(folder, digests)],
     }
-    write_json(folder / "set.json", facts)
+    write_sealed(folder / "set.json", facts)
 
 
 def _drawn(listing: Listing, outcomes: Sequence[Outcome]) -> bool:

@@ -2,7 +2,7 @@
 
 ```
 SET/manifest.csv                       what the set is: path, label, name, split, group, sha256, pixels, same_pixels
-SET/set.json                           how it was made; the manifest's sha256
+SET/set.json                           how it was made; the manifest's sha256, and the digests of what follows
 SET/report.txt                         counts, what was left out and why
 SET/<representation>/<split>_lmdb      Datums, key `<position>_<path>`
 SET/<representation>/mean.binaryproto  over the training LMDB
@@ -21,8 +21,8 @@ import io
 import json
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -34,10 +34,13 @@ from numpy.typing import NDArray
 from emotiw.csv_table import read_table
 from emotiw.errors import EmotiwError
 from emotiw.files import sha256_of
+from emotiw.inputs import MANIFEST, Input, Look, compare, digest_of, find, require_seal, taken, value
 from emotiw.json_record import Count, Sha256, read_json, record_of
 from emotiw.lbp_mapping.representation import parse
+from emotiw.lbp_mapping.tables import palette
 from emotiw.prototxt.formats.datum import damage_placed, decode
 from emotiw.prototxt.formats.lmdb import environment, keys_of, reading
+from emotiw.prototxt.formats.lmdb_digest import content_digest, labels, labels_digest, pairs_digest
 
 from .datasets import recognised
 from .same_pixels import conflicts
@@ -47,6 +50,7 @@ FORMAT = 1
 COLUMNS = ("path", "label", "name", "split", "group", "sha256", "pixels", "same_pixels")
 UNKNOWN = "not known"
 _READ_AHEAD = 64
+_MEND = "copy it again, or prepare the set anew"
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,9 @@ class Record:
 class SetFacts:
     """What `set.json` says of a set, as far as it is looked at.
 
-    `manifest_sha256` is in hexadecimal; `layout` and `source`, what the set was made of, are empty in older sets;
-    `dataset` is empty where the user named none; `drawn` says whether its images were drawn here. The others are as in
-    `transform.Settings`.
+    `manifest_sha256` is in hexadecimal; `layout` and `source`, what the set was made of, are empty in older sets, and
+    so is `inputs`, what a training or a scoring reads of the set; `dataset` is empty where the user named none; `drawn`
+    says whether its images were drawn here. The others are as in `transform.Settings`.
     """
 
     manifest_sha256: Sha256
@@ -77,6 +81,7 @@ class SetFacts:
     source: str = ""
     dataset: str = ""
     drawn: bool = False
+    inputs: list[Input] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Raise `ValueError` if a representation is not spelled as its folder is named."""
@@ -100,10 +105,11 @@ class Row:
 
 @dataclass(frozen=True)
 class PreparedSet:
-    """A prepared set, opened with `open_set`."""
+    """A prepared set, opened with `open_set`; `look` says how much of what it reads it hashes."""
 
     folder: Path
     facts: SetFacts
+    look: Look = Look.CHANGED
 
     @property
     def classes(self) -> list[str]:
@@ -165,6 +171,7 @@ class PreparedSet:
             held = opened.stat()["entries"]
         if held != self.count(split):
             raise EmotiwError(f"{path} holds {held} images, its manifest {self.count(split)}: prepare the set anew")
+        self._require_recorded(lmdb_role(representation, split), path, split)
         return path
 
     def mean_file(self, representation: str) -> Path:
@@ -172,7 +179,31 @@ class PreparedSet:
         path = self.lmdb(representation, "train").with_name("mean.binaryproto")
         if not path.is_file():
             raise EmotiwError(f"{path} is missing: prepare the set anew")
+        self._require_recorded(mean_role(representation), path)
         return path
+
+    def inputs(self, representation: str, splits: Collection[str], *, mean: bool = False) -> list[Input]:
+        """Return the record of what is read of the set where these splits of a representation are."""
+        files = {lmdb_role(representation, split): self.lmdb(representation, split) for split in splits}
+        if mean:
+            files[mean_role(representation)] = self.mean_file(representation)
+        found = [taken(MANIFEST, self.folder / "manifest.csv", self.facts.manifest_sha256)]
+        for role, path in files.items():
+            recorded = find(self.facts.inputs, role)  # and this is what lies there: see `lmdb` and `mean_file`
+            found.append(taken(role, path, recorded.sha256 if recorded else digest_of(path, content_digest)))
+        colours = find(self.facts.inputs, palette_role(representation))
+        return [*found, colours] if colours else found
+
+    def _require_recorded(self, role: str, path: Path, split: str = "") -> None:
+        """Raise where a file of the set is not the one on record, or an LMDB's images are not the manifest's."""
+        recorded = find(self.facts.inputs, role)
+        difference = compare(recorded, path, self.look, content_digest) if recorded else None
+        if split and (difference or not recorded):
+            named = [(row["path"].encode(), int(row["label"])) for row in self.manifest if row["split"] == split]
+            if digest_of(path, labels_digest) != pairs_digest(named):
+                raise EmotiwError(f"{path} is not what its manifest names: {_strangers(path, named)}: {_MEND}")
+        if difference:
+            raise EmotiwError(f"{difference.words}: {_MEND}")
 
     def records(
         self, representation: str, split: str, most: int | None = None, only: Collection[str] | None = None
@@ -201,6 +232,52 @@ class PreparedSet:
                 yield _record(path, key, datum)
 
 
+def lmdb_role(representation: str, split: str) -> str:
+    """Return the role of an LMDB in a record of inputs."""
+    return f"LMDB of {representation}, {split}"
+
+
+def mean_role(representation: str) -> str:
+    """Return the role of a set's mean in a record of inputs."""
+    return f"mean of {representation}"
+
+
+def palette_role(representation: str) -> str:
+    """Return the role of the colours of a mapping in a record of inputs."""
+    return f"colours of {representation}"
+
+
+def colours(representation: str) -> Input | None:
+    """Return the record of the colours by which this version maps a representation; None of RGB, which has none."""
+    mapping = parse(representation).mapping
+    return None if mapping == "rgb" else value(palette_role(representation), palette(mapping).tobytes())
+
+
+def set_inputs(folder: Path, digests: Mapping[tuple[str, str], str]) -> list[Input]:
+    """Return the record of what lies in the folder of a new set.
+
+    Parameters
+    ----------
+    digests
+        Of the records of each LMDB, by representation and split.
+    """
+    names = dict.fromkeys(representation for representation, _ in digests)
+    lmdbs = [(lmdb_role(*key), f"{key[0]}/{key[1]}_lmdb", sha256) for key, sha256 in digests.items()]
+    means = [(mean_role(name), f"{name}/mean.binaryproto", "") for name in names]
+    files = [taken(role, folder / path, sha256, path) for role, path, sha256 in (*lmdbs, *means)]
+    return files + [found for name in names if (found := colours(name))]
+
+
+def _strangers(path: Path, named: list[tuple[bytes, int]]) -> str:
+    """Return, in words, an image of an LMDB that its manifest does not name, or names with another label."""
+    known = dict(named)
+    for name, label in labels(path):
+        if known.get(name) != label:
+            other = f"label {known[name]}" if name in known else "none such"
+            return f"{name.decode(errors='backslashreplace')} has label {label} there, and in the manifest {other}"
+    return "images are missing"
+
+
 def _record(path: Path, key: bytes, datum: bytes) -> Record:
     with damage_placed(path, key):
         blob, label = decode(datum)
@@ -212,8 +289,8 @@ def path_in(key: bytes) -> str:
     return key.decode().partition("_")[2]
 
 
-def open_set(folder: str | Path) -> PreparedSet:
-    """Open a prepared set.
+def open_set(folder: str | Path, look: Look = Look.CHANGED) -> PreparedSet:
+    """Open a prepared set; `look` says how much of what is read of it is hashed.
 
     Raises
     ------
@@ -227,13 +304,14 @@ def open_set(folder: str | Path) -> PreparedSet:
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise EmotiwError(f"{folder} was prepared by another version of emotiw: prepare it anew")
         facts = record_of(values, SetFacts, others=True)
+        require_seal(values)
     except (FileNotFoundError, NotADirectoryError):
         raise EmotiwError(f"{folder} is no prepared set: make one with emotiw prepare SOURCE -o {folder}") from None
     except ValueError as error:
         raise EmotiwError(f"{folder / 'set.json'} is damaged ({error}): prepare the set anew") from None
     if sha256_of(manifest) != facts.manifest_sha256:
         raise EmotiwError(f"{folder / 'manifest.csv'} was changed after the set was prepared: prepare the set anew")
-    return PreparedSet(folder, facts)
+    return PreparedSet(folder, facts, look)
 
 
 def manifest_text(outcomes: Sequence[Outcome]) -> str:

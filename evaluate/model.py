@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.engine.preprocessing import MEAN_RULES
 from emotiw.errors import EmotiwError, UsageError
+from emotiw.inputs import DEPLOY as DEPLOY_ROLE
+from emotiw.inputs import MEAN as MEAN_ROLE
+from emotiw.inputs import MODEL as MODEL_ROLE
+from emotiw.inputs import RUN, Difference, Input, Look, taken
 from emotiw.prototxt.formats.blobs import array_of, read_mean
 from emotiw.prototxt.formats.messages import PackedNet, read_binary
 from emotiw.prototxt.formats.upgrade import read_net, weighted
@@ -19,6 +23,7 @@ from emotiw.prototxt.shapes import shapes
 from emotiw.prototxt.surgery import committed, input_side, uncropped
 from emotiw.prototxt.weight_transfer import compare
 from emotiw.train.run_folder import Run
+from emotiw.train.run_inputs import differences as not_recorded
 
 from .released.catalog import DEPLOY, MEAN, NET, WEIGHTS, is_stand_in, models_folder, released
 
@@ -92,6 +97,8 @@ class Model:
         How its maker brings the mean to the input's size: a key of `preprocessing.MEAN_RULES`.
     stand_in
         Whether its weights are random, in the place of the authors'.
+    unverified
+        Which of its files may not be the ones on record: they were not hashed.
     """
 
     name: str
@@ -103,6 +110,7 @@ class Model:
     classes: tuple[str, ...]
     mean_rule: str
     stand_in: bool = False
+    unverified: tuple[Difference, ...] = ()
 
     @property
     def provenance(self) -> Provenance:
@@ -112,12 +120,23 @@ class Model:
     @property
     def title(self) -> str:
         """The name as it is printed."""
-        return self.provenance.label(self.name)
+        label = self.provenance.label(self.name)
+        roles = ", ".join(difference.role for difference in self.unverified)
+        return f"{label} (NOT VERIFIED: {roles})" if roles else label
 
     @property
     def short_title(self) -> str:
         """The name beside its scores: a run's is its row."""
         return f"{self.net}-{self.representation}" if self.provenance is TRAINED else self.title
+
+    @cached_property
+    def inputs(self) -> list[Input]:
+        """The record of its files, as they are when it is first asked for."""
+        files = {MODEL_ROLE: self.weights, DEPLOY_ROLE: self.deploy, MEAN_ROLE: self.mean_file}
+        if self.provenance is TRAINED:
+            files[RUN] = self.weights.with_name("run.json")
+        within = self.provenance is TRAINED
+        return [taken(role, path, name=path.name if within else "") for role, path in files.items()]
 
     @cached_property
     def mean(self) -> NDArray[np.float32]:
@@ -139,8 +158,13 @@ class Model:
         return MEAN_RULES[rule or self.mean_rule](self.mean, self.crop)
 
 
-def open_model(named: str | Path) -> Model:
+def open_model(named: str | Path, look: Look = Look.STAT) -> Model:
     """Return a released model by its name, or the one in a folder: a run's, or one in the authors' layout.
+
+    Parameters
+    ----------
+    look
+        How much of a run is hashed, where its files may not be the ones that its run.json names.
 
     Raises
     ------
@@ -148,7 +172,9 @@ def open_model(named: str | Path) -> Model:
         Where it is not here, or its files are not whole or do not belong together: Caffe itself would fill a layer
         that the weights lack, and say nothing.
     """
-    model = _find(str(named))
+    model = _find(str(named), look)
+    if look is not Look.STAT:
+        _ = model.inputs  # before they are read, so that it is noticed if they are replaced
     check(model)
     return model
 
@@ -198,7 +224,7 @@ def _refuse_nan(path: Path, weights: PackedNet) -> None:
             )
 
 
-def _find(named: str) -> Model:
+def _find(named: str, look: Look) -> Model:
     if named in released():
         folder = models_folder() / named
         if not (folder / WEIGHTS).is_file():
@@ -207,7 +233,7 @@ def _find(named: str) -> Model:
     folder = Path(named)
     run = Run(folder)
     if run.started:
-        return of_run(run)
+        return of_run(run, look)
     if folder.name in released() and (folder / WEIGHTS).is_file():
         return released_in(folder)
     raise EmotiwError(f"{named} is no model: give one of {', '.join(released())}, or the folder of a finished run")
@@ -228,11 +254,20 @@ def released_in(folder: Path) -> Model:
     )
 
 
-def of_run(run: Run) -> Model:
-    """Return the model of a finished run."""
+def of_run(run: Run, look: Look = Look.STAT) -> Model:
+    """Return the model of a finished run.
+
+    Raises
+    ------
+    EmotiwError
+        If it is not finished, or a digest says that a file is not the one that its run.json names.
+    """
     facts = run.facts()
     if not run.finished:
         raise EmotiwError(f"{run.folder} is not finished: go on with emotiw {facts.stage} {facts.row}")
+    found = list(not_recorded(run, look))
+    if proven := [difference.words for difference in found if difference.proven]:
+        raise EmotiwError(f"{proven[0]}: put it back, or train the run anew with --force")
     return Model(
         f"{facts.row}/{facts.stage}",
         facts.net,
@@ -242,4 +277,5 @@ def of_run(run: Run) -> Model:
         run.folder / "mean.binaryproto",
         tuple(facts.classes),
         "crop",  # as it was trained  # Deviation D11
+        unverified=tuple(found),
     )

@@ -87,12 +87,19 @@ class Scores:
 
 def write_scores(path: Path, scores: Scores) -> None:
     """Write a CSV: path, group where groups are known, label, and one column a class."""
-    with whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*_HEADS[bool(scores.groups)], *scores.classes])
-        names = zip(scores.paths, scores.groups, strict=True) if scores.groups else zip(scores.paths, strict=True)
-        for name, label, row in zip(names, scores.labels, scores.posteriors, strict=True):
-            writer.writerow([*name, label, *(f"{value:.9g}" for value in row)])
+    with whole(path) as temporary:
+        temporary.write_bytes(scores_text(scores).encode())
+
+
+def scores_text(scores: Scores) -> str:
+    """Return the CSV that `write_scores` writes."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_HEADS[bool(scores.groups)], *scores.classes])
+    names = zip(scores.paths, scores.groups, strict=True) if scores.groups else zip(scores.paths, strict=True)
+    for name, label, row in zip(names, scores.labels, scores.posteriors, strict=True):
+        writer.writerow([*name, label, *(f"{value:.9g}" for value in row)])
+    return text.getvalue()
 
 
 def read_scores(path: Path) -> Scores:

@@ -8,7 +8,7 @@ RUNS/released/<NAME>/scores_<split>.csv, .json, predictions_<split>.txt, confusi
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,13 +19,15 @@ from emotiw.engine.base import Blob, DivergedError, Engine
 from emotiw.engine.inference import posteriors
 from emotiw.engine.preprocessing import net_inputs
 from emotiw.errors import EmotiwError
-from emotiw.files import alone, file_digest, write_text
-from emotiw.json_record import Sha256, read_record, write_json
+from emotiw.files import alone, file_digest, sha256_of, write_text
+from emotiw.inputs import MODEL, Input, read_sealed, require_unchanged, taken, write_sealed
+from emotiw.json_record import Sha256
 from emotiw.progress_bar import bar
 
 from .model import TRAINED, Model
 from .plots import confusion_picture
-from .scores import Scores, predictions_text, true_labels, write_scores
+from .scores import Scores, predictions_text, read_scores, scores_text, true_labels
+from .trained_on import TrainedOn, trained_on
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Protocol:
 
     `model` is its title; `weights_sha256` is in hexadecimal; `mean_rule` is a key of `preprocessing.MEAN_RULES`;
     `dataset` is the name of the set's data set, empty where it is not known, as in older scores; `drawn` says whether
-    its images were drawn.
+    its images were drawn. `scores_sha256` is of the scores' file, `inputs` what they were made of, and `trained_on` how
+    many of the scored images each stage was trained on; older scores have none of the three.
     """
 
     engine: str
@@ -49,6 +52,9 @@ class Protocol:
     stand_in: bool
     dataset: str = ""
     drawn: bool = False
+    scores_sha256: str = ""
+    inputs: list[Input] = field(default_factory=list)
+    trained_on: list[TrainedOn] = field(default_factory=list)
 
 
 def require(model: Model, prepared: PreparedSet, split: str) -> None:
@@ -104,7 +110,16 @@ class Task:
 
 
 def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, folder: Path) -> Scores:
-    """Score a split and write, into `folder`, scores, predictions, confusion matrix and protocol."""
+    """Score a split and write, into `folder`, scores, predictions, confusion matrix and protocol.
+
+    Raises
+    ------
+    EmotiwError
+        If anything that the scores depend on was replaced while it was read; see also `score`.
+    """
+    inputs = [*prepared.inputs(model.representation, [task.split]), *model.inputs]
+    if task.truth:
+        inputs.append(taken("truth", task.truth))
     scores = score(model, prepared, engine, task.split, task.crops)
     if task.truth:
         scores = replace(scores, labels=true_labels(scores.paths, scores.classes, task.truth))
@@ -116,12 +131,15 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
         set_digest=prepared.digest,
         set_folder=str(prepared.folder.resolve()),
         model=model.title,
-        weights_sha256=file_digest(model.weights),
+        weights_sha256=next(one.sha256 for one in inputs if one.role == MODEL),
         mean_rule=model.mean_rule,
         stand_in=model.stand_in,
         dataset=prepared.dataset,
         drawn=prepared.facts.drawn,
+        inputs=inputs,
+        trained_on=trained_on(model, prepared, task.split),
     )
+    require_unchanged(inputs, model.weights.parent)
     write_evaluation(folder, model.short_title, task.split, scores, asdict(protocol))
     return scores
 
@@ -146,8 +164,9 @@ def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protoc
             write_text(folder / f"confusion_{split}.csv", _confusion_text(scores))
             confusion_picture(scores, f"{name}, {split}", folder / f"confusion_{split}.png")
         write_text(folder / f"predictions_{split}.txt", predictions_text(scores))
-        write_json(folder / f"scores_{split}.json", protocol)
-        write_scores(scores_file(folder, split), scores)
+        text = scores_text(scores)
+        write_sealed(protocol_file(folder, split), {**protocol, "scores_sha256": sha256_of(text.encode())})
+        write_text(scores_file(folder, split), text)
 
 
 def scores_file(folder: Path, split: str) -> Path:
@@ -155,17 +174,46 @@ def scores_file(folder: Path, split: str) -> Path:
     return folder / f"scores_{split}.csv"
 
 
+def protocol_file(folder: Path, split: str) -> Path:
+    """Return the path of how a split's scores in a folder were made."""
+    return folder / f"scores_{split}.json"
+
+
 def read_protocol(folder: Path, split: str) -> Protocol:
     """Return how the scores of a split, in a run's or a released model's folder, were made."""
-    path = folder / f"scores_{split}.json"
+    path = protocol_file(folder, split)
     try:
-        return read_record(path, Protocol)
+        return read_sealed(path, Protocol)
     except FileNotFoundError:
         raise EmotiwError(f"{path} is missing: evaluate anew with --force") from None
     except ValueError as error:
         raise EmotiwError(
             f"{path} is damaged or of another version of emotiw ({error}): evaluate anew with --force"
         ) from None
+
+
+def read_evaluation(folder: Path, split: str) -> tuple[Protocol, Scores]:
+    """Return how the scores of a split were made, and the scores.
+
+    Raises
+    ------
+    EmotiwError
+        If either cannot be read, or they do not belong together, as while `evaluate` writes them.
+    """
+    protocol = read_protocol(folder, split)
+    return protocol, read_scores_of(folder, split, protocol.scores_sha256)
+
+
+def read_scores_of(folder: Path, split: str, sha256: str) -> Scores:
+    """Return the scores of a split, which must have this digest; any where it is empty, as in older protocols."""
+    path = scores_file(folder, split)
+    scores, found = read_scores(path), file_digest(path)
+    if sha256 and found != sha256:
+        raise EmotiwError(
+            f"{path} is not what {protocol_file(folder, split).name} says: sha256 {found[:12]}, recorded "
+            f"{sha256[:12]}: if emotiw evaluate writes there now, try again, else evaluate anew with --force"
+        )
+    return scores
 
 
 def _confusion_text(scores: Scores) -> str:

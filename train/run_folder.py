@@ -12,13 +12,14 @@ RUNS/<row>/<stage>/run.json                what was run, on what
 ```
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from emotiw.errors import EmotiwError
-from emotiw.json_record import Count, Int64, Sha256, read_record, write_json
+from emotiw.inputs import Input, read_sealed, write_sealed
+from emotiw.json_record import Count, Int64, Sha256
 from emotiw.prototxt.formats.blobs import array_of, read_weights
 from emotiw.prototxt.formats.messages import NetParameter, PackedState, read_binary, read_text
 
@@ -27,12 +28,25 @@ STAGES = ("pretrain", "finetune")
 
 
 @dataclass(frozen=True)
+class Before:
+    """A stage that a run's starting weights come from."""
+
+    stage: str
+    set_folder: str
+    set_digest: str
+    iterations: int
+    seed: int
+
+
+@dataclass(frozen=True)
 class Facts:
     """What `run.json` says of a run.
 
     `set_digest`, `recipe` (the row's net and solver as committed, settings included) and `weights_sha256` are sha256
     in hexadecimal; `engine` names all that had a part in it; `weights` and its sha256 are empty where the run began
-    from the fillers.
+    from the fillers. `before` names the stages that the weights come from, the first one first; of weights that are no
+    run's it is empty, as it is in older runs. `inputs` is what the run was made of, in older runs nothing: what it read
+    of the set, its starting weights, the prototxts and the mean as executed, and its model.
     """
 
     row: str
@@ -50,6 +64,8 @@ class Facts:
     weights: str
     weights_sha256: str
     emotiw: str
+    before: list[Before] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
 
     # What may differ when the same run goes on: where things lie, how far it goes, what it runs on. The classes follow
     # from the set's digest.
@@ -57,12 +73,19 @@ class Facts:
 
     def differences(self, other: "Facts") -> list[str]:
         """Return what keeps `other` from being the same run, in words."""
-        mine, others = asdict(self), asdict(other)
+        free = self._FREE | {"before", "inputs"}
+        mine, others = ({key: one for key, one in asdict(facts).items() if key not in free} for facts in (self, other))
+        if self.set_digest == other.set_digest:  # another set has other LMDBs anyway
+            mine, others = mine | self._read_of_set(), others | other._read_of_set()
         return [
             f"{key} {_short(mine[key])}, not {_short(others[key])}"
             for key in mine
-            if key not in self._FREE and mine[key] != others[key]
+            if key in others and mine[key] != others[key]
         ]
+
+    def _read_of_set(self) -> dict[str, str]:
+        """Return the digests of the LMDBs, and of the colours of their mapping, as far as they are on record."""
+        return {one.role: one.sha256 for one in self.inputs if one.role.startswith(("LMDB", "colours"))}
 
     def made_by(self, other: "Facts") -> "Facts":
         """Return these facts with the engines of `other`."""
@@ -104,7 +127,7 @@ class Run:
             Where the folder is no run.
         """
         try:
-            return read_record(self.folder / "run.json", Facts)
+            return read_sealed(self.folder / "run.json", Facts)
         except (FileNotFoundError, NotADirectoryError):
             raise EmotiwError(f"{self.folder} is no run: make one with emotiw pretrain or emotiw finetune") from None
         except ValueError as error:
@@ -115,7 +138,7 @@ class Run:
 
     def write_facts(self, facts: Facts) -> None:
         """Write `run.json`."""
-        write_json(self.folder / "run.json", asdict(facts))
+        write_sealed(self.folder / "run.json", asdict(facts))
 
     def add_engine(self, title: str, version: str) -> None:
         """Name an engine that has written a snapshot, beside those that did before."""

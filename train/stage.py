@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from .experiments import Experiment
 from .net_setup import DEFAULTS, NetSetup, TrainOptions, set_up
 from .progress import Progress, draw_curves
 from .run_folder import Facts, Run
+from .run_inputs import before, begun_with, executed, model_input
 from .validation import validation_accuracy
 
 _LOG = logging.getLogger(__name__)
@@ -57,11 +59,13 @@ def run_stage(
             if setup.copy and not run.started:
                 _LOG.info("\n".join(setup.copy.lines()))
             setup.write(run.folder)
+            facts = replace(facts, inputs=[*facts.inputs, *executed(run)])
             _carry_out(run, facts, setup, engine)
 
 
 def _facts(setup: NetSetup, engine: Engine) -> Facts:
     experiment, prepared, weights = setup.experiment, setup.prepared, setup.weights
+    weights_sha256 = file_digest(weights) if weights else ""
     return Facts(
         row=experiment.row,
         stage=setup.stage,
@@ -76,8 +80,10 @@ def _facts(setup: NetSetup, engine: Engine) -> Facts:
         seed=setup.solver.random_seed,
         iterations=setup.solver.max_iter,
         weights=str(weights.resolve()) if weights else "",
-        weights_sha256=file_digest(weights) if weights else "",
+        weights_sha256=weights_sha256,
         emotiw=__version__,
+        before=before(weights),
+        inputs=begun_with(prepared, experiment.representation, weights, weights_sha256),
     )
 
 
@@ -162,7 +168,6 @@ def _finish(run: Run, facts: Facts, progress: Progress) -> None:
         raise _stopped(run, why, facts.iterations)
     run.prune_snapshots(facts.iterations, KEPT_SNAPSHOTS)  # some may have been made while nobody looked
     run.reopen()
-    run.write_facts(facts.made_by(run.facts()))
     draw_curves(progress.points, f"{facts.row}, {facts.stage}", run.folder / "curves.png")
     with whole(run.model) as temporary:
         last = good[-1][1].with_suffix(".caffemodel")
@@ -170,3 +175,5 @@ def _finish(run: Run, facts: Facts, progress: Progress) -> None:
             os.link(last, temporary)
         except OSError:  # a file system that has no links
             shutil.copyfile(last, temporary)
+        made = replace(facts, inputs=[*facts.inputs, model_input(temporary)])
+        run.write_facts(made.made_by(run.facts()))  # before it has its name: killed here, the run is not finished

@@ -5,9 +5,15 @@ image, one column a class), the confusion matrix as numbers and picture, and how
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from emotiw.commands.options import add_crops, add_engine, engine_of
+from emotiw.commands.options import add_crops, add_engine, add_verify, engine_of
+
+if TYPE_CHECKING:
+    from emotiw.evaluate.model import Model
+    from emotiw.inputs import Look
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--truth", type=Path, metavar="FILE", help="lines `<name> <label>` for images that the set has no labels of"
     )
     parser.add_argument("--force", action="store_true", help="replace scores that exist")
+    add_verify(parser)
     add_engine(parser)
 
 
@@ -46,11 +53,13 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.evaluate.model import Model, open_model
     from emotiw.evaluate.scoring import Task, evaluate, require, scores_file, scores_folder
     from emotiw.files import refuse_overwrite
+    from emotiw.inputs import Look
 
-    engine, prepared = engine_of(args), open_set(args.set)
+    look = Look.ALL if args.verify else Look.CHANGED
+    engine, prepared = engine_of(args), open_set(args.set, look)
     models: dict[Path, Model] = {}
     for named in args.models:
-        model = open_model(named)
+        model = open_model(named, look)
         folder = scores_folder(model, args.output)
         if folder in models:
             raise UsageError(f"{named}: the scores of two models cannot both go to {folder}: give one of them")
@@ -60,8 +69,24 @@ def run(args: argparse.Namespace) -> None:
     task = Task(args.split, args.crops, args.truth)
     for folder, model in models.items():
         scores = evaluate(model, prepared, engine, task, folder)
+        for mark in _marks(model, folder, args.split, len(scores.labels), Look.ALL if args.verify else Look.SMALL):
+            print(f"warning: {model.short_title}: {mark}")
         if scores.labelled:
             print(f"{model.short_title}: {scores.summary(args.split)} -> {scores_file(folder, args.split)}")
         else:
             where = folder / f"predictions_{args.split}.txt"
             print(f"{model.short_title}: {len(scores.labels)} {args.split} images without labels -> {where}")
+
+
+def _marks(model: "Model", folder: Path, split: str, count: int, look: "Look") -> Iterator[str]:
+    """Yield what must be said of a figure: what the net was trained on."""
+    from emotiw.evaluate.model import TRAINED
+    from emotiw.evaluate.recorded import of_training
+    from emotiw.evaluate.scoring import read_protocol
+    from emotiw.evaluate.trained_on import words
+    from emotiw.train.run_folder import Run
+
+    if mark := words(read_protocol(folder, split).trained_on, count):
+        yield mark
+    if model.provenance is TRAINED:
+        yield from of_training(Run(folder), look)

@@ -50,6 +50,15 @@ def add_crops(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    """Add `--verify`."""
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="hash every file on record again, not only those of another size, time or inode",
+    )
+
+
 def add_models(parser: argparse.ArgumentParser, *, crops: bool = True, default: str = DEFAULT_MODEL) -> None:
     """Add which models see what of a picture: what `emotiw predict`, `explain` and `serve` share."""
     parser.add_argument(

@@ -14,11 +14,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotiw.commands.options import add_crops, add_engine, engine_flags, engine_of
+from emotiw.commands.options import add_crops, add_engine, add_verify, engine_flags, engine_of
 
 if TYPE_CHECKING:
     from emotiw.data_prep.prepared_set import PreparedSet
     from emotiw.engine.base import Engine
+    from emotiw.inputs import Look
     from emotiw.train.reproduce.workflow import Options
 
 
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_crops(parser)
     parser.add_argument("--truth", type=Path, metavar="FILE", help="labels of the test split, as of emotiw evaluate")
     parser.add_argument("--jobs", type=int, metavar="N", help="trainings at a time (default: one a core; on GPUs one)")
+    add_verify(parser)
     add_engine(parser)
     parser.add_argument("snakemake", nargs="*", metavar="-- ARGS", help="what Snakemake gets besides")
 
@@ -53,6 +55,7 @@ def run(args: argparse.Namespace) -> None:
     """Say what is to do, do it, print the tables."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.evaluate.scores import true_labels
+    from emotiw.inputs import Look
     from emotiw.train.experiments import experiment, paper_rows
     from emotiw.train.reproduce.reproduce import reproduce
     from emotiw.train.reproduce.workflow import splits_of
@@ -60,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
 
     engine = engine_of(args, here=not args.snakemake)  # else a cluster may have what this machine has not
     rows = list(map(experiment, dict.fromkeys(args.rows))) if args.rows else paper_rows(small=args.small)
-    sets = {stage: open_set(getattr(args, stage)) for stage in STAGES}
+    sets = {stage: open_set(getattr(args, stage), Look.ALL if args.verify else Look.CHANGED) for stage in STAGES}
     names = [row["path"] for row in sets["finetune"].manifest if row["split"] == "test"]
     if args.truth and names:  # looked at before weeks of training
         true_labels(names, tuple(sets["finetune"].classes), args.truth)
@@ -71,7 +74,9 @@ def run(args: argparse.Namespace) -> None:
         where = "" if args.dry_run else ": the same command goes on from the last snapshots"
         raise KeyboardInterrupt(f"interrupted{where}") from None
     if not args.dry_run:
-        _show(args.output, splits_of(sets["finetune"]))
+        look = Look.ALL if args.verify else Look.SMALL
+        for split in splits_of(sets["finetune"]):
+            _show(args.output, split, [row.row for row in rows], look)
 
 
 def _baseline(emotions: "PreparedSet") -> str:
@@ -111,10 +116,17 @@ def _options(args: argparse.Namespace, engine: "Engine", emotions: "PreparedSet"
     )
 
 
-def _show(folder: Path, splits: list[str]) -> None:
-    """Print every table, and where the rest is."""
-    for split in splits:
-        table = folder / f"table_{split}" / "table.md"
-        if table.is_file():
-            print(f"\n{table.read_text(encoding='utf-8')}\nreport: {table.with_name('report.html')}")
-        print(f"predictions: {table.with_name(f'predictions_{split}.txt')}")
+def _show(folder: Path, split: str, rows: list[str], look: "Look") -> None:
+    """Print a table, as its runs give it now and not as it was written once, and where the rest is."""
+    from emotiw.evaluate.table.markdown import markdown
+    from emotiw.evaluate.table.published import publications
+    from emotiw.evaluate.table.results import collect
+    from emotiw.evaluate.table.view import view
+
+    written = folder / f"table_{split}" / "table.md"
+    if written.is_file():
+        text = markdown(view(collect(folder / "runs", "finetune", split, rows, look), publications()))
+        print(f"\n{text}\nreport: {written.with_name('report.html')}")
+        if written.read_text(encoding="utf-8") != text:
+            print(f"warning: {written} was written before something of this changed: emotiw table makes it anew")
+    print(f"predictions: {written.with_name(f'predictions_{split}.txt')}")

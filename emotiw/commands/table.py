@@ -15,6 +15,8 @@ their seed alone are one row.
 import argparse
 from pathlib import Path
 
+from emotiw.commands.options import add_verify
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `emotiw table` takes."""
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rows", nargs="+", action="extend", metavar="ROW", help="of the runs these alone (default: all)"
     )
     parser.add_argument("--force", action="store_true", help="replace a table that exists")
+    add_verify(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -45,11 +48,12 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.evaluate.table.results import collect
     from emotiw.evaluate.table.view import view
     from emotiw.files import refuse_overwrite, remove, write_text
+    from emotiw.inputs import Look
 
     for name in TABLE_FILES:
         refuse_overwrite(args.output / name, args.force)
     published = publications(args.published)
-    table = collect(args.runs, args.stage, args.split, args.rows)
+    table = collect(args.runs, args.stage, args.split, args.rows, Look.ALL if args.verify else Look.SMALL)
     predictions = args.output / f"predictions_{args.split}.txt"
     refuse_overwrite(predictions, args.force)
     write_text(predictions, predictions_text(table.answer.scores))

@@ -10,7 +10,7 @@ RUNS/baseline/<digest>/scores_<split>.json    how it was made
 ```
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,10 @@ import numpy as np
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.cross_validation import folds
-from emotiw.evaluate.scores import Scores, read_scores
-from emotiw.evaluate.scoring import scores_file, write_evaluation
-from emotiw.json_record import Count, Sha256, read_record
+from emotiw.evaluate.scores import Scores
+from emotiw.evaluate.scoring import protocol_file, read_scores_of, scores_file, write_evaluation
+from emotiw.inputs import Input, read_sealed, require_unchanged
+from emotiw.json_record import Count, Sha256
 from emotiw.progress_bar import bar
 
 from .features import face_histograms
@@ -35,7 +36,7 @@ _TOO_FEW = (
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a baseline's scores were made."""
+    """How a baseline's scores were made; `scores_sha256` and `inputs` are as in `scoring.Protocol`."""
 
     engine: str
     engine_version: str
@@ -49,6 +50,8 @@ class Protocol:
     posteriors: str = "softmax of the decision values, not calibrated"
     dataset: str = ""
     drawn: bool = False
+    scores_sha256: str = ""
+    inputs: list[Input] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ def make(prepared: PreparedSet, split: str, seed: int = 0) -> Baseline:
 
     prepared.lmdb("rgb", split)  # raises where there is none
     require(prepared)
+    inputs = prepared.inputs("rgb", ["train", split])
     train, paths, labels = _features(prepared, "train")
     groups = {row["path"]: row["group"] for row in prepared.manifest}
     if strangers := [path for path in paths if path not in groups]:
@@ -113,7 +117,9 @@ def make(prepared: PreparedSet, split: str, seed: int = 0) -> Baseline:
         svm=choice,
         dataset=prepared.dataset,
         drawn=prepared.facts.drawn,
+        inputs=inputs,
     )
+    require_unchanged(inputs)
     kept = tuple(groups[path] for path in paths) if prepared.group_of else ()
     return Baseline(protocol, Scores(paths, truth, tuple(prepared.classes), answers, kept))
 
@@ -135,8 +141,8 @@ def find(runs: Path, split: str, set_digest: str) -> Baseline | None:
     if not scores_file(folder, split).is_file():
         return None
     try:
-        protocol = read_record(folder / f"scores_{split}.json", Protocol)
-        return Baseline(protocol, read_scores(scores_file(folder, split)))
+        protocol = read_sealed(protocol_file(folder, split), Protocol)
+        return Baseline(protocol, read_scores_of(folder, split, protocol.scores_sha256))
     except (EmotiwError, OSError, ValueError):
         raise EmotiwError(
             f"{folder} holds damaged scores of {split}: make them anew with emotiw baseline --set SET --force"

@@ -110,8 +110,8 @@ class Predictor:
         return [
             f"{model.title}: {model.representation}, resized to {model.size} x {model.size}, {crops} of {model.crop} x "
             f"{model.crop}, BGR, minus the mean {taken[self.mean_rule or model.mean_rule]} to it, {self.engine}"
-            + f", weight {weight:.2f}"
-            * weighted
+            + f", weight {weight:.2f}" * weighted
+            + "".join(f"; warning: {difference.words}: emotiw evaluate hashes it" for difference in model.unverified)
             for model, weight in zip(self.models, self.weights, strict=True)
         ]
 

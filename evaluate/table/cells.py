@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import Provenance, provenance
 from emotiw.evaluate.released.catalog import NET, released
-from emotiw.evaluate.scores import Scores, read_scores
-from emotiw.evaluate.scoring import Protocol, read_protocol, released_folder, scores_file
+from emotiw.evaluate.scores import Scores
+from emotiw.evaluate.scoring import Protocol, read_evaluation, released_folder, scores_file
 from emotiw.lbp_mapping.representation import PAPER
 from emotiw.train.run_folder import Facts, Run
 
@@ -91,17 +91,39 @@ class Cell:
         return self.provenance.label(self.name, short=True)
 
 
-def run_cells(runs: Iterable[Run], split: str) -> tuple[Cell, ...]:
-    """Read the scores of those runs that were scored; what differs by its seed alone is one cell."""
+def run_cells(runs: Iterable[Run], split: str, unreadable: dict[str, str] | None = None) -> tuple[Cell, ...]:
+    """Read the scores of those runs that were scored; what differs by its seed alone is one cell.
+
+    Parameters
+    ----------
+    unreadable
+        Takes, by row, why a run cannot be read; where it is not given, that is an error.
+
+    Raises
+    ------
+    EmotiwError
+        If a run cannot be read.
+    """
     found: dict[tuple[object, ...], list[Cell]] = defaultdict(list)
     for run in runs:
         if not scores_file(run.folder, split).is_file():
             continue
-        facts = run.facts()
-        name = f"{facts.net}-{facts.representation}"
-        cell = _read(run.folder, name, facts.net, facts.representation, split, facts)
-        found[facts.net, facts.representation, facts.recipe, facts.set_digest, facts.iterations].append(cell)
+        try:
+            facts = run.facts()
+            name = f"{facts.net}-{facts.representation}"
+            cell = _read(run.folder, name, facts.net, facts.representation, split, facts)
+        except EmotiwError as error:
+            if unreadable is None:
+                raise
+            unreadable[row_of(run)] = f"unreadable: {error}"
+        else:
+            found[facts.net, facts.representation, facts.recipe, facts.set_digest, facts.iterations].append(cell)
     return _sorted(cell for cells in found.values() for cell in _by_seed(cells))
+
+
+def row_of(run: Run) -> str:
+    """Return the row of a run by the folder it lies in, whatever its run.json says."""
+    return run.folder.parent.name
 
 
 def released_cells(runs: Path, split: str) -> tuple[Cell, ...]:
@@ -151,8 +173,7 @@ def title(representation: str) -> str:
 
 
 def _read(folder: Path, name: str, net: str, representation: str, split: str, facts: Facts | None = None) -> Cell:
-    scores = read_scores(scores_file(folder, split))
-    return Cell(folder, name, net, representation, read_protocol(folder, split), scores, facts)
+    return Cell(folder, name, net, representation, *read_evaluation(folder, split), facts)
 
 
 def _by_seed(cells: list[Cell]) -> list[Cell]:

@@ -35,7 +35,8 @@ def _cell(view: TableView, net: Net, representation: str) -> str:
     if not cell:
         return net.why(representation)
     spread = f" +- {percent(cell.spread)}" if cell.others else ""
-    return f"{percent(cell.accuracy)}{spread}" + (f" ({cell.engine})" if view.head.engines else "")
+    engine = f" ({cell.engine})" if view.head.engines else ""
+    return f"{percent(cell.accuracy)}{spread}{engine}{view.table.marks.at([cell.name])}"
 
 
 def _figures(view: TableView) -> str:
@@ -64,7 +65,11 @@ def _claims(view: TableView) -> str:
 def _line(view: TableView, row: Row) -> list[str]:
     cells = [row.name, *(getattr(row, name) for name, shown in _columns(view).items() if shown)]
     for figure in row.figures.values():
-        cells += [figure, ""] if isinstance(figure, str) else figure.words
+        if isinstance(figure, str):
+            cells += [figure, ""]
+        else:
+            accuracy, interval = figure.words
+            cells += [accuracy + view.marks(figure), interval]
     if view.compared:
         cells.append("not published" if row.published is None else percent(row.published))
     for whose in view.compared:

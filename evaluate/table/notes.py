@@ -8,6 +8,7 @@ from emotiw.evaluate.model import STAND_INS, TRAINED
 from emotiw.text import counted
 
 from .claims import LEVEL, Claim, verdict
+from .frozen import frozen
 from .published import Publication, cell_of, published_on
 from .results import Column, Table
 from .rows import Net, percent, seeds_of
@@ -47,13 +48,14 @@ class Notes:
     seeds: list[str]
     tests: str
     best: list[str]
+    marks: list[str]
 
     @property
     def sentences(self) -> list[str]:
         """All of them in order."""
         ensembles = [sentence for ensemble in self.ensembles for sentence in ensemble.sentences]
         before = [self.intervals, self.published, self.arithmetic, self.released]
-        said = [*before, *ensembles, self.baseline, *self.seeds, self.tests, *self.best]
+        said = [*before, *ensembles, self.baseline, *self.seeds, self.tests, *self.best, *self.marks]
         return [sentence for sentence in said if sentence]
 
 
@@ -73,6 +75,7 @@ def notes(table: Table, nets: Sequence[Net], published: Sequence[Publication], t
         seeds=_seeds(table),
         tests=_tests(table, tested),
         best=[said for net in nets if (said := verdict(net, tested))],
+        marks=table.marks.sentences,
     )
 
 
@@ -176,10 +179,7 @@ def _honesty(column: Column) -> str:
     if not column.weights:
         return ""
     if split != "val":
-        return (
-            f"Frozen: weights are found on the {len(column.validation[0].labels)} val images alone, before {split} is "
-            f"touched; no {split} image and no {split} label takes part in them."
-        )
+        return frozen(column.cells, column.validated)
     said = "Weights found and judged on the same images flatter; the other averages do not."
     if column.nested:
         methods = column.nested[1]

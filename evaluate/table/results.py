@@ -26,9 +26,14 @@ from emotiw.evaluate.model import STAND_INS, TRAINED, Provenance
 from emotiw.evaluate.released.catalog import NET, released
 from emotiw.evaluate.scores import Scores
 from emotiw.evaluate.scoring import Protocol, scores_file
+from emotiw.inputs import Look
+from emotiw.text import counted
 from emotiw.train.run_folder import Run, find_runs
 
-from .cells import Cell, released_cells, require_alike, run_cells
+from .cells import Cell, released_cells, require_alike, row_of, run_cells
+from .marks import Marks, marks
+
+LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,15 @@ class Column:
         Where the nets' weights come from.
     missing
         Why there is no cell, by row.
+    validated
+        The cells that `validation` has the scores of.
     """
 
     cells: tuple[Cell, ...]
     validation: tuple[Scores, ...]
     provenance: Provenance = TRAINED
     missing: Mapping[str, str] = field(default_factory=dict)
+    validated: tuple[Cell, ...] = ()
 
     @property
     def scores(self) -> Scores:
@@ -144,6 +152,12 @@ class Column:
         """Return why there is no cell."""
         return self.missing.get(row, self.provenance.absent)
 
+    @property
+    def gaps(self) -> Mapping[str, str]:
+        """The runs of which the table has no figure though nobody left them out, and why; of released models none."""
+        found = self.missing if self.provenance is TRAINED else {}
+        return {row: why for row, why in found.items() if why != LEFT_OUT}
+
     @cached_property
     def gains(self) -> list[tuple[Cell, float]]:
         """The nets, and the accuracy here of the uniform average with each added.
@@ -173,11 +187,14 @@ class Table:
         The released models' results, never averaged with the runs'; None where there are none.
     baseline
         The classical baseline of the same set, where one was made; it takes no part in the ensemble.
+    marks
+        What must be said at its figures.
     """
 
     trained: Column
     released: Column | None = None
     baseline: Baseline | None = None
+    marks: Marks = field(default_factory=Marks)
 
     @property
     def columns(self) -> list[Column]:
@@ -227,49 +244,73 @@ class Table:
         return self.filled[0].answer
 
 
-def collect(folder: Path, stage: str = "finetune", split: str = "val", rows: Sequence[str] | None = None) -> Table:
+def collect(
+    folder: Path,
+    stage: str = "finetune",
+    split: str = "val",
+    rows: Sequence[str] | None = None,
+    look: Look = Look.SMALL,
+) -> Table:
     """Return the results of all scored runs of a stage below `folder`, or of these `rows` alone.
 
     Beside fine-tuned runs stand the released models that were scored there.
 
+    Parameters
+    ----------
+    look
+        How much of what the figures were made of is hashed.
+
     Raises
     ------
     EmotiwError
-        If nothing is scored, or nets were scored on different images or in different ways.
+        If nothing is scored, nets were scored on different images or in different ways, or a net is not the one that
+        was scored.
     """
     every = find_runs(folder, stage)
     runs = [run for run in every if scores_file(run.folder, split).is_file()]
-    missing = {_row(run): "not evaluated" for run in every if run not in runs}
+    missing = {row_of(run): _why_not_scored(run) for run in every if run not in runs}
     if rows is not None:
-        missing |= {_row(run): "left out" for run in every if _row(run) not in rows}
-        runs = [run for run in runs if _row(run) in rows]
-    if absent := set(rows or ()) - {_row(run) for run in runs}:
+        missing = {row: why for row, why in missing.items() if row in rows}
+        missing |= {row_of(run): LEFT_OUT for run in every if row_of(run) not in rows}
+        runs = [run for run in runs if row_of(run) in rows]
+    if absent := set(rows or ()) - {row_of(run) for run in runs}:
         raise EmotiwError(
             f"{folder} holds no {stage} run of {min(absent)} with {split} scores: make it, or leave it out"
         )
     authors = None
     if stage == "finetune":
         not_evaluated = {f"{NET}-{model.representation}": "not evaluated" for model in released().values()}
-        authors = _column(partial(released_cells, folder), split, not_evaluated)
-    table = Table(_column(partial(run_cells, runs), split, missing), authors if authors and authors.cells else None)
-    cells = [cell for column in table.filled for cell in column.cells]
-    if not cells:
+        authors = _column(released_cells(folder, split), partial(released_cells, folder, "val"), not_evaluated)
+    unreadable: dict[str, str] = {}
+    cells = run_cells(runs, split, unreadable)
+    trained = _column(cells, partial(run_cells, runs, "val"), missing | unreadable)
+    table = Table(trained, authors if authors and authors.cells else None)
+    every_cell = [cell for column in table.filled for cell in column.cells]
+    if unreadable and (rows is not None or not every_cell):
+        raise EmotiwError(next(iter(unreadable.values())).partition(": ")[2])
+    if not every_cell:
         raise EmotiwError(
             f"{folder} holds no {stage} run with {split} scores: make them with emotiw evaluate RUN --set SET"
         )
-    require_alike(cells)
-    return replace(table, baseline=_baseline(folder, split, cells[0]))
+    require_alike(every_cell)
+    validated = [cell for column in table.filled for cell in column.validated]
+    said = marks(every_cell, validated if split != "val" else [], look)
+    return replace(table, baseline=_baseline(folder, split, every_cell[0]), marks=said)
 
 
-def _row(run: Run) -> str:
-    return run.folder.parent.name
+def _why_not_scored(run: Run) -> str:
+    """Return why a run has no scores."""
+    try:
+        run.facts()
+    except EmotiwError as error:
+        return f"unreadable: {error}"
+    return "not evaluated" if run.finished else "not finished"
 
 
-def _column(read: Callable[[str], tuple[Cell, ...]], split: str, missing: Mapping[str, str]) -> Column:
-    """Return the results of the cells that `read` finds of a split, with the validation scores of the same nets."""
-    cells = read(split)
-    names = {cell.name for cell in cells}
-    known = cells if split == "val" else tuple(cell for cell in read("val") if cell.name in names)
+def _column(cells: tuple[Cell, ...], on_val: Callable[[], tuple[Cell, ...]], missing: Mapping[str, str]) -> Column:
+    """Return the results of these cells, with the validation scores of the same nets, which `on_val` reads."""
+    names, split = {cell.name for cell in cells}, cells[0].protocol.split if cells else "val"
+    known = cells if split == "val" else tuple(cell for cell in on_val() if cell.name in names)
     require_alike(known)
     if len(known) != len(cells):
         known = ()
@@ -278,9 +319,15 @@ def _column(read: Callable[[str], tuple[Cell, ...]], split: str, missing: Mappin
         mine = {one.folder: one.protocol.weights_sha256 for one in cell.trainings}
         if cell.folder != same.folder or any(had[folder] != mine[folder] for folder in had.keys() & mine.keys()):
             raise EmotiwError(f"{cell.folder}: other weights had the val scores: evaluate both splits with --force")
+        if cell.protocol.crops != same.protocol.crops:
+            raise EmotiwError(
+                f"{cell.folder}: its {split} scores are of {counted(cell.protocol.crops, 'crop')}, its val scores of "
+                f"{same.protocol.crops}: evaluate both splits alike, with --force"
+            )
     found = [cell.provenance for cell in (*cells, *known)]
     whose = STAND_INS if STAND_INS in found else found[0] if found else TRAINED  # one stand-in spoils a column
-    return Column(cells, tuple(cell.scores for cell in known if cell.scores.labelled), whose, missing)
+    known = tuple(cell for cell in known if cell.scores.labelled)
+    return Column(cells, tuple(cell.scores for cell in known), whose, missing, known)
 
 
 def _baseline(folder: Path, split: str, cell: Cell) -> Baseline | None:

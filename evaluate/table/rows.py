@@ -43,9 +43,10 @@ class Net:
 
     def why(self, representation: str) -> str:
         """Return why there is no cell."""
+        row = f"{self.name}-{representation}"
         if self.column.provenance is TRAINED:
-            return "not run"
-        return self.column.why(f"{self.name}-{representation}")
+            return self.column.missing.get(row, "not run")
+        return self.column.why(row)
 
 
 @dataclass(frozen=True)
@@ -216,6 +217,7 @@ def rows(table: Table, lines: Sequence[Line], published: Sequence[Publication]) 
 def _places(table: Table) -> dict[Place, str]:
     """Return what has a figure in any column, and its name: cells as in the grid, then ensembles, then the baseline."""
     cells = {(cell.net, cell.representation): cell.row for column in table.columns for cell in column.cells}
+    cells |= {place_of(row): row for row in table.trained.gaps}
     ordered = sorted(cells, key=lambda place: (place[0], *representation_order(place[1])))
     sizes = dict.fromkeys(str(len(column.cells)) for column in table.columns if column.averages)
     # A column without validation scores has fewer averages than another, and none of its own.
@@ -225,6 +227,12 @@ def _places(table: Table) -> dict[Place, str]:
     if table.baseline:
         places[_BASELINE] = BASELINE
     return places
+
+
+def place_of(row: str) -> Place:
+    """Return the place of a run by its row."""
+    net, _, representation = row.partition("-")
+    return net, representation
 
 
 def _published(published: Sequence[Publication], place: Place) -> float | None:

@@ -14,49 +14,54 @@ from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import TRAINED, Model
 from emotiw.json_record import Share
 
-from .rows import BASELINE
+from .rows import BASELINE, Line, place_of
 from .view import TableView
 
 # How a figure was made: its data set (empty: not known), its interval, of how many groups (0: of images), and its nets'
 # training.
+_FIGURES = ("accuracy", "low", "high", "mean_class_accuracy", "weight")
 _MADE = ("dataset", "drawn", "interval", "groups", "iterations", "seeds")
 
 
 def csv_text(view: TableView) -> str:
-    """Return every figure in long form, one line each.
+    """Return every figure in long form, one line each, then the runs without one.
 
-    Published figures stand beside figures on the same data set only; where released models stand beside runs, `kind`
-    says whose each figure is.
+    Published figures stand beside figures on the same data set only. Where released models stand beside runs, `kind`
+    says whose each figure is; where anything must be said of a figure, or a run has none, `marks` says it.
     """
+    head = ["name", "net", "representation", "engine", "split", "crops", "n", *_FIGURES, "published", *_MADE]
+    gaps = view.table.trained.gaps
+    lines: list[list[object]] = [[*head, "kind", "marks"]]
+    lines += [[*_cells(view, line), line.provenance.title, "; ".join(view.said(line))] for line in view.lines]
+    lines += [[row, *place_of(row), *[""] * (len(head) - 3), TRAINED.title, why] for row, why in gaps.items()]
+    needed = {"published": bool(view.published), "kind": view.several, "marks": any(line[-1] for line in lines[1:])}
+    columns = [at for at, name in enumerate(lines[0]) if needed.get(str(name), True)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    figures = ["accuracy", "low", "high", "mean_class_accuracy", "weight", *["published" for _ in view.published[:1]]]
-    head = ["name", "net", "representation", "engine", "split", "crops", "n", *figures, *_MADE]
-    writer.writerow([*head, "kind"] if view.several else head)
-    nets = {cell.name for column in view.table.columns for cell in column.cells}
-    protocol = view.table.protocol
-    for line in view.lines:
-        between = line.interval
-        values = [line.accuracy, between.low, between.high, line.mean_class_accuracy, line.weight]
-        if view.published:
-            values.append(line.published)
-        cells = [
-            line.name,
-            *(line.place if line.name in nets else ("", "")),
-            line.engine,
-            protocol.split,
-            "" if line.name == BASELINE else protocol.crops,
-            len(line.scores.labels),
-            *("" if figure is None else f"{figure:.6f}" for figure in values),
-            view.table.dataset,
-            view.table.drawn,
-            between.method,
-            len(set(view.table.groups)),
-            "" if line.cell is None or line.cell.iterations is None else line.cell.iterations,
-            " ".join(str(one.seed) for one in line.cell.trainings if one.seed is not None) if line.cell else "",
-        ]
-        writer.writerow([*cells, line.provenance.title] if view.several else cells)
+    writer.writerows([[line[at] for at in columns] for line in lines])
     return text.getvalue()
+
+
+def _cells(view: TableView, line: Line) -> list[object]:
+    """Return what stands in the columns of a figure, but for whose it is and what is said of it."""
+    nets = {cell.name for column in view.table.columns for cell in column.cells}
+    between, cell, table = line.interval, line.cell, view.table
+    values = [line.accuracy, between.low, between.high, line.mean_class_accuracy, line.weight, line.published]
+    return [
+        line.name,
+        *(line.place if line.name in nets else ("", "")),
+        line.engine,
+        table.protocol.split,
+        "" if line.name == BASELINE else table.protocol.crops,
+        len(line.scores.labels),
+        *("" if figure is None else f"{figure:.6f}" for figure in values),
+        table.dataset,
+        table.drawn,
+        between.method,
+        len(set(table.groups)),
+        "" if cell is None or cell.iterations is None else cell.iterations,
+        " ".join(str(one.seed) for one in cell.trainings if one.seed is not None) if cell else "",
+    ]
 
 
 @dataclass(frozen=True)

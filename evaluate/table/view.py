@@ -55,6 +55,20 @@ class TableView:
         """Whether released models stand beside the runs."""
         return len(self.table.columns) > 1
 
+    def said(self, line: Line) -> list[str]:
+        """Return what must be said of a figure: of an ensemble's, what is said of its nets."""
+        return self.table.marks.of(self._nets(line))
+
+    def marks(self, line: Line) -> str:
+        """Return the letters behind a figure, which stand for what must be said of it."""
+        return self.table.marks.at(self._nets(line))
+
+    def _nets(self, line: Line) -> list[str]:
+        if line.place[0] != "ensemble":
+            return [line.name]
+        column = next(one for one in self.table.columns if one.provenance is line.provenance)
+        return [cell.name for cell in column.cells]
+
 
 def view(table: Table, publications: Sequence[Publication]) -> TableView:
     """Return what a table shows beside what was published on its data set."""

@@ -16,6 +16,8 @@ from emotiw.errors import EmotiwError
 from .image_codec import RefusedPictureError, imdecode
 from .messages import Datum
 
+_LABEL = 5  # the number of that field of a Datum
+
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 
@@ -129,6 +131,45 @@ def _around(shape: tuple[int, int, int], label: int) -> tuple[bytes, bytes]:
     datum = Datum(channels=channels, height=height, width=width, data=pixels, label=label, encoded=False)
     head, _, tail = datum.SerializeToString().partition(pixels)
     return head, tail
+
+
+def label_of(serialised: bytes | memoryview) -> int:
+    """Return the label of a serialised Datum; of its pixels nothing is read, wherever they lie.
+
+    Raises
+    ------
+    EmotiwError
+        If it is damaged.
+    """
+    label, at = 0, 0
+    while at < len(serialised):
+        tag, at = _varint(serialised, at)
+        field, kind = tag >> 3, tag & 7
+        if kind == 0:
+            value, at = _varint(serialised, at)
+            label = value if field == _LABEL else label
+        elif kind == 2:
+            length, at = _varint(serialised, at)
+            at += length
+        elif kind in (1, 5):
+            at += 8 if kind == 1 else 4
+        else:
+            raise EmotiwError("it is no Datum of Caffe's")
+    if at != len(serialised):
+        raise EmotiwError("it is no Datum of Caffe's")
+    return (label & 0xFFFFFFFF ^ 0x80000000) - 0x80000000  # an int32, of which a negative one takes ten bytes
+
+
+def _varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
+    """Return the number at a place, as protobuf writes it, and the place behind it."""
+    number = shift = 0
+    while at < len(data) and shift < 70:
+        number |= (data[at] & 0x7F) << shift
+        at += 1
+        if data[at - 1] < 0x80:
+            return number, at
+        shift += 7
+    raise EmotiwError("it is no Datum of Caffe's")
 
 
 def decode(serialised: bytes | memoryview) -> tuple[NDArray[np.uint8], int]:

@@ -1,4 +1,3 @@
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,11 +6,14 @@ import lmdb
 import numpy as np
 import pytest
 
+from ..conftest import without_stamps
+
 Draw = Callable[..., Path]
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """All that a set is: every LMDB's keys and Datums, every other file's bytes; not where its source lay."""
+    """All that a set is: every LMDB's keys and Datums, every other file's bytes; of set.json what says the same of a
+    copy, which leaves out where its source lay, and when and where files were written."""
     found: dict[str, object] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = str(path.relative_to(folder))
@@ -19,7 +21,7 @@ def contents(folder: Path) -> dict[str, object]:
             with lmdb.open(str(path.parent), readonly=True, lock=False) as environment, environment.begin() as cursor:
                 found[name] = [(bytes(key), bytes(value)) for key, value in cursor.cursor()]
         elif path.name == "set.json":
-            found[name] = {key: value for key, value in json.loads(path.read_bytes()).items() if key != "source"}
+            found[name] = {key: value for key, value in without_stamps(path).items() if key != "source"}
         elif path.name != "lock.mdb":
             found[name] = path.read_bytes()
     return found

@@ -158,7 +158,7 @@ def test_an_image_that_cannot_be_mapped_so_is_refused(source, tmp_path, draw):
 def test_killed_before_it_is_named_it_goes_on(source, tmp_path):
     prepare(source, tmp_path / "once", BOTH)
     prepare(source, tmp_path / "set", RGB)
-    die = "from emotiw.data_prep import extend as e; import os; e.write_json = lambda *_: os.kill(os.getpid(), 9);"
+    die = "from emotiw.data_prep import extend as e; import os; e.write_sealed = lambda *_: os.kill(os.getpid(), 9);"
     call = f"from pathlib import Path; e.extend(Path({str(source)!r}), Path({str(tmp_path / 'set')!r}), {LBP!r})"
     code = f"{die} from emotiw.data_prep.transform import Settings; {call}"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, cwd=tmp_path, env=os.environ)

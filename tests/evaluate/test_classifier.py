@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from subprocess import PIPE
 
 import cv2
@@ -19,6 +20,7 @@ from emotiw.evaluate.scores import read_scores
 from emotiw.prototxt.formats.blobs import read_mean
 from emotiw.prototxt.formats.messages import NetParameter, read_binary, write_binary
 from emotiw.train.progress import read_progress
+from emotiw.train.run_folder import Run
 
 pytestmark = pytest.mark.caffe
 
@@ -89,6 +91,17 @@ def test_what_evaluate_writes(runs, sets):
     assert scores.confusion.sum() == 28
     protocol = json.loads((folder / "scores_val.json").read_text())
     assert protocol.pop("engine_version").startswith("1.")
+    inputs = {one["role"]: one for one in protocol.pop("inputs")}
+    assert set(inputs) == {"manifest", "LMDB of rgb, val", "model", "deploy", "mean", "run.json"}
+    for role, name in (("model", "model.caffemodel"), ("deploy", "deploy.prototxt"), ("run.json", "run.json")):
+        assert inputs[role]["path"] == name
+        assert inputs[role]["sha256"] == hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    assert protocol.pop("scores_sha256") == hashlib.sha256((folder / "scores_val.csv").read_bytes()).hexdigest()
+    people, faces = (str((sets / name).resolve()) for name in ("people", "expressions"))
+    assert protocol.pop("trained_on") == [
+        {"stage": "pretrain", "where": people, "images": 0}, {"stage": "finetune", "where": faces, "images": 0},
+    ]  # fmt: skip
+    assert len(protocol.pop("seal")) == 64
     assert protocol == {
         "engine": "caffe", "split": "val", "crops": 1, "set_digest": prepared.digest,
         "set_folder": str(prepared.folder.resolve()), "model": "vgg_s_small-rgb/finetune", "mean_rule": "crop",
@@ -128,6 +141,7 @@ def test_a_net_of_nan_is_right_for_caffe_and_an_error_for_us(copy, sets, caffe, 
     bias = next(layer for layer in net.layer if layer.name == "fc8_cat").blobs[1]
     bias.data[:] = [float("nan")] * len(bias.data)
     write_binary(folder / "model.caffemodel", net)
+    Run(folder).write_facts(replace(Run(folder).facts(), inputs=[]))  # as if it had been trained to this
     assert caffe_test(caffe, folder, 2) == 1
     assert main(["evaluate", str(folder), "--set", str(sets / "expressions"), "--force"]) == 1
     complaint = capsys.readouterr().err.replace("\r", "\n").splitlines()

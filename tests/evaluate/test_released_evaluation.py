@@ -98,6 +98,11 @@ def test_what_is_written_says_what_it_is_of(scored, stand_ins, faces):
     for name in released():
         folder = scored / "released" / name
         protocol = json.loads((folder / "scores_val.json").read_text())
+        inputs = {one["role"]: one["path"] for one in protocol.pop("inputs")}
+        assert inputs["model"] == str((stand_ins / name / WEIGHTS).resolve())
+        assert protocol.pop("trained_on") == []  # by whom, nobody says
+        for more in ("scores_sha256", "seal"):
+            assert len(protocol.pop(more)) == 64
         assert protocol == {
             "engine": "caffe", "engine_version": "1.0.0", "split": "val", "crops": 1,
             "set_digest": open_set(faces).digest, "set_folder": str(faces.resolve()),

@@ -269,6 +269,7 @@ def hostile_set(sets, tmp_path):
     (folder / "manifest.csv").write_text(text.getvalue())
     facts = json.loads((folder / "set.json").read_text())
     facts["manifest_sha256"] = hashlib.sha256(text.getvalue().encode()).hexdigest()
+    del facts["seal"], facts["inputs"]  # as of an older set, which is believed what it says
     (folder / "set.json").write_text(json.dumps(facts))
     return folder
 
@@ -278,9 +279,9 @@ def test_the_names_in_a_set_are_never_opened(hostile_set, runs, tmp_path):
     shutil.copytree(runs / "vgg_s_small-rgb", tmp_path / "runs/vgg_s_small-rgb")
     (tmp_path / "secret.png").write_bytes(FACE)
     for status, *argv in (
-        (0, "evaluate", "runs/vgg_s_small-rgb/finetune", "--set", "set", "--force"),
+        (1, "evaluate", "runs/vgg_s_small-rgb/finetune", "--set", "set", "--force"),  # nor is it here
         (1, "baseline", "--set", "set", "-o", "runs"),  # its images are not the manifest's
-        (1, "table", "runs", "-o", "table"),
+        (0, "table", "runs", "-o", "table"),  # of the scores that were there
     ):
         done = subprocess.run(
             [sys.executable, "-P", "-c", WATCHED, *argv], cwd=tmp_path, capture_output=True, text=True

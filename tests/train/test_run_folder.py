@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from emotiw.errors import EmotiwError
+from emotiw.inputs import Input
 from emotiw.prototxt.formats.blobs import array_of, read_weights
 from emotiw.prototxt.formats.messages import NetParameter, SolverState, read_binary, write_binary
 from emotiw.train.run_folder import Facts, Run, find_runs
@@ -49,6 +50,16 @@ def test_facts_survive_their_file(tmp_path):
 )
 def test_what_makes_it_another_run(change, words):
     assert FACTS.differences(replace(FACTS, **change)) == words
+
+
+def test_lmdbs_of_the_same_images_in_another_order_make_another_run():
+    lmdb = Input("LMDB of rgb, train", "sets/people/rgb/train_lmdb", 1, 2, 3, "a" * 64)
+    known, other = replace(FACTS, inputs=[lmdb]), replace(FACTS, inputs=[replace(lmdb, sha256="b" * 64)])
+    assert known.differences(other) == ["LMDB of rgb, train aaaaaaaaaaaa, not bbbbbbbbbbbb"]
+    copied = replace(lmdb, path="elsewhere", inode=9)
+    for same in (replace(FACTS, inputs=[copied]), FACTS):  # an older version recorded none
+        assert known.differences(same) == same.differences(known) == []
+    assert known.differences(replace(other, set_digest="f" * 64)) == ["set_digest dddddddddddd, not ffffffffffff"]
 
 
 def test_no_run_and_damaged_facts_are_one_line(tmp_path):

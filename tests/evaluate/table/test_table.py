@@ -73,6 +73,8 @@ The uniform average as it grows by the net that helps most: vgg_s-cyclic_lbp 87.
 Claims are tested by McNemar's exact test, two-sided, and corrected by Holm for 1 comparison; a difference is shown where that p is below 0.05. Each p is of one training (one seed) of a net: it ignores the spread of training, which only several seeds show. The ensemble is not tested against its best member: the two cannot be chosen out of fold.
 
 Best representation of vgg_s: no difference shown (highest figure: cyclic_lbp, 87.50; smallest p against RGB 1.0000).
+
+Not known, as it is not on record: what the scores of vgg_m_2048-rgb, vgg_s-rgb, vgg_s-cyclic_lbp were made of.
 """
     )
 

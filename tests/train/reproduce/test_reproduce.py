@@ -19,6 +19,7 @@ from emotiw.data_prep.synthetic.archives import as_sfew
 from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.engine.child_process import running
 from emotiw.evaluate.baseline.baseline import folder_of
+from emotiw.inputs import unsealed
 from emotiw.train.experiments import experiment, paper_rows
 from emotiw.train.progress import read_progress
 from emotiw.train.reproduce.cost import Cost, Task, costs, hours, room
@@ -136,7 +137,7 @@ def test_another_set_is_another_experiment_however_old_it_is(copy, sets, sfew, t
     expected = ["baseline val", f"evaluate {ROW} val", f"finetune {ROW}", "table val"]
     assert todo(copy, sets, other) == expected
     more = shutil.copytree(other, tmp_path / "more")  # as after `prepare` of one representation more
-    facts = json.loads((other / "set.json").read_text())
+    facts = unsealed(json.loads((other / "set.json").read_text()))
     (more / "set.json").write_text(json.dumps(facts | {"representations": ["rgb", "lbp"]}))
     assert main(asked(sets, other, copy, "--iterations", "3")) == 0
     assert todo(copy, sets, more) == []
@@ -339,7 +340,7 @@ def test_what_failed_is_said_and_the_rest_is_done(sets, sfew, caffe, tmp_path, c
     folder = tmp_path / "reproduction"
     people = shutil.copytree(sets / "people", tmp_path / "people")
     shutil.copytree(people / "rgb", people / "cyclic_lbp")
-    facts = json.loads((people / "set.json").read_text())
+    facts = unsealed(json.loads((people / "set.json").read_text()))
     (people / "set.json").write_text(json.dumps(facts | {"representations": ["rgb", "cyclic_lbp"]}))
     command = [
         "reproduce",

@@ -1,0 +1,79 @@
+"""Whether what scores were made of, and what their run was trained on, still is what the records say."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from emotiw.errors import EmotiwError
+from emotiw.inputs import DEPLOY, MEAN, MODEL, RUN, WEIGHTS, Difference, Input, Look, compare, differ, find
+from emotiw.prototxt.formats.lmdb_digest import content_digest
+from emotiw.train.run_folder import Run
+
+OWN = (MODEL, DEPLOY, MEAN, RUN)
+"""Roles of what must be the same, where scores are to be those of the run or model in a folder."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A record: inputs, and the folder to which their paths are relative."""
+
+    folder: Path
+    inputs: tuple[Input, ...]
+
+    def differences(self, look: Look) -> Iterator[Difference]:
+        """Yield what is not as recorded; a file that is not there is none: sets and runs are moved."""
+        for one in self.inputs:
+            path = self.folder / one.path
+            if one.path and path.exists() and (difference := compare(one, path, look, content_digest)):
+                yield difference
+
+    @property
+    def absent(self) -> list[str]:
+        """The roles of files that are not there."""
+        return [one.role for one in self.inputs if one.path and not (self.folder / one.path).exists()]
+
+
+def training_records(run: Run) -> list[Recorded]:
+    """Return the record of a run, and of the runs that its weights come from, as far as they are there."""
+    facts = run.facts()
+    found = [Recorded(run.folder, tuple(facts.inputs))]
+    weights = find(facts.inputs, WEIGHTS)
+    earlier = Run((run.folder / weights.path).parent) if weights else None
+    if earlier and earlier.started:
+        found += training_records(earlier)
+    return found
+
+
+def of_training(run: Run, look: Look) -> Iterator[str]:
+    """Yield, in words, what the run and those before it were trained on and is not as recorded."""
+    for record in training_records(run):
+        yield from in_words(record, look)
+
+
+def in_words(record: Recorded, look: Look) -> Iterator[str]:
+    """Yield what is not as recorded, in words."""
+    for difference in record.differences(look):
+        yield difference.words if difference.proven else f"{difference.words} (--verify does)"
+
+
+def require_same(scored: Iterable[Input], folder: Path, run: Run | None, look: Look) -> None:
+    """Raise `EmotiwError` where the model in a folder is proven not to be the one that was scored.
+
+    Parameters
+    ----------
+    scored
+        What the scores are on record to be made of.
+    run
+        The run of the scores, whose record must name the same model; None of a released model.
+    """
+    own = [one for one in scored if one.role in OWN]
+    recorded = run.facts().inputs if run else []
+    found = [
+        difference
+        for one in own
+        if (other := find(recorded, one.role))
+        and (difference := differ(one, other.sha256, f"the {one.role} of {folder / RUN}"))
+    ]
+    found += [each for each in Recorded(folder, tuple(own)).differences(look) if each.proven]
+    if found:
+        raise EmotiwError(f"{folder} was scored before it changed: {found[0].words}: evaluate it anew with --force")

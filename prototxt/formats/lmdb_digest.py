@@ -1,0 +1,57 @@
+"""Digests of LMDBs: of every record, whatever pages they lie on; and of the images' paths and labels alone."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .datum import damage_placed, label_of
+from .lmdb import environment
+
+
+class RecordsDigest:
+    """The sha256 of records in the order of their keys: of each the lengths of key and value, and both."""
+
+    def __init__(self) -> None:
+        self._hashed = hashlib.sha256()
+
+    def add(self, key: bytes | memoryview, value: bytes | memoryview) -> None:
+        """Add the next record."""
+        self._hashed.update(len(key).to_bytes(8, "little") + len(value).to_bytes(8, "little"))
+        self._hashed.update(key)
+        self._hashed.update(value)
+
+    @property
+    def sha256(self) -> str:
+        """The digest, in hexadecimal, of what was added so far."""
+        return self._hashed.hexdigest()
+
+
+def content_digest(path: Path) -> str:
+    """Return the digest of all records of the LMDB `path`, in hexadecimal; of a file, of its bytes."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = RecordsDigest()
+    with environment(path) as opened, opened.begin(buffers=True) as transaction:
+        for key, value in transaction.cursor():
+            digest.add(key, value)
+    return digest.sha256
+
+
+def labels(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Yield what each key of the LMDB `path` names behind its position, and the label; the pixels are not read."""
+    with environment(path, readahead=False) as opened, opened.begin(buffers=True) as transaction:
+        for key, value in transaction.cursor():
+            name = bytes(key)
+            with damage_placed(path, name):
+                yield name.partition(b"_")[2], label_of(value)
+
+
+def pairs_digest(pairs: Iterable[tuple[bytes, int]]) -> str:
+    """Return the digest of names and labels, whatever their order."""
+    return hashlib.sha256(b"".join(b"%s\0%d\n" % pair for pair in sorted(pairs))).hexdigest()
+
+
+def labels_digest(path: Path) -> str:
+    """Return the digest of the names and labels in the LMDB `path`."""
+    return pairs_digest(labels(path))
