@@ -92,6 +92,10 @@ class Model:
         How its maker brings the mean to the input's size: a key of `preprocessing.MEAN_RULES`.
     stand_in
         Whether its weights are random, in the place of the authors'.
+    faces
+        What of a picture it was trained on, as in `PreparedSet.faces`; empty where that is not known.
+    set_digest
+        Of the set that it was trained on; empty where that is not known.
     """
 
     name: str
@@ -103,6 +107,8 @@ class Model:
     classes: tuple[str, ...]
     mean_rule: str
     stand_in: bool = False
+    faces: str = ""
+    set_digest: str = ""
 
     @property
     def provenance(self) -> Provenance:
@@ -242,4 +248,6 @@ def of_run(run: Run) -> Model:
         run.folder / "mean.binaryproto",
         tuple(facts.classes),
         "crop",  # as it was trained  # Deviation D11
+        faces=facts.faces,
+        set_digest=facts.set_digest,
     )

@@ -12,12 +12,13 @@ RUNS/<row>/<stage>/run.json                what was run, on what
 ```
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from emotiw.errors import EmotiwError
+from emotiw.files import finish_swap
 from emotiw.json_record import Count, Int64, Sha256, read_record, write_json
 from emotiw.prototxt.formats.blobs import array_of, read_weights
 from emotiw.prototxt.formats.messages import NetParameter, PackedState, read_binary, read_text
@@ -32,7 +33,10 @@ class Facts:
 
     `set_digest`, `recipe` (the row's net and solver as committed, settings included) and `weights_sha256` are sha256
     in hexadecimal; `engine` names all that had a part in it; `weights` and its sha256 are empty where the run began
-    from the fillers.
+    from the fillers. `resumed` has the iterations at which the training went on from a snapshot without its place in
+    the LMDB and its random numbers, so that it is another experiment than one that ran through; `start` says what else
+    is to be said of it by the weights that it began with. `faces` is what of a picture it was trained on, as in
+    `PreparedSet.faces`; in older runs it is empty.
     """
 
     row: str
@@ -50,10 +54,13 @@ class Facts:
     weights: str
     weights_sha256: str
     emotiw: str
+    resumed: list[int] = field(default_factory=list)
+    start: list[str] = field(default_factory=list)
+    faces: str = ""
 
-    # What may differ when the same run goes on: where things lie, how far it goes, what it runs on. The classes follow
-    # from the set's digest.
-    _FREE = frozenset({"set_folder", "classes", "iterations", "weights", "engine", "engine_version", "emotiw"})
+    # What may differ when the same run goes on: where things lie, how far it goes, what it runs on. The classes and
+    # the faces follow from the set's digest.
+    _FREE = frozenset("set_folder classes iterations weights engine engine_version emotiw resumed start faces".split())
 
     def differences(self, other: "Facts") -> list[str]:
         """Return what keeps `other` from being the same run, in words."""
@@ -64,9 +71,20 @@ class Facts:
             if key not in self._FREE and mine[key] != others[key]
         ]
 
+    @property
+    def marks(self) -> list[str]:
+        """What is to be said wherever a figure of the run is printed; nothing of most runs."""
+        resumed = [f"resumed at {', '.join(map(str, self.resumed))}"] if self.resumed else []
+        return [*resumed, *self.start]
+
     def made_by(self, other: "Facts") -> "Facts":
         """Return these facts with the engines of `other`."""
         return replace(self, engine=other.engine, engine_version=other.engine_version)
+
+    def resumed_at(self, iteration: int, other: "Facts", *, exactly: bool) -> "Facts":
+        """Return the facts of a run that goes on from a snapshot of `other`, where `exactly` as if it ran through."""
+        at = [] if exactly else [iteration]
+        return replace(self.made_by(other), resumed=list(dict.fromkeys([*other.resumed, *at])))
 
 
 def _joined(words: str, word: str) -> str:
@@ -93,6 +111,7 @@ class Run:
     @property
     def started(self) -> bool:
         """Whether there is a run at all."""
+        finish_swap(self.folder)
         return (self.folder / "run.json").is_file()
 
     def facts(self) -> Facts:
@@ -159,8 +178,8 @@ class Run:
         """Remove all snapshots up to the iteration `reached` but the newest few of them; later ones stay."""
         states = sorted(self.folder.glob("snapshot_iter_*.solverstate"), key=_iteration)
         for state in [state for state in states if _iteration(state) <= reached][:-newest]:
-            state.with_suffix(".caffemodel").unlink(missing_ok=True)
-            state.unlink()
+            for path in self.folder.glob(f"{state.stem}.*"):
+                path.unlink()
 
     def reopen(self) -> None:
         """Remove the model and what was made of it: the run goes on, and both will be others."""
@@ -185,4 +204,6 @@ def _iteration(state: Path) -> int:
 
 def find_runs(folder: Path, stage: str = "finetune") -> list[Run]:
     """Return the runs of a stage below `folder` (RUNS), by row."""
+    for row in folder.glob("*/"):
+        finish_swap(row / stage)
     return [Run(path.parent) for path in sorted(folder.glob(f"*/{stage}/run.json"))]
