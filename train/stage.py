@@ -116,12 +116,14 @@ def _carry_out(
     good = run.purge_snapshots(facts.iterations if run.started else 0)  # without its facts a snapshot is anybody's
     start, state = good[-1] if good else (0, None)
     if state:
-        exactly = start == facts.iterations or engine.continues(state)
-        facts = facts.resumed_at(start, run.facts(), exactly=exactly)
+        known = run.facts()
+        exactly = start == facts.iterations or (engine.continues(state) and not _other_rates(setup, known))
+        facts = facts.resumed_at(start, known, exactly=exactly)
         if not exactly:
             _LOG.warning(
-                f"warning: {run.folder} goes on from iteration {start} at the LMDB's beginning and by other random "
-                f"numbers: it is another experiment than one that ran through, and its figures say: resumed at {start}"
+                f"warning: {run.folder} goes on from iteration {start}, but not as one that ran through (the LMDB from "
+                "its beginning, other random numbers, or other rates): it is another experiment, and its figures say: "
+                f"resumed at {start}"
             )
     if not run.finished:  # one that goes on keeps its model, and says so, until there is a new one
         run.write_facts(facts)
@@ -131,6 +133,11 @@ def _carry_out(
         if start < facts.iterations:
             _train(run, engine, progress, settle, (None if state else setup.weights, state))
     _finish(run, facts, progress)
+
+
+def _other_rates(setup: NetSetup, known: Facts) -> bool:
+    """Return whether the rates before now were others than if all iterations had been asked for at once."""
+    return setup.solver.lr_policy == "poly" and known.iterations != setup.solver.max_iter
 
 
 def check_set(experiment: Experiment, stage: str, prepared: PreparedSet) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from emotiw.engine.base import DivergedError, Loss, Snapshot
 from emotiw.prototxt.formats.blobs import blob_of
-from emotiw.prototxt.formats.messages import NetParameter, SolverState, read_text, write_binary
+from emotiw.prototxt.formats.messages import NetParameter, SolverParameter, SolverState, read_text, write_binary
 from emotiw.prototxt.shapes import shapes
 
 
@@ -30,12 +30,14 @@ class Drill:
     def train(self, solver, on_progress, weights=None, resume=None):
         folder = solver.parent
         net = read_text(folder / "train_val.prototxt", NetParameter)
-        for iteration in (0, 2, 4):
+        begin = int(resume.stem.rpartition("_")[2]) if resume else 0
+        last = read_text(solver, SolverParameter).max_iter
+        for iteration in range(begin, last + 1, 2):
             if self.watch:
                 self.told.append(self.watch())
             if iteration == self.fails_at:
                 raise DivergedError(f"the loss is nan at iteration {iteration}, told by {folder}")
-            if iteration:
+            if iteration > begin:
                 on_progress(Snapshot(iteration, snapshot(folder, net, iteration)))
             on_progress(Loss(iteration, 1.0))
 

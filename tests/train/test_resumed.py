@@ -10,6 +10,7 @@ from emotiw.data_prep.prepared_set import open_set
 from emotiw.engine.base import Loss
 from emotiw.engine.registry import open_engine
 from emotiw.engine.settings import EngineSettings
+from emotiw.engine.torch.engine import TorchEngine
 from emotiw.prototxt.formats.blobs import array_of, read_weights
 from emotiw.prototxt.formats.messages import PackedState, read_binary
 from emotiw.train.experiments import Experiment
@@ -98,7 +99,7 @@ def test_without_what_it_drew_from_it_is_another_experiment(sets, torch, through
     else:
         kept.unlink()
     train(sets, run, torch)
-    assert f"goes on from iteration {at} at the LMDB's beginning" in caplog.text
+    assert f"goes on from iteration {at}, but not as one that ran through" in caplog.text
     assert run.facts().resumed == [at]
     assert run.facts().marks == [f"resumed at {at}"]
     assert not same(run, through)
@@ -114,3 +115,13 @@ def test_what_caffe_began_is_resumed_whoever_goes_on(sets, engine, torch, tmp_pa
     assert run.facts().engine == ("caffe" if second == "caffe" else "caffe + torch")
     train(sets, run, engine, ITERATIONS + 1)
     assert run.facts().resumed == [at, ITERATIONS], "one that goes further is resumed where it ended"
+
+
+@pytest.mark.slow
+def test_by_two_processes_too(sets, tmp_path, monkeypatch):
+    engine = TorchEngine(gpu="none", ranks=2)
+    through, run = train(sets, Run(tmp_path / "through"), engine), Run(tmp_path / "run")
+    interrupted(sets, run, engine, monkeypatch)
+    train(sets, run, engine)
+    assert run.facts().marks == []
+    assert same(run, through)

@@ -41,3 +41,14 @@ def test_what_is_to_be_said_of_the_run_before_goes_on(train, monkeypatch):
     run = train(row, "finetune", start.model)
     assert run.facts().marks == ["pretrain resumed at 2"]
     assert run.facts().faces == "whole"
+
+
+@pytest.mark.parametrize(("policy", "marks"), [("fixed", []), ("poly", ["resumed at 4"])])
+def test_a_rate_that_depends_on_the_last_iteration_makes_a_longer_run_another_one(sets, tmp_path, drill, policy, marks):
+    """Even where the engine keeps its place and its random numbers."""
+    row = Experiment("vgg_s_small", "rgb", {"pretrain": f'snapshot: 2 lr_policy: "{policy}" power: 1', "finetune": ""})
+    run, engine = Run(tmp_path / "run"), drill()
+    engine.continues = lambda state: True
+    for iterations in (4, 6):
+        run_stage(row, "pretrain", open_set(sets / "people"), run, engine, TrainOptions(iterations=iterations))
+    assert run.facts().marks == marks
