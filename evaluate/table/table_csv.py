@@ -4,8 +4,10 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from emotiw.csv_cells import csv_lines
@@ -13,7 +15,7 @@ from emotiw.csv_table import read_table
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import TRAINED, Model
 from emotiw.files import file_digest
-from emotiw.json_record import Sha256, Share
+from emotiw.json_record import Share
 
 from .rows import BASELINE
 from .view import TableView
@@ -68,8 +70,8 @@ class _Weighted:
     name: str
     weight: Share | None = None
     kind: str = TRAINED.title
-    crops: str = ""
-    model_sha256: Sha256 = ""
+    crops: Literal["", "1", "10"] = ""
+    model_sha256: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
 
 
 def ensemble_weights(models: Sequence[Model], table: Path, crops: int = 1) -> NDArray[np.float64]:

@@ -90,7 +90,7 @@ def test_killed_at_any_step_the_old_folder_or_the_new_one_has_the_name(tmp_path,
 def put(folder, name):
     """A set as far as it is opened: each has another class."""
     folder.mkdir()
-    manifest = f"path,label,name,split,group\nx.png,0,{name},train,\n"
+    manifest = f"path,label,name,split,group,sha256\nx.png,0,{name},train,,{'f' * 64}\n"
     (folder / "manifest.csv").write_text(manifest)
     facts = {"format": 1, "manifest_sha256": sha256_of(manifest.encode()), "classes": [name, "z"]}
     facts |= {"labels": "identities", "representations": ["rgb"], "size": 64, "detect": False, "layout": "folders"}

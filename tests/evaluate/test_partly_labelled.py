@@ -10,8 +10,9 @@ from emotiw.evaluate.scoring import require_labels
 
 @pytest.fixture
 def prepared(tmp_path):
-    rows = ("path,label,name,split,group", "t.png,0,a,train,", "x.png,1,b,test,", "y.png,-1,,test,", "z.png,-1,,test,")
-    (tmp_path / "manifest.csv").write_text("\n".join([*rows, ""]))
+    rows = ("t.png,0,a,train,", "x.png,1,b,test,", "y.png,-1,,test,", "z.png,-1,,test,")
+    lines = ["path,label,name,split,group,sha256", *(row + "," + "f" * 64 for row in rows)]
+    (tmp_path / "manifest.csv").write_text("\n".join([*lines, ""]))
     return PreparedSet(tmp_path, SetFacts("e" * 64, ["a", "b"], "emotions", ["rgb"], 64, detect=False))
 
 

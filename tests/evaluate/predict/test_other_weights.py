@@ -46,7 +46,7 @@ def test_another_ensembles_table_is_refused(models, table, tmp_path):
 
 
 def test_a_net_that_is_there_twice_is_refused(models, table):
-    with pytest.raises(EmotiwError, match="is no table of emotiw table"):
+    with pytest.raises(EmotiwError, match="has several weights of one net"):
         ensemble_weights(models, table(f"vgg_s-rgb,0.75,1,{RGB}", f"vgg_s-lbp,0.25,1,{LBP}", f"vgg_s-lbp,0.5,1,{LBP}"))
 
 
