@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from emotiw.files import alone, remove, write_text
+from emotiw.files import alone, clear_swap, remove, replace_folder, write_text
 from emotiw.json_record import json_of
 
 _ASKED, _JOURNAL, _PIXELS = "asked.sha256", "journal.jsonl", "pixels.txt"
@@ -28,6 +28,7 @@ def unfinished(output: Path) -> Iterator[Path]:
     """
     folder = output.with_name(f".{output.name}.partial")
     with alone(folder, f"another emotiw prepare makes {output} now: wait for it, or name another -o"):
+        clear_swap(output)
         try:
             yield folder
         finally:
@@ -92,9 +93,8 @@ def note_pixels(folder: Path, digests: Iterable[str]) -> None:
 
 
 def finish(folder: Path, output: Path) -> None:
-    """Give the folder its final name, instead of what had it; then nothing is left of its making."""
+    """Give the folder its final name, instead of the set that had it; then nothing is left of its making."""
     remove(folder / UNPACKED)
-    remove(output)
-    folder.replace(output)
+    replace_folder(folder, output)
     for name in (_ASKED, _JOURNAL, _PIXELS):
         remove(output / name)

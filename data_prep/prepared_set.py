@@ -16,8 +16,6 @@ An image without a label, as in SFEW's test split, has the label -1 and no name;
 int32 that Caffe's Data layer hands on as it is (`convert_imageset` writes the same for a list's `path -1`).
 """
 
-import csv
-import io
 import json
 import shlex
 from collections import Counter
@@ -31,9 +29,10 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from emotiw.csv_cells import csv_lines
 from emotiw.csv_table import read_table
 from emotiw.errors import EmotiwError
-from emotiw.files import sha256_of
+from emotiw.files import finish_swap, sha256_of
 from emotiw.inputs import MANIFEST, Input, Look, compare, digest_of, find, require_seal, taken, value
 from emotiw.json_record import Count, Sha256, read_json, record_of
 from emotiw.lbp_mapping.representation import parse
@@ -49,6 +48,8 @@ from .transform import Outcome
 FORMAT = 1
 COLUMNS = ("path", "label", "name", "split", "group", "sha256", "pixels", "same_pixels")
 UNKNOWN = "not known"
+FACES = {"detected": "detected faces", "whole": "whole pictures"}
+"""What of a picture may be a face to a net, and how that is printed."""
 _READ_AHEAD = 64
 _MEND = "copy it again, or prepare the set anew"
 
@@ -133,6 +134,11 @@ class PreparedSet:
         """The group (a person, a movie) of each image, by its path; empty where no two images share one."""
         groups = {row["path"]: row["group"] for row in self.manifest}
         return groups if len(set(groups.values())) < len(groups) else {}
+
+    @property
+    def faces(self) -> str:
+        """What of a picture is a face: `detected`, what the face detector found in it, or `whole`."""
+        return "detected" if self.facts.detect else "whole"
 
     @property
     def digest(self) -> str:
@@ -299,6 +305,7 @@ def open_set(folder: str | Path, look: Look = Look.CHANGED) -> PreparedSet:
     """
     folder = Path(folder)
     try:
+        finish_swap(folder)  # a prepare that was killed may have left the set aside
         values = read_json(folder / "set.json")
         manifest = (folder / "manifest.csv").read_bytes()
         if not isinstance(values, dict) or values.get("format") != FORMAT:
@@ -318,12 +325,10 @@ def manifest_text(outcomes: Sequence[Outcome]) -> str:
     """Return the manifest of the images that were used, by path."""
     used = sorted((outcome for outcome in outcomes if not outcome.reason), key=lambda outcome: outcome.image.path)
     against = conflicts([outcome.image for outcome in used], {o.image.path: o.pixels for o in used})
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows: list[tuple[object, ...]] = [COLUMNS]
     for outcome in used:
         image = outcome.image
         equals = " ".join(against.get(image.path, ()))
         facts = (image.path, image.label, image.name, image.split, image.group)
-        writer.writerow((*facts, outcome.sha256, outcome.pixels, equals))
-    return text.getvalue()
+        rows.append((*facts, outcome.sha256, outcome.pixels, equals))
+    return "".join(csv_lines(rows))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from pathlib import Path
 
+from emotiw.csv_cells import plain
 from emotiw.errors import EmotiwError
 from emotiw.files import read_text
 from emotiw.json_record import Record, record_of
@@ -45,14 +46,14 @@ def rows_of(
     required = {field.name for field in fields(kind) if defaults.get(field.name) is None}
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        head = next(reader, [])
+        head = [plain(cell) for cell in next(reader, [])]
         if len(set(head)) < len(head) or required - set(head):
             found = ", ".join(head) or "missing"
             raise ValueError(f"the columns are {found:.200}, not {', '.join(sorted(required))}")
         for cells in reader:
             if len(cells) != len(head):
                 raise ValueError(f"{len(cells)} cells in {len(head)} columns")
-            row = dict(zip(head, cells, strict=True))
+            row = dict(zip(head, map(plain, cells), strict=True))
             given = {name: cell for name, cell in row.items() if cell or name not in defaults}
             yield record_of(given, kind, others=others, text=True), row
     except (ValueError, csv.Error) as error:

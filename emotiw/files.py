@@ -1,6 +1,8 @@
 """Files: outputs that are either whole or absent, locks, digests, stamps."""
 
 import codecs
+import ctypes
+import errno
 import fcntl
 import hashlib
 import os
@@ -12,6 +14,9 @@ from pathlib import Path
 from emotiw.errors import NO_ROOM, EmotiwError
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+_NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)  # of a kernel or a file system that has none
 
 
 def cache_folder() -> Path:
@@ -22,6 +27,7 @@ def cache_folder() -> Path:
 
 def refuse_overwrite(path: Path, force: bool) -> None:
     """Raise `EmotiwError` where `path` exists and `--force` was not given."""
+    finish_swap(path)
     if path.exists() and not force:
         raise EmotiwError(f"{path} exists already: give --force to replace it, or name another output")
 
@@ -39,8 +45,9 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         if path.is_dir():
-            remove(path)
-        temporary.replace(path)
+            replace_folder(temporary, path)
+        else:
+            temporary.replace(path)
     except OSError as error:
         if error.errno in NO_ROOM and error.filename is None:
             error.filename = str(path)
@@ -96,6 +103,74 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Give the folder `new` the name `path`; what had the name is removed.
+
+    Killed at any moment, it leaves one of the two whole under the name, or `finish_swap` puts it there.
+    """
+    remove(swap_folder(new, path))
+
+
+def swap_folder(new: Path, path: Path) -> Path:
+    """Give the folder `new` the name `path`; return where now lies what had the name, if anything did.
+
+    Two names are exchanged in one step where the file system can. Where it cannot, nothing has the name for a moment,
+    in which a kill leaves the old folder aside.
+    """
+    clear_swap(path)
+    aside = _aside(path)
+    if not os.path.lexists(path):
+        new.replace(path)
+        return aside
+    if _exchange(new, path):
+        new.replace(aside)
+        return aside
+    while True:
+        path.replace(aside)
+        try:
+            new.replace(path)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            continue  # a reader took it for half done and undid it
+        return aside
+
+
+def finish_swap(path: Path) -> None:
+    """Put back a folder that a killed `swap_folder` left aside, where nothing has its name."""
+    path = Path(os.path.realpath(path))
+    if os.path.lexists(path) or not os.path.lexists(_aside(path)):
+        return
+    try:
+        _aside(path).rename(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, *_TAKEN):  # meanwhile it was done, or undone by another reader
+            raise
+
+
+def clear_swap(path: Path) -> None:
+    """Finish a killed `swap_folder`, and remove the old folder where the new one has the name."""
+    finish_swap(path)
+    remove(_aside(path))
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names by renameat2(2); return whether that can be done here."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    if call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _NO_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number), str(one), None, str(other))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from emotiw.engine.base import Engine
 from emotiw.engine.registry import open_engine
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import Model
-from emotiw.evaluate.predict.faces import Failure, find, read
+from emotiw.evaluate.predict.faces import Failure, find, looked_for, read
 from emotiw.evaluate.predict.predictor import Prediction, Predictor
 from emotiw.lbp_mapping import mapping
 from emotiw.lbp_mapping.representation import parse
@@ -54,7 +54,7 @@ def predict(
     picture: str | Path | Rgb,
     models: Sequence[Model],
     *,
-    detect: bool = True,
+    detect: bool | None = None,
     crops: int = 1,
     engine: Engine | None = None,
 ) -> list[Prediction]:
@@ -68,8 +68,9 @@ def predict(
         A file, or an array: RGB, [0, 255].
     models : sequence of Model
         Of the same classes; see `open_model`.
-    detect : bool
-        Look for faces; if false, the picture is the crop of one face already.
+    detect : bool, optional
+        Look for faces; if false, the picture is the crop of one face already. The default looks for faces, unless all
+        models are runs that were trained on whole pictures.
     crops : int
         1 (the centre), or 10 (centre and corners, each mirrored too), whose posteriors are averaged.
     engine : Engine, optional
@@ -102,7 +103,7 @@ def predict(
         raise ValueError(f"a picture is (H, W, 3) uint8, RGB, not {rgb.shape} {rgb.dtype}")
     found = []
     with Predictor(models, engine or open_engine(), crops) as predictor:
-        for answer in predictor.predict(find(rgb, name, detect=detect)):
+        for answer in predictor.predict(find(rgb, name, detect=looked_for(models, detect))):
             if isinstance(answer, Failure):
                 raise EmotiwError(f"{answer.image}: {answer.reason}")
             found.append(answer)

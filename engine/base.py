@@ -157,5 +157,11 @@ class Engine(Protocol):
             Where the training fails, with the program's own words.
         """
 
+    def continues(self, state: Path) -> bool:
+        """Return whether a training that goes on from a solverstate ends as if it had never been interrupted.
+
+        That takes its place in the LMDB and its random numbers, which Caffe keeps nowhere.
+        """
+
     def scorer(self, net: Path, weights: Path, output: str | None = "prob") -> Scorer:
         """Return what scores by a net; see `Scorer`."""

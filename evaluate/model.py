@@ -99,6 +99,10 @@ class Model:
         Whether its weights are random, in the place of the authors'.
     unverified
         Which of its files may not be the ones on record: they were not hashed.
+    faces
+        What of a picture it was trained on, as in `PreparedSet.faces`; empty where that is not known.
+    set_digest
+        Of the set that it was trained on; empty where that is not known.
     """
 
     name: str
@@ -111,6 +115,8 @@ class Model:
     mean_rule: str
     stand_in: bool = False
     unverified: tuple[Difference, ...] = ()
+    faces: str = ""
+    set_digest: str = ""
 
     @property
     def provenance(self) -> Provenance:
@@ -278,4 +284,6 @@ def of_run(run: Run, look: Look = Look.STAT) -> Model:
         tuple(facts.classes),
         "crop",  # as it was trained  # Deviation D11
         unverified=tuple(found),
+        faces=facts.faces,
+        set_digest=facts.set_digest,
     )

@@ -1,15 +1,16 @@
-"""Class posteriors of a split, their file, and what they are worth; predictions in the challenge's form."""
+"""Class posteriors of a split, their file, and what they are worth."""
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.data_prep.emotions import emotion_named
+from emotiw.csv_cells import csv_lines, read_rows
 from emotiw.errors import EmotiwError
 from emotiw.files import read_text, whole
 
@@ -93,13 +94,10 @@ def write_scores(path: Path, scores: Scores) -> None:
 
 def scores_text(scores: Scores) -> str:
     """Return the CSV that `write_scores` writes."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_HEADS[bool(scores.groups)], *scores.classes])
     names = zip(scores.paths, scores.groups, strict=True) if scores.groups else zip(scores.paths, strict=True)
-    for name, label, row in zip(names, scores.labels, scores.posteriors, strict=True):
-        writer.writerow([*name, label, *(f"{value:.9g}" for value in row)])
-    return text.getvalue()
+    images = zip(names, scores.labels, scores.posteriors, strict=True)
+    rows = ([*name, label, *(f"{value:.9g}" for value in row)] for name, label, row in images)
+    return "".join(csv_lines([[*_HEADS[bool(scores.groups)], *scores.classes], *rows]))
 
 
 def read_scores(path: Path) -> Scores:
@@ -113,7 +111,7 @@ def read_scores(path: Path) -> Scores:
     mend = "make it anew with emotiw evaluate --force"
     try:
         text = read_text(path)
-        head, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        head, *rows = read_rows(io.StringIO(text, newline=""))
         grouped, names = _shape(head)
         scores = Scores(
             tuple(row[0] for row in rows),
@@ -123,6 +121,7 @@ def read_scores(path: Path) -> Scores:
             tuple(row[1] for row in rows) if grouped else (),
         )
         if head[:names] == _HEADS[grouped] and _are_posteriors(scores) and text.endswith("\n"):
+            _require_each_once(path, scores.paths)
             return scores
         fault = _fault(head, rows)
     except FileNotFoundError:
@@ -156,6 +155,13 @@ def _fault(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"(line {len(rows) + 1})"  # cut off there, or labels known of some alone
 
 
+def _require_each_once(path: Path, images: tuple[str, ...]) -> None:
+    """Raise where an image comes twice: counted twice, it would make intervals too narrow."""
+    if len(set(images)) < len(images):
+        first = next(image for image, count in Counter(images).items() if count > 1)
+        raise EmotiwError(f"{path} names {first} twice: make it anew with emotiw evaluate --force")
+
+
 def _are_posteriors(scores: Scores) -> bool:
     """Return whether shapes and ranges are those of posteriors; NaN is in no range."""
     labels, posteriors, count = scores.labels, scores.posteriors, len(scores.classes)
@@ -167,51 +173,3 @@ def _are_posteriors(scores: Scores) -> bool:
         and (posteriors >= 0).all()
         and (np.abs(posteriors.sum(axis=1) - 1) < _ROUNDING).all()
     )
-
-
-def predictions_text(scores: Scores) -> str:
-    """Return one line an image: its file's name, and the class predicted, by name."""
-    named = (scores.classes[label] for label in scores.predictions)
-    return "".join(f"{PurePosixPath(path).name} {name}\n" for path, name in zip(scores.paths, named, strict=True))
-
-
-def read_truth(path: Path, classes: tuple[str, ...]) -> dict[str, int]:
-    """Return the label of each image that a file of lines `<name> <label>` names.
-
-    The name may leave its ending out; the label is a class's name, also as other sets spell it, or its number.
-
-    Raises
-    ------
-    EmotiwError
-        Where a line has another form, a label is none of the classes, or a name comes twice.
-    """
-    truth: dict[str, int] = {}
-    lines = read_text(path).splitlines()
-    numbers = {str(number): number for number in range(len(classes))} | {name: k for k, name in enumerate(classes)}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        name, _, label = line.strip().rpartition(" ")
-        known = numbers.get(label, numbers.get(emotion_named(label) or ""))
-        stem = PurePosixPath(name.strip()).stem
-        if not stem or known is None:
-            raise EmotiwError(f"{path}, line {number}: give <name> <label>, the label one of {', '.join(classes)}")
-        if stem in truth:
-            raise EmotiwError(f"{path}, line {number}: {stem} comes twice: give each image one label")
-        truth[stem] = known
-    return truth
-
-
-def true_labels(paths: Sequence[str], classes: tuple[str, ...], where: Path) -> NDArray[np.int64]:
-    """Return the (N,) labels of images by the file `where`; every image needs one there.
-
-    Raises
-    ------
-    EmotiwError
-        Where an image has none, or the file is not as `read_truth` wants it.
-    """
-    truth = read_truth(where, classes)
-    stems = [PurePosixPath(path).stem for path in paths]
-    if missing := [stem for stem in stems if stem not in truth]:
-        raise EmotiwError(f"{where} has no label for {len(missing)} of the images, such as {missing[0]}")
-    return np.array([truth[stem] for stem in stems], np.int64)

@@ -5,8 +5,6 @@ RUNS/released/<NAME>/scores_<split>.csv, .json, predictions_<split>.txt, confusi
 ```
 """
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,7 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from emotiw.data_prep.prepared_set import PreparedSet
+from emotiw.csv_cells import csv_lines
+from emotiw.data_prep.prepared_set import FACES, PreparedSet
 from emotiw.engine.base import Blob, DivergedError, Engine
 from emotiw.engine.inference import posteriors
 from emotiw.engine.preprocessing import net_inputs
@@ -24,9 +23,10 @@ from emotiw.inputs import MODEL, Input, read_sealed, require_unchanged, taken, w
 from emotiw.json_record import Sha256
 from emotiw.progress_bar import bar
 
+from .label_lists import predictions_text, true_labels
 from .model import TRAINED, Model
 from .plots import confusion_picture
-from .scores import Scores, predictions_text, read_scores, scores_text, true_labels
+from .scores import Scores, read_scores, scores_text
 from .trained_on import TrainedOn, trained_on
 
 
@@ -61,11 +61,34 @@ def require(model: Model, prepared: PreparedSet, split: str) -> None:
     """Raise `EmotiwError` where a set has not what a model takes, before any image is scored."""
     if tuple(prepared.classes) != model.classes:
         raise EmotiwError(f"{prepared.folder} has other classes than {model.name}: give the set it needs")
+    if prepared.facts.labels == "identities" and model.set_digest not in ("", prepared.digest):
+        raise EmotiwError(
+            f"{prepared.folder} is not the set that {model.name} was trained on, and people of the same names in "
+            "another set are other people: give that set"
+        )
+    if model.faces not in ("", prepared.faces):
+        raise EmotiwError(
+            f"{prepared.folder} holds {FACES[prepared.faces]} and {model.name} was trained on {FACES[model.faces]}: "
+            f"prepare the set {'with' if model.faces == 'detected' else 'without'} --detect"
+        )
     prepared.lmdb(model.representation, split)  # raises where there is none
     if model.size != prepared.size:
         raise EmotiwError(
             f"{prepared.folder} has {prepared.size}-pixel images and {model.name} takes {model.size}-pixel ones: "
             f"prepare the set with --size {model.size}"
+        )
+
+
+def require_labels(prepared: PreparedSet, split: str, truth: Path | None = None) -> None:
+    """Raise `EmotiwError` where some images of a split have a label and others none, in the set and in `truth`."""
+    rows = [row for row in prepared.manifest if row["split"] == split]
+    paths, labels = [row["path"] for row in rows], [int(row["label"]) for row in rows]
+    if truth:
+        true_labels(paths, tuple(prepared.classes), truth, labels)
+    elif 0 < (missing := sum(label < 0 for label in labels)) < len(labels):
+        raise EmotiwError(
+            f"{prepared.folder}: {missing} of its {len(labels)} {split} images have no label, such as "
+            f"{paths[[label < 0 for label in labels].index(True)]}: give them with --truth FILE"
         )
 
 
@@ -115,14 +138,16 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
     Raises
     ------
     EmotiwError
-        If anything that the scores depend on was replaced while it was read; see also `score`.
+        If anything that the scores depend on was replaced while it was read; see also `score` and `require_labels`.
     """
+    require_labels(prepared, task.split, task.truth)
     inputs = [*prepared.inputs(model.representation, [task.split]), *model.inputs]
     if task.truth:
         inputs.append(taken("truth", task.truth))
     scores = score(model, prepared, engine, task.split, task.crops)
     if task.truth:
-        scores = replace(scores, labels=true_labels(scores.paths, scores.classes, task.truth))
+        labels = true_labels(scores.paths, scores.classes, task.truth, scores.labels.tolist())
+        scores = replace(scores, labels=labels)
     protocol = Protocol(
         engine=engine.title,
         engine_version=engine.version,
@@ -217,9 +242,5 @@ def read_scores_of(folder: Path, split: str, sha256: str) -> Scores:
 
 
 def _confusion_text(scores: Scores) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["true \\ predicted", *scores.classes])
-    for name, row in zip(scores.classes, scores.confusion, strict=True):
-        writer.writerow([name, *row])
-    return text.getvalue()
+    counts = zip(scores.classes, scores.confusion, strict=True)
+    return "".join(csv_lines([["true \\ predicted", *scores.classes], *([name, *row] for name, row in counts)]))

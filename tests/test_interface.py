@@ -76,7 +76,9 @@ def test_predict_gives_what_the_predictor_gives(runs, face, engine):
     np.testing.assert_array_equal(found.posteriors, wanted)
     np.testing.assert_array_equal(of_array.posteriors, wanted)
     np.testing.assert_allclose(found.average, wanted[0], rtol=0, atol=1e-9)
-    assert emotiw.predict(np.full((80, 80, 3), 99, np.uint8), [model]) == []
+    assert emotiw.predict(np.full((80, 80, 3), 99, np.uint8), [model], detect=True) == []
+    (whole,) = emotiw.predict(rgb, [model], engine=engine)
+    assert whole.face.box is None, "as it was trained"
     models = emotiw.open_models([runs / "vgg_s_small-cyclic_lbp_r3_t5/finetune"])
     with pytest.raises(emotiw.EmotiwError, match=r"^the array: face 1: "):
         emotiw.predict(np.zeros((5, 5, 3), np.uint8), models, detect=False)

@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from emotiw.csv_cells import csv_lines
 from emotiw.csv_table import rows_of
 from emotiw.engine.base import Event, Loss, Snapshot
 from emotiw.engine.training_log import LOG, losses
@@ -53,8 +54,7 @@ class Progress:
         self._path, self._start = folder / "progress.csv", start
         self._validate, self._prior_loss = validate, prior_loss
         self.points = _known(folder, start + 1 if start == iterations else start)
-        rows = [[point.iteration, *map(_cell, (point.loss, point.val_accuracy))] for point in self.points]
-        write_text(self._path, "".join(f"{','.join(map(str, row))}\n" for row in [_COLUMNS, *rows]))
+        write_text(self._path, "".join(csv_lines([_COLUMNS, *map(_row, self.points)])))
         self._bar = bar(range(start, iterations), "train", iterations, "it", start)
 
     def __enter__(self) -> Self:
@@ -94,7 +94,7 @@ class Progress:
     def _add(self, point: Point) -> None:
         self.points.append(point)
         with self._path.open("a") as file:
-            file.write(f"{point.iteration},{_cell(point.loss)},{_cell(point.val_accuracy)}\n")
+            file.writelines(csv_lines([_row(point)]))
 
     def _shown(self) -> list[str]:
         """Return what stands beside the bar: the last of each."""
@@ -143,8 +143,10 @@ def read_progress(path: Path) -> list[Point]:
     return [point for point, _ in rows_of(whole_lines, str(path), Point, "remove the file: log.txt has its losses")]
 
 
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+def _row(point: Point) -> list[object]:
+    """Return a line of `progress.csv`."""
+    values = (None if value is None else f"{value:.6g}" for value in (point.loss, point.val_accuracy))
+    return [point.iteration, *values]
 
 
 def _series(points: Sequence[Point], name: str) -> tuple[list[int], list[float]]:

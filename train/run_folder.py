@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from emotiw.errors import EmotiwError
+from emotiw.files import finish_swap
 from emotiw.inputs import Input, read_sealed, write_sealed
 from emotiw.json_record import Count, Int64, Sha256
 from emotiw.prototxt.formats.blobs import array_of, read_weights
@@ -46,7 +47,11 @@ class Facts:
     in hexadecimal; `engine` names all that had a part in it; `weights` and its sha256 are empty where the run began
     from the fillers. `before` names the stages that the weights come from, the first one first; of weights that are no
     run's it is empty, as it is in older runs. `inputs` is what the run was made of, in older runs nothing: what it read
-    of the set, its starting weights, the prototxts and the mean as executed, and its model.
+    of the set, its starting weights, the prototxts and the mean as executed, and its model. `resumed` has the
+    iterations at which the training went on from a snapshot without its place in the LMDB and its random numbers, so
+    that it is another experiment than one that ran through; `start` says what else is to be said of it by the weights
+    that it began with. `faces` is what of a picture it was trained on, as in `PreparedSet.faces`; in older runs it is
+    empty.
     """
 
     row: str
@@ -66,10 +71,13 @@ class Facts:
     emotiw: str
     before: list[Before] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
+    resumed: list[int] = field(default_factory=list)
+    start: list[str] = field(default_factory=list)
+    faces: str = ""
 
-    # What may differ when the same run goes on: where things lie, how far it goes, what it runs on. The classes follow
-    # from the set's digest.
-    _FREE = frozenset({"set_folder", "classes", "iterations", "weights", "engine", "engine_version", "emotiw"})
+    # What may differ when the same run goes on: where things lie, how far it goes, what it runs on. The classes and
+    # the faces follow from the set's digest.
+    _FREE = frozenset("set_folder classes iterations weights engine engine_version emotiw resumed start faces".split())
 
     def differences(self, other: "Facts") -> list[str]:
         """Return what keeps `other` from being the same run, in words."""
@@ -87,9 +95,20 @@ class Facts:
         """Return the digests of the LMDBs, and of the colours of their mapping, as far as they are on record."""
         return {one.role: one.sha256 for one in self.inputs if one.role.startswith(("LMDB", "colours"))}
 
+    @property
+    def marks(self) -> list[str]:
+        """What is to be said wherever a figure of the run is printed; nothing of most runs."""
+        resumed = [f"resumed at {', '.join(map(str, self.resumed))}"] if self.resumed else []
+        return [*resumed, *self.start]
+
     def made_by(self, other: "Facts") -> "Facts":
         """Return these facts with the engines of `other`."""
         return replace(self, engine=other.engine, engine_version=other.engine_version)
+
+    def resumed_at(self, iteration: int, other: "Facts", *, exactly: bool) -> "Facts":
+        """Return the facts of a run that goes on from a snapshot of `other`, where `exactly` as if it ran through."""
+        at = [] if exactly else [iteration]
+        return replace(self.made_by(other), resumed=list(dict.fromkeys([*other.resumed, *at])))
 
 
 def _joined(words: str, word: str) -> str:
@@ -116,6 +135,7 @@ class Run:
     @property
     def started(self) -> bool:
         """Whether there is a run at all."""
+        finish_swap(self.folder)
         return (self.folder / "run.json").is_file()
 
     def facts(self) -> Facts:
@@ -182,8 +202,8 @@ class Run:
         """Remove all snapshots up to the iteration `reached` but the newest few of them; later ones stay."""
         states = sorted(self.folder.glob("snapshot_iter_*.solverstate"), key=_iteration)
         for state in [state for state in states if _iteration(state) <= reached][:-newest]:
-            state.with_suffix(".caffemodel").unlink(missing_ok=True)
-            state.unlink()
+            for path in self.folder.glob(f"{state.stem}.*"):
+                path.unlink()
 
     def reopen(self) -> None:
         """Remove the model and what was made of it: the run goes on, and both will be others."""
@@ -208,4 +228,6 @@ def _iteration(state: Path) -> int:
 
 def find_runs(folder: Path, stage: str = "finetune") -> list[Run]:
     """Return the runs of a stage below `folder` (RUNS), by row."""
+    for row in folder.glob("*/"):
+        finish_swap(row / stage)
     return [Run(path.parent) for path in sorted(folder.glob(f"*/{stage}/run.json"))]

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import DivergedError, Engine, Event, Snapshot
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.files import alone, file_digest, remove, whole
+from emotiw.files import alone, file_digest, finish_swap, remove, whole
 from emotiw.prototxt.surgery import crop_size, loss_weight, set_size
 from emotiw.version import __version__
 
@@ -22,6 +23,7 @@ from .net_setup import DEFAULTS, NetSetup, TrainOptions, set_up
 from .progress import Progress, draw_curves
 from .run_folder import Facts, Run
 from .run_inputs import before, begun_with, executed, model_input
+from .successor import clear_successor, successor
 from .validation import validation_accuracy
 
 _LOG = logging.getLogger(__name__)
@@ -48,19 +50,23 @@ def run_stage(
     check_set(experiment, stage, prepared)
     setup = set_up(experiment, stage, prepared, options)
     facts = _facts(setup, engine)
+    finish_swap(run.folder)
     with alone(run.folder, f"another emotiw trains in {run.folder} now: wait for it, or name another -o"):
+        clear_successor(run)
         other = None if options.existing == "replace" else _other_run(run, facts)
-        if options.existing == "replace" or (options.existing == "renew" and other):
-            for path in run.folder.iterdir():
-                remove(path)
-        elif other:
+        if other and options.existing != "renew":
             raise other
-        if not (run.finished and run.facts().iterations == facts.iterations):
-            if setup.copy and not run.started:
-                _LOG.info("\n".join(setup.copy.lines()))
-            setup.write(run.folder)
-            facts = replace(facts, inputs=[*facts.inputs, *executed(run)])
-            _carry_out(run, facts, setup, engine)
+        anew = options.existing == "replace" or other
+        if anew and run.started:
+            with successor(run) as (new, settle):
+                _carry_out(new, facts, setup, engine, settle)
+                settle()
+        else:
+            if anew:
+                for path in run.folder.iterdir():
+                    remove(path)
+            if not (run.finished and run.facts().iterations == facts.iterations):
+                _carry_out(run, facts, setup, engine)
 
 
 def _facts(setup: NetSetup, engine: Engine) -> Facts:
@@ -84,23 +90,60 @@ def _facts(setup: NetSetup, engine: Engine) -> Facts:
         emotiw=__version__,
         before=before(weights),
         inputs=begun_with(prepared, experiment.representation, weights, weights_sha256),
+        start=_start(experiment, weights),
+        faces=prepared.faces,
     )
 
 
-def _carry_out(run: Run, facts: Facts, setup: NetSetup, engine: Engine) -> None:
-    """Train from the last good snapshot, or from the start, to the end."""
+def _start(experiment: Experiment, weights: Path | None) -> list[str]:
+    """Return what is to be said of a run by the run that its starting weights come from, if any; warn of it."""
+    origin = Run(weights.parent) if weights else None
+    if not origin or not origin.started:
+        return []
+    facts = origin.facts()
+    unlike = [
+        f"began with weights of {theirs}"
+        for ours, theirs in ((experiment.net, facts.net), (experiment.representation, facts.representation))
+        if ours != theirs
+    ]
+    for words in unlike:
+        _LOG.warning(f"warning: {experiment.row} {words.replace('began', 'begins')} ({origin.folder})")
+    return [*(f"{facts.stage} {mark}" for mark in facts.marks), *unlike]
+
+
+def _carry_out(
+    run: Run, facts: Facts, setup: NetSetup, engine: Engine, settle: Callable[[], None] = lambda: None
+) -> None:
+    """Train from the last good snapshot, or from the start, to the end; `settle` once there is a snapshot."""
+    if setup.copy and not run.started:
+        _LOG.info("\n".join(setup.copy.lines()))
+    setup.write(run.folder)
+    facts = replace(facts, inputs=[*facts.inputs, *executed(run)])
     good = run.purge_snapshots(facts.iterations if run.started else 0)  # without its facts a snapshot is anybody's
     start, state = good[-1] if good else (0, None)
     if state:
-        facts = facts.made_by(run.facts())
+        known = run.facts()
+        exactly = start == facts.iterations or (engine.continues(state) and not _other_rates(setup, known))
+        facts = facts.resumed_at(start, known, exactly=exactly)
+        if not exactly:
+            _LOG.warning(
+                f"warning: {run.folder} goes on from iteration {start}, but not as one that ran through (the LMDB from "
+                "its beginning, other random numbers, or other rates): it is another experiment, and its figures say: "
+                f"resumed at {start}"
+            )
     if not run.finished:  # one that goes on keeps its model, and says so, until there is a new one
         run.write_facts(facts)
     prior_loss = _prior_loss(setup.prepared) * loss_weight(setup.train_val)
     validate = partial(validation_accuracy, run, setup.prepared, engine)
     with Progress(run.folder, start, facts.iterations, prior_loss, validate) as progress:
         if start < facts.iterations:
-            _train(run, engine, progress, None if state else setup.weights, state)
+            _train(run, engine, progress, settle, (None if state else setup.weights, state))
     _finish(run, facts, progress)
+
+
+def _other_rates(setup: NetSetup, known: Facts) -> bool:
+    """Return whether the rates before now were others than if all iterations had been asked for at once."""
+    return setup.solver.lr_policy == "poly" and known.iterations != setup.solver.max_iter
 
 
 def check_set(experiment: Experiment, stage: str, prepared: PreparedSet) -> None:
@@ -132,15 +175,24 @@ def _other_run(run: Run, facts: Facts) -> EmotiwError | None:
     return None
 
 
-def _train(run: Run, engine: Engine, progress: Progress, weights: Path | None, state: Path | None) -> None:
+def _train(
+    run: Run,
+    engine: Engine,
+    progress: Progress,
+    settle: Callable[[], None],
+    begin: tuple[Path | None, Path | None],
+) -> None:
+    """Train from weights or a solverstate: `begin`."""
+
     def on_progress(event: Event) -> None:
         if isinstance(event, Snapshot):
             run.add_engine(engine.title, engine.version)
+            settle()
         progress(event)
         run.prune_snapshots(event.iteration, KEPT_SNAPSHOTS)
 
     try:
-        engine.train(run.folder / "solver.prototxt", on_progress, weights, state)
+        engine.train(run.folder / "solver.prototxt", on_progress, *begin)
     except DivergedError as error:
         raise _stopped(run, f"{error}; try a lower base_lr", progress.last_loss) from None
 

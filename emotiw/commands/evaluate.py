@@ -39,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_crops(parser)
     parser.add_argument(
-        "--truth", type=Path, metavar="FILE", help="lines `<name> <label>` for images that the set has no labels of"
+        "--truth",
+        type=Path,
+        metavar="FILE",
+        help="lines `<name> <label>` for images that the set has no labels of; a name is an image's path or the end of "
+        "it, with or without the file's ending",
     )
     parser.add_argument("--force", action="store_true", help="replace scores that exist")
     add_verify(parser)
@@ -51,12 +55,13 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.errors import UsageError
     from emotiw.evaluate.model import Model, open_model
-    from emotiw.evaluate.scoring import Task, evaluate, require, scores_file, scores_folder
+    from emotiw.evaluate.scoring import Task, evaluate, require, require_labels, scores_file, scores_folder
     from emotiw.files import refuse_overwrite
     from emotiw.inputs import Look
 
     look = Look.ALL if args.verify else Look.CHANGED
     engine, prepared = engine_of(args), open_set(args.set, look)
+    require_labels(prepared, args.split, args.truth)
     models: dict[Path, Model] = {}
     for named in args.models:
         model = open_model(named, look)

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.errors import EmotiwError
     from emotiw.evaluate.model import open_models
     from emotiw.evaluate.predict.explain import explain, explanation_figure
-    from emotiw.evaluate.predict.faces import STDIN, Failure, faces_in, pictures
+    from emotiw.evaluate.predict.faces import STDIN, Failure, faces_in, looked_for, pictures, warnings
     from emotiw.evaluate.predict.predictor import Predictor
     from emotiw.files import refuse_overwrite, whole
 
@@ -39,12 +39,13 @@ def run(args: argparse.Namespace) -> None:
     output = args.output or Path(f"{'stdin' if image == STDIN else Path(image).stem}.explained.png")
     refuse_overwrite(output, args.force)
     models = open_models(args.model or [DEFAULT_MODEL])
-    face = next(faces_in([image], detect=args.detect))
+    detect = looked_for(models, args.detect)
+    face = next(faces_in([image], detect=detect))
     if isinstance(face, Failure):
         raise EmotiwError(f"{face.image}: {face.reason}")
     engine = engine_of(args)
     with Predictor(models, engine, mean_rule=args.mean) as predictor:
-        print(*predictor.describe(), sep="\n")
+        print(*predictor.describe(), *warnings(models, detect=detect), sep="\n")
         explanations = explain(face, predictor)
     with whole(output) as temporary:
         explanation_figure(explanations).savefig(temporary, format="png")

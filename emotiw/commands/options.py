@@ -69,7 +69,12 @@ def add_models(parser: argparse.ArgumentParser, *, crops: bool = True, default: 
         help=f"a released model (see emotiw models) or the folder of a finished run (default: {default})",
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--detect", action="store_true", default=True, help="look for every face (default)")
+    which.add_argument(
+        "--detect",
+        action="store_true",
+        default=None,
+        help="look for every face (default, unless all models are runs that were trained on whole pictures)",
+    )
     which.add_argument(
         "--aligned", dest="detect", action="store_false", help="each picture is the crop of a face already"
     )

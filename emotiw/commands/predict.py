@@ -1,7 +1,8 @@
 """The verb `predict`.
 
 IMAGE is a picture, a folder of them, or - (standard input). Every face in it is looked for (--detect, the default), or
-the picture is taken as the crop of one already (--aligned), as SFEW's aligned faces are. Each model gets the input that
+the picture is taken as the crop of one already (--aligned, the default of runs that were trained on whole pictures), as
+SFEW's aligned faces are. Each model gets the input that
 it was made for: RGB, or the mapped LBP codes of the face at its native size, as `emotiw map` writes them. Several
 models: their average, or with --weights the ensemble's.
 """
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
     """Predict, and print each face as it is done."""
     from emotiw.errors import EmotiwError, UsageError
     from emotiw.evaluate.model import open_models
-    from emotiw.evaluate.predict.faces import faces_in, pictures
+    from emotiw.evaluate.predict.faces import faces_in, looked_for, pictures, warnings
     from emotiw.evaluate.predict.figures import figures_of, with_figures
     from emotiw.evaluate.predict.output import FORMATS
     from emotiw.evaluate.predict.predictor import Predictor, Tally
@@ -46,11 +47,14 @@ def run(args: argparse.Namespace) -> None:
     if args.figure:
         figures_of(images, args.output, args.force)
     models = open_models(args.model or [DEFAULT_MODEL])
-    weights = ensemble_weights(models, args.weights) if args.weights else None
+    detect = looked_for(models, args.detect)
+    weights = ensemble_weights(models, args.weights, args.crops) if args.weights else None
     tally = Tally()
     with Predictor(models, engine_of(args), args.crops, args.mean, weights) as predictor:
         print(*predictor.describe(), sep="\n", file=sys.stdout if args.format == "text" else sys.stderr)
-        answers = tally.counted(predictor.predict(faces_in(watched(images), detect=args.detect)))
+        for line in warnings(models, detect=detect):
+            print(line, file=sys.stderr)
+        answers = tally.counted(predictor.predict(faces_in(watched(images), detect=detect)))
         if args.figure:
             answers = with_figures(answers, predictor, args.output)
         for part in FORMATS[args.format](answers, predictor, args.top):

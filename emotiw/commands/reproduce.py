@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Say what is to do, do it, print the tables."""
     from emotiw.data_prep.prepared_set import open_set
-    from emotiw.evaluate.scores import true_labels
+    from emotiw.evaluate.scoring import require_labels
     from emotiw.inputs import Look
     from emotiw.train.experiments import experiment, paper_rows
     from emotiw.train.reproduce.reproduce import reproduce
@@ -64,9 +64,8 @@ def run(args: argparse.Namespace) -> None:
     engine = engine_of(args, here=not args.snakemake)  # else a cluster may have what this machine has not
     rows = list(map(experiment, dict.fromkeys(args.rows))) if args.rows else paper_rows(small=args.small)
     sets = {stage: open_set(getattr(args, stage), Look.ALL if args.verify else Look.CHANGED) for stage in STAGES}
-    names = [row["path"] for row in sets["finetune"].manifest if row["split"] == "test"]
-    if args.truth and names:  # looked at before weeks of training
-        true_labels(names, tuple(sets["finetune"].classes), args.truth)
+    if sets["finetune"].count("test"):  # looked at before weeks of training
+        require_labels(sets["finetune"], "test", args.truth)
     try:
         options = _options(args, engine, sets["finetune"])
         reproduce(args.output, rows, sets, options, engine, dry_run=args.dry_run)

@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> None:
 
     from emotiw.errors import UsageError
     from emotiw.evaluate.model import open_models
+    from emotiw.evaluate.predict.faces import looked_for, warnings
     from emotiw.evaluate.predict.predictor import Predictor
     from emotiw.evaluate.serve.deadline import deadline
     from emotiw.evaluate.serve.examine import Examiner
@@ -64,12 +65,13 @@ def run(args: argparse.Namespace) -> None:
         # A worker dies with the thread that starts it: this one stays.
         predictors = [stack.enter_context(Predictor([model], engine, args.crops, args.mean)) for model in models]
         examiner = Examiner(predictors)
-        print(*examiner.describe(), sep="\n", flush=True)
+        detect = looked_for(models, args.detect)
+        print(*examiner.describe(), *warnings(models, detect=detect), sep="\n", flush=True)
         examiner.rehearse()
         from emotiw.evaluate.serve.page import build
 
         host, port = listening.getsockname()[:2]
-        page = build(examiner, detect=args.detect)
+        page = build(examiner, detect=detect)
         app = application(page, host, port, args.max_upload * _MEGABYTE, uploads, hosts)
         said = f"listening on {address(listening)} (Ctrl-C ends it)"
         if not ip_address(host).is_loopback:

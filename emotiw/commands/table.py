@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     """Print the table and write it."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.errors import EmotiwError
-    from emotiw.evaluate.scores import predictions_text
+    from emotiw.evaluate.label_lists import predictions_text
     from emotiw.evaluate.table.output import TABLE_FILES, write_table
     from emotiw.evaluate.table.published import publications
     from emotiw.evaluate.table.results import collect

@@ -57,8 +57,8 @@ def train_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> N
     try:
         run_stage(row, stage, open_set(args.set), run, engine, options)
     except KeyboardInterrupt:
-        where = f"the last snapshot in {run.folder}"
-        raise KeyboardInterrupt(f"interrupted: the same command goes on from {where}") from None
+        command = "the same command without --force" if args.existing == "replace" else "the same command"
+        raise KeyboardInterrupt(f"interrupted: {command} goes on from the last snapshot in {run.folder}") from None
     print(f"model: {run.model}")
 
 

@@ -95,6 +95,10 @@ class CaffeEngine(Engine):
         """Run `caffe train`; see `Engine.train`."""
         train(self.caffe, solver, on_progress, weights, resume)
 
+    def continues(self, state: Path) -> bool:
+        """Return False: Caffe reads the LMDB from its beginning again, and draws other numbers."""
+        return False
+
     def scorer(self, net: Path, weights: Path, output: str | None = "prob") -> CaffeScorer:
         """Return what scores by pycaffe; see `Scorer`."""
         return CaffeScorer(self.caffe, net, weights, output)

@@ -17,6 +17,7 @@ from emotiw.engine.training_log import follow
 from emotiw.errors import EmotiwError, UsageError
 
 from .scorer import TorchScorer
+from .solver.random_state import Setting, read_random_state
 from .worker import LEASHED
 
 _WORKER = ["-m", "emotiw.engine.torch.worker"]
@@ -114,6 +115,12 @@ class TorchEngine(Engine):
         command = [sys.executable, "-P", *launcher, *arguments]
         begin = partial(leashed, command, solver.parent, subprocess.DEVNULL, env=self._environment(ranks))
         follow(begin, solver.parent, on_progress, "training by torch")
+
+    def continues(self, state: Path) -> bool:
+        """Return whether what this engine kept beside a solverstate is there, and of the same setting."""
+        device = "cuda" if self.gpus else "cpu"
+        setting = Setting(self.version, self.precision, device, self.ranks or max(1, len(self.gpus)))
+        return read_random_state(state, setting) is not None
 
     def scorer(self, net: Path, weights: Path, output: str | None = "prob") -> TorchScorer:
         """Return what scores by torch; see `Scorer`."""

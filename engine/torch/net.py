@@ -53,6 +53,8 @@ class Net(torch.nn.Module):
         Each learned blob once, with its multipliers, in Caffe's order.
     inputs, outputs
         The names of the blobs that a user sets, and of those that no layer takes; these sorted, as Caffe's are.
+    generator
+        What fillers draw from; DummyData's at every pass.
     keep_diffs
         Whether the next passes keep the gradient of every blob, for `diffs`.
 
@@ -81,12 +83,12 @@ class Net(torch.nn.Module):
         self._made: dict[str, Tensor] = {}
         self._labels: dict[str, Data] = {}
         self.layers: list[Layer] = []
-        generator = Generator()
-        generator.manual_seed(generator.seed() if seed is None else seed)
-        params = Params(self.device, layout, generator, always=graph.force_backward)
+        self.generator = Generator()
+        self.generator.manual_seed(self.generator.seed() if seed is None else seed)
+        params = Params(self.device, layout, self.generator, always=graph.force_backward)
         for param, where in zip(graph.layers, graph.where, strict=True):
             try:
-                self._add(param, open_source, params, generator)
+                self._add(param, open_source, params, self.generator)
             except EmotiwError as error:
                 raise EmotiwError(f"{where}: {error}") from None
         self.chain = torch.nn.ModuleList(self.layers)  # how torch finds the parameters

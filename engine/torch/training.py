@@ -6,10 +6,13 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from emotiw.engine.base import DivergedError
 
 from .data.lmdb_source import Sources
 from .solver.distributed import Request, ranks
+from .solver.random_state import Randomness, Setting
 from .solver.solver import Solver
 from .solver.solver_param import read_solver
 from .weights import copy_from
@@ -59,6 +62,9 @@ def train(
         training = Solver(param, folder, sources, here.device, precision)
         training.log, training.request = log, _signals()
         here.share(training)
+        setting = Setting(str(torch.__version__), precision, here.device.type, here.count)
+        nets = [training.net, *training.test_nets]
+        training.randomness = Randomness(nets, sources, here.device, setting, here.rank)
         if weights:
             log(f"Finetuning from {weights}")
             copy_from(training.net, weights)

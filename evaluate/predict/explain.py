@@ -16,7 +16,7 @@ from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.prototxt.formats.upgrade import read_net
 from emotiw.prototxt.shapes import shapes
 
-from .faces import Face
+from .faces import Face, title
 from .figures import bars
 from .predictor import Predictor
 
@@ -30,8 +30,8 @@ class Explanation:
 
     Attributes
     ----------
-    model
-        Which.
+    model, title
+        Which, and its name, with what it was trained on where the face is not like that.
     layer
         The name of its first convolution.
     seen : (crop, crop, 3) float32
@@ -46,6 +46,7 @@ class Explanation:
     """
 
     model: Model
+    title: str
     layer: str
     seen: Pixels
     blob: Pixels
@@ -74,7 +75,7 @@ def explain(face: Face, predictor: Predictor) -> list[Explanation]:
             response = scorer.scores(blobs).reshape(shape)
         seen = (blobs[0] + model.input_mean(predictor.mean_rule))[::-1].transpose(1, 2, 0)
         filters = read_weights(model.weights)[layer][0]
-        found.append(Explanation(model, layer, seen, blobs[0], filters, response, posteriors))
+        found.append(Explanation(model, title(model, face), layer, seen, blobs[0], filters, response, posteriors))
     return found
 
 
@@ -116,7 +117,7 @@ def explanation_figure(explanations: Sequence[Explanation]) -> Figure:
     grid = figure.subplots(len(explanations), 5, squeeze=False)
     for one, axes in zip(explanations, grid, strict=True):
         crop, filters = one.seen.shape[0], one.filters[:, ::-1].transpose(0, 2, 3, 1)
-        _show(axes[0], np.clip(one.seen / 255, 0, 1), one.model.title, f"{one.model.representation}, {crop} × {crop}")
+        _show(axes[0], np.clip(one.seen / 255, 0, 1), one.title, f"{one.model.representation}, {crop} × {crop}")
         _show(
             axes[1],
             tiles(one.blob[None, ::-1].transpose(0, 2, 3, 1)),
@@ -127,7 +128,7 @@ def explanation_figure(explanations: Sequence[Explanation]) -> Figure:
         _show(axes[2], tiles(filters), f"{one.layer}: filters", f"{count} of {side} × {side}")
         height, width = one.response.shape[1:]
         _show(axes[3], tiles(one.response), f"{one.layer}: response", f"{count} of {height} × {width}, after ReLU")
-        bars(axes[4], one.model.classes, [(one.model.title, one.posteriors)], one.posteriors)
+        bars(axes[4], one.model.classes, [(one.title, one.posteriors)], one.posteriors)
     return figure
 
 

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from emotiw.data_prep.face_detection import Box, find_faces
 from emotiw.data_prep.image_list import unusable
 from emotiw.data_prep.images import UnreadableImageError, decode
+from emotiw.data_prep.prepared_set import FACES
 from emotiw.errors import EmotiwError, UsageError
+from emotiw.evaluate.model import Model
 
 Rgb = NDArray[np.uint8]
 
@@ -43,6 +45,11 @@ class Face:
     rgb: Rgb
 
     @property
+    def kind(self) -> str:
+        """What of the picture it is, as in `PreparedSet.faces`."""
+        return "whole" if self.box is None else "detected"
+
+    @property
     def where(self) -> str:
         """The face's place in words."""
         if self.box is None:
@@ -57,6 +64,26 @@ class Failure:
 
     image: str
     reason: str
+
+
+def title(model: Model, face: Face) -> str:
+    """Return a model's name beside what it makes of a face, with what it was trained on where that is not the like."""
+    return model.title if model.faces in ("", face.kind) else f"{model.title}, trained on {FACES[model.faces]}"
+
+
+def looked_for(models: Iterable[Model], asked: bool | None = None) -> bool:
+    """Return whether faces are looked for: as asked; else unless all models were trained on whole pictures."""
+    return {model.faces for model in models} != {"whole"} if asked is None else asked
+
+
+def warnings(models: Iterable[Model], *, detect: bool) -> list[str]:
+    """Return a line for each model that is not given what it was trained on."""
+    given = "detected" if detect else "whole"
+    return [
+        f"warning: {model.title} was trained on {FACES[model.faces]} and is given {FACES[given]}"
+        for model in models
+        if model.faces not in ("", given)
+    ]
 
 
 def pictures(named: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from emotiw.errors import UsageError
 from emotiw.files import refuse_overwrite, whole
 from emotiw.lbp_mapping.figures import DPI, INK, PANEL
 
-from .faces import STDIN, Failure
+from .faces import STDIN, Failure, title
 from .predictor import Prediction, Predictor
 
 Answer = Prediction | Failure
@@ -59,7 +59,7 @@ def prediction_figure(faces: Sequence[Prediction], predictor: Predictor) -> Figu
     """Return one picture with the boxes of its faces, and bars of each face's posteriors by every model."""
     picture = faces[0].face.picture
     height, width = picture.shape[:2]
-    shown, titles = PANEL * 1.6, [model.title for model in predictor.models]
+    shown, titles = PANEL * 1.6, [title(model, faces[0].face) for model in predictor.models]
     figure = Figure(
         (shown + 2.6 * len(faces), max(shown * min(height / width, 1.5), 2.6) + 0.4), dpi=DPI, layout="constrained"
     )
@@ -92,9 +92,9 @@ def bars(axes: Axes, classes: Sequence[str], rows: Sequence[tuple[str, Posterior
     places, height = np.arange(len(classes)), 0.8 / len(rows)
     if len(rows) > 1:
         axes.barh(places, average, 0.92, color="#e2e2e2", label="average")
-    for number, (title, row) in enumerate(rows):
+    for number, (name, row) in enumerate(rows):
         colour = COLOURS[number % len(COLOURS)]
-        axes.barh(places - 0.4 + (number + 0.5) * height, row, height * 0.8, color=colour, label=title)
+        axes.barh(places - 0.4 + (number + 0.5) * height, row, height * 0.8, color=colour, label=name)
     best = int(average.argmax())
     axes.set_yticks(places, classes, fontsize=8)
     axes.get_yticklabels()[best].set_fontweight("bold")

@@ -1,16 +1,16 @@
 """Predictions as people and programs read them: text, JSON, CSV; each is written as it comes."""
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.csv_cells import csv_lines
+from emotiw.data_prep.prepared_set import FACES
 from emotiw.evaluate.model import STAND_INS
 
-from .faces import Failure
+from .faces import Failure, title
 from .predictor import Prediction, Predictor
 
 Answers = Iterable[Prediction | Failure]
@@ -24,10 +24,11 @@ def text(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
         if isinstance(answer, Failure):
             yield f"{answer.image}: {answer.reason}\n"
             continue
-        whose = f", {average_title(predictor)}" if several else ""
+        titles = [title(model, answer.face) for model in predictor.models]
+        whose = f", {average_title(predictor)}" if several else titles[0].removeprefix(predictor.models[0].title)
         head = f"{answer.face.image}: {answer.face.where}{whose}: {_likeliest(answer.average, classes, top)}\n"
-        each = zip(predictor.models, answer.posteriors, strict=True) if several else ()
-        yield head + "".join(f"  {model.title}: {_likeliest(row, classes, top)}\n" for model, row in each)
+        each = zip(titles, answer.posteriors, strict=True) if several else ()
+        yield head + "".join(f"  {name}: {_likeliest(row, classes, top)}\n" for name, row in each)
 
 
 def as_json(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
@@ -37,6 +38,7 @@ def as_json(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
         {
             "model": model.title,
             "stand_in": model.stand_in,
+            "trained_on": FACES.get(model.faces, ""),
             "weight": float(weight),
             "run": line,
         }
@@ -80,7 +82,8 @@ def average_title(predictor: Predictor) -> str:
 
 def _named(answer: Prediction, predictor: Predictor) -> list[tuple[str, NDArray[np.float64]]]:
     """Return each model's posteriors under its title; the average's last where there are several."""
-    rows = [(model.title, row) for model, row in zip(predictor.models, answer.posteriors, strict=True)]
+    titles = [title(model, answer.face) for model in predictor.models]
+    rows = list(zip(titles, answer.posteriors, strict=True))
     return [*rows, (average_title(predictor), answer.average)] if len(rows) > 1 else rows
 
 
@@ -108,6 +111,4 @@ def _likeliest(posteriors: NDArray[np.float64], classes: tuple[str, ...], top: i
 
 
 def _row(*cells: object) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
+    return "".join(csv_lines([cells]))

@@ -1,14 +1,25 @@
 """A file from the web, by gdown: under a temporary name, gone on with after an interruption, whole in the end."""
 
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from emotiw.disk import require_space
 from emotiw.errors import EmotiwError
+from emotiw.files import remove
+from emotiw.json_record import read_record, write_json
 from emotiw.progress_bar import bar
+
+if TYPE_CHECKING:
+    from requests import Response, Session
+
+_LOG = logging.getLogger(__name__)
 
 RETRIES = 3  # of a connection that breaks, before the command gives up; the same command goes on
 _PATIENCE = 60  # seconds without a byte
@@ -19,7 +30,7 @@ class RefusedError(EmotiwError):
 
 
 def download(url: str, target: Path, title: str) -> None:
-    """Download `url` to `target`; what an earlier call left of it is gone on with.
+    """Download `url` to `target`; what an earlier call left of it is gone on with, where the file is still the same.
 
     Parameters
     ----------
@@ -40,18 +51,81 @@ def download(url: str, target: Path, title: str) -> None:
     left = _unfinished(target)
     with ExitStack() as stack:
         told = _Progress(target.parent, title, stack)
+        stack.enter_context(_responses(_Same(target, known=bool(left))))
         try:
             _gdown(url, target, told)
-        except _NotResumedError:
-            if not left or told.begun:
+        except (_NotResumedError, _ChangedError) as error:
+            if isinstance(error, _NotResumedError) and (not left or told.begun):
                 raise
-            for file in left:  # a server that cannot begin in the middle
+            for file in left:  # a server that cannot begin in the middle, or has another file now
                 file.unlink()
             _gdown(url, target, told)
+    remove(_validators(target))
 
 
 class _NotResumedError(EmotiwError):
     """It broke off, or could not be gone on with."""
+
+
+class _ChangedError(EmotiwError):
+    """The server has another file than the one whose beginning is here."""
+
+
+@dataclass(frozen=True)
+class _Validators:
+    """What a server says of a file by which another one is known: the headers ETag, Content-Length, Last-Modified."""
+
+    etag: str
+    length: str
+    date: str
+
+
+class _Same:
+    """Sees to it that what is gone on with is the same file, by what the server said of it when it began.
+
+    gdown asks for the whole file before it asks for the rest, but compares the two answers of one call alone.
+    """
+
+    def __init__(self, target: Path, *, known: bool) -> None:
+        self._path, self._known = _validators(target), known
+
+    def __call__(self, response: "Response", **_: object) -> None:
+        """Look at an answer; raise `_ChangedError` where it is of another file."""
+        kind = response.headers.get("Content-Type", "")
+        if response.status_code != HTTPStatus.OK or kind.startswith("text/html"):
+            return  # Google Drive's pages before a file, refusals, the rest of a file
+        told = _Validators(*(response.headers.get(name, "") for name in ("ETag", "Content-Length", "Last-Modified")))
+        known, self._known = self._known, False
+        if known and self._noted() != told:
+            response.close()
+            _LOG.info(f"{response.url} is not the file whose beginning is here: it is fetched from its beginning")
+            raise _ChangedError(f"{response.url} has changed")
+        write_json(self._path, asdict(told))
+
+    def _noted(self) -> _Validators | None:
+        try:
+            return read_record(self._path, _Validators)
+        except (OSError, ValueError):
+            return None
+
+
+@contextmanager
+def _responses(see: Callable[..., None]) -> Iterator[None]:
+    """Have `see` called with every answer that gdown gets, which has no parameter for that."""
+    import requests
+
+    make = requests.session
+
+    def session() -> "Session":
+        made = make()
+        made.hooks["response"].append(see)
+        return made
+
+    requests.session = session
+    try:
+        yield
+    finally:
+        requests.session = make
 
 
 def _gdown(url: str, target: Path, progress: Callable[[int, int | None], None]) -> None:
@@ -106,6 +180,11 @@ class _Progress:
 def _unfinished(target: Path) -> list[Path]:
     """Return what gdown left: its name, eight letters, `.part`."""
     return list(target.parent.glob(f"{target.name}????????.part"))
+
+
+def _validators(target: Path) -> Path:
+    """Return where it is noted what the server said of the file."""
+    return target.with_name(f"{target.name}.server.json")
 
 
 def _first(error: BaseException) -> str:

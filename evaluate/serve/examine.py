@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import Model
-from emotiw.evaluate.predict.faces import Face, Failure, decode_one, find
+from emotiw.evaluate.predict.faces import Face, Failure, decode_one, find, title
 from emotiw.evaluate.predict.predictor import Prediction
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import PAPER, Representation, parse
@@ -61,6 +61,11 @@ class Examination:
     models: Sequence[Model]
     posteriors: NDArray[np.float64]
     reason: str = ""
+
+    @property
+    def titles(self) -> list[str]:
+        """The models' names, with what they were trained on where the face is not like that."""
+        return [title(model, self.faces[self.number - 1]) for model in self.models] if self.faces else []
 
     @property
     def average(self) -> NDArray[np.float64]:

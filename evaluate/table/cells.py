@@ -70,10 +70,12 @@ class Cell:
 
     @property
     def engine(self) -> str:
-        """Which engine trained and scored it; of a released model, which scored."""
+        """Which engine trained and scored it, and the marks of its training; of a released model, which scored."""
         scorer = self.protocol.engine
         trained_by = self.facts.engine if self.facts else scorer
-        return scorer if trained_by == scorer else f"{trained_by}, scored by {scorer}"
+        engines = scorer if trained_by == scorer else f"{trained_by}, scored by {scorer}"
+        marks = [mark for one in self.trainings if one.facts for mark in one.facts.marks]
+        return ", ".join(dict.fromkeys([engines, *marks]))
 
     @property
     def row(self) -> str:

@@ -1,26 +1,31 @@
 """table.csv: write every figure in long form; read the ensemble's weights back."""
 
-import csv
-import io
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
+from emotiw.csv_cells import csv_lines
 from emotiw.csv_table import read_table
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import TRAINED, Model
+from emotiw.files import file_digest
 from emotiw.json_record import Share
 
 from .rows import BASELINE, Line, place_of
 from .view import TableView
 
+_LOG = logging.getLogger(__name__)
+
 # How a figure was made: its data set (empty: not known), its interval, of how many groups (0: of images), and its nets'
-# training.
+# training; and of which weights.
 _FIGURES = ("accuracy", "low", "high", "mean_class_accuracy", "weight")
-_MADE = ("dataset", "drawn", "interval", "groups", "iterations", "seeds")
+_MADE = ("dataset", "drawn", "interval", "groups", "iterations", "seeds", "model_sha256")
 
 
 def csv_text(view: TableView) -> str:
@@ -36,15 +41,12 @@ def csv_text(view: TableView) -> str:
     lines += [[row, *place_of(row), *[""] * (len(head) - 3), TRAINED.title, why] for row, why in gaps.items()]
     needed = {"published": bool(view.published), "kind": view.several, "marks": any(line[-1] for line in lines[1:])}
     columns = [at for at, name in enumerate(lines[0]) if needed.get(str(name), True)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([[line[at] for at in columns] for line in lines])
-    return text.getvalue()
+    return "".join(csv_lines([line[at] for at in columns] for line in lines))
 
 
 def _cells(view: TableView, line: Line) -> list[object]:
     """Return what stands in the columns of a figure, but for whose it is and what is said of it."""
-    nets = {cell.name for column in view.table.columns for cell in column.cells}
+    nets = {cell.name: cell for column in view.table.columns for cell in column.cells}
     between, cell, table = line.interval, line.cell, view.table
     values = [line.accuracy, between.low, between.high, line.mean_class_accuracy, line.weight, line.published]
     return [
@@ -61,6 +63,7 @@ def _cells(view: TableView, line: Line) -> list[object]:
         len(set(table.groups)),
         "" if cell is None or cell.iterations is None else cell.iterations,
         " ".join(str(one.seed) for one in cell.trainings if one.seed is not None) if cell else "",
+        nets[line.name].protocol.weights_sha256 if line.name in nets else "",
     ]
 
 
@@ -71,21 +74,28 @@ class _Weighted:
     name: str
     weight: Share | None = None
     kind: str = TRAINED.title
+    crops: Literal["", "1", "10"] = ""
+    model_sha256: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
 
 
-def ensemble_weights(models: Sequence[Model], table: Path) -> NDArray[np.float64]:
+def ensemble_weights(models: Sequence[Model], table: Path, crops: int = 1) -> NDArray[np.float64]:
     """Return the (M,) weights of models as `emotiw table` found them by likelihood, scaled to sum to 1.
+
+    A warning is logged where the ensemble is not the table's: of fewer nets, by other crops, or of a table that does
+    not say which weights its nets had.
 
     Parameters
     ----------
     table
         A table.csv: a run's line has its row's name, a released model's its own.
+    crops
+        By how many crops a picture the models are to predict.
 
     Raises
     ------
     EmotiwError
-        Where it is no such table, lacks a model, found its weight in an ensemble of another kind of nets (trained here,
-        the authors', stand-ins), or gives none of them any.
+        If it is no such table, lacks a model, found its weight in an ensemble of another kind of nets (trained here,
+        the authors', stand-ins) or for a net of this name with other weights, or gives none of them any.
     """
     rows = [
         row
@@ -105,7 +115,31 @@ def ensemble_weights(models: Sequence[Model], table: Path) -> NDArray[np.float64
                 f"{table} has the weights of an ensemble of {found_on:.40}, and {model.title} is {whose}: weights of "
                 "one ensemble are for its own nets"
             )
+        _require_same(model, weighted[name], table)
+    for words in _unlike(weighted, names, crops):
+        _LOG.warning(f"warning: {table}: {words}: this is not the ensemble whose figure it has")
     weights = np.array([found[name] for name in names])
     if not weights.sum():
         raise EmotiwError(f"{table} gives {', '.join(names)} no weight: name others of {', '.join(found)}")
     return np.asarray(weights / weights.sum(), np.float64)
+
+
+def _require_same(model: Model, line: _Weighted, table: Path) -> None:
+    """Raise where a table's net has the name of a model and other weights."""
+    recorded = line.model_sha256
+    if recorded and recorded != (here := file_digest(model.weights)):
+        raise EmotiwError(
+            f"{table} has the weight of another {line.name}: of the model {recorded[:12]}, and {model.weights} is "
+            f"{here[:12]}: give the table of the runs that are to predict"
+        )
+
+
+def _unlike(lines: Mapping[str, _Weighted], names: Sequence[str], crops: int) -> Iterator[str]:
+    """Yield in what an ensemble of these nets is not the table's."""
+    of_weight = [name for name, line in lines.items() if line.weight]
+    if missing := [name for name in of_weight if name not in names]:
+        yield f"{len(names)} nets are given and it has weights of {len(of_weight)}, of {missing[0]}, too"
+    if strangers := {lines[name].crops for name in names} - {"", str(crops)}:
+        yield f"its nets were scored with --crops {min(strangers)}, not {crops}"
+    if not all(lines[name].model_sha256 for name in names):
+        yield "it does not say which weights its nets had"

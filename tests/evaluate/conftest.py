@@ -91,6 +91,7 @@ class FileServer(ThreadingHTTPServer):
         self.pages: dict[str, tuple[int, str]] = {}  # path: status and HTML
         self.breaks: list[int] = []  # after how many bytes the next answers break off
         self.ranges, self.lengths = True, True  # whether it can begin in the middle, and says how much will come
+        self.headers: dict[str, str] = {}  # what it says besides of each file
         self.stalled = threading.Event()
         self.stall = False  # whether it waits, once `breaks` says, for the client to go
 
@@ -112,6 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body, offset = memoryview(file.read_bytes()), 0
         headers = {"Content-Disposition": f'attachment; filename="{file.name}"'} if "?" in self.path else {}
+        headers |= server.headers
         if begin and server.ranges:
             offset = int(re.fullmatch(r"bytes=(\d+)-", begin)[1])
             headers["Content-Range"] = f"bytes {offset}-{len(body) - 1}/{len(body)}"

@@ -7,7 +7,8 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.scores import Scores, predictions_text, read_scores, true_labels, write_scores
+from emotiw.evaluate.label_lists import predictions_text, true_labels
+from emotiw.evaluate.scores import Scores, read_scores, write_scores
 
 CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
 PATHS = ("Test/Airheads_000519240_00000005.png", "Test/Bridesmaids_000519240_00000006.png")
@@ -49,7 +50,7 @@ def test_truth_by_name_alias_or_number(unlabelled, tmp_path, label):
         ("a.png\n", "line 1: give <name> <label>"),
         ("a.png Happy\na.jpg Sad\n", "line 2: a comes twice"),
         ("a.png 7\n", "line 1: give <name> <label>"),
-        ("a.png Happy\n", "no label for 2 of the images, such as Airheads_000519240_00000005"),
+        ("a.png Happy\n", "no label for 2 of the images, such as Test/Airheads_000519240_00000005"),
     ],
 )
 def test_what_is_no_truth(unlabelled, tmp_path, text, words):

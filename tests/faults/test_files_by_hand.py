@@ -22,8 +22,9 @@ from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.prepared_set import Row, SetFacts, open_set
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.baseline import baseline
+from emotiw.evaluate.label_lists import read_list
 from emotiw.evaluate.model import TRAINED
-from emotiw.evaluate.scores import read_scores, read_truth
+from emotiw.evaluate.scores import read_scores
 from emotiw.evaluate.scoring import Protocol, read_protocol
 from emotiw.evaluate.table.published import publications
 from emotiw.evaluate.table.table_csv import _Weighted, ensemble_weights
@@ -90,7 +91,7 @@ FILES = {
         lambda path: publications(path),
         text=(Path(__file__).parents[2] / "evaluate/table/published.csv").read_text(),
     ),
-    "truth": File("truth.txt", lambda path: read_truth(path, EMOTIONS), text="a.png Happy\nb.png Sad\n"),
+    "truth": File("truth.txt", lambda path: list(read_list(path, EMOTIONS)), text="a.png Happy\nb.png Sad\n"),
     "journal": File("made/journal.jsonl", journal, text=ENTRY + ENTRY),
 }
 

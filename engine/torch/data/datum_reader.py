@@ -43,10 +43,10 @@ class Records:
         with closing(self._datums()) as datums:
             return self._image(next(datums))
 
-    def batches(self, size: int, expected: Sequence[Classes] = ()) -> Generator[list[Record]]:
-        """Yield batches without end; refuse labels that are not in each of `expected`."""
+    def batches(self, size: int, expected: Sequence[Classes] = (), skipped: int = 0) -> Generator[list[Record]]:
+        """Yield batches without end, behind so many that are skipped; refuse labels not in each of `expected`."""
         threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
-        with ThreadPoolExecutor(threads) as pool, closing(self._datums()) as datums:
+        with ThreadPoolExecutor(threads) as pool, closing(self._datums(skipped * size)) as datums:
             while batch := list(islice(datums, size)):
                 # OpenCV lets other threads run while it decodes; plain bytes would gain nothing.
                 run = pool.map if batch[0][1].encoded else map
@@ -55,12 +55,12 @@ class Records:
                     self._check(batch, classes)
                 yield [(image, datum.label) for image, (_, datum) in zip(images, batch, strict=True)]
 
-    def _datums(self) -> Generator[tuple[bytes, Datum]]:
-        """Yield our keys and Datums without end; what others read is not copied."""
-        number = 0
+    def _datums(self, skipped: int = 0) -> Generator[tuple[bytes, Datum]]:
+        """Yield our keys and Datums without end, behind those that are skipped; what others read is not copied."""
+        number = skipped * self.ranks
         with environment(self.path) as opened, opened.begin(buffers=True) as transaction:
-            while opened.stat()["entries"]:
-                for key, value in transaction.cursor():
+            while entries := opened.stat()["entries"]:
+                for key, value in islice(transaction.cursor(), number % entries, None):
                     if number % self.ranks == self.rank:
                         yield self._datum(bytes(key), value)
                     number += 1

@@ -1,7 +1,8 @@
 """What feeds the Data layers of nets: LMDBs, read ahead and transformed on the device."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -16,7 +17,7 @@ from emotiw.prototxt.formats.datum import Colour
 from emotiw.prototxt.formats.layer_parameters import TransformationParameter
 from emotiw.prototxt.formats.messages import LayerParameter
 
-from .datum_reader import Records
+from .datum_reader import Record, Records
 from .prefetch import Ahead
 from .transformer import Transformer
 
@@ -37,6 +38,11 @@ class Sources:
     rank, ranks
         Which of several that share out the LMDBs of the TRAIN phase, as Caffe's solvers of several GPUs do; each
         draws its own crops.
+
+    Attributes
+    ----------
+    opened
+        What it has opened, in that order.
     """
 
     def __init__(
@@ -49,7 +55,8 @@ class Sources:
     ) -> None:
         self._folder, self._device, self._seed = folder, torch.device(device), seed
         self._rank, self._ranks = rank, ranks
-        self._opened = ExitStack()
+        self._open = ExitStack()
+        self.opened: list[LmdbSource] = []
 
     def __call__(self, param: LayerParameter) -> "LmdbSource":
         """Open what feeds a Data layer, given its LayerParameter."""
@@ -58,7 +65,8 @@ class Sources:
         share = (self._rank, self._ranks) if PHASES[param.phase] == "TRAIN" else (0, 1)
         seed = None if self._seed is None else self._seed + self._rank
         source = LmdbSource(param, self._folder, self._device, seed, *share)
-        self._opened.callback(source.close)
+        self._open.callback(source.close)
+        self.opened.append(source)
         return source
 
     def __enter__(self) -> Self:
@@ -69,7 +77,15 @@ class Sources:
 
     def close(self) -> None:
         """End the reading of all of them."""
-        self._opened.close()
+        self._open.close()
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a source has come: how many batches it has given, and the state of its generator behind the last one."""
+
+    batches: int
+    random: Tensor
 
 
 class LmdbSource:
@@ -90,6 +106,8 @@ class LmdbSource:
         Of a batch that begins with the first image.
     expected
         What its labels are to be in, each; to be added to before the first `next`.
+    place
+        How far it has come.
 
     Raises
     ------
@@ -118,8 +136,17 @@ class LmdbSource:
             shape = transformer.shape(first.shape)
         self.shapes: list[Shape] = [(data.batch_size, *shape), (data.batch_size,)]
         self.expected: list[Classes] = []
-        begin = partial(_batches, records, data.batch_size, self.expected, transformer, torch.device(device))
-        self._ahead = Ahead(begin, max(1, data.prefetch))
+        self._transformer, self._depth = transformer, max(1, data.prefetch)
+        self._read = partial(records.batches, data.batch_size, self.expected)
+        self._path, self._device = records.path, torch.device(device)
+        self.begin_at(Place(0, transformer.generator.get_state()))
+
+    def begin_at(self, place: Place) -> None:
+        """Give what comes behind a place; only before the first `next`."""
+        self.place = place
+        self._transformer.generator.set_state(place.random)
+        read = partial(self._read, skipped=place.batches)
+        self._ahead = Ahead(partial(_batches, self._path, read, self._transformer, self._device), self._depth)
 
     def next(self) -> list[Tensor]:
         """Return the next batch, on the device: images (N, C, H, W) and labels (N,), both float32.
@@ -129,7 +156,8 @@ class LmdbSource:
         EmotiwError
             Where a record is damaged, or an image does not fit.
         """
-        batch, ready = self._ahead.next()
+        batch, random, ready = self._ahead.next()
+        self.place = Place(self.place.batches + 1, random)
         if ready is not None:  # on another stream than that of the net
             current = torch.cuda.current_stream(batch[0].device)
             current.wait_event(ready)
@@ -143,9 +171,11 @@ class LmdbSource:
 
 
 def _batches(
-    records: Records, size: int, expected: list[Classes], transformer: Transformer, device: torch.device
-) -> Generator[tuple[list[Tensor], torch.cuda.Event | None]]:
-    """Yield an LMDB's batches without end, on the device, and the event of a GPU that they are made.
+    path: Path, read: Callable[[], Generator[list[Record]]], transformer: Transformer, device: torch.device
+) -> Generator[tuple[list[Tensor], Tensor, torch.cuda.Event | None]]:
+    """Yield an LMDB's batches without end, on the device, the generator's state behind each, and a GPU's event.
+
+    The event is that the batch is made.
 
     A GPU makes them while the net computes, in the gaps that it leaves; nobody waits for that here.
     """
@@ -153,13 +183,13 @@ def _batches(
     if device.type == "cuda":
         stream = torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.default_stream(device))  # on which the mean was uploaded
-    with closing(records.batches(size, expected)) as read:
-        for batch in read:
+    with closing(read()) as batches:
+        for batch in batches:
             images, labels = zip(*batch, strict=True)
             numbers = torch.tensor(labels, dtype=torch.float32, pin_memory=stream is not None)
-            with torch.cuda.stream(stream), _placed(records.path):
+            with torch.cuda.stream(stream), _placed(path):
                 made = [transformer(images), numbers.to(device, non_blocking=True)]
-            yield made, stream.record_event() if stream else None
+            yield made, transformer.generator.get_state(), stream.record_event() if stream else None
 
 
 @contextmanager

@@ -35,6 +35,11 @@ class Transformer:
     folder
         What a relative mean_file is relative to.
 
+    Attributes
+    ----------
+    generator
+        What it draws from.
+
     Raises
     ------
     EmotiwError
@@ -50,8 +55,8 @@ class Transformer:
         folder: Path = Path(),
     ) -> None:
         self._param, self._random_crop, self._device = param, phase == "TRAIN", torch.device(device)
-        self._generator = Generator()
-        self._generator.manual_seed(self._generator.seed() if seed is None else seed)
+        self.generator = Generator()
+        self.generator.manual_seed(self.generator.seed() if seed is None else seed)
         if param.mean_file and param.mean_value:
             raise EmotiwError("transform_param has a mean_file and mean_values: Caffe takes either")
         self._host_mean = _mean_of(param, folder)
@@ -98,7 +103,7 @@ class Transformer:
 
     def _places(self, shapes: Tensor) -> Places:
         """Draw where each image is cropped, and whether it is mirrored: by its number alone, in batches of any size."""
-        draws = torch.rand((len(shapes), 3), dtype=torch.float64, generator=self._generator)
+        draws = torch.rand((len(shapes), 3), dtype=torch.float64, generator=self.generator)
         room = shapes[:, 1:] - (self._param.crop_size or shapes[:, 1:])
         tops, lefts = ((draws[:, :2] * (room + 1)).long() if self._random_crop else room // 2).unbind(1)
         return tops, lefts, (draws[:, 2] < 0.5) & self._param.mirror

@@ -40,10 +40,10 @@ class Loop(TorchSolver):
             torch.sub(weights, blob.data_memory.tensor, out=blob.diff_memory.tensor)
         self._forget()
 
-    def snapshot(self) -> Path:
+    def snapshot(self, *, by_all: bool = True) -> Path:
         """Write the weights and the state, with what the user has written."""
         self.net.settle()
-        return super().snapshot()
+        return super().snapshot(by_all=by_all)
 
     def restore(self, path: Path) -> None:
         """Go on from a solverstate, whatever the user has written."""

@@ -75,6 +75,10 @@ class Alone:
         """Return what is to be done by all, each of which asked for something."""
         return request
 
+    def gathered(self, data: bytes) -> list[bytes]:
+        """Return what all solvers give, in the order of their ranks."""
+        return [data]
+
 
 _PATIENCE = timedelta(days=1)  # the others wait while the leader tests; who dies is torchrun's to see
 _REQUESTS = list(Request)
@@ -144,6 +148,14 @@ class _Several(Alone):
         told = torch.tensor(_REQUESTS.index(request))  # on the CPU: no GPU waits for it
         dist.all_reduce(told, dist.ReduceOp.MAX)
         return _REQUESTS[int(told)]
+
+    def gathered(self, data: bytes) -> list[bytes]:
+        most = torch.tensor(len(data))
+        dist.all_reduce(most, dist.ReduceOp.MAX)
+        mine = torch.frombuffer(bytearray(data.ljust(int(most))), dtype=torch.uint8)
+        all_of_them = [torch.empty_like(mine) for _ in range(self._count)]
+        dist.all_gather(all_of_them, mine)
+        return [one.numpy().tobytes().rstrip() for one in all_of_them]
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from .display import Losses, Scores, described, mean_scores, outputs
 from .distributed import Alone, Request
 from .lr_policies import Policy
 from .out_of_memory import memory_told
+from .random_state import Randomness
 from .snapshots import read_snapshot, state_name, write_snapshot
 from .solver_param import check_snapshots, test_graphs, train_graph, upgrade_solver
 from .updates import Update
@@ -57,6 +58,8 @@ class Solver:
         Asked after every iteration, and between the batches of a test.
     together
         What it does with solvers of other ranks.
+    randomness
+        What it draws from, kept beside each solverstate and restored from there; None: nothing is kept.
 
     Raises
     ------
@@ -96,6 +99,7 @@ class Solver:
         self.on_start: list[Callable[[], object]] = []
         self.on_gradients_ready: list[Callable[[], object]] = []
         self.request: Callable[[], Request] = lambda: Request.NONE
+        self.randomness: Randomness | None = None
         self._stopped = False
         self._losses = Losses(self.param.average_loss)
 
@@ -155,8 +159,13 @@ class Solver:
             for line in described("Test", net, self.test_scores[number]):
                 self._say(line)
 
-    def snapshot(self) -> Path:
+    def snapshot(self, *, by_all: bool = True) -> Path:
         """Write the weights and the state of this iteration; return the caffemodel, which of several one writes.
+
+        Parameters
+        ----------
+        by_all
+            Whether the solvers of the other ranks do this, too: else what these draw from cannot be kept.
 
         Raises
         ------
@@ -164,17 +173,20 @@ class Solver:
             Where a weight is not finite; nothing is written then.
         """
         self._losses.check()
+        drawn = self.randomness.gathered(self.together, by_all=by_all) if self.randomness else []
         weights = f"{self.param.snapshot_prefix}_iter_{self.iteration}.caffemodel"
         if self.together.leads:
             self._say(f"Snapshotting to binary proto file {weights}")
             self._say(f"Snapshotting solver state to binary proto file {state_name(weights)}")
             write_snapshot(self.folder, weights, self.net, self.iteration, self.policy.step, self.update.history)
+            if self.randomness and drawn:
+                self.randomness.write(self.folder / state_name(weights), drawn)
             self._say(f"Snapshot of iteration {self.iteration} is whole")
             self.on_progress(Snapshot(self.iteration, self.folder / weights))
         return self.folder / weights
 
     def restore(self, path: Path) -> None:
-        """Go on from a solverstate of either engine; where the data was, and random numbers, it does not keep.
+        """Go on from a solverstate of either engine, in the LMDBs and random numbers, too, where they were kept.
 
         Raises
         ------
@@ -184,6 +196,8 @@ class Solver:
         self._say(f"Restoring previous solver status from {path}")
         saved = read_snapshot(path, self.folder, self.net, self.update.history)
         self.iteration, self.policy.step = saved.iteration, saved.step
+        if self.randomness:
+            self._say(self.randomness.restore(path))
 
     def apply_update(self) -> None:
         """Change the weights by the gradients that are there; that makes an iteration."""
@@ -242,6 +256,6 @@ class Solver:
         """Return whether a request came to stop; carry out those for snapshots."""
         while (request := self.request()) is not Request.NONE:
             if request is Request.SNAPSHOT:
-                self.snapshot()
+                self.snapshot(by_all=False)
             self._stopped |= request is Request.STOP
         return self._stopped

@@ -152,7 +152,7 @@ def test_failures_are_told_in_every_format_and_only_failures_are_an_error(files,
     grey = tmp_path / "grey.png"
     cv2.imwrite(str(grey), np.full((80, 80, 3), 99, np.uint8))
     for form in ("text", "json", "csv"):
-        command = ["predict", "--model", run_names[0], "--format", form]
+        command = ["predict", "--detect", "--model", run_names[0], "--format", form]
         assert main([*command, str(grey)]) == 1
         said = capsys.readouterr()
         assert "no face found" in said.out

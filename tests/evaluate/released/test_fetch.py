@@ -196,6 +196,50 @@ def test_what_came_from_elsewhere_is_not_gone_on_with(server, two, small, author
     assert same(small / LBP, two / LBP)
 
 
+SAID = {"ETag": '"1"', "Last-Modified": "Sat, 28 Nov 2015 10:00:00 GMT"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"ETag": '"2"'}, {"Last-Modified": "Sun, 29 Nov 2015 10:00:00 GMT"}, {"ETag": ""}, {}],
+    ids=["ETag", "date", "no ETag any more", "length"],
+)
+def test_a_file_that_has_changed_on_the_server_is_fetched_from_its_beginning(server, two, small, capsys, change):
+    """Else its end would be put behind the beginning of another one; of this model no digest is known."""
+    new = (two / LBP / WEIGHTS).read_bytes()
+    old = bytes(len(new) - bool(not change))
+    (two / LBP / WEIGHTS).write_bytes(old)
+    server.headers, server.breaks = SAID, [700_000]
+    assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
+    (two / LBP / WEIGHTS).write_bytes(new)
+    server.headers = SAID | change
+    server.asked.clear()
+    out = said(capsys, LBP, "--from", f"{server.url}/DemoDir")
+    assert f"{LBP}/{WEIGHTS} is not the file whose beginning is here: it is fetched from its beginning\n" in out
+    assert same(small / LBP, two / LBP)
+    assert not left(small)
+    assert {begin for _, begin in server.asked} == {None}
+
+
+def test_a_file_that_is_still_the_same_is_gone_on_with(server, two, small, capsys):
+    server.headers, server.breaks = SAID, [700_000]
+    assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
+    server.asked.clear()
+    said(capsys, LBP, "--from", f"{server.url}/DemoDir")
+    assert (f"/DemoDir/{LBP}/{WEIGHTS}", f"bytes={KEPT}-") in server.asked
+    assert same(small / LBP, two / LBP)
+
+
+def test_a_beginning_of_which_nothing_was_noted_is_not_gone_on_with(server, two, small, capsys):
+    """As older versions left it."""
+    server.breaks = [700_000]
+    assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
+    (noted,) = small.glob(".fetching/*/*/*.server.json")
+    noted.unlink()
+    said(capsys, LBP, "--from", f"{server.url}/DemoDir")
+    assert same(small / LBP, two / LBP)
+
+
 CHILD = """
 import sys
 from emotiw.evaluate.released import verify as checking, stand_in

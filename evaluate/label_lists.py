@@ -1,0 +1,154 @@
+"""Lists of lines `<name> <label>`, the challenge's form: predictions go out, the truth comes in."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotiw.data_prep.emotions import emotion_named
+from emotiw.data_prep.image_list import unusable
+from emotiw.errors import EmotiwError
+from emotiw.files import read_text
+
+from .scores import Scores
+
+Labels = NDArray[np.int64]
+Spelling = Callable[[str], str]
+
+
+def predictions_text(scores: Scores) -> str:
+    """Return one line an image: its file's name, and the class predicted, by name.
+
+    Where two images have one name, endings apart, each line has the image's whole path instead.
+    """
+    names = [PurePosixPath(path).name for path in scores.paths]
+    if len(set(map(_bare, names))) < len(names):
+        names = list(scores.paths)
+    named = (scores.classes[label] for label in scores.predictions)
+    return "".join(f"{name} {label}\n" for name, label in zip(names, named, strict=True))
+
+
+def true_labels(
+    paths: Sequence[str], classes: tuple[str, ...], where: Path, known: Sequence[int] | None = None
+) -> Labels:
+    """Return the (N,) labels of images by the file `where`, and by the set itself.
+
+    A line's name is an image's path, or the end of it, with or without the ending; its label is a class's name, also
+    as other sets spell it, or its number. Names of no image are passed over.
+
+    Parameters
+    ----------
+    known : (N,) int, optional
+        The set's own labels, -1 where it has none.
+
+    Raises
+    ------
+    EmotiwError
+        If a line has another form or names several images, an image comes twice, has no label anywhere, or another one
+        in the set.
+    """
+    labels = np.full(len(paths), -1, np.int64)
+    matcher = _Matcher(paths)
+    seen: dict[int | str, int] = {}
+    for number, readings in read_list(where, classes):
+        found = [(image, label) for name, label in readings for image in matcher.images(name)]
+        named = list(dict.fromkeys(paths[image] for image, _ in found))
+        if len(found) > 1:
+            meant = f"{named[0]} and {named[1]}" if len(named) > 1 else f"{named[0]} with several labels"
+            raise EmotiwError(f"{where}, line {number}: it means {meant}: give more of the path")
+        which: int | str = found[0][0] if found else _bare(readings[0][0])
+        if which in seen:
+            raise EmotiwError(
+                f"{where}, line {number}: {named[0] if named else which} comes twice (line {seen[which]}): give each "
+                "image one label"
+            )
+        seen[which] = number
+        for image, label in found:
+            labels[image] = label
+    own = np.full(len(paths), -1, np.int64) if known is None else np.asarray(known, np.int64)
+    if len(unlike := np.flatnonzero((own >= 0) & (labels >= 0) & (own != labels))):
+        first = unlike[0]
+        example = f"such as {paths[first]} ({classes[labels[first]]}, in the set {classes[own[first]]})"
+        raise EmotiwError(f"{where} contradicts the set's own labels of {len(unlike)} images, {example}")
+    labels = np.where(labels >= 0, labels, own)
+    if len(missing := np.flatnonzero(labels < 0)):
+        raise EmotiwError(f"{where} has no label for {len(missing)} of the images, such as {paths[missing[0]]}")
+    return labels
+
+
+def read_list(where: Path, classes: tuple[str, ...]) -> Iterator[tuple[int, list[tuple[str, int]]]]:
+    """Yield the number of each line, and its readings as (name, label): names of classes may have blanks in them.
+
+    Raises
+    ------
+    EmotiwError
+        If a line has another form, or its label is none of the classes.
+    """
+    lines = read_text(where).split("\n")
+    known = {str(number): number for number in range(len(classes))} | {name: k for k, name in enumerate(classes)}
+    for number, line in enumerate(lines, 1):
+        words = line.strip().split(" ")
+        halves = [(" ".join(words[:k]).strip(), " ".join(words[k:]).strip()) for k in range(1, len(words))]
+        told = [(name, known.get(label, known.get(emotion_named(label) or ""))) for name, label in halves]
+        readings = [(name, label) for name, label in told if name and label is not None]
+        if readings:
+            yield number, readings
+        elif line.strip():
+            raise EmotiwError(f"{where}, line {number}: give <name> <label>, the label one of {', '.join(classes)}")
+
+
+def _bare(name: str) -> str:
+    """Return a path without the ending of an image's file."""
+    return name if unusable(name) else str(PurePosixPath(name).with_suffix(""))
+
+
+def _same(name: str) -> str:
+    return name
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A way to compare a name with a path: how each is spelled, and whether all of the path is meant."""
+
+    of_path: Spelling
+    of_name: Spelling
+    whole: bool
+
+
+# The first way by which a name means any image decides.
+_WAYS = (
+    _Way(_same, _same, True),
+    _Way(_same, _same, False),
+    _Way(_bare, _same, False),
+    _Way(_bare, _bare, False),
+)
+
+
+class _Matcher:
+    """Finds the images that a name means: one is the end of the other, part by part."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._found: list[dict[str, list[tuple[int, tuple[str, ...]]]]] = []
+        for way in _WAYS:
+            by_name = defaultdict(list)
+            for image, path in enumerate(paths):
+                parts = PurePosixPath(way.of_path(path)).parts
+                by_name[parts[-1]].append((image, parts))
+            self._found.append(dict(by_name))
+
+    def images(self, name: str) -> list[int]:
+        """Return the numbers of the images, by the first way by which there are any."""
+        for way, by_name in zip(_WAYS, self._found, strict=True):
+            parts = PurePosixPath(way.of_name(name)).parts or ("",)
+            met = [image for image, path in by_name.get(parts[-1], ()) if _meets(parts, path, whole=way.whole)]
+            if met:
+                return met
+        return []
+
+
+def _meets(name: tuple[str, ...], path: tuple[str, ...], *, whole: bool) -> bool:
+    shorter = min(len(name), len(path))
+    return name == path if whole else name[-shorter:] == path[-shorter:]

@@ -1,0 +1,93 @@
+"""Which image a line `<name> <label>` means, and that what is written scores again."""
+
+import numpy as np
+import pytest
+
+from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.errors import EmotiwError
+from emotiw.evaluate.label_lists import predictions_text, true_labels
+from emotiw.evaluate.scores import Scores, read_scores
+
+CLASSES = ("Angry", "Happy", "Sad")
+
+
+@pytest.fixture
+def listed(tmp_path):
+    def write(text):
+        (tmp_path / "truth.txt").write_text(text)
+        return tmp_path / "truth.txt"
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("paths", "text"),
+    [
+        (["a/x.png", "b/x.png"], "b/x.png Sad\na/x.png Happy\n"),
+        (["a/x.png", "b/x.png"], "b/x Sad\na/x Happy\n"),
+        (["c/a/x.png", "c/b/x.png"], "b/x Sad\na/x.png Happy\n"),
+        (["a/x.png", "b/x.png"], "SFEW/Test/b/x Sad\nSFEW/Test/a/x Happy\n"),  # of a folder that lies around the set's
+        (["x.png", "a/x.png"], "a/x.png Sad\nx.png Happy\n"),  # a whole path means itself
+        (["x.png", "x.jpg"], "x.jpg Sad\nx.png Happy\n"),
+        (["x.png", "x.1.png"], "x.1 Sad\nx Happy\n"),  # what stands behind the last point is no ending
+        (["x.png", "y.png"], "y.jpg Sad\nx.tif Happy\nother Sad\n"),
+        (["x y.png", "z.png"], "x y Happy\nz Sad\n"),
+    ],
+)
+def test_names_mean_images_by_the_end_of_their_paths(listed, paths, text):
+    assert true_labels(paths, CLASSES, listed(text)).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("paths", "text", "words"),
+    [
+        (["a/x.png", "b/x.png"], "x Sad\n", r"line 1: it means a/x\.png and b/x\.png: give more of the path"),
+        (["a/x.png", "b/x.png"], "a/x Sad\nx.png Sad\n", r"line 2: it means a/x\.png and b/x\.png"),
+        (["a/x.png", "a/x.jpg"], "a/x Sad\n", r"line 1: it means a/x\.png and a/x\.jpg"),
+        (["a/x.png"], "x Sad\na/x.png Happy\n", r"line 2: a/x\.png comes twice \(line 1\)"),
+        (["a/x.png"], "x Sad\nx Sad\n", r"line 2: a/x\.png comes twice"),
+        (["a/xy.png"], "y Sad\n", r"no label for 1 of the images, such as a/xy\.png"),  # parts of a path, not letters
+        (["a/x.png"], "b/x Sad\n", r"no label for 1 of the images"),
+        (["x.png"], ". Sad\n/ Sad\n", r"no label for 1 of the images"),
+    ],
+)
+def test_what_is_not_clear_is_refused(listed, paths, text, words):
+    with pytest.raises(EmotiwError, match=words):
+        true_labels(paths, CLASSES, listed(text))
+
+
+def test_the_sets_own_labels_stay_and_are_not_contradicted(listed):
+    paths, known = ["x.png", "y.png", "z.png"], [1, -1, -1]
+    assert true_labels(paths, CLASSES, listed("y Sad\nz Happy\n"), known).tolist() == [1, 2, 1]
+    assert true_labels(paths, CLASSES, listed("x Happy\ny Sad\nz Happy\n"), known).tolist() == [1, 2, 1]
+    with pytest.raises(EmotiwError, match=r"own labels of 1 images, such as x\.png \(Sad, in the set Happy\)"):
+        true_labels(paths, CLASSES, listed("x Sad\ny Sad\nz Happy\n"), known)
+    with pytest.raises(EmotiwError, match=r"no label for 1 of the images, such as z\.png"):
+        true_labels(paths, CLASSES, listed("y Sad\n"), known)
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("Test/a.png", "Test/b.png", "Test/c.png"),
+        ("a/1.png", "b/1.png", "1.png"),
+        ("a/1.png", "a/1.jpg", "a/1.2.png"),
+        ("p 1/x y.png", "p/1 x.png", "x y.png"),
+    ],
+)
+@pytest.mark.parametrize("classes", [EMOTIONS, ("Ann", "Ann Smith", "Smith", "1")])
+def test_predictions_score_again(listed, paths, classes):
+    posteriors = np.eye(len(classes))[[1, 2, 0]]
+    scores = Scores(paths, np.array([-1] * 3), tuple(classes), posteriors)
+    written = predictions_text(scores)
+    assert true_labels(paths, tuple(classes), listed(written)).tolist() == [1, 2, 0]
+    names_are_enough = len({path.rpartition("/")[2].rpartition(".")[0] for path in paths}) == 3
+    assert written.startswith(f"{paths[0].rpartition('/')[2] if names_are_enough else paths[0]} ")
+
+
+def test_scores_that_name_an_image_twice_are_refused(tmp_path):
+    """Counted twice, all rows would give the same figure with a narrower interval."""
+    rows = "a/x.png,0,0.5,0.5\nb/x.png,1,0.5,0.5\n"
+    (tmp_path / "scores.csv").write_text(f"path,label,a,b\n{rows}{rows}")
+    with pytest.raises(EmotiwError, match=r"scores\.csv names a/x\.png twice: make it anew"):
+        read_scores(tmp_path / "scores.csv")

@@ -1,0 +1,61 @@
+"""An engine without a net behind it, for what happens around a training."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotiw.engine.base import DivergedError, Loss, Snapshot
+from emotiw.prototxt.formats.blobs import blob_of
+from emotiw.prototxt.formats.messages import NetParameter, SolverParameter, SolverState, read_text, write_binary
+from emotiw.prototxt.shapes import shapes
+
+
+@dataclass
+class Drill:
+    """An engine that trains nothing: it writes snapshots of zeros, tells a loss after each, and fails where told."""
+
+    fails_at: int | None = None
+    watch: object = None
+    told: list[str] = field(default_factory=list)
+    title, version = "drill", "1"
+
+    def require(self, **_: object) -> None:
+        pass
+
+    def continues(self, state: Path) -> bool:
+        return False
+
+    def train(self, solver, on_progress, weights=None, resume=None):
+        folder = solver.parent
+        net = read_text(folder / "train_val.prototxt", NetParameter)
+        begin = int(resume.stem.rpartition("_")[2]) if resume else 0
+        last = read_text(solver, SolverParameter).max_iter
+        for iteration in range(begin, last + 1, 2):
+            if self.watch:
+                self.told.append(self.watch())
+            if iteration == self.fails_at:
+                raise DivergedError(f"the loss is nan at iteration {iteration}, told by {folder}")
+            if iteration > begin:
+                on_progress(Snapshot(iteration, snapshot(folder, net, iteration)))
+            on_progress(Loss(iteration, 1.0))
+
+
+def snapshot(folder, net, iteration):
+    weights, state = NetParameter(name=net.name), SolverState(iter=iteration)
+    for name, blobs in shapes(net)[1].items():
+        layer = weights.layer.add(name=name)
+        for shape in blobs:
+            layer.blobs.append(blob_of(np.zeros(shape, np.float32)))
+            state.history.append(blob_of(np.zeros(shape, np.float32)))
+    path = folder / f"snapshot_iter_{iteration}.caffemodel"
+    write_binary(path, weights)
+    write_binary(path.with_suffix(".solverstate"), state)
+    return path
+
+
+@pytest.fixture
+def drill():
+    """The engine's class."""
+    return Drill

@@ -1,0 +1,95 @@
+"""`finetune --force`: the run that was there stays until the new one has a snapshot, whatever happens before."""
+
+import pytest
+
+from emotiw import files
+from emotiw.data_prep.prepared_set import open_set
+from emotiw.errors import EmotiwError
+from emotiw.train.experiments import Experiment
+from emotiw.train.net_setup import TrainOptions
+from emotiw.train.run_folder import Run
+from emotiw.train.stage import run_stage
+
+ROW = Experiment("vgg_s_small", "rgb", {"pretrain": "snapshot: 2", "finetune": ""})
+
+
+@pytest.fixture
+def train(sets, tmp_path):
+    """Train by a drill; return the run."""
+
+    def carry_out(engine, seed, existing="replace"):
+        options = TrainOptions(iterations=4, seed=seed, existing=existing)
+        run = Run(tmp_path / "runs/vgg_s_small-rgb/pretrain")
+        run_stage(ROW, "pretrain", open_set(sets / "people"), run, engine, options)
+        return run
+
+    return carry_out
+
+
+@pytest.fixture(params=["renameat2", "aside"])
+def _way(request, monkeypatch):
+    if request.param == "aside":
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+
+
+def beside(run):
+    return [path.name for path in run.folder.parent.iterdir()]
+
+
+@pytest.mark.usefixtures("_way")
+@pytest.mark.parametrize("existing", ["replace", "renew"])
+def test_the_old_run_stays_until_the_new_one_has_its_first_snapshot(train, existing, drill):
+    run = train(drill(), seed=1)
+    engine = drill(watch=lambda: (Run(run.folder).facts().seed, Run(run.folder).finished))
+    train(engine, seed=2, existing=existing)
+    # Before the first snapshot it is the old one.
+    assert engine.told == [(1, True), (1, True), (2, False)]
+    assert (run.facts().seed, run.finished) == (2, True)
+    assert [iteration for iteration, _ in run.snapshots()] == [2, 4]
+    assert beside(run) == ["pretrain"]
+
+
+@pytest.mark.usefixtures("_way")
+def test_one_that_fails_before_it_leaves_the_old_run_as_it_was(train, drill):
+    run = train(drill(), seed=1)
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+    for fails_at in (0, 2):
+        with pytest.raises(EmotiwError) as caught:
+            train(drill(fails_at), seed=2)
+        assert str(caught.value).endswith(f"; {run.folder} still holds the run that was there")
+        assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
+    with pytest.raises(EmotiwError, match=r"another run \(seed 1, not 2\)"):
+        train(drill(), 2, "continue")
+    assert beside(run) == ["pretrain"], "what the failed one left goes with the next command"
+
+
+def test_one_that_fails_after_it_is_the_run_and_goes_on(train, drill):
+    run = train(drill(), seed=1)
+    with pytest.raises(EmotiwError) as caught:
+        train(drill(fails_at=4), seed=2)
+    assert str(caught.value).startswith(f"{run.folder}: the loss is nan at iteration 4, told by {run.folder}; ")
+    assert str(caught.value).endswith(f"the last good snapshot is {run.folder}/snapshot_iter_2.caffemodel")
+    assert (run.facts().seed, run.finished) == (2, False)
+    assert beside(run) == ["pretrain"]
+    train(drill(), seed=2, existing="continue")
+    assert run.finished
+    assert run.facts().marks == ["resumed at 2"]
+
+
+def test_what_a_kill_left_is_cleared(train, drill):
+    """Before the exchange of names, after it, and on a file system that has none between two renames."""
+    run = train(drill(), seed=1)
+    (run.folder.with_name(".pretrain.new")).mkdir()
+    train(drill(), seed=1, existing="continue")
+    assert beside(run) == ["pretrain"]
+    (run.folder.with_name(".pretrain.new")).symlink_to("pretrain")
+    train(drill(), seed=1, existing="continue")
+    assert beside(run) == ["pretrain"]
+    run.folder.rename(run.folder.with_name(".pretrain.old"))
+    assert run.finished is False
+    assert run.started, "a reader finds it"
+    assert run.finished
+    run.folder.rename(run.folder.with_name(".pretrain.old"))
+    train(drill(), seed=1, existing="continue")
+    assert run.finished
+    assert beside(run) == ["pretrain"]
