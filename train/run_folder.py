@@ -32,7 +32,8 @@ class Facts:
 
     `set_digest`, `recipe` (the row's net and solver as committed, settings included) and `weights_sha256` are sha256
     in hexadecimal; `engine` names all that had a part in it; `weights` and its sha256 are empty where the run began
-    from the fillers.
+    from the fillers. `settings` says in words in what the solver is not the shipped row's, and `net_folder` where a net
+    of one's own lay; both are empty in older runs.
     """
 
     row: str
@@ -50,10 +51,24 @@ class Facts:
     weights: str
     weights_sha256: str
     emotiw: str
+    settings: str = ""
+    net_folder: str = ""
 
     # What may differ when the same run goes on: where things lie, how far it goes, what it runs on. The classes follow
-    # from the set's digest.
-    _FREE = frozenset({"set_folder", "classes", "iterations", "weights", "engine", "engine_version", "emotiw"})
+    # from the set's digest, and what the settings are is in the recipe.
+    _FREE = frozenset(
+        {
+            "set_folder",
+            "classes",
+            "iterations",
+            "weights",
+            "engine",
+            "engine_version",
+            "emotiw",
+            "settings",
+            "net_folder",
+        }
+    )
 
     def differences(self, other: "Facts") -> list[str]:
         """Return what keeps `other` from being the same run, in words."""

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emotiw.engine.base import DivergedError
+from emotiw.prototxt.formats.hdf5 import is_hdf5
 
 from .data.lmdb_source import Sources
+from .hdf5 import copy_from_hdf5
 from .solver.distributed import Request, ranks
 from .solver.solver import Solver
 from .solver.solver_param import read_solver
@@ -44,7 +46,7 @@ def train(
     solver
         Paths in it are relative to its folder.
     weights, resume
-        A caffemodel to start from; a solverstate to go on from, relative to the solver's folder.
+        A caffemodel or HDF5 file to start from; a solverstate to go on from, relative to the solver's folder.
     device
         `cpu` or `cuda`.
     precision
@@ -61,7 +63,8 @@ def train(
         here.share(training)
         if weights:
             log(f"Finetuning from {weights}")
-            copy_from(training.net, weights)
+            copy = copy_from_hdf5 if is_hdf5(weights) else copy_from
+            copy(training.net, weights)
         training.solve(resume)
 
 

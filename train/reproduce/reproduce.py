@@ -16,6 +16,7 @@ from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone
 from emotiw.text import counted
 from emotiw.train.experiments import Experiment
+from emotiw.train.net_setup import set_up
 from emotiw.train.run_folder import STAGES
 from emotiw.train.stage import check_set
 
@@ -59,6 +60,7 @@ def reproduce(
     for row in rows:
         for stage in STAGES:
             check_set(row, stage, sets[stage])
+            set_up(row, stage, sets[stage], options.training)
     for line in shared_pictures(sets["pretrain"], sets["finetune"]):
         _LOG.warning(line)
     if folder.exists() and any(folder.iterdir()) and not (folder / ASKED).is_file():
@@ -115,8 +117,9 @@ def _tasks(
         models = {stage: Path("runs", row.row, stage, "model.caffemodel") for stage in STAGES}
         for stage in [stage for stage in STAGES if models[stage] in outputs]:
             anew = stage == "finetune" and models["pretrain"] in tasks
-            iterations = options.iterations_of(row, stage)
-            tasks[models[stage]] = Task(row, stage, sets[stage], iterations, options.seed, anew)
+            iterations = options.training.iterations_of(row, stage, sets[stage])
+            seed = options.training.seed_of(row, stage)
+            tasks[models[stage]] = Task(row, stage, sets[stage], iterations, seed, anew)
     return tasks
 
 
