@@ -36,10 +36,10 @@ _COLUMNS = tuple(field.name for field in fields(Point))
 _NEWER = ("val_loss", "train_accuracy")
 
 
-# What took nets off the prior here: the small nets (Deviation D6), and half-width ones on images of 128 pixels.
+# What took nets off the prior here: the small nets (Deviation D6), and ones whose input was scaled.
 _HELPED = (
-    "a base_lr three times higher or lower (--solver 'base_lr: ...'); and in a net of your own (--net) fillers of type "
-    "xavier or msra in place of a narrow gaussian, less dropout, or an input scaled by 1/128"
+    "a base_lr three times higher or lower (--solver 'base_lr: ...'), or in a net of your own (--net) fillers of type "
+    "xavier or msra in place of a narrow gaussian, which an input scaled by 1/128 needs, and less dropout"
 )
 
 
