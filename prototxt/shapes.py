@@ -131,8 +131,9 @@ def _sides(p: ConvolutionParameter | PoolingParameter, name: str, unasked: int) 
     """Return a setting for height and width: given for each, for both at once, or not at all."""
     if name != "dilation" and (p.HasField(f"{name}_h") or p.HasField(f"{name}_w")):
         return getattr(p, f"{name}_h"), getattr(p, f"{name}_w")
-    both = getattr(p, "kernel_size" if name == "kernel" else name)
-    given = [both or unasked] if isinstance(both, int) else [*both] or [unasked]
+    key = "kernel_size" if name == "kernel" else name
+    both = getattr(p, key)
+    given = [both if p.HasField(key) else unasked] if isinstance(both, int) else [*both] or [unasked]
     return given[0], given[-1]
 
 
@@ -160,7 +161,7 @@ def _pooling(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], 
     """pooling_layer.cpp; rounded up, but a window must begin within the image or the padding before it."""
     p, (n, channels, *size) = layer.pooling_param, bottoms[0]
     if p.global_pooling:
-        return [(n, channels, 1, 1)] * len(layer.top), []
+        return [(n, channels, 1, 1)], []
     kernel, stride, pad = (_sides(p, name, unasked) for name, unasked in _WINDOW)
     _at_least_one(kernel)
     down = p.round_mode == 1
@@ -169,7 +170,7 @@ def _pooling(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], 
         room = size[k] + 2 * pad[k] - kernel[k]
         side = (room // stride[k] if down else -(-room // stride[k])) + 1
         out.append(side - 1 if pad[k] and (side - 1) * stride[k] >= size[k] + pad[k] else side)
-    return [(n, channels, *_at_least_one(out))] * len(layer.top), []
+    return [(n, channels, *_at_least_one(out))], []
 
 
 def _inner_product(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:

@@ -138,6 +138,18 @@ def schedule(solver: SolverParameter) -> tuple[list[int], list[int]]:
     return [step for step in steps if step < solver.max_iter], [step for step in steps if step >= solver.max_iter]
 
 
+def unreached(setup: NetSetup) -> str:
+    """Return what must be said where a training is cut off before a step of its schedule; else nothing."""
+    solver = setup.solver
+    reached, beyond = schedule(solver)
+    if not (beyond and setup.of_other_length):
+        return ""
+    return (
+        f"schedule: the rate's step at iteration {beyond[0]} is not reached, since the last one is {solver.max_iter}: "
+        f"it stays {solver.base_lr * solver.gamma ** len(reached):g}; give steps by --solver"
+    )
+
+
 def _other_run(run: Run, facts: Facts, setup: NetSetup) -> EmotiwError | None:
     """Return what to say where the folder holds a run that cannot become this one."""
     if not run.started:

@@ -141,22 +141,17 @@ def train_stage(args: argparse.Namespace, row: "Experiment", stage: str, weights
 def described(setup: "NetSetup") -> list[str]:
     """Return what must be said of a training that is not the shipped one, or not as long as its schedule."""
     from emotiw.train.experiments import like, listed
-    from emotiw.train.stage import schedule
+    from emotiw.train.stage import unreached
 
-    row, solver, lines = setup.experiment, setup.solver, []
+    row, lines = setup.experiment, []
     if row.own:
         lines.append(f"net: {row.own.folder}, {setup.batch} images an iteration")
     elif not listed(row):
         lines.append(f"{row.representation} is in no shipped row: settings as of {like(row.net).row}")
     if changed := row.changed(setup.stage):
         lines.append(f"settings: {'; '.join(changed)}")
-    reached, beyond = schedule(solver)
-    if beyond and setup.of_other_length:
-        rate = solver.base_lr * solver.gamma ** len(reached)
-        lines.append(
-            f"schedule: the rate's step at iteration {beyond[0]} is not reached, since the last one is "
-            f"{solver.max_iter}: it stays {rate:g}; give steps by --solver"
-        )
+    if words := unreached(setup):
+        lines.append(words)
     return lines
 
 

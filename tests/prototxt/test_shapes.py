@@ -155,8 +155,8 @@ def test_pooling_rounds_up_as_caffe_does(describe, tmp_path, side, k, s, pad, ou
 
 
 def test_a_layer_that_no_net_here_has():
-    net = parse_text('layer { name: "b" type: "BatchNorm" bottom: "x" top: "x" }', NetParameter, "here")
-    with pytest.raises(EmotiwError, match=r"^layer b is of type BatchNorm: there are Data, Input"):
+    net = parse_text('layer { name: "b" type: "Crop" bottom: "x" top: "x" }', NetParameter, "here")
+    with pytest.raises(EmotiwError, match=r"^layer b is of type Crop: there are Data, Input"):
         shapes(net)
 
 
@@ -188,7 +188,7 @@ layer { name: "slope" type: "PReLU" bottom: "norm" top: "norm" }
 layer { name: "holes" type: "Convolution" bottom: "norm" top: "holes"
   convolution_param { num_output: 4 kernel_size: 3 dilation: 2 pad: 2 } }
 layer { name: "down" type: "Pooling" bottom: "holes" top: "down"
-  pooling_param { kernel_h: 2 kernel_w: 3 stride: 2 pad_w: 1 } }
+  pooling_param { kernel_h: 2 kernel_w: 3 stride: 2 pad_h: 0 pad_w: 1 } }
 layer { name: "up" type: "Deconvolution" bottom: "down" top: "up"
   convolution_param { num_output: 5 kernel_size: 4 stride: 2 pad: 1 } }
 layer { name: "all" type: "Pooling" bottom: "up" top: "all" pooling_param { pool: AVE global_pooling: true } }

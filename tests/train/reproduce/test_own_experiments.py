@@ -72,6 +72,12 @@ def test_a_dry_run_says_what_every_row_costs(sets, table, tmp_path, capsys):
     assert main(asked(sets, tmp_path / "it", "--experiments", table(*ROWS), "--dry-run")) == 0
     told = capsys.readouterr().out.splitlines()
     assert told[1].startswith("8 of 8 steps to do: 2 pretrain, 2 finetune, 2 evaluate")
+    assert told[2:4] == [
+        "usual, pretrain and 1 more: schedule: the rate's step at iteration 300 is not reached, since the last one is "
+        "2: it stays 0.01; give steps by --solver",
+        "usual, finetune: schedule: the rate's step at iteration 240 is not reached, since the last one is 2: it stays "
+        "0.004; give steps by --solver",
+    ]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told if line.startswith("| vgg")]
     assert [row[:4] for row in rows] == [["vgg_s_small", "pretrain", "2", "4"], ["vgg_s_small", "finetune", "2", "4"]]
 
