@@ -232,6 +232,8 @@ def _settings(column: Column) -> list[str]:
 
 def _chosen(column: Column) -> list[str]:
     """Return, of several rows of one net and representation, the best on val, and what its figure there is worth."""
+    if not column.cells:
+        return []
     known = column.validation or (tuple(c.scores for c in column.cells) if column.protocol.split == "val" else ())
     groups: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for cell, scores in zip(column.cells, known, strict=False):  # all of them, or none
