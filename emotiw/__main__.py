@@ -60,7 +60,7 @@ def build_parser(verb: str | None = None) -> Parser:
             added.description = summary + "\n" + (command.__doc__ or "").partition("\n")[2]
             command.add_arguments(added)
             added.add_argument("--debug", action="store_true", help="show a traceback when something fails")
-            added.set_defaults(run=command.run)
+            added.set_defaults(run=command.run, parser=added)
     return parser
 
 
@@ -132,7 +132,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Return what a command line asks for: `args.run(args)` does it. Exits with 2 where it is off."""
     given = sys.argv[1:] if argv is None else argv
     parser = build_parser(next((word for word in given if word in VERBS), None))
-    args = parser.parse_args(given)
+    args, strangers = parser.parse_known_args(given)
+    if strangers:  # argparse itself would name the help that lists the verbs, not their arguments
+        getattr(args, "parser", parser).error(f"unrecognized arguments: {' '.join(strangers)}")
     if args.version:
         from emotiw.version import __version__
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import MISSING, fields
 from pathlib import Path
 
@@ -39,11 +39,11 @@ def read_table(
 
 
 def rows_of(
-    text: str, where: str, kind: type[Record], mend: str, *, others: bool = False
+    text: str, where: str, kind: type[Record], mend: str, *, others: bool = False, missing: Collection[str] = ()
 ) -> Iterator[tuple[Record, dict[str, str]]]:
-    """Yield the rows of a CSV's text; see `read_table`."""
+    """Yield the rows of a CSV's text, whose columns of the names `missing` may be so; see `read_table`."""
     defaults = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
-    required = {field.name for field in fields(kind) if defaults.get(field.name) is None}
+    required = {field.name for field in fields(kind) if defaults.get(field.name) is None} - set(missing)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         head = [plain(cell) for cell in next(reader, [])]

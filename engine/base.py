@@ -125,8 +125,8 @@ class Engine(Protocol):
     def __str__(self) -> str:
         """Name the program and its version, for people."""
 
-    def require(self) -> None:
-        """Raise `EmotiwError` where what it is to compute on is not here."""
+    def require(self, *, training: bool = False) -> None:
+        """Raise `EmotiwError` where what it is to compute on, or to train on, is not here."""
 
     def sharing(self, threads: int) -> "Engine":
         """Return the same engine on so many cores."""

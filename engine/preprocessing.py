@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.prototxt.formats.layer_parameters import TransformationParameter
+
 Image = NDArray[np.uint8] | NDArray[np.float32]
 Blob = NDArray[np.float32]
 Sides = tuple[int, int]  # height and width
@@ -89,6 +91,30 @@ MEAN_RULES: Mapping[str, Callable[[Blob, int], Blob]] = {"resize": _resized, "cr
 """How a (3, S, S) mean becomes one of the net's input, (3, crop, crop), to be subtracted from every crop."""
 
 
+def input_mean(mean: Blob, transform: TransformationParameter, crop: int, rule: str) -> Blob:
+    """Return what is subtracted from a net's input: the mean image where the net was trained with one, else values.
+
+    Parameters
+    ----------
+    mean : (3, S, S) float32
+        The mean image, B, G, R.
+    transform
+        Of the net's Data layers: whether it has a `mean_file`, `mean_value`s (one, or B, G and R's), or no mean.
+    crop
+        Side of the net's input.
+    rule
+        A key of `MEAN_RULES`.
+
+    Returns
+    -------
+    (3, crop, crop) float32
+    """
+    if transform.mean_file:
+        return MEAN_RULES[rule](mean, crop)
+    values = np.array(list(transform.mean_value) or [0], np.float32)
+    return np.ascontiguousarray(np.broadcast_to(values.reshape(-1, 1, 1), (3, crop, crop)))
+
+
 def crop_places(sides: Sides, crop: Sides, crops: int) -> list[tuple[int, int, bool]]:
     """Return (top, left, mirrored) of the centre crop, or of pycaffe's ten: corners and centre, each mirrored too."""
     (low, left), (far, right) = (((sides[k] - crop[k]) // 2 for k in (0, 1)), (sides[k] - crop[k] for k in (0, 1)))
@@ -103,7 +129,7 @@ def crop_offsets(size: int, crop: int, crops: int) -> list[tuple[int, int, bool]
     return crop_places((size, size), (crop, crop), crops)
 
 
-def net_inputs(image: Image, mean: Blob, crops: int = 1) -> Blob:
+def net_inputs(image: Image, mean: Blob, crops: int = 1, scale: float = 1) -> Blob:
     """Return the net's input for each crop of an image.
 
     Parameters
@@ -114,6 +140,8 @@ def net_inputs(image: Image, mean: Blob, crops: int = 1) -> Blob:
         Of the net's input's size; subtracted from every crop alike, as `caffe.Classifier` does.
     crops
         1 or 10.
+    scale
+        What the differences are multiplied by: `transform_param`'s.
 
     Returns
     -------
@@ -131,4 +159,5 @@ def net_inputs(image: Image, mean: Blob, crops: int = 1) -> Blob:
         (image[:, y : y + crop, x : x + crop][..., ::-1] if mirrored else image[:, y : y + crop, x : x + crop])
         for y, x, mirrored in crop_offsets(image.shape[-1], crop, crops)
     ]
-    return np.stack(cut).astype(np.float32) - mean
+    inputs = np.stack(cut).astype(np.float32) - mean
+    return inputs if scale == 1 else inputs * np.float32(scale)

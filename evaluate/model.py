@@ -1,7 +1,7 @@
 """A net that can be run on an image: one of the authors' released models, or a run of one's own."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -9,23 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.engine.preprocessing import MEAN_RULES
+from emotiw.engine.preprocessing import input_mean
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.inputs import DEPLOY as DEPLOY_ROLE
 from emotiw.inputs import MEAN as MEAN_ROLE
 from emotiw.inputs import MODEL as MODEL_ROLE
 from emotiw.inputs import RUN, Difference, Input, Look, taken
 from emotiw.prototxt.formats.blobs import array_of, read_mean
+from emotiw.prototxt.formats.layer_parameters import TransformationParameter
 from emotiw.prototxt.formats.messages import PackedNet, read_binary
 from emotiw.prototxt.formats.upgrade import read_net, weighted
 from emotiw.prototxt.net_diff import differences
 from emotiw.prototxt.shapes import shapes
-from emotiw.prototxt.surgery import committed, input_side, uncropped
+from emotiw.prototxt.surgery import committed, input_side, input_transform, nets, uncropped
 from emotiw.prototxt.weight_transfer import compare
 from emotiw.train.run_folder import Run
 from emotiw.train.run_inputs import differences as not_recorded
 
 from .released.catalog import DEPLOY, MEAN, NET, WEIGHTS, is_stand_in, models_folder, released
+
+
+def _mean_image() -> TransformationParameter:
+    """Return what the authors' nets and ours were trained with."""
+    return TransformationParameter(mean_file="mean.binaryproto")
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,10 @@ class Model:
         What of a picture it was trained on, as in `PreparedSet.faces`; empty where that is not known.
     set_digest
         Of the set that it was trained on; empty where that is not known.
+    transform
+        What was done to its images in training, beside crops and mirrors: a mean image, or values; the scale.
+    row
+        A run's name in tables; empty: `<net>-<representation>`.
     """
 
     name: str
@@ -117,6 +127,8 @@ class Model:
     unverified: tuple[Difference, ...] = ()
     faces: str = ""
     set_digest: str = ""
+    transform: TransformationParameter = field(default_factory=_mean_image, hash=False)
+    row: str = ""
 
     @property
     def provenance(self) -> Provenance:
@@ -133,7 +145,9 @@ class Model:
     @property
     def short_title(self) -> str:
         """The name beside its scores: a run's is its row."""
-        return f"{self.net}-{self.representation}" if self.provenance is TRAINED else self.title
+        if self.provenance is TRAINED:
+            return self.row or f"{self.net}-{self.representation}"
+        return self.title
 
     @cached_property
     def inputs(self) -> list[Input]:
@@ -151,8 +165,9 @@ class Model:
 
     @property
     def size(self) -> int:
-        """Side that images are resized to before they are cropped, in pixels."""
-        return uncropped(self.crop)
+        """Side that images are resized to before they are cropped, in pixels; a net of one's own crops as it likes."""
+        own = self.provenance is TRAINED and self.net not in nets()
+        return int(self.mean.shape[-1]) if own else uncropped(self.crop)
 
     @cached_property
     def crop(self) -> int:
@@ -161,7 +176,15 @@ class Model:
 
     def input_mean(self, rule: str = "") -> NDArray[np.float32]:
         """Return the (3, crop, crop) mean to subtract, by its own rule or another one."""
-        return MEAN_RULES[rule or self.mean_rule](self.mean, self.crop)
+        return input_mean(self.mean, self.transform, self.crop, rule or self.mean_rule)
+
+    def subtracted(self, rule: str = "") -> str:
+        """Return in words what its input is less, by its own rule or another one, and times."""
+        taken = {"resize": "the mean resized to it", "crop": "the mean cropped to it"}[rule or self.mean_rule]
+        if self.transform.mean_value:
+            taken = f"the mean {' / '.join(f'{value:g}' for value in self.transform.mean_value)}"
+        minus = f", minus {taken}" if self.transform.mean_file or self.transform.mean_value else ", without a mean"
+        return minus if self.transform.scale == 1 else f"{minus}, times {self.transform.scale:g}"
 
 
 def open_model(named: str | Path, look: Look = Look.STAT) -> Model:
@@ -210,7 +233,7 @@ def check(model: Model) -> PackedNet:
     if model.provenance is not TRAINED and (unlike := differences(deploy, committed(model.net, DEPLOY))):
         raise EmotiwError(f"{model.deploy} is not the authors' net: {'; '.join(unlike[:3])}: fetch it anew")
     _refuse_nan(model.weights, weights)
-    if model.mean.shape != (3, model.size, model.size):
+    if model.mean.shape != (3, model.size, model.size) or model.size < model.crop:
         raise EmotiwError(
             f"{model.mean_file} is a mean of {' x '.join(map(str, model.mean.shape))}: a net with an input of "
             f"{model.crop} x {model.crop} has one of 3 x {model.size} x {model.size}: give its own"
@@ -286,4 +309,13 @@ def of_run(run: Run, look: Look = Look.STAT) -> Model:
         unverified=tuple(found),
         faces=facts.faces,
         set_digest=facts.set_digest,
+        transform=_trained_with(run),
+        row=facts.row,
     )
+
+
+def _trained_with(run: Run) -> TransformationParameter:
+    try:
+        return input_transform(run.train_val(), run.folder / "train_val.prototxt")
+    except FileNotFoundError:
+        raise EmotiwError(f"{run.folder} is not whole: train_val.prototxt is missing, which says its scale") from None

@@ -107,7 +107,7 @@ def score(model: Model, prepared: PreparedSet, engine: Engine, split: str, crops
     def images() -> Iterator[tuple[tuple[str, int], Sequence[Blob]]]:
         records = prepared.records(model.representation, split)
         for record in bar(records, f"{model.title}, {split}", prepared.count(split), "image", leave=False):
-            yield (record.path, record.label), [net_inputs(record.blob, mean, crops)]
+            yield (record.path, record.label), [net_inputs(record.blob, mean, crops, model.transform.scale)]
 
     try:
         with engine.scorer(model.deploy, model.weights) as scorer:

@@ -90,19 +90,21 @@ PAPER = tuple(Representation(*mapping_and_radius) for mapping_and_radius in _PAP
 MAPPED = PAPER[1:]
 """The four of them that are mapped LBP codes."""
 
-_CANONICAL = re.compile(r"([a-z_]+?)(?:_r(\d+))?(?:_t([-+.e\d]+))?", re.ASCII)
+# A radius is `_r3`, or `_3` as in the paper's names.
+_CANONICAL = re.compile(r"([a-z_]+?)(?:_r?(\d+))?(?:_t([-+.e\d]+))?", re.ASCII)
 _KNOWN = f"one of {', '.join([*_PAPER_NAMES, 'hamming_lbp'])}, or a mapping spelled as cyclic_lbp:radius=3:threshold=5"
 
 
 @cache
-def parse(text: str, threshold: float = 0.0) -> Representation:
+def parse(text: str, threshold: float = 0.0, radius: int = 1) -> Representation:
     """Read a representation.
 
     Parameters
     ----------
     text : str
-        A name (`cyclic_lbp_5`, `lbp_r2`), or a mapping with its settings (`cyclic_lbp:radius=3:threshold=5`).
-    threshold : float
+        A name (`cyclic_lbp_5`, `lbp_r2`), or a mapping with its settings (`cyclic_lbp:radius=3:threshold=5`). As in the
+        paper's names, a number behind a mapping is its radius (`cyclic_lbp_3`).
+    threshold, radius
         For a mapped representation that does not spell its own.
 
     Returns
@@ -119,6 +121,8 @@ def parse(text: str, threshold: float = 0.0) -> Representation:
     --------
     >>> parse("cyclic_lbp:radius=5").name, parse("cyclic_lbp_10").radius, parse("lbp:threshold=-2.5").name
     ('cyclic_lbp_5', 10, 'lbp_t-2.5')
+    >>> parse("cyclic_lbp_3").name
+    'cyclic_lbp_r3'
     """
     name, *settings = text.split(":")
     given = _read_name(name)
@@ -129,6 +133,7 @@ def parse(text: str, threshold: float = 0.0) -> Representation:
         given[key] = value
     if given["mapping"] != "rgb":
         given.setdefault("threshold", str(threshold))
+        given.setdefault("radius", str(radius))
     try:
         return Representation(
             given["mapping"],

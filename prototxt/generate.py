@@ -34,7 +34,7 @@ def deviations(name: str, file: str) -> list[str]:
     solver, pretrain = file.startswith("solver"), "pretrain" in file
     rests = {
         "D5": solver or pretrain,
-        "D6": name.endswith("_small"),
+        "D6": NETS[name].preset != "paper",
         "D9": pretrain and not solver,
         "D12": not solver and not name.startswith("vgg_s"),
     }

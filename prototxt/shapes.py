@@ -1,13 +1,22 @@
 """What shapes a net's blobs and weights have, by the rules of Caffe's own Reshape functions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 from emotiw.errors import EmotiwError
 
-from .formats.messages import LayerParameter, NetParameter
+from .formats.layer_parameters import ConvolutionParameter, PoolingParameter
+from .formats.messages import TEST, LayerParameter, NetParameter
 
 Shape = tuple[int, ...]
+
+
+class LayerError(EmotiwError):
+    """A layer of a net, `layer` by name, cannot be built."""
+
+    def __init__(self, layer: str, message: str) -> None:
+        super().__init__(message)
+        self.layer = layer
 
 
 def shapes(net: NetParameter) -> tuple[dict[str, Shape], dict[str, list[Shape]]]:
@@ -25,23 +34,22 @@ def shapes(net: NetParameter) -> tuple[dict[str, Shape], dict[str, list[Shape]]]
 
     Raises
     ------
-    EmotiwError
-        Where a layer is of a type that no net here has, or cannot be built on what comes before it.
+    LayerError
+        If a layer is of a type that no net here has, or cannot be built on what comes before it.
     """
     blobs: dict[str, Shape] = {}
     params: dict[str, list[Shape]] = {}
     for layer in net.layer:
         if layer.type not in _RULES:
-            raise EmotiwError(f"layer {layer.name} is of type {layer.type}: there are {', '.join(_RULES)}")
-        if layer.include and layer.include[0].phase != 0:  # TEST
+            raise LayerError(layer.name, f"layer {layer.name} is of type {layer.type}: there are {', '.join(_RULES)}")
+        if layer.include and layer.include[0].phase == TEST:
             continue
         try:
             tops, learned = _RULES[layer.type](layer, [blobs[name] for name in layer.bottom])
             blobs |= dict(zip(layer.top, tops, strict=True))
         except (KeyError, IndexError, ValueError, ZeroDivisionError):
-            raise EmotiwError(
-                f"layer {layer.name} of type {layer.type} cannot be built: its bottoms, tops or sizes do not fit"
-            ) from None
+            words = f"layer {layer.name} of type {layer.type} cannot be built: its bottoms, tops or sizes do not fit"
+            raise LayerError(layer.name, words) from None
         if learned:
             params[layer.name] = learned
     return blobs, params
@@ -69,47 +77,129 @@ def _scalar(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], l
     return [()], []
 
 
+def _nothing(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+    return [], []
+
+
+def _split(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+    return bottoms * len(layer.top), []
+
+
 def _concat(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
-    n, _, *size = bottoms[0]
-    return [(n, sum(shape[1] for shape in bottoms), *size)], []
+    axis, first = layer.concat_param.axis % len(bottoms[0]), bottoms[0]
+    return [(*first[:axis], sum(shape[axis] for shape in bottoms), *first[axis + 1 :])], []
+
+
+def _flatten(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+    p, shape = layer.flatten_param, bottoms[0]
+    first, last = p.axis % len(shape), p.end_axis % len(shape)
+    return [(*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :])], []
+
+
+def _batch_norm(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+    """batch_norm_layer.cpp: mean, variance, and by what both are to be divided."""
+    channels = bottoms[0][1]
+    return bottoms[:1], [(channels,), (channels,), (1,)]
+
+
+def _scale(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+    """scale_layer.cpp; with two bottoms the second one is the factor."""
+    p, shape = layer.scale_param, bottoms[0]
+    first = p.axis % len(shape)
+    factor = (
+        bottoms[1] if len(bottoms) > 1 else shape[first:] if p.num_axes == -1 else shape[first : first + p.num_axes]
+    )
+    return [shape], [factor] * ((len(bottoms) == 1) + p.bias_term)
+
+
+def _bias(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+    """bias_layer.cpp; with two bottoms the second one is the bias."""
+    p, shape = layer.bias_param, bottoms[0]
+    first = p.axis % len(shape)
+    term = shape[first:] if p.num_axes == -1 else shape[first : first + p.num_axes]
+    return [shape], [term] if len(bottoms) == 1 else []
+
+
+def _prelu(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+    return bottoms[:1], [() if layer.prelu_param.channel_shared else (bottoms[0][1],)]
+
+
+_WINDOW = (("kernel", 0), ("stride", 1), ("pad", 0))  # with what Caffe takes unasked
+
+
+def _sides(p: ConvolutionParameter | PoolingParameter, name: str, unasked: int) -> tuple[int, int]:
+    """Return a setting for height and width: given for each, for both at once, or not at all."""
+    if name != "dilation" and (p.HasField(f"{name}_h") or p.HasField(f"{name}_w")):
+        return getattr(p, f"{name}_h"), getattr(p, f"{name}_w")
+    key = "kernel_size" if name == "kernel" else name
+    both = getattr(p, key)
+    given = [both if p.HasField(key) else unasked] if isinstance(both, int) else [*both] or [unasked]
+    return given[0], given[-1]
+
+
+def _at_least_one(sides: Sequence[int]) -> Sequence[int]:
+    if min(sides) < 1:
+        raise ValueError("a side without a pixel")
+    return sides
 
 
 def _convolution(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
     """base_conv_layer.cpp; rounded down."""
     p, (n, channels, *size) = layer.convolution_param, bottoms[0]
-    kernel, stride, pad = p.kernel_size[0], [*p.stride, 1][0], [*p.pad, 0][0]
-    out = [(side + 2 * pad - kernel) // stride + 1 for side in size]
-    return [(n, p.num_output, *out)], [
-        (p.num_output, channels, kernel, kernel),
-        (p.num_output,),
-    ]
+    kernel, stride, pad, dilation = (_sides(p, name, unasked) for name, unasked in (*_WINDOW, ("dilation", 1)))
+    reach = [dilation[k] * (kernel[k] - 1) + 1 for k in (0, 1)]
+    out = [(size[k] + 2 * pad[k] - reach[k]) // stride[k] + 1 for k in (0, 1)]
+    filters: Shape = (p.num_output, channels // p.group, *kernel)
+    if layer.type == "Deconvolution":
+        out = [stride[k] * (size[k] - 1) + reach[k] - 2 * pad[k] for k in (0, 1)]
+        filters = (channels, p.num_output // p.group, *kernel)
+    _at_least_one([*kernel, *out])
+    return [(n, p.num_output, *out)], [filters, (p.num_output,)][: 1 + p.bias_term]
 
 
 def _pooling(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
     """pooling_layer.cpp; rounded up, but a window must begin within the image or the padding before it."""
     p, (n, channels, *size) = layer.pooling_param, bottoms[0]
-    out = [-(-(side + 2 * p.pad - p.kernel_size) // p.stride) + 1 for side in size]
-    out = [o - 1 if p.pad and (o - 1) * p.stride >= side + p.pad else o for o, side in zip(out, size, strict=True)]
-    return [(n, channels, *out)], []
+    if p.global_pooling:
+        return [(n, channels, 1, 1)], []
+    kernel, stride, pad = (_sides(p, name, unasked) for name, unasked in _WINDOW)
+    _at_least_one(kernel)
+    down = p.round_mode == 1
+    out = []
+    for k in (0, 1):
+        room = size[k] + 2 * pad[k] - kernel[k]
+        side = (room // stride[k] if down else -(-room // stride[k])) + 1
+        out.append(side - 1 if pad[k] and (side - 1) * stride[k] >= size[k] + pad[k] else side)
+    return [(n, channels, *_at_least_one(out))], []
 
 
 def _inner_product(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
-    n, *rest = bottoms[0]
-    num_output = layer.inner_product_param.num_output
-    return [(n, num_output)], [(num_output, prod(rest)), (num_output,)]
+    p, shape = layer.inner_product_param, bottoms[0]
+    axis = p.axis % len(shape)
+    inputs = prod(shape[axis:])
+    weights = (inputs, p.num_output) if p.transpose else (p.num_output, inputs)
+    return [(*shape[:axis], p.num_output)], [weights, (p.num_output,)][: 1 + p.bias_term]
 
 
 _RULES: Mapping[str, Callable[[LayerParameter, list[Shape]], tuple[list[Shape], list[Shape]]]] = {
     "Data": _data,
     "Input": _input,
-    "Convolution": _convolution,
-    "Pooling": _pooling,
-    "InnerProduct": _inner_product,
+    "BatchNorm": _batch_norm,
+    "Bias": _bias,
     "Concat": _concat,
-    "ReLU": _same,
-    "Dropout": _same,
-    "LRN": _same,
-    "Softmax": _same,
-    "SoftmaxWithLoss": _scalar,
-    "Accuracy": _scalar,
+    "Convolution": _convolution,
+    "Deconvolution": _convolution,
+    "Flatten": _flatten,
+    "InnerProduct": _inner_product,
+    "Pooling": _pooling,
+    "PReLU": _prelu,
+    "Scale": _scale,
+    "Silence": _nothing,
+    "Split": _split,
+    **dict.fromkeys(("AbsVal", "BNLL", "Dropout", "ELU", "Eltwise", "Exp", "Log", "LRN", "MVN", "Power"), _same),
+    **dict.fromkeys(("ReLU", "Sigmoid", "Softmax", "TanH", "Threshold"), _same),
+    **dict.fromkeys(("Accuracy", "EuclideanLoss", "HingeLoss", "SoftmaxWithLoss"), _scalar),
 }
+
+LAYER_TYPES = frozenset(_RULES)
+"""The types of layers that a net may have here."""

@@ -1,6 +1,7 @@
 """From a net's committed prototxt to what is executed: the set, the classes, the deploy form."""
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -8,23 +9,73 @@ from typing import Any
 from emotiw.errors import EmotiwError, UsageError
 
 from .formats.descriptors import enum_name
-from .formats.messages import LayerParameter, NetParameter, SolverParameter, parse_text
+from .formats.layer_parameters import TransformationParameter
+from .formats.messages import TRAIN, LayerParameter, NetParameter, SolverParameter, parse_text
+from .message_diff import changes
 
 
 def committed(net: str, file: str) -> Any:  # a SolverParameter or a NetParameter: the name of the file decides
     """Return the message in the committed `file` of `net`, such as ``("vgg_s", "solver_finetune.prototxt")``."""
-    folder = resources.files(__package__)
-    path = folder / net / file
+    path = resources.files(__package__) / net / file
     if not net.isidentifier() or not path.is_file():
-        known = sorted(entry.name for entry in folder.iterdir() if (entry / file).is_file())
-        raise UsageError(f"no net {net!r}: there are {', '.join(known)}")
+        raise UsageError(f"no net {net!r}: there are {', '.join(nets())}")
     kind = SolverParameter if file.startswith("solver") else NetParameter
     return parse_text(path.read_text(encoding="utf-8"), kind, f"{net}/{file}")
 
 
+@cache
+def nets() -> tuple[str, ...]:
+    """Return the names of the committed nets."""
+    folders = resources.files(__package__).iterdir()
+    return tuple(sorted(entry.name for entry in folders if (entry / "deploy.prototxt").is_file()))
+
+
+def data_layers(train_val: NetParameter) -> list[LayerParameter]:
+    """Return the layers that read a set, the TRAIN phase's first: one a phase, or one for both."""
+    found = [layer for layer in train_val.layer if layer.type == "Data"]
+    return sorted(found, key=lambda layer: [rule.phase for rule in layer.include])
+
+
 def crop_size(train_val: NetParameter) -> int:
     """Return the side of the input in pixels."""
-    return train_val.layer[0].transform_param.crop_size
+    return data_layers(train_val)[0].transform_param.crop_size
+
+
+def batch_size(train_val: NetParameter) -> int:
+    """Return how many images a pass in the TRAIN phase takes."""
+    return data_layers(train_val)[0].data_param.batch_size
+
+
+def input_transform(train_val: NetParameter, where: str | Path) -> TransformationParameter:
+    """Return what is done to an image before a net sees it, in both phases alike.
+
+    Raises
+    ------
+    EmotiwError
+        If the phases differ in it, or it is not what a net for colour images can have.
+    """
+    layers = data_layers(train_val)
+    if not layers:
+        raise EmotiwError(f"{where} has no Data layer: its input cannot be made as it was trained")
+    first, *others = (layer.transform_param for layer in layers)
+    for other in others:
+        if unlike := changes(first, other, ignored=("mirror", "mean_file")):
+            raise EmotiwError(
+                f"{where}: its Data layers differ in transform_param ({'; '.join(unlike)}): make them alike"
+            )
+        if bool(first.mean_file) != bool(other.mean_file):
+            raise EmotiwError(f"{where}: one of its Data layers has a mean_file and the other none: make them alike")
+    if first.force_gray:
+        raise EmotiwError(
+            f"{where}: transform_param has force_gray, and the images of a set are in colour: leave it out"
+        )
+    if first.mean_file and first.mean_value:
+        raise EmotiwError(f"{where}: transform_param has a mean_file and mean_values: Caffe takes either")
+    if len(first.mean_value) not in (0, 1, 3):
+        raise EmotiwError(
+            f"{where}: transform_param has {len(first.mean_value)} mean_values: give one, or B, G and R's"
+        )
+    return first
 
 
 def set_size(train_val: NetParameter) -> int:
@@ -47,16 +98,16 @@ def input_side(deploy: NetParameter, where: str | Path) -> int:
 
 def use_set(train_val: NetParameter, sources: Mapping[str, str], mean_file: str) -> None:
     """Point the data layers at the LMDBs ``{"TRAIN": path, "TEST": path}`` and at their mean."""
-    for layer in train_val.layer:
-        if layer.type == "Data":
-            phase = enum_name(layer.include[0], "phase")
-            layer.data_param.source = sources[phase]
+    for layer in data_layers(train_val):
+        phase = enum_name(layer.include[0], "phase") if layer.include else "TRAIN"
+        layer.data_param.source = sources[phase]
+        if layer.transform_param.mean_file:  # a net of one's own may have mean_values, or no mean
             layer.transform_param.mean_file = mean_file
 
 
 def classifiers(train_val: NetParameter) -> set[str]:
     """Return the names of the fully connected layers that feed a loss: GoogLeNet has three."""
-    scored = {layer.bottom[0] for layer in _losses(train_val)}
+    scored = {layer.bottom[0] for layer in losses(train_val)}
     return {layer.name for layer in train_val.layer if layer.type == "InnerProduct" and layer.top[0] in scored}
 
 
@@ -77,26 +128,31 @@ def name_anew(train_val: NetParameter, layers: Collection[str]) -> None:
 
 def loss_weight(train_val: NetParameter) -> float:
     """Return by how much the loss that Caffe displays exceeds one head's where all heads guess: 1, GoogLeNet's 1.6."""
-    return sum((layer.loss_weight[0] if layer.loss_weight else 1.0) for layer in _losses(train_val))
+    return sum((layer.loss_weight[0] if layer.loss_weight else 1.0) for layer in losses(train_val))
 
 
-def _losses(train_val: NetParameter) -> list[LayerParameter]:
+def losses(train_val: NetParameter) -> list[LayerParameter]:
+    """Return the layers that judge the classes: GoogLeNet has three, the auxiliary heads' first."""
     return [layer for layer in train_val.layer if layer.type == "SoftmaxWithLoss"]
 
 
 def deploy(train_val: NetParameter) -> NetParameter:
     """Return the deploy form of a train_val: input `data`, output `prob`, nothing that only training needs."""
     crop = crop_size(train_val)
-    loss = _losses(train_val)[-1]  # auxiliary heads come before it
+    loss = losses(train_val)[-1]  # auxiliary heads come before it
     layers = [LayerParameter(name="prob", type="Softmax", bottom=[loss.bottom[0]], top=["prob"])]
     needed = {loss.bottom[0]}
     for layer in reversed(train_val.layer):
-        if layer.type != "Data" and needed.intersection(layer.top):
+        if layer.type != "Data" and not _trains_only(layer) and needed.intersection(layer.top):
             needed.update(layer.bottom)
             layers.append(_without_training(layer))
     shape = {"dim": [1, 3, crop, crop]}
     layers.append(LayerParameter(name="data", type="Input", top=["data"], input_param={"shape": [shape]}))
     return NetParameter(name=train_val.name, layer=layers[::-1])
+
+
+def _trains_only(layer: LayerParameter) -> bool:
+    return any(rule.HasField("phase") and rule.phase == TRAIN for rule in layer.include)
 
 
 def _without_training(layer: LayerParameter) -> LayerParameter:

@@ -17,7 +17,7 @@ from emotiw.data_prep.prepared_set import open_set
 from emotiw.data_prep.synthetic.archives import as_recordio, as_sfew, as_sfew_zips
 from emotiw.data_prep.synthetic.faces import draw_expressions, draw_identities
 from emotiw.engine.child_process import running
-from emotiw.train.experiments import paper_rows
+from emotiw.train.experiments import preset_rows
 from emotiw.train.run_folder import STAGES, Run
 
 pytestmark = [pytest.mark.caffe, pytest.mark.slow]
@@ -105,7 +105,7 @@ def test_all_20_rows_killed_twice_end_in_the_table_and_the_test_file(downloads, 
     # One that the kill met between its last rename and Snakemake's note of it is made sure of once more.
     assert sum(last[path] != made for path, made in second.items()) <= 2
     assert sum(second.get(path) != made for path, made in first.items()) <= 2
-    for row in paper_rows(small=True):
+    for row in preset_rows("small"):
         for stage in STAGES:
             assert Run(folder / "runs" / row.row / stage).facts().iterations == 30
     table = (folder / "table_val/table.md").read_text()
@@ -113,7 +113,7 @@ def test_all_20_rows_killed_twice_end_in_the_table_and_the_test_file(downloads, 
     with (folder / "table_val/table.csv").open() as file:
         names = [line["name"] for line in csv.DictReader(file)]
     assert names[:20] == sorted(names[:20], key=lambda name: name.split("-")[0])
-    assert set(names[:20]) == {row.row for row in paper_rows(small=True)}
+    assert set(names[:20]) == {row.row for row in preset_rows("small")}
     assert any(name.startswith("ensemble of 20: ") for name in names)
     predictions = (folder / "table_test/predictions_test.txt").read_text().splitlines()
     assert len(predictions) == emotions.count("test") == 56
@@ -132,7 +132,7 @@ def test_the_four_real_nets_on_real_faces(caffe, tmp_path, capsys):
     crops = ["--detect", "--val", "0.34", "--group", r"subject\d+"]
     source = str(FACES / "yale/expressions")
     assert main(["prepare", source, "-o", str(emotions), "--labels", "emotions", *crops, *options]) == 0
-    rows = [row.row for row in paper_rows() if row.representation == "cyclic_lbp_5"]
+    rows = [row.row for row in preset_rows() if row.representation == "cyclic_lbp_5"]
     assert len(rows) == 4
     both = ["--pretrain", str(people), "--finetune", str(emotions)]
     folder = tmp_path / "reproduction"

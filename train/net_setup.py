@@ -1,18 +1,30 @@
 """The net of a run before it trains: the prototxt as executed on a set, and the weights to start from."""
 
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Literal
 
+from google.protobuf.message import Message
+
 from emotiw.data_prep.prepared_set import PreparedSet
-from emotiw.errors import EmotiwError
+from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import whole, write_text
-from emotiw.prototxt.formats.messages import NetParameter, PackedNet, SolverParameter, format_text, read_binary
+from emotiw.prototxt.formats.hdf5 import is_hdf5, read_hdf5_layers
+from emotiw.prototxt.formats.messages import (
+    NetParameter,
+    PackedNet,
+    SolverParameter,
+    format_text,
+    read_binary,
+    read_text,
+)
+from emotiw.prototxt.message_diff import changes
 from emotiw.prototxt.shapes import shapes
-from emotiw.prototxt.surgery import classifiers, deploy, name_anew, use_classes, use_set
+from emotiw.prototxt.surgery import batch_size, classifiers, deploy, name_anew, use_classes, use_set
 from emotiw.prototxt.weight_transfer import Copy, compare
 
-from .experiments import Experiment
+from .experiments import Experiment, require_solver
 
 Existing = Literal["continue", "renew", "replace"]
 
@@ -24,11 +36,12 @@ class TrainOptions:
     Attributes
     ----------
     weights
-        The caffemodel to start from, copied by layer name; None: from the fillers.
-    iterations
-        Instead of the solver's `max_iter`.
+        The caffemodel or HDF5 file to start from, copied by layer name; None: from the fillers.
+    iterations, epochs
+        Instead of the solver's `max_iter`, at most one of them: so many iterations, or as many as see every training
+        image so often.
     seed
-        Of fillers, dropout, crops and mirrors.
+        Of fillers, dropout, crops and mirrors; None: the row's, else 1.
     existing
         What becomes of a run that the folder holds. "continue": it goes on; another run than this is an error. "renew":
         this run goes on, another is removed. "replace": it is removed.
@@ -36,8 +49,29 @@ class TrainOptions:
 
     weights: Path | None = None
     iterations: int | None = None
-    seed: int = 1
+    seed: int | None = None
     existing: Existing = "continue"
+    epochs: float | None = None
+
+    def iterations_of(self, experiment: Experiment, stage: str, prepared: PreparedSet) -> int:
+        """Return the iterations of a row's stage on a set; 0 where nothing says any."""
+        solver = experiment.solver(stage)
+        epochs = None if self.iterations else self.epochs or experiment.epochs
+        if not epochs:
+            return self.iterations or solver.max_iter
+        batch, images = batch_size(experiment.train_val(stage)) * solver.iter_size, prepared.count("train")
+        if batch > images:
+            raise UsageError(
+                f"{experiment.row}, {stage}: an iteration takes {batch} images and the set has {images}: no number of "
+                "epochs; give --iterations, or a net with a smaller batch_size"
+            )
+        return ceil(round(epochs * images / batch, 9))
+
+    def seed_of(self, experiment: Experiment, stage: str) -> int:
+        """Return the seed of a row's stage: this one, else the row's, else that of its solver's text, else 1."""
+        text = experiment.solver(stage)
+        own = text.random_seed if text.HasField("random_seed") else 1
+        return next(seed for seed in (self.seed, experiment.seed, own) if seed is not None)
 
 
 DEFAULTS = TrainOptions()
@@ -63,22 +97,62 @@ class NetSetup:
     weights: Path | None
     copy: Copy | None
 
+    @property
+    def batch(self) -> int:
+        """How many images an iteration takes."""
+        return batch_size(self.train_val) * self.solver.iter_size
+
+    @property
+    def of_other_length(self) -> bool:
+        """Whether it ends at another iteration than the row's own solver does, for which its schedule was made."""
+        return self.solver.max_iter != self.experiment.solver(self.stage).max_iter
+
     def write(self, folder: Path) -> None:
         """Write train_val, deploy, solver and mean into a run folder; they name the LMDBs of this set."""
+        for name, message in self.messages().items():
+            write_text(folder / f"{name}.prototxt", format_text(message))
+        with whole(folder / "mean.binaryproto") as temporary:
+            temporary.write_bytes(self.prepared.mean_file(self.experiment.representation).read_bytes())
+
+    def messages(self) -> dict[str, Message]:
+        """Return train_val, deploy and solver as they are executed, by the names of their files."""
         set_folder, representation = self.prepared.folder.resolve(), self.experiment.representation
         splits = {"TRAIN": "train", "TEST": "val"}
         lmdbs = {phase: str(set_folder / representation / f"{split}_lmdb") for phase, split in splits.items()}
         use_set(self.train_val, lmdbs, "mean.binaryproto")
         solver = self.solver
         solver.net = "train_val.prototxt"
-        solver.snapshot = min(solver.snapshot, solver.max_iter)
+        most = solver.max_iter
+        solver.snapshot = min(solver.snapshot or most, most)
         # A diverging loss must show before the last good snapshot is pruned.
-        solver.display = min(solver.display, solver.snapshot, max(1, solver.max_iter // 20))
-        messages = {"train_val": self.train_val, "deploy": deploy(self.train_val), "solver": solver}
-        for name, message in messages.items():
-            write_text(folder / f"{name}.prototxt", format_text(message))
-        with whole(folder / "mean.binaryproto") as temporary:
-            temporary.write_bytes(self.prepared.mean_file(representation).read_bytes())
+        solver.display = min(solver.display or most, solver.snapshot, max(1, most // 20))
+        return {"train_val": self.train_val, "deploy": deploy(self.train_val), "solver": solver}
+
+    def asked(self, folder: Path) -> list[str]:
+        """Return in what this setup is not what a run folder was executed with, in words: there -> here.
+
+        What follows from where the set lies and how far the run goes does not count.
+        """
+        found = []
+        for name, message in self.messages().items():
+            path = folder / f"{name}.prototxt"
+            if name != "deploy" and path.is_file():
+                found += changes(read_text(path, type(message)), message, _FOLLOWING)
+        return found
+
+    def edited(self, folder: Path) -> list[str]:
+        """Return in what the files of a run folder of this very recipe were edited, in words: as executed -> there."""
+        found = []
+        for name, message in self.messages().items():
+            path = folder / f"{name}.prototxt"
+            if path.is_file():
+                there = changes(message, read_text(path, type(message)), _FOLLOWING)
+                found += [f"{path.name}: {change}" for change in there]
+        return found
+
+
+# What differs between two executions of the same recipe.
+_FOLLOWING = ("source", "net", "max_iter", "snapshot", "display", "random_seed")
 
 
 def set_up(experiment: Experiment, stage: str, prepared: PreparedSet, options: TrainOptions = DEFAULTS) -> NetSetup:
@@ -88,12 +162,16 @@ def set_up(experiment: Experiment, stage: str, prepared: PreparedSet, options: T
     ------
     EmotiwError
         If the weights do not fit the net; see `fit`.
+    UsageError
+        If the solver is one that no engine would carry out, or an epoch is less than an iteration.
     """
     train_val, solver = experiment.train_val(stage), experiment.solver(stage)
     use_classes(train_val, len(prepared.classes))
     copy = fit(train_val, options.weights) if options.weights else None
-    solver.max_iter = options.iterations or solver.max_iter
-    solver.random_seed = options.seed
+    if iterations := options.iterations_of(experiment, stage, prepared):
+        solver.max_iter = iterations
+    solver.random_seed = options.seed_of(experiment, stage)
+    require_solver(solver, f"{experiment.row}, {stage}")
     return NetSetup(experiment, stage, prepared, train_val, solver, options.weights, copy)
 
 
@@ -108,7 +186,7 @@ def fit(train_val: NetParameter, weights: Path) -> Copy:
         Where another layer has the same name and another shape, which is fatal in Caffe, with all such layers; or
         where no layer would be copied, which Caffe does in silence.
     """
-    source = read_binary(weights, PackedNet)
+    source = read_hdf5_layers(weights) if is_hdf5(weights) else read_binary(weights, PackedNet)
     copy = compare(source, shapes(train_val)[1])
     if renamed := copy.misfits.keys() & classifiers(train_val):
         name_anew(train_val, renamed)

@@ -1,7 +1,7 @@
-"""What a run has shown so far: losses and validation accuracies, on screen, in `progress.csv`, as curves."""
+"""What a run has shown so far: losses and accuracies, on screen and in `progress.csv`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Self
 
@@ -11,21 +11,37 @@ from emotiw.csv_cells import csv_lines
 from emotiw.csv_table import rows_of
 from emotiw.engine.base import Event, Loss, Snapshot
 from emotiw.engine.training_log import LOG, losses
-from emotiw.files import read_text, whole, write_text
+from emotiw.files import read_text, write_text
 from emotiw.json_record import Count, Finite, Share
 from emotiw.progress_bar import bar
+
+from .validation import Validation
 
 
 @dataclass(frozen=True)
 class Point:
-    """One line of `progress.csv`; a value that was not measured at that iteration is None."""
+    """One line of `progress.csv`; a value that was not measured at that iteration is None.
+
+    `loss` is the one that the engine displays, of a batch in training; the others are of snapshots: see `Validation`.
+    Files of older versions have the first three alone.
+    """
 
     iteration: Count
     loss: Finite | None = None
     val_accuracy: Share | None = None
+    val_loss: Finite | None = None
+    train_accuracy: Share | None = None
 
 
 _COLUMNS = tuple(field.name for field in fields(Point))
+_NEWER = ("val_loss", "train_accuracy")
+
+
+# What took nets off the prior here: the small nets (Deviation D6), and ones whose input was scaled.
+_HELPED = (
+    "a base_lr three times higher or lower (--solver 'base_lr: ...'), or in a net of your own (--net) fillers of type "
+    "xavier or msra in place of a narrow gaussian, which an input scaled by 1/128 needs, and less dropout"
+)
 
 
 class Progress:
@@ -40,7 +56,7 @@ class Progress:
     prior_loss
         The loss of a net that always answers with the shares of the classes.
     validate
-        From a caffemodel to the validation accuracy, or to None where the set has no validation split.
+        From a caffemodel to how it does, or to None where the set has no validation split.
     """
 
     def __init__(
@@ -49,7 +65,7 @@ class Progress:
         start: int,
         iterations: int,
         prior_loss: float,
-        validate: Callable[[Path], float | None],
+        validate: Callable[[Path], Validation | None],
     ) -> None:
         self._path, self._start = folder / "progress.csv", start
         self._validate, self._prior_loss = validate, prior_loss
@@ -67,8 +83,8 @@ class Progress:
         """Take in what the engine reports."""
         if isinstance(event, Loss):
             self._add(Point(event.iteration, loss=event.loss))
-        elif (accuracy := self._validate(event.weights)) is not None:
-            self._add(Point(event.iteration, val_accuracy=accuracy))
+        elif found := self._validate(event.weights):
+            self._add(Point(event.iteration, None, found.accuracy, found.loss, found.train_accuracy))
         self._bar.set_postfix_str(", ".join(self._shown()), refresh=False)
         self._bar.update(max(0, event.iteration - self._bar.n))
         if isinstance(event, Snapshot) and self.at_prior():
@@ -77,18 +93,18 @@ class Progress:
     @property
     def last_loss(self) -> int:
         """The last iteration whose loss was finite: a later snapshot may be one of a net that has diverged."""
-        return max([self._start, *_series(self.points, "loss")[0]])
+        return max([self._start, *series(self.points, "loss")[0]])
 
     def at_prior(self) -> bool:
         """Whether the last losses are those of a net that has learned nothing."""
-        last = _series(self.points, "loss")[1][-5:]
+        last = series(self.points, "loss")[1][-5:]
         return len(last) == 5 and float(np.mean(last)) > 0.98 * self._prior_loss
 
     def warning(self) -> str:
         """Return the line that says so."""
         return (
             f"warning: the loss is still that of guessing ({self._prior_loss:.3f}): the net has learned nothing yet; "
-            "if it stays there, try another base_lr or fillers"
+            f"if it stays there, try what has helped here: {_HELPED}"
         )
 
     def _add(self, point: Point) -> None:
@@ -98,8 +114,8 @@ class Progress:
 
     def _shown(self) -> list[str]:
         """Return what stands beside the bar: the last of each."""
-        series = {"loss": _series(self.points, "loss"), "val accuracy": _series(self.points, "val_accuracy")}
-        return [f"{name} {values[-1]:.3f}" for name, (_, values) in series.items() if values]
+        shown = {"loss": series(self.points, "loss"), "val accuracy": series(self.points, "val_accuracy")}
+        return [f"{name} {values[-1]:.3f}" for name, (_, values) in shown.items() if values]
 
 
 def _known(folder: Path, start: int) -> list[Point]:
@@ -140,33 +156,17 @@ def read_progress(path: Path) -> list[Point]:
     whole_lines = read_text(path).rpartition("\n")[0] if path.exists() else ""
     if not whole_lines:
         return []
-    return [point for point, _ in rows_of(whole_lines, str(path), Point, "remove the file: log.txt has its losses")]
+    mend = "remove the file: log.txt has its losses"
+    return [point for point, _ in rows_of(whole_lines, str(path), Point, mend, missing=_NEWER)]
 
 
 def _row(point: Point) -> list[object]:
     """Return a line of `progress.csv`."""
-    values = (None if value is None else f"{value:.6g}" for value in (point.loss, point.val_accuracy))
-    return [point.iteration, *values]
+    iteration, *values = astuple(point)
+    return [iteration, *("" if value is None else f"{value:.6g}" for value in values)]
 
 
-def _series(points: Sequence[Point], name: str) -> tuple[list[int], list[float]]:
+def series(points: Sequence[Point], name: str) -> tuple[list[int], list[float]]:
     """Return the iterations at which `name` was measured, and its values there."""
     known = [point for point in points if getattr(point, name) is not None]
     return [point.iteration for point in known], [getattr(point, name) for point in known]
-
-
-def draw_curves(points: Sequence[Point], title: str, path: Path) -> None:
-    """Write the curves of loss and validation accuracy as a PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
-    left = figure.subplots()
-    right = left.twinx()
-    left.plot(*_series(points, "loss"), color="tab:blue", linewidth=1, label="training loss")
-    right.plot(*_series(points, "val_accuracy"), color="tab:orange", marker="o", label="validation accuracy")
-    left.set(title=title, xlabel="iteration", ylabel="training loss")
-    left.set_ylim(bottom=0)
-    right.set(ylabel="validation accuracy", ylim=(0, 1))
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    with whole(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)

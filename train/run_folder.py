@@ -50,8 +50,9 @@ class Facts:
     of the set, its starting weights, the prototxts and the mean as executed, and its model. `resumed` has the
     iterations at which the training went on from a snapshot without its place in the LMDB and its random numbers, so
     that it is another experiment than one that ran through; `start` says what else is to be said of it by the weights
-    that it began with. `faces` is what of a picture it was trained on, as in `PreparedSet.faces`; in older runs it is
-    empty.
+    that it began with. `faces` is what of a picture it was trained on, as in `PreparedSet.faces`. `settings` says in
+    words in what the solver is not the shipped row's, and `net_folder` where a net of one's own lay. The last three are
+    empty in older runs.
     """
 
     row: str
@@ -74,10 +75,17 @@ class Facts:
     resumed: list[int] = field(default_factory=list)
     start: list[str] = field(default_factory=list)
     faces: str = ""
+    settings: str = ""
+    net_folder: str = ""
 
     # What may differ when the same run goes on: where things lie, how far it goes, what it runs on. The classes and
-    # the faces follow from the set's digest.
-    _FREE = frozenset("set_folder classes iterations weights engine engine_version emotiw resumed start faces".split())
+    # the faces follow from the set's digest, and what the settings are is in the recipe.
+    _FREE = frozenset(
+        (
+            *("set_folder", "classes", "iterations", "weights", "engine", "engine_version", "emotiw"),
+            *("resumed", "start", "faces", "settings", "net_folder"),
+        )
+    )
 
     def differences(self, other: "Facts") -> list[str]:
         """Return what keeps `other` from being the same run, in words."""

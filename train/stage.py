@@ -15,20 +15,25 @@ from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import DivergedError, Engine, Event, Snapshot
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, file_digest, finish_swap, remove, whole
-from emotiw.prototxt.surgery import crop_size, loss_weight, set_size
+from emotiw.prototxt.formats.messages import SolverParameter
+from emotiw.prototxt.solvers import rate_steps
+from emotiw.prototxt.surgery import batch_size, crop_size, data_layers, loss_weight, set_size
 from emotiw.version import __version__
 
+from .curves import draw_curves
 from .experiments import Experiment
 from .net_setup import DEFAULTS, NetSetup, TrainOptions, set_up
-from .progress import Progress, draw_curves
+from .progress import Progress
 from .run_folder import Facts, Run
 from .run_inputs import before, begun_with, executed, model_input
 from .successor import clear_successor, successor
-from .validation import validation_accuracy
+from .validation import validate
 
 _LOG = logging.getLogger(__name__)
 
 KEPT_SNAPSHOTS = 2
+_MOST_TOLD = 4
+_FIRST = 50  # a loss that is no number by then was never a small one
 
 
 def run_stage(
@@ -49,11 +54,12 @@ def run_stage(
     """
     check_set(experiment, stage, prepared)
     setup = set_up(experiment, stage, prepared, options)
+    engine.require(training=True)
     facts = _facts(setup, engine)
     finish_swap(run.folder)
     with alone(run.folder, f"another emotiw trains in {run.folder} now: wait for it, or name another -o"):
         clear_successor(run)
-        other = None if options.existing == "replace" else _other_run(run, facts)
+        other = None if options.existing == "replace" else _other_run(run, facts, setup)
         if other and options.existing != "renew":
             raise other
         anew = options.existing == "replace" or other
@@ -65,8 +71,17 @@ def run_stage(
             if anew:
                 for path in run.folder.iterdir():
                     remove(path)
+            _require_unedited(run, setup)
             if not (run.finished and run.facts().iterations == facts.iterations):
                 _carry_out(run, facts, setup, engine)
+
+
+def _require_unedited(run: Run, setup: NetSetup) -> None:
+    if run.started and (edited := setup.edited(run.folder)):
+        raise EmotiwError(
+            f"{run.folder}: its prototxt was edited ({'; '.join(_told(edited))}), which has no effect on a run: "
+            "give the change by --solver or a --net of your own, with another -o or --force to start anew"
+        )
 
 
 def _facts(setup: NetSetup, engine: Engine) -> Facts:
@@ -92,6 +107,8 @@ def _facts(setup: NetSetup, engine: Engine) -> Facts:
         inputs=begun_with(prepared, experiment.representation, weights, weights_sha256),
         start=_start(experiment, weights),
         faces=prepared.faces,
+        settings="; ".join(experiment.changed(setup.stage)),
+        net_folder=str(experiment.own.folder.resolve()) if experiment.own else "",
     )
 
 
@@ -134,11 +151,11 @@ def _carry_out(
     if not run.finished:  # one that goes on keeps its model, and says so, until there is a new one
         run.write_facts(facts)
     prior_loss = _prior_loss(setup.prepared) * loss_weight(setup.train_val)
-    validate = partial(validation_accuracy, run, setup.prepared, engine)
-    with Progress(run.folder, start, facts.iterations, prior_loss, validate) as progress:
+    validated = partial(validate, run, setup.prepared, engine)
+    with Progress(run.folder, start, facts.iterations, prior_loss, validated) as progress:
         if start < facts.iterations:
-            _train(run, engine, progress, settle, (None if state else setup.weights, state))
-    _finish(run, facts, progress)
+            _train(run, engine, progress, setup, state, settle)
+    _finish(run, facts, progress, schedule(setup.solver)[0])
 
 
 def _other_rates(setup: NetSetup, known: Facts) -> bool:
@@ -147,23 +164,54 @@ def _other_rates(setup: NetSetup, known: Facts) -> bool:
 
 
 def check_set(experiment: Experiment, stage: str, prepared: PreparedSet) -> None:
-    """Raise where a set has not the representation or the size that a row needs."""
+    """Raise where a set has not the representation, the size or the images that a row needs."""
     train_val = experiment.train_val(stage)
     prepared.lmdb(experiment.representation, "train")
-    if prepared.size != set_size(train_val):
-        size = set_size(train_val)
+    crop, size = crop_size(train_val), set_size(train_val)
+    if experiment.own and prepared.size < crop:
         raise UsageError(
-            f"{prepared.folder} has {prepared.size}-pixel images and {experiment.net} crops {crop_size(train_val)} "
-            f"of {size}: prepare the set with --size {size}"
+            f"{prepared.folder} has {prepared.size}-pixel images and {experiment.net} crops {crop} of them"
         )
+    if not experiment.own and prepared.size != size:
+        raise UsageError(
+            f"{prepared.folder} has {prepared.size}-pixel images and {experiment.net} crops {crop} of {size}: prepare "
+            f"the set with --size {size}"
+        )
+    batch, images = batch_size(train_val), prepared.count("train")
+    if batch > images:
+        words = f"{experiment.net} takes {batch} images an iteration and {prepared.folder} has {images} to train on"
+        if experiment.own:
+            raise UsageError(f"{words}: give the net a smaller batch_size")
+        _LOG.warning(f"warning: {words}: each iteration sees some of them twice")
 
 
-def _other_run(run: Run, facts: Facts) -> EmotiwError | None:
+def schedule(solver: SolverParameter) -> tuple[list[int], list[int]]:
+    """Return the iterations at which the rate steps: those that are reached, and those that lie beyond the last one."""
+    steps = rate_steps(solver)
+    return [step for step in steps if step < solver.max_iter], [step for step in steps if step >= solver.max_iter]
+
+
+def unreached(setup: NetSetup) -> str:
+    """Return what must be said where a training is cut off before a step of its schedule; else nothing."""
+    solver = setup.solver
+    reached, beyond = schedule(solver)
+    if not (beyond and setup.of_other_length):
+        return ""
+    return (
+        f"schedule: the rate's step at iteration {beyond[0]} is not reached, since the last one is {solver.max_iter}: "
+        f"it stays {solver.base_lr * solver.gamma ** len(reached):g}; give steps by --solver"
+    )
+
+
+def _other_run(run: Run, facts: Facts, setup: NetSetup) -> EmotiwError | None:
     """Return what to say where the folder holds a run that cannot become this one."""
     if not run.started:
         return None
     known, mend = run.facts(), "name another -o, or give --force to start anew"
     if differences := known.differences(facts):
+        if known.recipe != facts.recipe:  # in words: as the run was executed -> as it is asked for
+            differences = [each for each in differences if not each.startswith("recipe ")]
+            differences += _told(setup.asked(run.folder)) or ["another recipe, whose prototxt was edited since"]
         return EmotiwError(f"{run.folder} holds another run ({'; '.join(differences)}): {mend}")
     if run.finished and known.iterations == facts.iterations:
         return None
@@ -175,14 +223,16 @@ def _other_run(run: Run, facts: Facts) -> EmotiwError | None:
     return None
 
 
+def _told(changes: list[str]) -> list[str]:
+    """Return the first of them, and how many more there are."""
+    more = [f"and {len(changes) - _MOST_TOLD} more"] if len(changes) > _MOST_TOLD else []
+    return changes[:_MOST_TOLD] + more
+
+
 def _train(
-    run: Run,
-    engine: Engine,
-    progress: Progress,
-    settle: Callable[[], None],
-    begin: tuple[Path | None, Path | None],
+    run: Run, engine: Engine, progress: Progress, setup: NetSetup, state: Path | None, settle: Callable[[], None]
 ) -> None:
-    """Train from weights or a solverstate: `begin`."""
+    """Train from the starting weights, or from a solverstate; `settle` once there is a snapshot."""
 
     def on_progress(event: Event) -> None:
         if isinstance(event, Snapshot):
@@ -192,9 +242,18 @@ def _train(
         run.prune_snapshots(event.iteration, KEPT_SNAPSHOTS)
 
     try:
-        engine.train(run.folder / "solver.prototxt", on_progress, *begin)
+        engine.train(run.folder / "solver.prototxt", on_progress, None if state else setup.weights, state)
     except DivergedError as error:
-        raise _stopped(run, f"{error}; try a lower base_lr", progress.last_loss) from None
+        raise _stopped(run, f"{error}; {_cure(error, setup)}", progress.last_loss) from None
+
+
+def _cure(error: DivergedError, setup: NetSetup) -> str:
+    """Return what to try: where it diverged at once, the scale of the input, too."""
+    rate, scale = setup.solver.base_lr, data_layers(setup.train_val)[0].transform_param.scale
+    lower = f"try a lower base_lr (--solver 'base_lr: {rate / 10:g}', not {rate:g})"
+    if error.loss is None or error.loss.iteration > _FIRST:
+        return lower
+    return f"{lower}, or in a net of your own (--net) an input scaled by 1/128 in transform_param, not by {scale:g}"
 
 
 def _stopped(run: Run, why: str, last: int) -> EmotiwError:
@@ -211,7 +270,7 @@ def _prior_loss(prepared: PreparedSet) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def _finish(run: Run, facts: Facts, progress: Progress) -> None:
+def _finish(run: Run, facts: Facts, progress: Progress, steps: list[int]) -> None:
     """Name the last snapshot the model: not the best on validation, which would flatter that figure."""
     # Deviation D7
     good = run.snapshots()
@@ -220,7 +279,7 @@ def _finish(run: Run, facts: Facts, progress: Progress) -> None:
         raise _stopped(run, why, facts.iterations)
     run.prune_snapshots(facts.iterations, KEPT_SNAPSHOTS)  # some may have been made while nobody looked
     run.reopen()
-    draw_curves(progress.points, f"{facts.row}, {facts.stage}", run.folder / "curves.png")
+    draw_curves(progress.points, f"{facts.row}, {facts.stage}", run.folder / "curves.png", steps)
     with whole(run.model) as temporary:
         last = good[-1][1].with_suffix(".caffemodel")
         try:

@@ -1,32 +1,62 @@
-"""How well a snapshot does on the validation split, by our own scores.
+"""How well a snapshot does on images of a set, by our own scores.
 
 Caffe's own figure is a mean over batches, which is wrong where batches do not divide the set, and counts NaN as right.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import Engine
 from emotiw.engine.inference import posteriors
-from emotiw.engine.preprocessing import MEAN_RULES, net_inputs
+from emotiw.engine.preprocessing import input_mean, net_inputs
 from emotiw.prototxt.formats.blobs import read_mean
-from emotiw.prototxt.surgery import crop_size
+from emotiw.prototxt.surgery import crop_size, input_transform
 
 from .run_folder import Run
 
 # So many images at the most, spread over the split: all of CASIA's would take minutes at every snapshot.
 _MOST = 1000
+_LEAST = np.finfo(np.float32).tiny  # as Caffe's SoftmaxWithLoss, for the logarithm
 
 
-def validation_accuracy(run: Run, prepared: PreparedSet, engine: Engine, model: Path) -> float | None:
-    """Return the share of validation images whose centre crop `model` names rightly; None without such a split."""
+@dataclass(frozen=True)
+class Validation:
+    """How a snapshot does on centre crops: on validation images, and on as many training images.
+
+    Attributes
+    ----------
+    accuracy, loss
+        On the validation split; the loss is the last head's alone, without an auxiliary head's and weight decay.
+    train_accuracy
+        On training images as they are scored: neither cropped at random, mirrored nor dropped.
+    """
+
+    accuracy: float
+    loss: float
+    train_accuracy: float
+
+
+def validate(run: Run, prepared: PreparedSet, engine: Engine, model: Path) -> Validation | None:
+    """Return how `model`, a snapshot of a run, does; None where the set has no validation split."""
     if not prepared.count("val"):
         return None
-    mean = MEAN_RULES["crop"](read_mean(run.folder / "mean.binaryproto"), crop_size(run.train_val()))
-    records = prepared.records(run.facts().representation, "val", _MOST)
-    images = ((record.label, [net_inputs(record.blob, mean)]) for record in records)
+    most, train_val = min(_MOST, prepared.count("val")), run.train_val()
+    transform = input_transform(train_val, run.folder / "train_val.prototxt")
+    mean = input_mean(read_mean(run.folder / "mean.binaryproto"), transform, crop_size(train_val), "crop")
+    representation, answers = run.facts().representation, {}
     with engine.scorer(run.folder / "deploy.prototxt", model) as scorer:
-        right = [int(scores.argmax()) == label for label, (scores,) in posteriors([scorer.scores], images)]
-    return float(np.mean(right))
+        for split in ("val", "train"):
+            records = prepared.records(representation, split, most)
+            images = ((record.label, [net_inputs(record.blob, mean, scale=transform.scale)]) for record in records)
+            answers[split] = [(label, scores) for label, (scores,) in posteriors([scorer.scores], images)]
+    loss = np.mean([-np.log(max(scores[label], _LEAST)) for label, scores in answers["val"]])
+    return Validation(_accuracy(answers["val"]), float(loss), _accuracy(answers["train"]))
+
+
+def _accuracy(answers: Sequence[tuple[int, NDArray[np.float64]]]) -> float:
+    return float(np.mean([int(scores.argmax()) == label for label, scores in answers]))

@@ -35,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="by how many grey values a neighbour must exceed the centre, where a representation does not say "
         "(default: 0, the paper's)",
     )
+    parser.add_argument(
+        "--radius",
+        type=int,
+        default=1,
+        metavar="R",
+        help="of the LBP operator in pixels, where a representation does not say (default: 1)",
+    )
     parser.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="where to (default: here)")
     parser.add_argument(
         "--figure",
@@ -49,9 +56,15 @@ def run(args: argparse.Namespace) -> None:
     """Derive the tables, map the images, or both."""
     if not args.images and not args.derive:
         raise UsageError("no image: name at least one, before -r, or give --derive")
-    chosen = representations(args, MAPPED, args.threshold)
-    if args.threshold and chosen == representations(args, MAPPED):
-        raise UsageError(f"--threshold {args.threshold:g} is for none of {', '.join(map(str, chosen))}: leave it out")
+    chosen = representations(args, MAPPED, args.threshold, args.radius)
+    without = {
+        f"--threshold {args.threshold:g}": representations(args, MAPPED, radius=args.radius),
+        f"--radius {args.radius}": representations(args, MAPPED, args.threshold),
+    }
+    given = dict(zip(without, (args.threshold != 0, args.radius != 1), strict=True))
+    for flag, others in without.items():
+        if given[flag] and chosen == others:
+            raise UsageError(f"{flag} is for none of {', '.join(map(str, chosen))}: leave it out")
     suffixes = [f"{representation}.png" for representation in chosen]
     if args.figure:
         suffixes.append("figure.png")

@@ -28,12 +28,12 @@ def add_representations(parser: argparse.ArgumentParser, default: Sequence[Repre
 
 
 def representations(
-    args: argparse.Namespace, default: Sequence[Representation], threshold: float = 0.0
+    args: argparse.Namespace, default: Sequence[Representation], threshold: float = 0.0, radius: int = 1
 ) -> list[Representation]:
-    """Return what -r says, each once; `threshold` is for those that do not spell their own."""
+    """Return what -r says, each once; `threshold` and `radius` are for those that do not spell their own."""
     names = args.representations or map(str, default)
     try:
-        return list(dict.fromkeys(parse(name, threshold) for name in names))
+        return list(dict.fromkeys(parse(name, threshold, radius) for name in names))
     except ValueError as error:
         raise UsageError(str(error)) from None
 

@@ -5,7 +5,10 @@ where the emotions' set has a test split, table_test/. --dry-run says what is to
 disk, from iterations timed on this machine.
 
 Killed or interrupted, the same command goes on; Ctrl-C leaves a snapshot of every training. With another setting it
-makes again what depends on that, and nothing else. What follows -- goes to Snakemake, such as
+makes again what depends on that, and nothing else.
+
+With --experiments, rows of your own: one net on one representation may stand in several, each under its own name, with
+its own solver settings, epochs and seed. What follows -- goes to Snakemake, such as
 `-- --executor slurm --jobs 20`; a cluster's jobs live on when this command is killed: cancel them before you go on.
 """
 
@@ -15,11 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotiw.commands.options import add_crops, add_engine, add_verify, engine_flags, engine_of
+from emotiw.commands.train import add_experiments, add_length, check_ranges
+from emotiw.train.presets import PAPER, PRESETS
 
 if TYPE_CHECKING:
     from emotiw.data_prep.prepared_set import PreparedSet
     from emotiw.engine.base import Engine
     from emotiw.inputs import Look
+    from emotiw.train.experiments import Experiment
     from emotiw.train.reproduce.workflow import Options
 
 
@@ -35,14 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where everything goes (default: reproduction)",
     )
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
+    parser.add_argument(
         "--rows", nargs="+", action="extend", metavar="ROW", help="<net>-<representation> (default: the paper's 20)"
     )
-    which.add_argument("--small", action="store_true", help="the same 20 rows with the small nets, as a rehearsal")
+    which = parser.add_mutually_exclusive_group()
+    for preset, what in PRESETS.items():
+        if preset != PAPER:
+            which.add_argument(f"--{preset}", dest="preset", action="store_const", const=preset, help=what)
+    add_experiments(which)
     parser.add_argument("--dry-run", action="store_true", help="say what is to do and what it costs, and train nothing")
-    parser.add_argument("--iterations", type=int, metavar="N", help="of every training, instead of its solver's")
-    parser.add_argument("--seed", type=int, metavar="N", default=1, help="of every training (default: 1)")
+    add_length(parser)
+    parser.add_argument("--seed", type=int, metavar="N", help="of every training (default: its row's, else 1)")
     add_crops(parser)
     parser.add_argument("--truth", type=Path, metavar="FILE", help="labels of the test split, as of emotiw evaluate")
     parser.add_argument("--jobs", type=int, metavar="N", help="trainings at a time (default: one a core; on GPUs one)")
@@ -56,13 +65,19 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.evaluate.scoring import require_labels
     from emotiw.inputs import Look
-    from emotiw.train.experiments import experiment, paper_rows
+    from emotiw.train.checkout import require_installed
     from emotiw.train.reproduce.reproduce import reproduce
     from emotiw.train.reproduce.workflow import splits_of
     from emotiw.train.run_folder import STAGES
 
+    check_ranges(args)
     engine = engine_of(args, here=not args.snakemake)  # else a cluster may have what this machine has not
-    rows = list(map(experiment, dict.fromkeys(args.rows))) if args.rows else paper_rows(small=args.small)
+    if not args.snakemake:
+        engine.require(training=True)
+    rows = _rows(args)
+    for row in rows:
+        for stage in STAGES:
+            require_installed(row, stage)
     sets = {stage: open_set(getattr(args, stage), Look.ALL if args.verify else Look.CHANGED) for stage in STAGES}
     if sets["finetune"].count("test"):  # looked at before weeks of training
         require_labels(sets["finetune"], "test", args.truth)
@@ -76,6 +91,22 @@ def run(args: argparse.Namespace) -> None:
         look = Look.ALL if args.verify else Look.SMALL
         for split in splits_of(sets["finetune"]):
             _show(args.output, split, [row.row for row in rows], look)
+
+
+def _rows(args: argparse.Namespace) -> "list[Experiment]":
+    """Return the rows that are asked for: of a file all, or those named; of the shipped ones, or a preset's."""
+    from emotiw.errors import UsageError
+    from emotiw.train.experiments import experiment, preset_rows
+    from emotiw.train.experiments_file import read_experiments
+
+    if args.experiments:
+        known = read_experiments(args.experiments)
+        if strangers := [name for name in args.rows or () if name not in known]:
+            raise UsageError(f"{args.experiments} has no row {strangers[0]}: there are {', '.join(known)}")
+        return [known[name] for name in dict.fromkeys(args.rows or known)]
+    if args.rows and args.preset:
+        raise UsageError(f"--rows names rows, and --{args.preset} those of a preset: leave one of them out")
+    return list(map(experiment, dict.fromkeys(args.rows))) if args.rows else preset_rows(args.preset or PAPER)
 
 
 def _baseline(emotions: "PreparedSet") -> str:
@@ -92,19 +123,19 @@ def _baseline(emotions: "PreparedSet") -> str:
 
 
 def _options(args: argparse.Namespace, engine: "Engine", emotions: "PreparedSet") -> "Options":
-    from emotiw.commands.train import check_ranges
     from emotiw.errors import UsageError
     from emotiw.train.reproduce.workflow import Options
 
     cores = len(os.sched_getaffinity(0))
     jobs = args.jobs if args.jobs is not None else 1 if engine.on_gpu else cores
-    check_ranges(args)
     if jobs < 1:
         raise UsageError("--jobs must be at least 1")
     threads = max(1, cores // jobs)
     return Options(
         iterations=args.iterations,
+        epochs=args.epochs,
         seed=args.seed,
+        experiments=args.experiments,
         crops=args.crops,
         truth=args.truth,
         jobs=jobs,

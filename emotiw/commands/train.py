@@ -1,20 +1,39 @@
 """The commands `pretrain` and `finetune`: train one stage of a row."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emotiw.commands.options import add_engine, engine_of
+
+if TYPE_CHECKING:
+    from emotiw.train.experiments import Experiment
+    from emotiw.train.net_setup import NetSetup
 
 
 def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what both stages take."""
-    parser.add_argument("row", metavar="ROW", help="<net>-<representation>, such as vgg_s-cyclic_lbp_5")
+    parser.add_argument(
+        "row", metavar="ROW", help="<net>-<representation>, such as vgg_s-cyclic_lbp_5, or a name of --experiments"
+    )
     parser.add_argument("--set", type=Path, metavar="SET", required=True, help="the prepared set to train on")
     parser.add_argument(
         "-o", "--runs", type=Path, metavar="RUNS", default=Path("runs"), help="where runs lie (default: runs)"
     )
-    parser.add_argument("--iterations", type=int, metavar="N", help="instead of the solver's max_iter")
-    parser.add_argument("--seed", type=int, metavar="N", default=1, help="of fillers, crops, dropout (default: 1)")
+    parser.add_argument(
+        "--solver",
+        metavar="TEXT|FILE",
+        help="settings over the row's solver, as prototxt: \"base_lr: 0.002 lr_policy: 'multistep' stepvalue: 5000\"; "
+        "a repeated one, such as stepvalue, is replaced as a whole",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--net", type=Path, metavar="DIR", help="a net of your own: train_val.prototxt and deploy.prototxt in DIR"
+    )
+    add_experiments(which)
+    add_length(parser)
+    parser.add_argument("--seed", type=int, metavar="N", help="of fillers, crops, dropout (default: the row's, else 1)")
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument(
         "--renew", dest="existing", action="store_const", const="renew", help="start anew where another run is there"
@@ -26,40 +45,114 @@ def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
     add_engine(parser)
 
 
+def add_experiments(parser: "argparse._ActionsContainer") -> None:
+    """Add `--experiments FILE`."""
+    parser.add_argument(
+        "--experiments",
+        type=Path,
+        metavar="FILE",
+        help="a table of your own experiments, in the columns of emotiw experiments",
+    )
+
+
+def add_length(parser: argparse.ArgumentParser) -> None:
+    """Add how long a training is."""
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--iterations", type=int, metavar="N", help="instead of the solver's max_iter")
+    length.add_argument(
+        "--epochs",
+        type=float,
+        metavar="N",
+        help="the same in passes over the training images, rounded up; the schedule stays in iterations",
+    )
+
+
 def weights_at(start: Path) -> Path:
     """Return the caffemodel that --from names: a file, or that of a run folder."""
     return start / "model.caffemodel" if start.is_dir() else start
 
 
 def check_ranges(args: argparse.Namespace) -> None:
-    """Raise where --iterations or --seed is beyond Caffe's own fields."""
+    """Raise where --iterations, --epochs or --seed is beyond Caffe's own fields, or cannot be counted."""
     from emotiw.errors import UsageError
 
-    if not (0 <= args.seed < 2**31 and (args.iterations is None or 1 <= args.iterations < 2**31)):
+    whole = [(args.iterations, 1), (args.seed, 0)]
+    if not all(value is None or least <= value < 2**31 for value, least in whole):
         raise UsageError("--iterations must be at least 1 and --seed at least 0, and both below 2147483648")
+    if args.epochs is not None and not 0 < args.epochs < 2**31:
+        raise UsageError("--epochs must be above 0")
+    if args.epochs is not None and (args.gpu == "all" or "," in args.gpu):
+        raise UsageError(
+            f"--epochs counts the images of one GPU, and --gpu {args.gpu} takes a batch on each: give --iterations"
+        )
 
 
-def train_stage(args: argparse.Namespace, stage: str, weights: Path | None) -> None:
+def row_of(args: argparse.Namespace, stage: str) -> "Experiment":
+    """Return the row that the command line names, its settings and its net included."""
+    from emotiw.train.checkout import require_installed
+    from emotiw.train.experiments import experiment
+    from emotiw.train.experiments_file import named_row
+    from emotiw.train.own_net import read_own_net
+
+    if args.experiments:
+        row = named_row(args.experiments, args.row)
+    else:
+        row = experiment(args.row, read_own_net(args.net) if args.net else None)
+    require_installed(row, stage)
+    return row.over([stage], solver_text(args.solver), "--solver") if args.solver else row
+
+
+def solver_text(given: str) -> str:
+    """Return the prototxt that --solver gives: a file's, or itself."""
+    from emotiw.errors import UsageError
+
+    if ":" in given or "{" in given:
+        return given
+    try:
+        return Path(given).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"--solver {given}: no such file, and no prototxt such as 'base_lr: 0.002'") from None
+
+
+def train_stage(args: argparse.Namespace, row: "Experiment", stage: str, weights: Path | None) -> None:
     """Carry out one stage; say first what and where to, at the end where the model is."""
     from emotiw.data_prep.prepared_set import open_set
-    from emotiw.train.experiments import experiment
-    from emotiw.train.net_setup import TrainOptions
+    from emotiw.train.net_setup import TrainOptions, set_up
     from emotiw.train.run_folder import Run
-    from emotiw.train.stage import run_stage
+    from emotiw.train.stage import check_set, run_stage
 
     check_ranges(args)
-    row = experiment(args.row)
     engine = engine_of(args)
-    run = Run(args.runs / row.row / stage)
+    run, prepared = Run(args.runs / row.row / stage), open_set(args.set)
+    options = TrainOptions(weights, args.iterations, args.seed, args.existing, args.epochs)
     start = f"from {weights}" if weights else "from scratch"
     print(f"{row.row}, {stage}, {start}, on {args.set}, by {engine} -> {run.folder}")
-    options = TrainOptions(weights, args.iterations, args.seed, args.existing)
+    check_set(row, stage, prepared)
+    for line in described(set_up(row, stage, prepared, replace(options, weights=None))):
+        print(line)
     try:
-        run_stage(row, stage, open_set(args.set), run, engine, options)
+        run_stage(row, stage, prepared, run, engine, options)
     except KeyboardInterrupt:
         command = "the same command without --force" if args.existing == "replace" else "the same command"
         raise KeyboardInterrupt(f"interrupted: {command} goes on from the last snapshot in {run.folder}") from None
     print(f"model: {run.model}")
+
+
+def described(setup: "NetSetup") -> list[str]:
+    """Return what must be said of a training that is not the shipped one, or not as long as its schedule."""
+    from emotiw.train.experiments import like, listed
+    from emotiw.train.stage import unreached
+
+    row, lines = setup.experiment, []
+    if row.own:
+        lines.append(f"net: {row.own.folder}, {setup.batch} images an iteration")
+    elif not listed(row):
+        lines.append(f"{row.representation} is in no shipped row: settings as of {like(row.net).row}")
+    if changed := row.changed(setup.stage):
+        lines.append(f"settings: {'; '.join(changed)}")
+    if words := unreached(setup):
+        lines.append(words)
+    return lines
 
 
 class Pretrain:
@@ -69,6 +162,8 @@ class Pretrain:
     the model. It starts from the fillers, or with --from from weights of the same net for other classes,
     such as ImageNet's: the last layer is then new. Ctrl-C leaves a snapshot; interrupted or killed, the
     same command goes on.
+
+    With --net, ROW is a name of your own and a representation, such as my_net-rgb.
     """
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -78,18 +173,19 @@ class Pretrain:
             "--from",
             dest="start",
             type=Path,
-            metavar="RUN|CAFFEMODEL",
-            help="where the weights come from (default: from scratch)",
+            metavar="RUN|WEIGHTS",
+            help="where the weights come from: a run, a caffemodel, HDF5 (default: from scratch)",
         )
 
     def run(self, args: argparse.Namespace) -> None:
         """Pre-train from scratch, or from weights."""
         from emotiw.errors import EmotiwError
 
+        row = row_of(args, "pretrain")
         weights = weights_at(args.start) if args.start else None
         if weights and not weights.is_file():
             raise EmotiwError(f"no weights at {weights}: name a caffemodel or a finished run with --from")
-        train_stage(args, "pretrain", weights)
+        train_stage(args, row, "pretrain", weights)
 
 
 class Finetune:
@@ -98,6 +194,8 @@ class Finetune:
     It starts from the row's own pre-trained model in RUNS, unless --from says otherwise; the last layer
     is new, and so is what the weights do not have: it says which. Ctrl-C leaves a snapshot; interrupted
     or killed, the same command goes on.
+
+    With --net, ROW is a name of your own and a representation, such as my_net-rgb.
     """
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -106,21 +204,21 @@ class Finetune:
         parser.add_argument(
             "--from",
             dest="start",
-            metavar="RUN|CAFFEMODEL|scratch",
-            help="where the weights come from (default: RUNS/ROW/pretrain)",
+            metavar="RUN|WEIGHTS|scratch",
+            help="where the weights come from: a run, a caffemodel, HDF5 (default: RUNS/ROW/pretrain)",
         )
 
     def run(self, args: argparse.Namespace) -> None:
         """Fine-tune from pre-trained weights."""
-        train_stage(args, "finetune", self._weights(args))
+        row = row_of(args, "finetune")
+        train_stage(args, row, "finetune", self._weights(args, row.row))
 
-    def _weights(self, args: argparse.Namespace) -> Path | None:
+    def _weights(self, args: argparse.Namespace, row: str) -> Path | None:
         from emotiw.errors import EmotiwError
-        from emotiw.train.experiments import experiment
 
         if args.start == "scratch":
             return None
-        start = Path(args.start) if args.start else args.runs / experiment(args.row).row / "pretrain"
+        start = Path(args.start) if args.start else args.runs / row / "pretrain"
         weights = weights_at(start)
         if not weights.is_file():
             raise EmotiwError(

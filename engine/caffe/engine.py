@@ -13,7 +13,7 @@ from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import NetParameter, SolverParameter, read_text
 
 from .find import Caffe
-from .info import version
+from .info import require_gpu, version
 from .programs import start
 from .scorer import CaffeScorer
 
@@ -81,8 +81,10 @@ class CaffeEngine(Engine):
     def __str__(self) -> str:
         return f"Caffe {self.version}"
 
-    def require(self) -> None:
-        """Do nothing: Caffe itself says so where it has no GPU."""
+    def require(self, *, training: bool = False) -> None:
+        """Raise where a GPU is to train that this Caffe does not have; Caffe scores without one."""
+        if training and self.caffe.gpu:
+            require_gpu(self.caffe)
 
     def sharing(self, threads: int) -> "CaffeEngine":
         """Return this Caffe on so many cores."""

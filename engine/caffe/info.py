@@ -42,6 +42,13 @@ def version(caffe: Caffe) -> str:
     return found[1] if found else " ".join(said.split()) or "unknown"
 
 
+def require_gpu(caffe: Caffe) -> None:
+    """Raise where a Caffe does not find the GPUs that it is to train on."""
+    status, words = _run(caffe, "device_query", "-gpu", caffe.gpu)
+    if status:
+        raise EmotiwError(f"--gpu {caffe.gpu}: {caffe.program} cannot train there: {last_words(words, status)}")
+
+
 def _device(caffe: Caffe) -> str:
     status, words = _run(caffe, "device_query", "-gpu", "0")
     if status == 0:

@@ -59,7 +59,7 @@ class TorchEngine(Engine):
         if not _GPU.fullmatch(self.gpu):
             raise UsageError(f"--gpu {self.gpu}: it is 0, or 0,1, or all, or none")
 
-    def require(self) -> None:
+    def require(self, *, training: bool = False) -> None:
         """Raise where a GPU is named that is not here."""
         here = torch.cuda.device_count()
         missing = [number for number in self.gpus if number >= here]

@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 
 from emotiw.engine.base import DivergedError
+from emotiw.prototxt.formats.hdf5 import is_hdf5
 
 from .data.lmdb_source import Sources
+from .hdf5 import copy_from_hdf5
 from .solver.distributed import Request, ranks
 from .solver.random_state import Randomness, Setting
 from .solver.solver import Solver
@@ -47,7 +49,7 @@ def train(
     solver
         Paths in it are relative to its folder.
     weights, resume
-        A caffemodel to start from; a solverstate to go on from, relative to the solver's folder.
+        A caffemodel or HDF5 file to start from; a solverstate to go on from, relative to the solver's folder.
     device
         `cpu` or `cuda`.
     precision
@@ -67,7 +69,8 @@ def train(
         training.randomness = Randomness(nets, sources, here.device, setting, here.rank)
         if weights:
             log(f"Finetuning from {weights}")
-            copy_from(training.net, weights)
+            copy = copy_from_hdf5 if is_hdf5(weights) else copy_from
+            copy(training.net, weights)
         training.solve(resume)
 
 

@@ -70,21 +70,22 @@ def explain(face: Face, predictor: Predictor) -> list[Explanation]:
     scores = predictor.scores(inputs)
     found = []
     for model, blobs, posteriors in zip(predictor.models, inputs, scores, strict=True):
-        layer, shape = first_convolution(model)
-        with predictor.engine.scorer(model.deploy, model.weights, output=layer) as scorer:
+        layer, blob, shape = first_convolution(model)
+        with predictor.engine.scorer(model.deploy, model.weights, output=blob) as scorer:
             response = scorer.scores(blobs).reshape(shape)
-        seen = (blobs[0] + model.input_mean(predictor.mean_rule))[::-1].transpose(1, 2, 0)
+        unscaled = blobs[0] / np.float32(model.transform.scale)
+        seen = (unscaled + model.input_mean(predictor.mean_rule))[::-1].transpose(1, 2, 0)
         filters = read_weights(model.weights)[layer][0]
         found.append(Explanation(model, title(model, face), layer, seen, blobs[0], filters, response, posteriors))
     return found
 
 
-def first_convolution(model: Model) -> tuple[str, tuple[int, ...]]:
-    """Return the name of a net's first convolution, and the (N, h, w) of its output's blob, which has that name too."""
+def first_convolution(model: Model) -> tuple[str, str, tuple[int, ...]]:
+    """Return the names of a net's first convolution and of its output's blob, and the (N, h, w) of that."""
     net = read_net(model.deploy)
     for layer in net.layer:
         if layer.type == "Convolution":
-            return layer.name, shapes(net)[0][layer.top[0]][1:]
+            return layer.name, layer.top[0], shapes(net)[0][layer.top[0]][1:]
     raise EmotiwError(f"{model.deploy} has no convolution to show: give a net that has one")
 
 

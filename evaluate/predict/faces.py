@@ -14,6 +14,7 @@ from emotiw.data_prep.images import UnreadableImageError, decode
 from emotiw.data_prep.prepared_set import FACES
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.evaluate.model import Model
+from emotiw.train.run_folder import Run
 
 Rgb = NDArray[np.uint8]
 
@@ -93,6 +94,8 @@ def pictures(named: Sequence[str]) -> list[str]:
     ------
     EmotiwError
         Where one is not there, or a folder holds no image.
+    UsageError
+        If a folder is that of a run, or holds runs, or - is there twice.
     """
     found: list[str] = []
     for name in named:
@@ -103,6 +106,10 @@ def pictures(named: Sequence[str]) -> list[str]:
             inside = sorted(str(file) for file in path.rglob("*") if _is_picture(file, path))
             if not inside:
                 raise EmotiwError(f"{name} holds no image: give a folder of JPEGs, PNGs or other pictures")
+            if runs := [Path(file).parent for file in inside if Run(Path(file).parent).started]:
+                raise UsageError(
+                    f"{name} holds a run's plots, which are no faces: a model is named by --model {runs[0]}"
+                )
             found += inside
         else:
             raise EmotiwError(f"{name}: no such file")

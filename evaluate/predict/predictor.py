@@ -105,11 +105,10 @@ class Predictor:
     def describe(self) -> list[str]:
         """Return, in a line a model, what is run: input, crops, mean, engine."""
         crops = "the centre crop" if self.crops == 1 else f"the average of {self.crops} crops"
-        taken = {"resize": "resized", "crop": "cropped"}
         weighted = bool(np.ptp(self.weights))
         return [
             f"{model.title}: {model.representation}, resized to {model.size} x {model.size}, {crops} of {model.crop} x "
-            f"{model.crop}, BGR, minus the mean {taken[self.mean_rule or model.mean_rule]} to it, {self.engine}"
+            f"{model.crop}, BGR{model.subtracted(self.mean_rule)}, {self.engine}"
             + f", weight {weight:.2f}" * weighted
             + "".join(f"; warning: {difference.words}: emotiw evaluate hashes it" for difference in model.unverified)
             for model, weight in zip(self.models, self.weights, strict=True)
@@ -136,7 +135,10 @@ class Predictor:
         """
         return [
             net_inputs(
-                np.ascontiguousarray(resize(picture, model.size)[..., ::-1].transpose(2, 0, 1)), mean, self.crops
+                np.ascontiguousarray(resize(picture, model.size)[..., ::-1].transpose(2, 0, 1)),
+                mean,
+                self.crops,
+                model.transform.scale,
             )
             for picture, model, mean in zip(self.mapped(rgb), self.models, self._means, strict=True)
         ]

@@ -26,6 +26,8 @@ class Cell:
 
     `facts` says how a run was trained. `others` are runs of the same row that differ by their seed alone, by seed;
     `scores` are those of the lowest one.
+    A run of the user's own table has a name of its own, which then is its `net` here: it stands in a line of its own,
+    beside which nothing is published; `kind` is its net.
     """
 
     folder: Path
@@ -69,6 +71,21 @@ class Cell:
         return float(np.std([one.scores.accuracy for one in self.trainings], ddof=1))
 
     @property
+    def kind(self) -> str:
+        """The net, whatever a run is called."""
+        return self.facts.net if self.facts else self.net
+
+    @property
+    def named(self) -> bool:
+        """Whether it is a run with a name of its own."""
+        return self.kind != self.net
+
+    @property
+    def settings(self) -> str:
+        """In what a run's solver is not the shipped row's, in words."""
+        return self.facts.settings if self.facts else ""
+
+    @property
     def engine(self) -> str:
         """Which engine trained and scored it, and the marks of its training; of a released model, which scored."""
         scorer = self.protocol.engine
@@ -80,7 +97,7 @@ class Cell:
     @property
     def row(self) -> str:
         """Its place in the table."""
-        return f"{self.net}-{self.representation}"
+        return self.name if self.named else f"{self.net}-{self.representation}"
 
     @property
     def provenance(self) -> Provenance:
@@ -112,8 +129,8 @@ def run_cells(runs: Iterable[Run], split: str, unreadable: dict[str, str] | None
             continue
         try:
             facts = run.facts()
-            name = f"{facts.net}-{facts.representation}"
-            cell = _read(run.folder, name, facts.net, facts.representation, split, facts)
+            usual = facts.row == f"{facts.net}-{facts.representation}"
+            cell = _read(run.folder, facts.row, facts.net if usual else facts.row, facts.representation, split, facts)
         except EmotiwError as error:
             if unreadable is None:
                 raise

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emotiw.evaluate.model import STAND_INS, TRAINED
 from emotiw.text import counted
@@ -49,13 +49,14 @@ class Notes:
     tests: str
     best: list[str]
     marks: list[str]
+    recipes: list[str] = field(default_factory=list)
 
     @property
     def sentences(self) -> list[str]:
         """All of them in order."""
         ensembles = [sentence for ensemble in self.ensembles for sentence in ensemble.sentences]
         before = [self.intervals, self.published, self.arithmetic, self.released]
-        said = [*before, *ensembles, self.baseline, *self.seeds, self.tests, *self.best, *self.marks]
+        said = [*before, *ensembles, self.baseline, *self.seeds, self.tests, *self.best, *self.recipes, *self.marks]
         return [sentence for sentence in said if sentence]
 
 
@@ -76,6 +77,7 @@ def notes(table: Table, nets: Sequence[Net], published: Sequence[Publication], t
         tests=_tests(table, tested),
         best=[said for net in nets if (said := verdict(net, tested))],
         marks=table.marks.sentences,
+        recipes=[*_settings(table.trained), *_chosen(table.trained)],
     )
 
 
@@ -216,4 +218,34 @@ def _weights(column: Column) -> list[str]:
     for name, weights in column.weights.items():
         some = ", ".join(f"{c.title} {w:.2f}" for c, w in zip(column.cells, weights, strict=True) if w >= 0.005)
         said.append(f"Weights by {name}, found on {len(column.validation[0].labels)} val images: {some}.")
+    return said
+
+
+def _settings(column: Column) -> list[str]:
+    """Return with what settings of the user's own rows were trained."""
+    return [
+        f"{cell.name} ({cell.kind} on {cell.representation}) was trained with settings of its own: {cell.settings}."
+        for cell in column.cells
+        if cell.settings
+    ]
+
+
+def _chosen(column: Column) -> list[str]:
+    """Return, of several rows of one net and representation, the best on val, and what its figure there is worth."""
+    if not column.cells:
+        return []
+    known = column.validation or (tuple(c.scores for c in column.cells) if column.protocol.split == "val" else ())
+    groups: dict[tuple[str, str], list[tuple[float, str]]] = {}
+    for cell, scores in zip(column.cells, known, strict=False):  # all of them, or none
+        groups.setdefault((cell.kind, cell.representation), []).append((scores.accuracy, cell.name))
+    said = []
+    for (net, representation), rows in groups.items():
+        if len(rows) > 1:
+            accuracy = max(rows)[0]
+            best = " and ".join(name for found, name in rows if found == accuracy)
+            where = "" if column.protocol.split == "val" else " there, not here"
+            said.append(
+                f"Best of the {len(rows)} rows of {net} on {representation}, chosen on val: {best} "
+                f"({percent(accuracy)} on val). A figure by which a row was chosen is too high{where}."
+            )
     return said

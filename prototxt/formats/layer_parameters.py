@@ -79,6 +79,15 @@ class ArgMaxParameter(Message):
 
 
 @built
+class BatchNormParameter(Message):
+    """Of a BatchNorm."""
+
+    use_global_stats: bool
+    moving_average_fraction: float
+    eps: float
+
+
+@built
 class BiasParameter(Message):
     """Of a Bias."""
 
@@ -105,6 +114,12 @@ class ConvolutionParameter(Message):
     kernel_size: Scalars[int]
     stride: Scalars[int]
     dilation: Scalars[int]
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    pad_h: int
+    pad_w: int
     group: int
     axis: int
     weight_filler: FillerParameter
@@ -204,6 +219,12 @@ class PoolingParameter(Message):
     kernel_size: int
     stride: int
     pad: int
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    pad_h: int
+    pad_w: int
     global_pooling: bool
     round_mode: int
 
@@ -215,6 +236,13 @@ class PowerParameter(Message):
     power: float
     scale: float
     shift: float
+
+
+@built
+class PReLUParameter(Message):
+    """Of a PReLU."""
+
+    channel_shared: bool
 
 
 @built

@@ -122,6 +122,7 @@ class LayerParameter(Message):
     loss_param: layer_parameters.LossParameter
     accuracy_param: layer_parameters.AccuracyParameter
     argmax_param: layer_parameters.ArgMaxParameter
+    batch_norm_param: layer_parameters.BatchNormParameter
     bias_param: layer_parameters.BiasParameter
     concat_param: layer_parameters.ConcatParameter
     convolution_param: layer_parameters.ConvolutionParameter
@@ -136,6 +137,7 @@ class LayerParameter(Message):
     memory_data_param: layer_parameters.MemoryDataParameter
     pooling_param: layer_parameters.PoolingParameter
     power_param: layer_parameters.PowerParameter
+    prelu_param: layer_parameters.PReLUParameter
     relu_param: layer_parameters.ReLUParameter
     reshape_param: layer_parameters.ReshapeParameter
     scale_param: layer_parameters.ScaleParameter

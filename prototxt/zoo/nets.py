@@ -56,6 +56,8 @@ class Net:
         What the solver of each stage adds to `SOLVER`.
     note
         Where the net comes from, for the head of its files.
+    preset
+        Which nets it goes with: the paper's, or others of one size.
     """
 
     topology: Topology
@@ -64,11 +66,13 @@ class Net:
     batch_size: Mapping[str, int]
     solvers: Mapping[str, Mapping[str, object]]
     note: str
+    preset: str
 
 
 # 30: the authors' fine-tuning net; all else: Deviation D5
 _real = partial(
     Net,
+    preset="paper",
     crop=224,
     batch_size={"pretrain": 50, "finetune": 30},
     solvers={
@@ -78,6 +82,7 @@ _real = partial(
 )
 _small = partial(
     Net,
+    preset="small",
     crop=56,
     batch_size={"pretrain": 30, "finetune": 30},
     solvers={

@@ -114,6 +114,24 @@ def test_bad_spellings_are_usage_errors(tmp_path, capsys, arguments):
     assert (status, arguments[1] in said) == (2, True)
 
 
+def test_a_radius_is_for_those_that_do_not_spell_their_own(tmp_path):
+    out, image = tmp_path / "out", write(tmp_path / "f.png", face())
+    assert (
+        main(["map", str(image), "-r", "rgb", "lbp", "cyclic_lbp_5", "cyclic_lbp_3", "-o", str(out), "--radius", "2"])
+        == 0
+    )
+    names = sorted(path.name.split(".")[1] for path in out.iterdir())
+    assert names == ["cyclic_lbp_5", "cyclic_lbp_r3", "lbp_r2", "rgb"]
+
+
+def test_a_radius_for_nothing_is_a_usage_error(tmp_path, capsys):
+    image = write(tmp_path / "f.png", face())
+    status, said = complaint(capsys, image, "-o", tmp_path, "-r", "rgb", "cyclic_lbp_5", "--radius", "2")
+    assert (status, "--radius 2 is for none of rgb, cyclic_lbp_5: leave it out" in said) == (2, True)
+    status, said = complaint(capsys, image, "-o", tmp_path, "--radius", "0")
+    assert (status, "give a whole number of pixels, 1 to 100" in said) == (2, True)
+
+
 @pytest.mark.parametrize("names", [["rgb"], ["lbp:threshold=3"], ["rgb", "lbp:threshold=3"]])
 def test_a_threshold_for_nothing_is_a_usage_error(tmp_path, capsys, names):
     image = write(tmp_path / "f.png", face())

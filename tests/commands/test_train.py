@@ -18,8 +18,12 @@ def test_a_stage_says_first_what_from_what_and_where_to(runs, sets, capsys):
     model = folder / "pretrain/model.caffemodel"
     assert capsys.readouterr().out.splitlines() == [
         f"vgg_s_small-rgb, pretrain, from scratch, on {sets}/people, by Caffe 1.0.0 -> {folder}/pretrain",
+        "schedule: the rate's step at iteration 300 is not reached, since the last one is 6: it stays 0.01; give steps "
+        "by --solver",
         f"model: {model}",
         f"vgg_s_small-rgb, finetune, from {model}, on {sets}/expressions, by Caffe 1.0.0 -> {folder}/finetune",
+        "schedule: the rate's step at iteration 240 is not reached, since the last one is 3: it stays 0.004; give "
+        "steps by --solver",
         f"model: {folder}/finetune/model.caffemodel",
     ]
 
@@ -47,10 +51,17 @@ def test_debug_shows_where_it_failed(runs, sets):
 
 
 @pytest.mark.caffe
-def test_gpu_reaches_caffe(sets, tmp_path, capsys):
+def test_a_gpu_that_caffe_has_not_is_refused_before_anything_is_written(sets, tmp_path, capsys):
     """The Caffe of the tests has none, and says so in its own words."""
     command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path), "--gpu", "all"]
     assert main([*command, "--iterations", "2"]) == 1
-    (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
-    assert "caffe train failed" in line
-    assert "CPU-only" in line or "GPU" in line
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("emotiw: --gpu all: ")
+    assert "CPU-only" in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_scoring_takes_no_gpu_of_caffe(runs, sets, tmp_path):
+    """Caffe scores on the CPU, whatever trains on GPUs."""
+    copy = shutil.copytree(runs / "vgg_s_small-rgb/finetune", tmp_path / "RUNS/finetune")
+    assert main(["evaluate", str(copy), "--set", str(sets / "expressions"), "--force", "--gpu", "all"]) == 0

@@ -21,6 +21,8 @@ def test_the_papers_five_and_the_four_mapped_ones():
         ("cyclic_lbp_10", "cyclic_lbp", 10, 0, "cyclic_lbp_10"),
         ("cyclic_lbp:radius=5", "cyclic_lbp", 5, 0, "cyclic_lbp_5"),
         ("cyclic_lbp_r5", "cyclic_lbp", 5, 0, "cyclic_lbp_5"),
+        ("cyclic_lbp_7", "cyclic_lbp", 7, 0, "cyclic_lbp_r7"),
+        ("lbp_5_t2", "lbp", 5, 2, "lbp_r5_t2"),
         ("cyclic_lbp:radius=1:threshold=0", "cyclic_lbp", 1, 0, "cyclic_lbp"),
         ("lbp:threshold=-0", "lbp", 1, 0, "lbp"),
         ("cyclic_lbp:radius=3:threshold=5", "cyclic_lbp", 3, 5, "cyclic_lbp_r3_t5"),
@@ -43,7 +45,8 @@ def test_spellings(text, mapping, radius, threshold, name):
 
 
 REFUSED = """
-LBP cyclic cyclic_lbp_7 lbp_5 lbp: lbp:radius lbp:size=3 lbp/../x lbp_t lbp_t1e999 rgb_r2 rgb:radius=1: rgb:radius=2
+LBP cyclic cyclic_lbp_7_5 lbp_5r
+lbp_0 rgb_2 lbp: lbp:radius lbp:size=3 lbp/../x lbp_t lbp_t1e999 rgb_r2 rgb:radius=1: rgb:radius=2
 rgb:threshold=3 lbp:radius= lbp:radius=0 lbp:radius=-1 lbp:radius=1.5 lbp:radius=101 lbp:threshold=nan
 lbp:threshold=inf lbp:threshold=x lbp:threshold=256 cyclic_lbp_5:radius=3 lbp:radius=2:radius=3 lbp_r2:radius=2
 """
@@ -78,6 +81,12 @@ def test_a_default_threshold_is_for_those_that_spell_none():
         "cyclic_lbp_r5_t3",
         "lbp_r2_t3",
     ]
+
+
+def test_a_default_radius_is_for_those_that_spell_none():
+    names = ["rgb", "lbp", "lbp:radius=1", "lbp_r4", "cyclic_lbp_5", "lbp:threshold=2"]
+    expected = ["rgb", "lbp_r3", "lbp", "lbp_r4", "cyclic_lbp_5", "lbp_r3_t2"]
+    assert [parse(name, radius=3).name for name in names] == expected
 
 
 def test_reading_a_name_needs_no_numpy():

@@ -155,8 +155,8 @@ def test_pooling_rounds_up_as_caffe_does(describe, tmp_path, side, k, s, pad, ou
 
 
 def test_a_layer_that_no_net_here_has():
-    net = parse_text('layer { name: "b" type: "BatchNorm" bottom: "x" top: "x" }', NetParameter, "here")
-    with pytest.raises(EmotiwError, match=r"^layer b is of type BatchNorm: there are Data, Input"):
+    net = parse_text('layer { name: "b" type: "Crop" bottom: "x" top: "x" }', NetParameter, "here")
+    with pytest.raises(EmotiwError, match=r"^layer b is of type Crop: there are Data, Input"):
         shapes(net)
 
 
@@ -173,3 +173,39 @@ def test_a_layer_that_cannot_be_built_is_one_line(layer):
     net += f'layer {{ name: "pool" type: "Pooling" {layer} }}'
     with pytest.raises(EmotiwError, match="layer pool of type Pooling cannot be built"):
         shapes(parse_text(net, NetParameter, "here"))
+
+
+# Layers that a net of one's own may have, with windows that differ in height and width.
+ODD = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 21 dim: 21 } } }
+layer { name: "by" type: "Power" bottom: "data" top: "by" power_param { scale: 0.5 } }
+layer { name: "wide" type: "Convolution" bottom: "by" top: "wide"
+  convolution_param { num_output: 6 group: 3 kernel_h: 5 kernel_w: 3 stride_h: 2 stride_w: 1 pad_h: 1 pad_w: 0
+                      bias_term: false } }
+layer { name: "norm" type: "BatchNorm" bottom: "wide" top: "norm" }
+layer { name: "factor" type: "Scale" bottom: "norm" top: "norm" scale_param { bias_term: true } }
+layer { name: "slope" type: "PReLU" bottom: "norm" top: "norm" }
+layer { name: "holes" type: "Convolution" bottom: "norm" top: "holes"
+  convolution_param { num_output: 4 kernel_size: 3 dilation: 2 pad: 2 } }
+layer { name: "down" type: "Pooling" bottom: "holes" top: "down"
+  pooling_param { kernel_h: 2 kernel_w: 3 stride: 2 pad_h: 0 pad_w: 1 } }
+layer { name: "up" type: "Deconvolution" bottom: "down" top: "up"
+  convolution_param { num_output: 5 kernel_size: 4 stride: 2 pad: 1 } }
+layer { name: "all" type: "Pooling" bottom: "up" top: "all" pooling_param { pool: AVE global_pooling: true } }
+layer { name: "flat" type: "Flatten" bottom: "all" top: "flat" }
+layer { name: "both" type: "Concat" bottom: "flat" bottom: "flat" top: "both" }
+layer { name: "shift" type: "Bias" bottom: "both" top: "shift" }
+layer { name: "last" type: "InnerProduct" bottom: "shift" top: "last"
+  inner_product_param { num_output: 7 bias_term: false } }
+layer { name: "prob" type: "Softmax" bottom: "last" top: "prob" }
+"""
+
+
+@pytest.mark.caffe
+def test_layers_of_nets_of_ones_own_are_as_caffe_shapes_them(describe, tmp_path):
+    (tmp_path / "odd.prototxt").write_text(ODD)
+    told = describe(tmp_path / "odd.prototxt")
+    blobs, params = shapes(parse_text(ODD, NetParameter, "odd"))
+    assert {name: list(shape) for name, shape in blobs.items()} == {name: told["blobs"][name] for name in blobs}
+    found = {name: [list(shape) for shape in learned] for name, learned in params.items()}
+    assert found == {name: learned for name, learned in told["params"].items() if learned}

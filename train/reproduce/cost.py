@@ -13,12 +13,13 @@ from emotiw.engine.base import Engine, Event, Loss
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.shapes import parameters, shapes
 from emotiw.train.experiments import Experiment
-from emotiw.train.net_setup import NetSetup, set_up
+from emotiw.train.net_setup import NetSetup, TrainOptions, set_up
 from emotiw.train.run_folder import Run
 from emotiw.train.stage import KEPT_SNAPSHOTS
 
 # After the first iteration, which allocates: so many more at the least, and for so long.
 _TIMED, _SECONDS = 3, 2.0
+_LONG = 1000  # iterations that a timed training is set up for; it ends long before
 _FLOAT = 4  # bytes
 
 
@@ -45,7 +46,8 @@ class Task:
 
     def setup(self) -> NetSetup:
         """Return its net and solver, as many classes wide as the set has."""
-        return set_up(self.experiment, self.stage, self.prepared)
+        options = TrainOptions(iterations=max(self.iterations, _LONG))
+        return set_up(self.experiment, self.stage, self.prepared, options)
 
 
 @dataclass(frozen=True)

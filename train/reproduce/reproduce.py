@@ -16,8 +16,9 @@ from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone
 from emotiw.text import counted
 from emotiw.train.experiments import Experiment
+from emotiw.train.net_setup import set_up
 from emotiw.train.run_folder import STAGES
-from emotiw.train.stage import check_set
+from emotiw.train.stage import check_set, unreached
 
 from .cost import Cost, Task, costs, hours, reached, room
 from .snakemake import RULES, Step, complaints, start, steps, watch
@@ -56,9 +57,13 @@ def reproduce(
     for stage, labels in (("pretrain", "identities"), ("finetune", "emotions")):
         if sets[stage].facts.labels != labels:
             raise UsageError(f"--{stage} {sets[stage].folder}: its labels are not {labels}: are the two sets swapped?")
+    told: dict[str, list[str]] = {}
     for row in rows:
         for stage in STAGES:
             check_set(row, stage, sets[stage])
+            words = unreached(set_up(row, stage, sets[stage], options.training))
+            if words:
+                told.setdefault(words, []).append(f"{row.row}, {stage}")
     for line in shared_pictures(sets["pretrain"], sets["finetune"]):
         _LOG.warning(line)
     if folder.exists() and any(folder.iterdir()) and not (folder / ASKED).is_file():
@@ -69,6 +74,9 @@ def reproduce(
         todo = [step for step in every if step.why]
         _LOG.info(f"{_what(rows, sets)} -> {folder}; {options.jobs} at a time")
         _LOG.info(f"{len(todo)} of {len(every)} steps to do{_by_rule(todo)}")
+        for words, where in told.items():
+            more = f" and {len(where) - 1} more" if len(where) > 1 else ""
+            _LOG.info(f"{where[0]}{more}: {words}")
         tasks = _tasks(todo, rows, sets, options)
         if dry_run:
             found = costs(tasks.values(), folder / "runs", engine.sharing(options.threads))
@@ -115,8 +123,9 @@ def _tasks(
         models = {stage: Path("runs", row.row, stage, "model.caffemodel") for stage in STAGES}
         for stage in [stage for stage in STAGES if models[stage] in outputs]:
             anew = stage == "finetune" and models["pretrain"] in tasks
-            iterations = options.iterations_of(row, stage)
-            tasks[models[stage]] = Task(row, stage, sets[stage], iterations, options.seed, anew)
+            iterations = options.training.iterations_of(row, stage, sets[stage])
+            seed = options.training.seed_of(row, stage)
+            tasks[models[stage]] = Task(row, stage, sets[stage], iterations, seed, anew)
     return tasks
 
 

@@ -2,6 +2,7 @@
 
 ```
 REPRODUCTION/reproduction.json     what was asked for
+             experiments.csv       the rows, where they are of the user's own table
              sets/                 links to the prepared sets
              runs/<row>/<stage>/   the run folders
              table_<split>/        the results
@@ -17,11 +18,13 @@ from pathlib import Path
 
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine import child_process
+from emotiw.files import write_text
 from emotiw.json_record import write_json
 from emotiw.train.experiments import Experiment
+from emotiw.train.net_setup import TrainOptions
 from emotiw.train.run_folder import STAGES
 
-ASKED = "reproduction.json"
+ASKED, EXPERIMENTS = "reproduction.json", "experiments.csv"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class Options:
 
     Attributes
     ----------
+    iterations, epochs, seed
+        Of every training, instead of its row's.
+    experiments
+        The file that the rows are of; None: the shipped ones.
     threads
         Of each step.
     engine
@@ -41,7 +48,9 @@ class Options:
     """
 
     iterations: int | None = None
-    seed: int = 1
+    epochs: float | None = None
+    seed: int | None = None
+    experiments: Path | None = None
     crops: int = 1
     truth: Path | None = None
     jobs: int = 1
@@ -50,9 +59,10 @@ class Options:
     baseline: str = ""
     snakemake: tuple[str, ...] = ()
 
-    def iterations_of(self, row: Experiment, stage: str) -> int:
-        """Return the iterations of a stage of a row."""
-        return self.iterations or int(row.solver(stage).max_iter)
+    @property
+    def training(self) -> TrainOptions:
+        """How every training is to be, where it is not as its row says."""
+        return TrainOptions(iterations=self.iterations, seed=self.seed, epochs=self.epochs)
 
 
 def splits_of(emotions: PreparedSet) -> list[str]:
@@ -80,6 +90,8 @@ def lay_out(folder: Path, rows: Iterable[Experiment], sets: Mapping[str, Prepare
         emotions.lmdb(emotions.facts.representations[0], "test")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / ASKED, _configuration(rows, sets, options))
+    if options.experiments:  # a copy, so that what is edited meanwhile is another experiment
+        write_text(folder / EXPERIMENTS, options.experiments.read_text(encoding="utf-8-sig"))
     links = {stage: one.folder for stage, one in sets.items()} | ({"truth": options.truth} if options.truth else {})
     (folder / "sets").mkdir(parents=True, exist_ok=True)
     for name, target in links.items():
@@ -93,7 +105,8 @@ def _configuration(rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], 
     truth = {"test": "sets/truth"} if options.truth else {}
 
     def fingerprint(row: Experiment, stage: str) -> str:
-        return f"{row.recipe(stage)} {sets[stage].digest} {options.iterations_of(row, stage)} {options.seed}"
+        iterations = options.training.iterations_of(row, stage, sets[stage])
+        return f"{row.recipe(stage)} {sets[stage].digest} {iterations} {options.training.seed_of(row, stage)}"
 
     return {
         "rows": {row.row: {stage: fingerprint(row, stage) for stage in STAGES} for row in rows},
@@ -103,7 +116,14 @@ def _configuration(rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], 
         "threads": options.threads,
         "leash": _quoted([sys.executable, "-I", "-S", child_process.__file__]),
         "emotiw": _quoted([sys.executable, "-P", "-m", "emotiw"]),  # -P: not a folder emotiw that lies here
-        "training": _flags({"--iterations": options.iterations, "--seed": options.seed}),
+        "training": _flags(
+            {
+                "--experiments": EXPERIMENTS if options.experiments else None,
+                "--iterations": options.iterations,
+                "--epochs": options.epochs,
+                "--seed": options.seed,
+            }
+        ),
         "scoring": {split: _flags({"--crops": options.crops, "--truth": truth.get(split)}) for split in splits},
         "engine": _quoted(options.engine),
         "baseline": options.baseline,

@@ -120,6 +120,18 @@ def test_what_is_not_there_is_one_line(tmp_path):
         pictures([str(tmp_path)])
 
 
+@pytest.mark.parametrize("named", ["runs/vgg_s-rgb/finetune", "runs"])
+def test_the_plots_of_a_run_are_no_faces(tmp_path, named):
+    """`predict IMAGE RUN` without --model: the run's curves would be scored as pictures."""
+    run = tmp_path / "runs/vgg_s-rgb/finetune"
+    run.mkdir(parents=True)
+    for name in ("curves.png", "run.json"):
+        (run / name).touch()
+    words = f"{named} holds a run's plots, which are no faces: a model is named by --model {run}"
+    with pytest.raises(UsageError, match=words):
+        pictures(["-", str(tmp_path / named)])
+
+
 def test_a_folder_of_thousands_is_read_one_at_a_time(tmp_path, drawn):
     file = write(tmp_path / "a.png", drawn)
     asked = []

@@ -20,7 +20,7 @@ from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.engine.child_process import running
 from emotiw.evaluate.baseline.baseline import folder_of
 from emotiw.inputs import unsealed
-from emotiw.train.experiments import experiment, paper_rows
+from emotiw.train.experiments import experiment, preset_rows
 from emotiw.train.progress import read_progress
 from emotiw.train.reproduce.cost import Cost, Task, costs, hours, room
 from emotiw.train.reproduce.snakemake import steps
@@ -155,14 +155,23 @@ def test_the_table_is_of_the_rows_asked_for(copy, sets, sfew):
     assert ",10," in table
 
 
-def test_caffe_and_gpu_reach_every_training(sets, sfew, caffe, tmp_path, capsys):
+def test_a_gpu_that_caffe_has_not_is_refused_before_anything_is_laid_out(sets, sfew, caffe, tmp_path, capsys):
     """The Caffe here has no GPU, and says so in the words of its own."""
     folder = tmp_path / "reproduction"
     options = ["--iterations", "2", "--gpu", "all", "--caffe", str(caffe.program)]
     assert main(asked(sets, sfew, folder, *options)) == 1
     line = capsys.readouterr().err.splitlines()[-1]
-    assert f"pretrain {ROW}: caffe train failed in runs/{ROW}/pretrain: " in line
+    assert line.startswith(f"emotiw: --gpu all: {caffe.program} cannot train there: ")
     assert "CPU-only" in line
+    assert not folder.exists()
+
+
+def test_gpu_reaches_every_training_where_another_machine_trains(sets, sfew, caffe, tmp_path, capsys):
+    folder = tmp_path / "reproduction"
+    options = ["--iterations", "2", "--gpu", "all", "--caffe", str(caffe.program), "--", "--quiet"]
+    assert main(asked(sets, sfew, folder, *options)) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"pretrain {ROW}: --gpu all: {caffe.program} cannot train there: " in line
     assert main(asked(sets, sfew, folder, "--iterations", "2", "--caffe", str(caffe.program))) == 0
 
 
@@ -237,7 +246,7 @@ def test_the_papers_rows_cost_what_their_parameters_do():
     class Seven:
         classes = tuple("abcdefg")
 
-    tasks = [Task(row, "finetune", Seven, 100, 1) for row in paper_rows()]
+    tasks = [Task(row, "finetune", Seven, 100, 1) for row in preset_rows()]
     found = {cost.net: cost for cost in costs(tasks, Path("nowhere"), None)}
     assert [cost.runs for cost in found.values()] == [5, 5, 5, 5]
     assert found["vgg_s"].bytes == 5 * 2 * 2 * 4 * 124_507_607

@@ -1,0 +1,49 @@
+"""Weights as HDF5, as far as their layers and shapes go: Caffe copies them by layer name, as it does a caffemodel's."""
+
+from pathlib import Path
+
+from emotiw.errors import EmotiwError
+
+from .messages import PackedBlob, PackedLayer, PackedNet
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def is_hdf5(path: Path) -> bool:
+    """Return whether a file is HDF5, by its first bytes, as Caffe sees it."""
+    with path.open("rb") as file:
+        return file.read(len(_SIGNATURE)) == _SIGNATURE
+
+
+def read_hdf5_layers(path: Path) -> PackedNet:
+    """Return the layers of weights in HDF5: their names and their blobs' shapes, without the numbers.
+
+    Raises
+    ------
+    EmotiwError
+        If h5py, an extra of ours, is not installed, or the file holds no weights of Caffe.
+    """
+    try:
+        import h5py
+    except ImportError:
+        raise EmotiwError(f"{path} is HDF5, which needs h5py: pip install 'emotiw[torch]'") from None
+    net = PackedNet()
+    try:
+        with h5py.File(path, "r") as file:
+            data = file.get("data")
+            if not isinstance(data, h5py.Group):
+                raise EmotiwError(f"{path}: no group `data` in it: Caffe's weights have one")
+            found: dict[str, list[tuple[int, tuple[int, ...]]]] = {}
+
+            def note(name: str, entry: object) -> None:  # a layer's name may hold slashes: so do the groups
+                layer, _, number = name.rpartition("/")
+                if isinstance(entry, h5py.Dataset) and number.isdigit():
+                    found.setdefault(layer, []).append((int(number), entry.shape))
+
+            data.visititems(note)
+    except OSError as error:
+        raise EmotiwError(f"{path} is no HDF5 file that can be read: {error}") from None
+    for name, blobs in found.items():
+        shapes = [PackedBlob(shape={"dim": shape}) for _, shape in sorted(blobs)]
+        net.layer.append(PackedLayer(name=name, blobs=shapes))
+    return net

@@ -1,0 +1,44 @@
+"""Runs with names of their own in a table: one net and representation may stand there several times."""
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from emotiw.__main__ import main
+
+pytestmark = pytest.mark.caffe
+
+
+@pytest.fixture
+def several(runs, tmp_path):
+    """RUNS of one net and representation under three names; one was trained with settings of its own."""
+    for name, settings in (("first", ""), ("second", "base_lr 0.004 -> 0.01"), ("vgg_s_small-rgb", "")):
+        folder = shutil.copytree(runs / "vgg_s_small-rgb/finetune", tmp_path / "runs" / name / "finetune")
+        facts = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps(facts | {"row": name, "settings": settings}))
+    return tmp_path / "runs"
+
+
+def test_each_has_its_own_line_and_the_best_is_marked_as_chosen(several, tmp_path, capsys):
+    assert main(["table", str(several), "-o", str(tmp_path / "table")]) == 0
+    told = capsys.readouterr().out
+    for name in ("first", "second", "vgg_s_small-rgb"):
+        assert f"\n| {name} " in told
+    assert "second (vgg_s_small on rgb) was trained with settings of its own: base_lr 0.004 -> 0.01.\n" in told
+    assert told.count("settings of its own") == 1
+    assert "Best of the 3 rows of vgg_s_small on rgb, chosen on val: first and second and vgg_s_small-rgb (" in told
+    assert "A figure by which a row was chosen is too high.\n" in told
+    with (tmp_path / "table/table.csv").open(newline="") as file:
+        lines = {row["name"]: row for row in csv.DictReader(file)}
+    assert lines["first"]["weight"] != ""
+
+
+def test_weights_of_an_ensemble_are_found_by_the_runs_names(several, tmp_path, sets, capsys):
+    assert main(["table", str(several), "-o", str(tmp_path / "table")]) == 0
+    picture = next((sets / "faces/expressions").rglob("*.png"))
+    models = [str(several / name / "finetune") for name in ("first", "second", "vgg_s_small-rgb")]
+    command = ["predict", str(picture), "--aligned", "--weights", str(tmp_path / "table/table.csv")]
+    assert main([*command, "--model", *models]) == 0
+    assert "first/finetune: rgb" in capsys.readouterr().out

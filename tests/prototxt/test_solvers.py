@@ -1,0 +1,75 @@
+"""Solver settings over others: what is merged, what is refused, where the rate steps."""
+
+import pytest
+
+from emotiw.errors import UsageError
+from emotiw.prototxt.formats.messages import SolverParameter, parse_text
+from emotiw.prototxt.solvers import check_solver, merged, one_line, parse_settings, rate_steps
+
+
+def solver(text):
+    return parse_text(text, SolverParameter, "a test")
+
+
+def test_single_fields_are_replaced_and_repeated_ones_as_a_whole():
+    base = solver("base_lr: 0.1 stepvalue: 5 stepvalue: 9 momentum: 0.9 train_state { level: 1 stage: 'a' }")
+    over = solver("base_lr: 0.2 stepvalue: 7 train_state { stage: 'b' }")
+    result = merged(base, over)
+    assert (result.base_lr, list(result.stepvalue), result.momentum) == (pytest.approx(0.2), [7], pytest.approx(0.9))
+    assert (result.train_state.level, list(result.train_state.stage)) == (1, ["b"])
+    assert list(base.stepvalue) == [5, 9], "the base stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("base_lrr: 0.1", 'no field named "base_lrr"'),
+        ("base_lr: fast", "--solver is no SolverParameter"),
+        ("net: 'other.prototxt'", "net is not for you to set: a net of your own is named by --net"),
+        ("weights: 'x.caffemodel'", "weights to start from are named by --from"),
+        ("snapshot_prefix: 'elsewhere/x'", "snapshots lie in the run folder"),
+        ("snapshot_format: HDF5", "snapshot_format: a run is gone on with from binary snapshots"),
+        ("snapshot_after_train: false", "the last snapshot is the model"),
+        ("solver_mode: GPU", "a GPU is named by --gpu"),
+        ("solver_type: ADAM", "today's Caffe calls it `type`"),
+    ],
+)
+def test_what_is_no_setting_is_named(text, words):
+    with pytest.raises(UsageError) as caught:
+        parse_settings(text, "--solver")
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("--solver")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_executed_solver_is_a_text_of_settings():
+    text = "base_lr: 0.1 net: 'train_val.prototxt' snapshot_prefix: 'snapshot' solver_mode: CPU random_seed: 7"
+    assert one_line(parse_settings(text, "a file")) == "base_lr: 0.1 random_seed: 7"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("lr_policy: 'fixed'", "lacks base_lr and max_iter"),
+        ("base_lr: 0 lr_policy: 'fixed' max_iter: 5", "must be above 0"),
+        ("base_lr: 1 lr_policy: 'fixed' max_iter: 5 type: 'Adm'", "no solver is of type 'Adm'"),
+    ],
+)
+def test_what_no_engine_would_carry_out(text, words):
+    with pytest.raises(UsageError, match=words):
+        check_solver(solver(text), "a row")
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("lr_policy: 'step' stepsize: 240 max_iter: 300", [240, 480]),
+        ("lr_policy: 'step' stepsize: 240 max_iter: 200", [240]),
+        ("lr_policy: 'step' stepsize: 100000 max_iter: 300000", [100000, 200000, 300000]),
+        ("lr_policy: 'multistep' stepvalue: 5 stepvalue: 9 max_iter: 7", [5, 9]),
+        ("lr_policy: 'poly' power: 1 max_iter: 7", []),
+        ("lr_policy: 'fixed' stepsize: 3 max_iter: 7", []),
+    ],
+)
+def test_where_the_rate_steps(text, steps):
+    assert rate_steps(solver(text)) == steps

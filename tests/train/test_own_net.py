@@ -1,0 +1,144 @@
+"""A net of one's own is read and checked whole: file, layer and line are named."""
+
+import re
+
+import pytest
+
+from emotiw.errors import UsageError
+from emotiw.prototxt.formats.messages import LayerParameter
+from emotiw.prototxt.surgery import crop_size, data_layers, deploy
+from emotiw.train.experiments import experiment
+from emotiw.train.own_net import read_own_net
+
+
+def layer_of(net, name):
+    return next(layer for layer in net.layer if layer.name == name)
+
+
+def test_a_folder_becomes_a_row(tmp_path, transformed, written):
+    net = transformed(crop_size=48, scale=0.5)
+    own = read_own_net(written(tmp_path, net))
+    row = experiment("mine-rgb", own)
+    assert (row.row, row.net, row.representation, crop_size(row.train_val("finetune"))) == (
+        "mine-rgb",
+        "mine",
+        "rgb",
+        48,
+    )
+    assert row.solver("pretrain").stepsize == 240
+    assert row.train_val("pretrain") == row.train_val("finetune")
+
+
+def test_the_recipe_is_not_where_the_folder_or_its_set_lies(tmp_path, transformed, written):
+    """As of a run folder that is copied: its sources are those of a set."""
+    net = transformed()
+    here = experiment("mine-rgb", read_own_net(written(tmp_path / "a", net)))
+    for layer in data_layers(net):
+        layer.data_param.source = "/elsewhere/lmdb"
+    there = experiment("mine-rgb", read_own_net(written(tmp_path / "b", net)))
+    assert here.recipe("finetune") == there.recipe("finetune")
+    net.layer[2].convolution_param.weight_filler.std = 0.5
+    other = experiment("mine-rgb", read_own_net(written(tmp_path / "c", net)))
+    assert other.recipe("finetune") != here.recipe("finetune")
+
+
+def test_without_a_solver_file_it_lacks_what_has_no_usual_value(tmp_path, transformed, written):
+    row = experiment("mine-rgb", read_own_net(written(tmp_path, transformed(), solver=False)))
+    with pytest.raises(UsageError, match="mine-rgb, pretrain lacks base_lr and max_iter: give them"):
+        row.check()
+    row.over(("pretrain", "finetune"), "base_lr: 0.01 max_iter: 5", "--solver").check()
+
+
+@pytest.mark.parametrize("name", ["vgg_s", "vgg_s_small", "a net", "../x"])
+def test_it_may_not_go_by_a_shipped_nets_name(tmp_path, transformed, written, name):
+    """Its figures would stand beside those published for that net."""
+    with pytest.raises(UsageError, match="call a net of your own otherwise"):
+        experiment(f"{name}-rgb", read_own_net(written(tmp_path, transformed())))
+
+
+@pytest.mark.parametrize(
+    ("layer", "edit", "words"),
+    [
+        ("conv3", lambda one: setattr(one, "type", "Convolutoin"), "layer conv3 is of type Convolutoin"),
+        ("conv3", lambda one: one.bottom.__setitem__(0, "nowhere"), "layer conv3 of type Convolution cannot be built"),
+        ("conv1", lambda one: one.convolution_param.kernel_size.__setitem__(0, 99), "layer conv1 of type Convolution"),
+        ("loss", lambda one: one.bottom.__setitem__(1, "fc7"), "layer loss is not held against the blob `label`"),
+        ("loss", lambda one: one.bottom.__setitem__(0, "fc7"), ""),
+        ("loss", lambda one: one.bottom.__setitem__(0, "conv5"), "judges conv5, which no InnerProduct makes"),
+        ("data", lambda one: one.top.__delitem__(1), "layer data has the tops data, and must have `data` and `label`"),
+        ("data", lambda one: setattr(one, "type", "ImageData"), "images come from a prepared set, by a Data layer"),
+        (
+            "data",
+            lambda one: one.data_param.ClearField("batch_size"),
+            "needs a crop_size in transform_param and a batch",
+        ),
+        ("data", lambda one: setattr(one.transform_param, "scale", 2), "its Data layers differ in transform_param"),
+        ("data", lambda one: one.transform_param.ClearField("mean_file"), "has a mean_file and the other none"),
+        ("data", lambda one: one.transform_param.mean_value.append(1), "differ in transform_param"),
+    ],
+)
+def test_what_cannot_be_trained_is_named_with_its_line(tmp_path, transformed, written, layer, edit, words):
+    net = transformed()
+    whole = deploy(net)
+    edit(layer_of(net, layer))
+    folder = written(tmp_path, net, whole)
+    if not words:  # fc7 is an InnerProduct: it becomes the last one, and the deploy form is another net's
+        words = "deploy.prototxt does not score what train_val.prototxt trains"
+    with pytest.raises(UsageError, match=re.escape(words)) as caught:
+        read_own_net(folder)
+    assert "\n" not in str(caught.value)
+    if found := re.match(r".*prototxt:(\d+): ", str(caught.value)):
+        lines = (folder / "train_val.prototxt").read_text().split("\n")
+        assert f'name: "{layer}"' in lines[int(found[1]) - 1]
+
+
+def test_a_misspelt_field_is_named_with_its_line(tmp_path, transformed, written):
+    folder = written(tmp_path, transformed())
+    text = (folder / "train_val.prototxt").read_text()
+    (folder / "train_val.prototxt").write_text(text.replace("kernel_size", "kernel_sise", 1))
+    line = text[: text.index("kernel_size")].count("\n") + 1
+    with pytest.raises(UsageError, match=rf'train_val.prototxt is no NetParameter.*{line}:.*"kernel_sise"'):
+        read_own_net(folder)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda net: net.layer.__delitem__(2), "layer relu1 is missing"),
+        (lambda net: setattr(layer_of(net, "conv2").convolution_param, "num_output", 8), "conv2's num_output is 8"),
+        (lambda net: net.layer[0].input_param.shape[0].dim.__setitem__(slice(2, 4), [64, 64]), "takes 64 pixels"),
+        (lambda net: net.layer.__delitem__(-1), "has no Softmax"),
+        (
+            lambda net: net.layer.insert(
+                1,
+                LayerParameter(name="by", type="Power", bottom=["data"], top=["data"], power_param={"scale": 0.5}),
+            ),
+            "layer by is one too many",
+        ),
+    ],
+)
+def test_a_deploy_form_that_scores_otherwise_is_refused(tmp_path, transformed, written, edit, words):
+    """A Power layer in one of both files alone would scale what is scored, or what is trained."""
+    whole = deploy(transformed())
+    edit(whole)
+    with pytest.raises(UsageError, match=words):
+        read_own_net(written(tmp_path, transformed(), whole))
+
+
+def test_a_deploy_form_may_lack_dropout_and_call_its_answer_as_it_likes(tmp_path, transformed, written):
+    whole = deploy(transformed())
+    kept = [layer for layer in whole.layer if layer.type != "Dropout"]
+    assert len(kept) < len(whole.layer)
+    del whole.layer[:]
+    whole.layer.extend(kept)
+    whole.layer[-1].name, whole.layer[-1].top[0] = "answer", "answers"
+    layer_of(whole, "fc8_cat").inner_product_param.num_output = 1000
+    read_own_net(written(tmp_path, transformed(), whole))
+
+
+@pytest.mark.parametrize("name", ["train_val.prototxt", "deploy.prototxt"])
+def test_both_files_are_needed(tmp_path, transformed, written, name):
+    folder = written(tmp_path, transformed())
+    (folder / name).unlink()
+    with pytest.raises(UsageError, match=f"{name} is missing"):
+        read_own_net(folder)

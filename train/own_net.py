@@ -1,0 +1,194 @@
+"""A net of one's own: a folder with `train_val.prototxt`, `deploy.prototxt` and, where there is one, a solver.
+
+```
+DIR/train_val.prototxt   data layers with the tops `data` and `label`, of any crop, batch, mean and scale; a last
+                         InnerProduct, whose width is filled in; SoftmaxWithLoss
+    deploy.prototxt      the same for an input `data` of N x 3 x crop x crop; `prob`, or its last Softmax, answers
+    solver.prototxt      its settings, under those of --solver; without it base_lr and max_iter must be given
+```
+
+A run folder is such a folder, so a net that was run can be copied and edited.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from emotiw.errors import EmotiwError, UsageError
+from emotiw.prototxt.formats.messages import TRAIN, NetParameter, SolverParameter, read_text
+from emotiw.prototxt.formats.upgrade import read_net
+from emotiw.prototxt.net_diff import differences
+from emotiw.prototxt.shapes import LayerError, shapes
+from emotiw.prototxt.solvers import merged
+from emotiw.prototxt.surgery import (
+    classifiers,
+    crop_size,
+    data_layers,
+    deploy,
+    input_side,
+    input_transform,
+    losses,
+    use_set,
+)
+
+TRAIN_VAL, DEPLOY, SOLVER = "train_val.prototxt", "deploy.prototxt", "solver.prototxt"
+
+# What a solver needs that is no recipe; base_lr and max_iter have no value that suits every net.
+_BASE = SolverParameter(
+    net=TRAIN_VAL,
+    snapshot_prefix="snapshot",
+    solver_mode=0,  # CPU; `caffe train --gpu 0` overrides it
+    type="SGD",
+    lr_policy="fixed",
+    momentum=0.9,
+    weight_decay=0.0005,
+    display=20,
+)
+# What a run fills in, whatever a solver file says.
+_FILLED = ("net", "snapshot_prefix", "solver_mode", "random_seed")
+
+
+@dataclass(frozen=True)
+class OwnNet:
+    """A net as it was read and checked.
+
+    Attributes
+    ----------
+    folder
+        Where it lies.
+    train_val
+        Its train_val; sources and mean are those of no set.
+    solver
+        What its trainings begin from; without base_lr and max_iter where there is no solver file.
+    """
+
+    folder: Path
+    train_val: NetParameter
+    solver: SolverParameter
+
+
+def read_own_net(folder: Path) -> OwnNet:
+    """Read a net of one's own.
+
+    Raises
+    ------
+    UsageError
+        If a file is missing, or the net cannot be trained on a prepared set; it names file, layer and line.
+    """
+    for name in (TRAIN_VAL, DEPLOY):
+        if not (folder / name).is_file():
+            raise UsageError(f"{folder / name} is missing: a net of your own needs {TRAIN_VAL} and {DEPLOY}")
+    try:
+        train_val, deployed = (read_net(folder / name) for name in (TRAIN_VAL, DEPLOY))
+        _check(train_val, folder / TRAIN_VAL)
+        _check_deploy(train_val, deployed, folder)
+        own = read_text(folder / SOLVER, SolverParameter) if (folder / SOLVER).is_file() else SolverParameter()
+    except UsageError:
+        raise
+    except EmotiwError as error:
+        raise UsageError(str(error)) from None
+    for name in _FILLED:
+        own.ClearField(name)
+    use_set(train_val, {"TRAIN": "train_lmdb", "TEST": "val_lmdb"}, "mean.binaryproto")
+    return OwnNet(folder, train_val, merged(_BASE, own))
+
+
+def _line_of(path: Path, word: str) -> int:
+    """Return the number of the line of a prototxt on which a quoted word first stands as a name or a type; or 1."""
+    pattern = re.compile(rf"\b(?:name|type)\s*:\s*[\"']{re.escape(word)}[\"']")
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if pattern.search(line):
+            return number
+    return 1
+
+
+def _fail(path: Path, layer: str, words: str) -> NoReturn:
+    raise UsageError(f"{path}:{_line_of(path, layer)}: {words}")
+
+
+def _check(train_val: NetParameter, path: Path) -> None:
+    """Raise where a train_val cannot be trained on a prepared set."""
+    fail = partial(_fail, path)
+    _check_data(train_val, path, fail)
+    input_transform(train_val, path)
+    _build(train_val, path)
+    if not losses(train_val):
+        fail("", "no SoftmaxWithLoss: a net here learns to name classes")
+    tops = {top for layer in train_val.layer if layer.name in classifiers(train_val) for top in layer.top}
+    for loss in losses(train_val):
+        if list(loss.bottom[1:]) != ["label"]:
+            fail(loss.name, f"layer {loss.name} is not held against the blob `label`, which the data layer gives")
+        if loss.bottom[0] not in tops:
+            words = (
+                f"layer {loss.name} judges {loss.bottom[0]}, which no InnerProduct makes: its width cannot be filled in"
+            )
+            fail(loss.name, words)
+
+
+def _check_data(train_val: NetParameter, path: Path, fail: Callable[[str, str], NoReturn]) -> None:
+    for layer in train_val.layer:
+        if not layer.bottom and layer.type != "Data":
+            fail(
+                layer.name, f"layer {layer.name} of type {layer.type}: images come from a prepared set, by a Data layer"
+            )
+    found = data_layers(train_val)
+    phases = [tuple(rule.phase for rule in layer.include) for layer in found]
+    if (
+        not found
+        or len(set(phases)) != len(phases)
+        or (() in phases and len(phases) > 1)
+        or phases[0] not in ((), (TRAIN,))
+    ):
+        fail("Data", "it needs one Data layer for both phases, or one for TRAIN and one for TEST")
+    for layer in found:
+        if list(layer.top) != ["data", "label"]:
+            tops = ", ".join(layer.top)
+            fail(layer.name, f"layer {layer.name} has the tops {tops}, and must have `data` and `label`")
+        if not layer.transform_param.crop_size or not layer.data_param.batch_size:
+            fail(layer.name, f"layer {layer.name} needs a crop_size in transform_param and a batch_size in data_param")
+
+
+def _build(net: NetParameter, path: Path) -> None:
+    """Raise where a layer is of no known type, or does not fit what comes before it; name its line."""
+    try:
+        shapes(net)
+    except LayerError as error:
+        _fail(path, error.layer, str(error))
+
+
+def _check_deploy(train_val: NetParameter, deployed: NetParameter, folder: Path) -> None:
+    """Raise where the deploy form would score otherwise than was trained."""
+    path = folder / DEPLOY
+    _build(deployed, path)
+    side, crop = input_side(deployed, path), crop_size(train_val)
+    if [list(layer.top) for layer in deployed.layer if layer.type == "Input"] != [["data"]]:
+        raise UsageError(f"{path}: its input must be the blob `data`")
+    if side != crop:
+        raise UsageError(f"{path} takes {side} pixels, and {TRAIN_VAL} crops {crop}: make them alike")
+    answers = [layer for layer in deployed.layer if layer.type == "Softmax"]
+    if not answers:
+        raise UsageError(f"{path} has no Softmax: its answers must be posteriors")
+    last = next((layer for layer in answers if "prob" in layer.top), answers[-1])
+    last.name, last.top[:] = "prob", ["prob"]
+    last_layers = classifiers(train_val)
+    if unlike := differences(_compared(deployed, last_layers), _compared(deploy(train_val), last_layers)):
+        raise UsageError(f"{path} does not score what {TRAIN_VAL} trains: {'; '.join(unlike[:3])}: make them alike")
+
+
+def _compared(net: NetParameter, last_layers: Collection[str]) -> NetParameter:
+    """Return a copy of a deploy net without what changes no score: dropout, phases and the width that is filled in."""
+    compared = NetParameter()
+    for layer in net.layer:
+        if layer.type == "Dropout" and list(layer.top) == list(layer.bottom):
+            continue
+        added = compared.layer.add()
+        added.CopyFrom(layer)
+        added.ClearField("include")
+        if added.batch_norm_param.use_global_stats:  # as Caffe does in the TEST phase unasked
+            added.ClearField("batch_norm_param")
+        if layer.name in last_layers:
+            added.inner_product_param.num_output = 1
+    return compared
