@@ -18,6 +18,7 @@ from emotiw.data_prep.transform import Settings
 from emotiw.evaluate.baseline import baseline as module
 from emotiw.evaluate.baseline.features import face_histograms
 from emotiw.evaluate.scores import read_scores
+from emotiw.inputs import unsealed
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,8 @@ def beside(made, sets, make_run, tmp_path):
         named = [f"{path},{line.split(',', 1)[1]}" for path, line in zip(scores.paths, lines[1:], strict=True)]
         (folder / "scores_val.csv").write_text("\n".join([lines[0], *named]) + "\n")
     shutil.copytree(made / "baseline", tmp_path / "runs/baseline")
-    (of(tmp_path / "runs") / "scores_val.json").write_text(json.dumps(protocol_of(made) | {"drawn": False}))
+    protocol = unsealed(protocol_of(made)) | {"drawn": False}
+    (of(tmp_path / "runs") / "scores_val.json").write_text(json.dumps(protocol))
     return tmp_path / "runs"
 
 
