@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.files import sha256_of, write_text
+from emotiw.files import write_lines, write_text
 from emotiw.inputs import write_sealed
 from emotiw.malloc import keep_freed_memory
 from emotiw.progress_bar import bar
@@ -28,7 +28,7 @@ from .groups import alike, are_known
 from .image_list import Basis, Image, Listing
 from .layouts.registry import list_images
 from .lmdb_writer import LmdbWriter, key
-from .prepared_set import FORMAT, manifest_text, set_inputs
+from .prepared_set import FORMAT, manifest_lines, set_inputs
 from .same_pixels import drop, find_pixels
 from .splits import SPLITS, assign_splits, shuffled
 from .summary import FILE, report, understood
@@ -269,12 +269,11 @@ def _describe(
     folder: Path, source: Path, settings: Settings, listing: Listing, outcomes: Sequence[Outcome], digests: Digests
 ) -> None:
     """Write what says what the set is."""
-    manifest = manifest_text(outcomes)
-    write_text(folder / "manifest.csv", manifest)
+    manifest_sha256 = write_lines(folder / "manifest.csv", manifest_lines(outcomes))
     facts = {
         "format": FORMAT,
         "emotiw": __version__,
-        "manifest_sha256": sha256_of(manifest.encode()),
+        "manifest_sha256": manifest_sha256,
         "classes": listing.classes,
         **asdict(settings),
         "layout": listing.layout,

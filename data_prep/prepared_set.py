@@ -321,14 +321,13 @@ def open_set(folder: str | Path, look: Look = Look.CHANGED) -> PreparedSet:
     return PreparedSet(folder, facts, look)
 
 
-def manifest_text(outcomes: Sequence[Outcome]) -> str:
-    """Return the manifest of the images that were used, by path."""
+def manifest_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Yield the manifest of the images that were used, by path: half a million lines need not be in memory at once."""
     used = sorted((outcome for outcome in outcomes if not outcome.reason), key=lambda outcome: outcome.image.path)
     against = conflicts([outcome.image for outcome in used], {o.image.path: o.pixels for o in used})
-    rows: list[tuple[object, ...]] = [COLUMNS]
+    yield from csv_lines([COLUMNS])
     for outcome in used:
         image = outcome.image
         equals = " ".join(against.get(image.path, ()))
         facts = (image.path, image.label, image.name, image.split, image.group)
-        rows.append((*facts, outcome.sha256, outcome.pixels, equals))
-    return "".join(csv_lines(rows))
+        yield from csv_lines([(*facts, outcome.sha256, outcome.pixels, equals)])

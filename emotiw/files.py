@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -177,6 +177,17 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` (UTF-8) whole or not at all."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> str:
+    """Write lines of text, whole or not at all; return the sha256 of what was written, in hexadecimal."""
+    hashed = hashlib.sha256()
+    with whole(path) as temporary, temporary.open("wb") as file:
+        for line in lines:
+            data = line.encode()
+            hashed.update(data)
+            file.write(data)
+    return hashed.hexdigest()
 
 
 def read_text(path: Path) -> str:

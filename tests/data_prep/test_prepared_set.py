@@ -7,7 +7,7 @@ import pytest
 
 from emotiw.data_prep.image_list import Image
 from emotiw.data_prep.prepare import prepare
-from emotiw.data_prep.prepared_set import manifest_text, open_set
+from emotiw.data_prep.prepared_set import manifest_lines, open_set
 from emotiw.data_prep.transform import Outcome, Settings
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import read_mean
@@ -181,7 +181,7 @@ def test_the_manifest_is_by_path_and_quotes_what_needs_it():
         Outcome(Image("c/3.png", "b", 1, "val", "x,y"), "44", "", "empty file"),
         Outcome(Image("a/1.png", "a", 0, "train", "z"), "11", "33", ""),
     ]
-    assert manifest_text(outcomes) == (
+    assert "".join(manifest_lines(outcomes)) == (
         "path,label,name,split,group,sha256,pixels,same_pixels\n"
         'a/1.png,0,a,train,z,11,33,split label\nb/2.png,1,b,val,"x,y",22,33,split label\n'
     )

@@ -46,7 +46,8 @@ COMMANDS = {
     ),
     "models": (["models", "list"], None),
     "predict": (["predict", FACE, "--aligned", *MODELS, "--figure", "-o", "out"], "out/*.png"),
-    "explain": (["explain", FACE, "--aligned", *MODELS, "-o", "out"], "out/*.png"),
+    "explain": (["explain", FACE, "--aligned", *MODELS, "-o", "out.png"], "out.png"),
+    "experiments": (["experiments"], None),
 }
 """`serve` waits for pages, and has its own test; `demo` is the others, one after another, for minutes."""
 
