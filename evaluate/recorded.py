@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotiw.errors import EmotiwError
+from emotiw.files import file_digest
 from emotiw.inputs import DEPLOY, MEAN, MODEL, RUN, WEIGHTS, Difference, Input, Look, compare, differ, find
 from emotiw.prototxt.formats.lmdb_digest import content_digest
 from emotiw.train.run_folder import Run
@@ -24,7 +25,10 @@ class Recorded:
         """Yield what is not as recorded; a file that is not there is none: sets and runs are moved."""
         for one in self.inputs:
             path = self.folder / one.path
-            if one.path and path.exists() and (difference := compare(one, path, look, content_digest)):
+            if not one.path or not path.exists():
+                continue
+            digest = content_digest if path.is_dir() else file_digest  # by which it is remembered
+            if difference := compare(one, path, look, digest):
                 yield difference
 
     @property

@@ -43,7 +43,7 @@ def test_every_verb_and_option_has_help(verb, capsys):
         [],
         ["nonsense"],
         ["map", "--nonsense"],
-        ["prepare", "x"],
+        ["prepare"],
         ["evaluate", "x", "--set", "y", "--crops", "3"],
         ["caffe"],
     ],

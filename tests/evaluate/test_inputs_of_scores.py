@@ -49,6 +49,7 @@ def run(faces, tmp_path):
     run.folder.mkdir(parents=True)
     for name in ("train_val.prototxt", "solver.prototxt", "deploy.prototxt", "mean.binaryproto", "model.caffemodel"):
         (run.folder / name).write_text(name)
+    (run.folder / "train_val.prototxt").write_text('layer { type: "Data" transform_param { mean_file: "mean" } }')
     prepared = open_set(faces / "0")
     inputs = [*prepared.inputs("rgb", ["train"], mean=True), *executed(run), model_input(run.model)]
     run.write_facts(facts_of(prepared, inputs=inputs))

@@ -38,7 +38,7 @@ def test_the_truth_has_the_rest_and_contradicts_nothing(prepared, tmp_path):
 
 
 def test_the_commands_say_so_in_one_line(prepared, monkeypatch, capsys):
-    monkeypatch.setattr("emotiw.data_prep.prepared_set.open_set", lambda folder: prepared)
+    monkeypatch.setattr("emotiw.data_prep.prepared_set.open_set", lambda *_: prepared)
     command = ["evaluate", "no-model", "--set", str(prepared.folder), "--split", "test", "--engine", "torch"]
     assert main(command) == 1
     assert "2 of its 3 test images have no label" in capsys.readouterr().err

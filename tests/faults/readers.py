@@ -317,10 +317,11 @@ def jpegs(folder: Path) -> list[bytes]:
 
 
 def scores(folder: Path) -> list[bytes]:
-    """Return scores with and without labels."""
-    head = "path,label,Angry,Happy\n"
-    rows = ("a.png,0,0.25,0.75\nb.png,1,1,0\n", "a.png,-1,0.5,0.5\n", "a.png,7,2,3\n", "")
-    return [(head + row).encode() for row in rows]
+    """Return scores with and without labels and groups; and such as are refused."""
+    head, grouped, row = "path,label,Angry,Happy\n", "path,group,label,Angry,Happy\n", "a.png,0,0.25,0.75\n"
+    rows = (f"{row}b.png,1,1,0\n", "a.png,-1,0.5,0.5\n", "a.png,7,2,3\n", "", row + row, "a.png,0,x,1\n", row[:-1], '"')
+    made = [*(head + some for some in rows), f"{grouped}a.png,m,0,0.25,0.75\n", "x,y\n", f"{grouped}a.png\n"]
+    return [text.encode() for text in made]
 
 
 def read_zip(folder: Path) -> None:

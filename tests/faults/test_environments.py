@@ -67,7 +67,7 @@ def folder(sets, runs, tmp_path) -> Path:
     (tmp_path / "sets").symlink_to(sets)
     (tmp_path / "faces").symlink_to(sets / "faces/expressions")
     (tmp_path / "scored").symlink_to(runs)
-    shutil.copytree(runs, tmp_path / "runs", ignore=shutil.ignore_patterns("*_val.*"))
+    shutil.copytree(runs, tmp_path / "runs", ignore=shutil.ignore_patterns("*s_val.*", "confusion_*"))
     return tmp_path
 
 

@@ -353,7 +353,7 @@ def place(victim: Victim, made: Callable[[str], Path], folder: Path) -> Path:
         if source.is_file():
             shutil.copy(source, folder / name)
         elif top == "runs":  # what is written lies beside what is read
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*_val.*"))
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*s_val.*", "confusion_*"))
         else:
             (folder / name).symlink_to(source)
     return folder

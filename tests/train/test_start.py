@@ -25,7 +25,7 @@ def train(sets, tmp_path, drill):
 
 @pytest.mark.parametrize("name", ["model.caffemodel", "snapshot_iter_2.caffemodel"])
 def test_weights_of_a_run_of_another_representation_are_warned_of_and_marked(train, name, caplog, monkeypatch):
-    monkeypatch.setattr("emotiw.train.stage.validation_accuracy", lambda *_: None)
+    monkeypatch.setattr("emotiw.train.stage.validate", lambda *_: None)
     start = train(Experiment("vgg_s_small", "rgb", NO))
     run = train(Experiment("vgg_s_small", "cyclic_lbp", NO), "finetune", start.folder / name)
     words = f"warning: vgg_s_small-cyclic_lbp begins with weights of rgb ({start.folder})"
@@ -34,7 +34,7 @@ def test_weights_of_a_run_of_another_representation_are_warned_of_and_marked(tra
 
 
 def test_what_is_to_be_said_of_the_run_before_goes_on(train, monkeypatch):
-    monkeypatch.setattr("emotiw.train.stage.validation_accuracy", lambda *_: None)
+    monkeypatch.setattr("emotiw.train.stage.validate", lambda *_: None)
     row = Experiment("vgg_s_small", "rgb", NO)
     start = train(row)
     start.write_facts(replace(start.facts(), resumed=[2]))

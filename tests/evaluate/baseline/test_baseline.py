@@ -203,6 +203,8 @@ def test_of_another_set_it_is_not_shown_and_of_other_images_it_is_refused(beside
         (line,) = capsys.readouterr().err.splitlines()
         return line
 
+    record = json.loads((folder / "scores_val.json").read_text()) | {"scores_sha256": ""}  # of another version
+    (folder / "scores_val.json").write_text(json.dumps(unsealed(record)))
     (folder / "scores_val.csv").write_text("\n".join(scores[:-1]) + "\n")
     assert "the baseline and vgg_s-rgb have scores of other images: make both anew" in refused()
     (folder / "scores_val.csv").write_text("path,label\n")

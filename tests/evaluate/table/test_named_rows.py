@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from emotiw.__main__ import main
+from emotiw.inputs import unsealed
 
 pytestmark = pytest.mark.caffe
 
@@ -16,8 +17,10 @@ def several(runs, tmp_path):
     """RUNS of one net and representation under three names; one was trained with settings of its own."""
     for name, settings in (("first", ""), ("second", "base_lr 0.004 -> 0.01"), ("vgg_s_small-rgb", "")):
         folder = shutil.copytree(runs / "vgg_s_small-rgb/finetune", tmp_path / "runs" / name / "finetune")
-        facts = json.loads((folder / "run.json").read_text())
-        (folder / "run.json").write_text(json.dumps(facts | {"row": name, "settings": settings}))
+        facts = json.loads((folder / "run.json").read_text()) | {"row": name, "settings": settings}
+        scored = json.loads((folder / "scores_val.json").read_text()) | {"inputs": []}  # of the run as it was
+        for path, values in ((folder / "run.json", facts), (folder / "scores_val.json", scored)):
+            path.write_text(json.dumps(unsealed(values)))
     return tmp_path / "runs"
 
 

@@ -205,7 +205,7 @@ def test_a_dry_run_says_what_it_costs_and_makes_no_run(sets, sfew, tmp_path, cap
     assert main(asked(sets, sfew, tmp_path / "new", "--dry-run", rows=(ROW, "vgg_m_2048_small-rgb"))) == 0
     told = capsys.readouterr().out
     steps_line = "12 of 12 steps to do: 2 pretrain, 2 finetune, 4 evaluate, 2 baseline, 2 table"
-    assert told.splitlines()[1] == steps_line
+    assert steps_line in told.splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told.splitlines() if line.startswith("| vgg")]
     assert [row[:4] for row in rows] == [
         ["vgg_s_small", "pretrain", "1", "400"],
