@@ -69,13 +69,6 @@ def without_stamps(path: Path) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key != "seal"} | {"inputs": inputs}
 
 
-@pytest.fixture(autouse=True)
-def _own_memory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Digests are remembered in a folder of the tests, not of the user."""
-    folder = tmp_path_factory.getbasetemp() / "cache"
-    monkeypatch.setattr("emotiw.inputs.cache_folder", lambda: folder)
-
-
 @pytest.fixture(scope="session")
 def measured() -> Callable[..., tuple[subprocess.CompletedProcess[str], int]]:
     """Run a command to its end, at most so many CPU seconds; return it, and the peak of its memory in bytes."""

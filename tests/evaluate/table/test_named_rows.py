@@ -44,4 +44,4 @@ def test_weights_of_an_ensemble_are_found_by_the_runs_names(several, tmp_path, s
     models = [str(several / name / "finetune") for name in ("first", "second", "vgg_s_small-rgb")]
     command = ["predict", str(picture), "--aligned", "--weights", str(tmp_path / "table/table.csv")]
     assert main([*command, "--model", *models]) == 0
-    assert "first/finetune: rgb" in capsys.readouterr().out
+    assert "\n  first/finetune" in capsys.readouterr().out
