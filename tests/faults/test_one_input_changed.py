@@ -21,7 +21,8 @@ pytestmark = pytest.mark.caffe
 
 ROW, REPRESENTATION = "vgg_s_small-cyclic_lbp", ("-r", "cyclic_lbp")
 QUICK, SLOW = ("table", "reproduce"), ("evaluate", "predict")
-FIGURES = {"table": "(caffe)", "reproduce": "(caffe)", "evaluate": "accuracy ", "predict": "whole picture: "}
+_TABLE = "| 95 % interval"
+FIGURES = {"table": _TABLE, "reproduce": _TABLE, "evaluate": "accuracy ", "predict": "whole picture: "}
 
 
 @pytest.fixture(scope="module")
