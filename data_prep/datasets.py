@@ -1,4 +1,4 @@
-"""Which data set a source is: told by its layout and its numbers, or by its user; and whether it was drawn.
+"""Identify a data set by its layout and its counts, or by the name that its user gives; and whether it was drawn.
 
 Published figures stand beside figures on the same data set only, so a guess would make a false comparison: a source of
 another number of images is of an unknown data set until `emotiw prepare --dataset` names it.

@@ -45,7 +45,7 @@ class _SameBytes:
         """
         data = self.source.read(path)
         if sha256_of(data) != self.digests[path]:
-            raise EmotiwError(f"{self.words}: {path} has other bytes: prepare another set of it")
+            raise EmotiwError(f"{self.words}: {path} has other bytes: prepare a new set from it")
         return data
 
     def stamp(self, path: str) -> tuple[int, int]:
@@ -141,7 +141,7 @@ def _require_same_images(listing: Listing, prepared: PreparedSet, settings: Sett
     for outcome, _ in in_order(look, others, jobs):
         if not outcome.reason and outcome.pixels not in pixels:
             raise EmotiwError(
-                f"{words}: it holds {outcome.image.path}, which the set does not: prepare another set of it"
+                f"{words}: it holds {outcome.image.path}, which the set does not: prepare a new set from it"
             )
 
 

@@ -105,8 +105,8 @@ def relabel(source):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (recompress, "Angry/00.png has other bytes: prepare another set of it"),
-        (add, "it holds Angry/more.png, which the set does not: prepare another set of it"),
+        (recompress, "Angry/00.png has other bytes: prepare a new set from it"),
+        (add, "it holds Angry/more.png, which the set does not: prepare a new set from it"),
         (lose, "it holds no Angry/00.png (1 images are missing)"),
         (move, "it holds no Angry/00.png (8 images are missing)"),
         (relabel, "it holds no Angry/00.png (8 images are missing)"),
