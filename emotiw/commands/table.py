@@ -14,8 +14,15 @@ their seed alone are one row.
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emotiw.commands.options import add_verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emotiw.evaluate.table.published import Publication
+    from emotiw.evaluate.table.results import Table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,13 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the table and write it."""
-    from emotiw.data_prep.prepared_set import open_set
-    from emotiw.errors import EmotiwError
     from emotiw.evaluate.label_lists import predictions_text
-    from emotiw.evaluate.table.output import TABLE_FILES, write_table
+    from emotiw.evaluate.table.output import TABLE_FILES
     from emotiw.evaluate.table.published import publications
     from emotiw.evaluate.table.results import collect
-    from emotiw.evaluate.table.view import view
     from emotiw.files import refuse_overwrite, remove, write_text
     from emotiw.inputs import Look
 
@@ -56,20 +60,29 @@ def run(args: argparse.Namespace) -> None:
     table = collect(args.runs, args.stage, args.split, args.rows, Look.ALL if args.verify else Look.SMALL)
     predictions = args.output / f"predictions_{args.split}.txt"
     refuse_overwrite(predictions, args.force)
-    write_text(predictions, predictions_text(table.answer.scores))
-    handed_in = f"predictions ({table.answer.name}): {predictions}"
-    for name in TABLE_FILES:
+    for name in (*TABLE_FILES, predictions.name):
         remove(args.output / name)  # of an earlier table, which may have had labels
-    if not table.scores.labelled:
+    if table.scores.labelled:
+        _write(table, published, args.output)
+    else:
         print(f"the {args.split} images have no labels, so there is no table: give some to emotiw evaluate --truth")
-        print(handed_in)
-        return
+    # Last: where they are, all of the table is, which `emotiw reproduce` relies on after a kill.
+    write_text(predictions, predictions_text(table.answer.scores))
+    print(f"predictions ({table.answer.name}): {predictions}")
+
+
+def _write(table: "Table", published: "Sequence[Publication]", output: Path) -> None:
+    """Write and print a table of scores with labels."""
+    from emotiw.data_prep.prepared_set import open_set
+    from emotiw.errors import EmotiwError
+    from emotiw.evaluate.table.output import write_table
+    from emotiw.evaluate.table.view import view
+
     try:
         prepared = open_set(Path(table.protocol.set_folder))
     except EmotiwError:
         prepared = None  # moved or gone since: the report goes without its faces
     if prepared and prepared.digest != table.protocol.set_digest:
         prepared = None
-    print(write_table(view(table, published), args.output, prepared))
-    print(f"report: {args.output / 'report.html'}")
-    print(handed_in)
+    print(write_table(view(table, published), output, prepared))
+    print(f"report: {output / 'report.html'}")

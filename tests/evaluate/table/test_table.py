@@ -368,6 +368,15 @@ def test_a_table_is_not_overwritten(three, tmp_path, capsys):
     assert main([*command, "--force"]) == 0
 
 
+def test_predictions_are_written_last(three, tmp_path, monkeypatch):
+    """`reproduce` takes them for the whole table: killed before its end, there must be none, not even of an older one."""
+    words = list(map(str, ["table", three, "-o", tmp_path / "table", "--force"]))
+    assert main(words) == 0
+    monkeypatch.setattr("emotiw.evaluate.table.output.html", lambda *_: 1 / 0)
+    assert main(words) == 1
+    assert [path.name for path in (tmp_path / "table").iterdir() if path.name.startswith("predictions")] == []
+
+
 def test_published_figures():
     """Li & Deng's survey for SFEW 2.0: the paper, and what came after it; FER2013's as the sources have them."""
     found = publications()
