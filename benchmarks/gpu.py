@@ -221,7 +221,7 @@ ROWS = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the rates."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    family = [name for name, net in NETS.items() if isinstance(net.topology, Vgg)]
+    family = [name for name, net in NETS.items() if isinstance(net.topology, Vgg) and net.input_scale == 1]
     parser.add_argument("--net", choices=family, default=NET, help="(default: %(default)s)")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="(default: %(default)s)")
     parser.add_argument("--device", type=torch.device, default="cuda", help="(default: %(default)s)")

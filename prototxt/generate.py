@@ -25,6 +25,7 @@ _DEVIATIONS = {
     "D5": "the solvers and the batch of the pre-training were not published: as the same authors' age/gender net.",
     "D6": "narrow, filled, dropping and learning otherwise than the published net.",
     "D9": "how the authors pre-trained is not known: the same net, its last layer fc8 or as published, one rate.",
+    "D16": "half width, an input scaled by 1/128, MSRA fillers, all layers at one rate.",
     "D12": "the authors' file of this net was not published: the published net, with their VGG_S's fine-tuning rules.",
 }
 
@@ -34,7 +35,8 @@ def deviations(name: str, file: str) -> list[str]:
     solver, pretrain = file.startswith("solver"), "pretrain" in file
     rests = {
         "D5": solver or pretrain,
-        "D6": NETS[name].preset != "paper",
+        "D6": NETS[name].preset == "small",
+        "D16": NETS[name].preset == "medium",
         "D9": pretrain and not solver,
         "D12": not solver and not name.startswith("vgg_s"),
     }
@@ -51,7 +53,11 @@ def train_val(net: Net, name: str, stage: str) -> NetParameter:
     n, test = NetSpec(), NetSpec()
     n.data, n.label = _data(TRAIN, "train_lmdb", net.crop, net.batch_size[stage])
     test.data, test.label = _data(TEST, "val_lmdb", net.crop, TEST_BATCH)
-    net.topology.add(n, ParamSpecs(stage, net.fillers), EMOTIONS)
+    images = n.data
+    if net.input_scale != 1:
+        # In the net and not in transform_param, so that every program that runs it scales.
+        n.input_scale = images = L.Power(images, scale=net.input_scale)
+    net.topology.add(n, images, ParamSpecs(stage, net.fillers, net.rates), EMOTIONS)
     data, *layers = n.to_proto().layer
     return NetParameter(name=name, layer=[data, *test.to_proto().layer, *layers])
 

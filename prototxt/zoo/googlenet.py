@@ -54,9 +54,9 @@ class GoogLeNet:
     dropout: float = 0.4
     head_dropout: float = 0.7
 
-    def add(self, n: NetSpec, specs: ParamSpecs, classes: int) -> None:
-        """Add all layers after the data layer to `n`; both stages alike."""
-        top = self._stem(n, specs)
+    def add(self, n: NetSpec, images: Top, specs: ParamSpecs, classes: int) -> None:
+        """Add all layers to `n` that come after `images`; both stages alike."""
+        top = self._stem(n, images, specs)
         for name, outputs in INCEPTIONS.items():
             top = self._inception(n, specs, f"inception_{name}", top, outputs)
             if head := _HEAD_AFTER.get(name):
@@ -73,8 +73,8 @@ class GoogLeNet:
         n[relu] = top = L.ReLU(n[name], in_place=True)
         return top
 
-    def _stem(self, n: NetSpec, specs: ParamSpecs) -> Top:
-        top: Top = self._convolution(n, specs, "conv1/7x7_s2", n.data, 64, kernel_size=7, stride=2, pad=3)
+    def _stem(self, n: NetSpec, images: Top, specs: ParamSpecs) -> Top:
+        top: Top = self._convolution(n, specs, "conv1/7x7_s2", images, 64, kernel_size=7, stride=2, pad=3)
         n["pool1/3x3_s2"] = L.Pooling(top, pool=P.Pooling.MAX, kernel_size=3, stride=2)
         n["pool1/norm1"] = L.LRN(n["pool1/3x3_s2"], **_NORM)
         top = self._convolution(n, specs, "conv2/3x3_reduce", n["pool1/norm1"], 64, kernel_size=1)

@@ -63,6 +63,8 @@ def _words(layer: LayerParameter) -> str:
             return f"LRN over {norm.local_size} channels, alpha {norm.alpha:g}, beta {norm.beta:g}, k {norm.k:g}"
         case "InnerProduct":
             return "fully connected"
+        case "Power":
+            return f"times {layer.power_param.scale:g}"
         case "Dropout":
             return f"dropout {layer.dropout_param.dropout_ratio:g}"
     return layer.type
@@ -86,12 +88,21 @@ _VGG_M = (
     "7 classes, or as many as the set has, instead of 1000.",
 )
 _NONE = {"caffemodel": "none", "url": "none", "licence": "BSD-2-Clause", "source": "this project"}
+_HALF = (
+    "{}; crops of 112 pixels from images of 128; batches of 64.",
+    "The net scales its input by 1/128 (input_scale). MSRA fillers but for the last layer's Gaussian of 0.01, no "
+    "biases, dropout 0.5, all layers at one rate: Deviation D16.",
+)
 _NARROW = (
     "{}; crops of 56 pixels from images of 64.",
     "xavier fillers but for the first and the last layers' Gaussian of 0.01, biases 0.1, dropout 0.25, higher rates: "
     "vgg_s_small learns nothing with the published ones at this size (Deviation D6).",
     "For demos and tests; its figures are no statement about the net it follows.",
 )
+
+
+def _medium(net: str, half: str) -> Origin:
+    return Origin({"name": f"{net}, medium", **_NONE}, (_HALF[0].format(half), *_HALF[1:]))
 
 
 def _small(net: str, narrow: str) -> Origin:
@@ -151,6 +162,10 @@ ORIGINS: Mapping[str, Origin] = {
             "7 classes, or as many as the set has, instead of 1000.",
         ),
     ),
+    "vgg_s_medium": _medium("vgg_s", "half the filters, fc6 and fc7 of 1024"),
+    "vgg_m_2048_medium": _medium("vgg_m_2048", "half the filters, fc6 of 1024, fc7 of 512, stride 1 in conv2"),
+    "vgg_m_4096_medium": _medium("vgg_m_4096", "half the filters, fc6 and fc7 of 1024, stride 1 in conv2"),
+    "googlenet_medium": _medium("googlenet", "half of every layer's outputs, stride 1 in pool3"),
     "vgg_s_small": _small("vgg_s", "24, 64, 128, 128, 128 filters, fc6 and fc7 of 256"),
     "vgg_m_2048_small": _small(
         "vgg_m_2048", "24, 64, 128, 128, 128 filters, fc6 of 256, fc7 of 128, stride 1 in conv2"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from emotiw.prototxt.net_spec import NetSpec
+from emotiw.prototxt.net_spec import NetSpec, Top
 
 from .googlenet import GoogLeNet
-from .param_specs import CLASSIFIERS, Fillers, ParamSpecs
+from .param_specs import ALIKE, CLASSIFIERS, LAST_FASTER, Fillers, ParamSpecs, Rates
 from .vgg import vgg_m, vgg_s
 
 STAGES = ("pretrain", "finetune")
@@ -34,8 +34,8 @@ SOLVER: Mapping[str, object] = {
 class Topology(Protocol):
     """What makes the layers of a net, such as `Vgg`."""
 
-    def add(self, n: NetSpec, specs: ParamSpecs, classes: int) -> None:
-        """Add all layers after the data layer to `n`, named as they are published."""
+    def add(self, n: NetSpec, images: Top, specs: ParamSpecs, classes: int) -> None:
+        """Add all layers to `n` that come after `images`, named as they are published."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,10 @@ class Net:
         Where the net comes from, for the head of its files.
     preset
         Which nets it goes with: the paper's, or others of one size.
+    rates
+        At what multiples of the solver's rate its layers learn.
+    input_scale
+        By which the net multiplies an image, the mean subtracted, before its first layer.
     """
 
     topology: Topology
@@ -67,12 +71,15 @@ class Net:
     solvers: Mapping[str, Mapping[str, object]]
     note: str
     preset: str
+    rates: Rates
+    input_scale: float = 1
 
 
 # 30: the authors' fine-tuning net; all else: Deviation D5
 _real = partial(
     Net,
     preset="paper",
+    rates=LAST_FASTER,
     crop=224,
     batch_size={"pretrain": 50, "finetune": 30},
     solvers={
@@ -80,9 +87,26 @@ _real = partial(
         "finetune": {"base_lr": 0.001, "stepsize": 10000, "max_iter": 50000, "snapshot": 500},
     },
 )
+_MEDIUM_SOLVER = {
+    "base_lr": 0.01,
+    "lr_policy": "multistep",
+    "stepvalue": [3200, 4400],
+    "max_iter": 4800,
+    "snapshot": 400,
+}
+_medium = partial(
+    Net,
+    preset="medium",
+    rates=ALIKE,
+    crop=112,
+    batch_size={"pretrain": 64, "finetune": 64},
+    solvers={"pretrain": _MEDIUM_SOLVER, "finetune": _MEDIUM_SOLVER},
+    input_scale=1 / 128,
+)
 _small = partial(
     Net,
     preset="small",
+    rates=LAST_FASTER,
     crop=56,
     batch_size={"pretrain": 30, "finetune": 30},
     solvers={
@@ -100,10 +124,17 @@ _VGG_SMALL_FILLERS = Fillers(
     std={"conv1": 0.01, "fc8": 0.01},
     bias={"conv2": 0.1, "conv4": 0.1, "conv5": 0.1, "fc6": 0.1, "fc7": 0.1},
 )
-_VGG_FILTERS, _VGG_SMALL_FILTERS = (96, 256, 512, 512, 512), (24, 64, 128, 128, 128)
+_MEDIUM_FILLERS = Fillers(std=dict.fromkeys(("fc8", *CLASSIFIERS), 0.01), other_weight="msra")
+_VGG_FILTERS = (96, 256, 512, 512, 512)
+_VGG_MEDIUM_FILTERS = (48, 128, 256, 256, 256)
+_VGG_SMALL_FILTERS = (24, 64, 128, 128, 128)
 _VGG_M_DROPOUT = {"pretrain": 0.5, "finetune": 0.7}  # Chatfield's; the released fine-tuning net's
+_MEDIUM_DROPOUT = {"pretrain": 0.5, "finetune": 0.5}
 _SMALL_DROPOUT = {"pretrain": 0.25, "finetune": 0.25}
 _GOOGLENET_BIAS = dict.fromkeys(CLASSIFIERS, 0.0)
+_MEDIUM_NOTE = (
+    "Ours, for a CPU: the topology of {} at half width and for half the crops, filled and learning otherwise."
+)
 _SMALL_NOTE = (
     "Ours, for demos and tests: the topology of {}, narrow and for small crops, filled and dropping as vgg_s_small."
 )
@@ -131,6 +162,26 @@ NETS: Mapping[str, Net] = {
         GoogLeNet(),
         Fillers(bias=_GOOGLENET_BIAS, other_bias=0.2),
         note="GoogLeNet as Caffe's bvlc_googlenet, fine-tuned as the authors' VGG_S.",
+    ),
+    "vgg_s_medium": _medium(
+        vgg_s(_VGG_MEDIUM_FILTERS, (1024, 1024), _MEDIUM_DROPOUT),
+        _MEDIUM_FILLERS,
+        note=_MEDIUM_NOTE.format("vgg_s"),
+    ),
+    "vgg_m_2048_medium": _medium(
+        vgg_m(_VGG_MEDIUM_FILTERS, (1024, 512), _MEDIUM_DROPOUT, conv2_stride=1),
+        _MEDIUM_FILLERS,
+        note=_MEDIUM_NOTE.format("vgg_m_2048"),
+    ),
+    "vgg_m_4096_medium": _medium(
+        vgg_m(_VGG_MEDIUM_FILTERS, (1024, 1024), _MEDIUM_DROPOUT, conv2_stride=1),
+        _MEDIUM_FILLERS,
+        note=_MEDIUM_NOTE.format("vgg_m_4096"),
+    ),
+    "googlenet_medium": _medium(
+        GoogLeNet(divisor=2, pool3_stride=1, pool5_size=6),
+        _MEDIUM_FILLERS,
+        note=_MEDIUM_NOTE.format("googlenet"),
     ),
     "vgg_s_small": _small(
         vgg_s(_VGG_SMALL_FILTERS, (256, 256), _SMALL_DROPOUT),

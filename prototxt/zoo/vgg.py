@@ -58,9 +58,9 @@ class Vgg:
     dropout: Mapping[str, float]
     norm: Mapping[str, float]
 
-    def add(self, n: NetSpec, specs: ParamSpecs, classes: int) -> None:
-        """Add all layers after the data layer to `n`."""
-        top = n.data
+    def add(self, n: NetSpec, images: Top, specs: ParamSpecs, classes: int) -> None:
+        """Add all layers to `n` that come after `images`."""
+        top = images
         for k, block in enumerate(self.blocks, start=1):
             top = self._block(n, specs, k, block, top)
         for k, width in enumerate(self.widths, start=6):

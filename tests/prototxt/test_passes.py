@@ -62,12 +62,12 @@ def test_every_net_forward_and_backward(caffe, tmp_path, net):
     heads = {"loss1/loss1", "loss2/loss1", "loss3/loss3"} if "googlenet" in net else {"loss"}
     accuracies = {"loss1/top-1", "loss2/top-1", "loss3/top-1"} if "googlenet" in net else {"accuracy"}
     for stage in STAGES:
-        max_iter = committed(net, f"solver_{stage}.prototxt").max_iter
-        assert told[stage]["solver"] == [f"train_val_{stage}.prototxt", max_iter, "step"]
+        solver = committed(net, f"solver_{stage}.prototxt")
+        assert told[stage]["solver"] == [f"train_val_{stage}.prototxt", solver.max_iter, solver.lr_policy]
         assert told[stage]["TRAIN"].keys() == heads
         assert told[stage]["TEST"].keys() == heads | accuracies
-        # Small nets begin by guessing: ln 7 = 1.95 a head, give or take what random weights do.
-        if "small" in net:
+        # Our nets begin by guessing: ln 7 = 1.95 a head, give or take what random weights do.
+        if NETS[net].preset != "paper":
             assert all(1.5 < told[stage][phase][head] < 3 for head in heads for phase in ("TRAIN", "TEST"))
         # Every blob of the training net, auxiliary heads too; what several layers read, Caffe splits.
         found = {blob: tuple(shape) for blob, shape in told[stage]["shapes"].items() if "_split_" not in blob}

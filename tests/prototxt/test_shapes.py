@@ -21,6 +21,14 @@ VGG = {
     "conv3 512 13, conv4 512 13, conv5 512 13, pool5 512 6, fc6 4096, fc7 2048, fc8 7, prob 7",
     "vgg_m_4096": "data 3 224, conv1 96 109, norm1 96 109, pool1 96 54, conv2 256 26, norm2 256 26, pool2 256 13, "
     "conv3 512 13, conv4 512 13, conv5 512 13, pool5 512 6, fc6 4096, fc7 4096, fc8 7, prob 7",
+    "vgg_s_medium": "data 3 112, input_scale 3 112, conv1 48 53, norm1 48 53, pool1 48 18, conv2 128 18, pool2 128 9, "
+    "conv3 256 9, conv4 256 9, conv5 256 9, pool5 256 3, fc6 1024, fc7 1024, fc8 7, prob 7",
+    "vgg_m_2048_medium": "data 3 112, input_scale 3 112, conv1 48 53, norm1 48 53, pool1 48 26, conv2 128 24, "
+    "norm2 128 24, pool2 128 12, conv3 256 12, conv4 256 12, conv5 256 12, pool5 256 6, fc6 1024, fc7 512, fc8 7, "
+    "prob 7",
+    "vgg_m_4096_medium": "data 3 112, input_scale 3 112, conv1 48 53, norm1 48 53, pool1 48 26, conv2 128 24, "
+    "norm2 128 24, pool2 128 12, conv3 256 12, conv4 256 12, conv5 256 12, pool5 256 6, fc6 1024, fc7 1024, fc8 7, "
+    "prob 7",
     "vgg_s_small": "data 3 56, conv1 24 25, norm1 24 25, pool1 24 9, conv2 64 9, pool2 64 5, conv3 128 5, conv4 128 5, "
     "conv5 128 5, pool5 128 2, fc6 256, fc7 256, fc8 7, prob 7",
     "vgg_m_2048_small": "data 3 56, conv1 24 25, norm1 24 25, pool1 24 12, conv2 64 10, norm2 64 10, pool2 64 5, "
@@ -46,6 +54,22 @@ GOOGLENET = {
             "5b": (7, 832, 384, 192, 384, 48, 128, 128, 1024),
         },
     ),
+    "googlenet_medium": (
+        "data 3 112, input_scale 3 112, conv1/7x7_s2 32 56, pool1/3x3_s2 32 28, pool1/norm1 32 28, "
+        "conv2/3x3_reduce 32 28, conv2/3x3 96 28, conv2/norm2 96 28, pool2/3x3_s2 96 14, pool3/3x3_s1 240 12, "
+        "pool4/3x3_s2 416 6, pool5/6x6_s1 512 1, loss3/classifier 7, prob 7",
+        {
+            "3a": (14, 96, 32, 48, 64, 8, 16, 16, 128),
+            "3b": (14, 128, 64, 64, 96, 16, 48, 32, 240),
+            "4a": (12, 240, 96, 48, 104, 8, 24, 32, 256),
+            "4b": (12, 256, 80, 56, 112, 12, 32, 32, 256),
+            "4c": (12, 256, 64, 64, 128, 12, 32, 32, 256),
+            "4d": (12, 256, 56, 72, 144, 16, 32, 32, 264),
+            "4e": (12, 264, 128, 80, 160, 16, 64, 64, 416),
+            "5a": (6, 416, 128, 80, 160, 16, 64, 64, 416),
+            "5b": (6, 416, 192, 96, 192, 24, 64, 64, 512),
+        },
+    ),
     "googlenet_small": (
         "data 3 56, conv1/7x7_s2 8 28, pool1/3x3_s2 8 14, pool1/norm1 8 14, conv2/3x3_reduce 8 14, conv2/3x3 24 14, "
         "conv2/norm2 24 14, pool2/3x3_s2 24 7, pool3/3x3_s1 60 5, pool4/3x3_s2 104 2, pool5/2x2_s1 128 1, "
@@ -68,6 +92,10 @@ PARAMETERS = {
     "vgg_m_2048": 90_435_207,
     "vgg_m_4096": 98_840_199,
     "googlenet": 5_980_727,
+    "vgg_s_medium": 5_053_255,
+    "vgg_m_2048_medium": 11_602_759,
+    "vgg_m_4096_medium": 12_131_143,
+    "googlenet_medium": 1_501_151,
     "vgg_s_small": 609_959,
     "vgg_m_2048_small": 576_167,
     "vgg_m_4096_small": 609_959,
@@ -76,6 +104,7 @@ PARAMETERS = {
 # The auxiliary heads of a batch of 50: pooled maps, convolution, fully connected, classifier.
 HEADS = {
     "googlenet": {"loss1": (512, 4, 128, 1024), "loss2": (528, 4, 128, 1024)},
+    "googlenet_medium": {"loss1": (256, 4, 64, 512), "loss2": (264, 4, 64, 512)},
     "googlenet_small": {"loss1": (64, 1, 16, 128), "loss2": (66, 1, 16, 128)},
 }
 

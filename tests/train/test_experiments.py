@@ -7,15 +7,17 @@ import pytest
 from emotiw.errors import UsageError
 from emotiw.lbp_mapping.representation import PAPER
 from emotiw.prototxt.surgery import committed
-from emotiw.train.experiments import Experiment, experiment, experiments
+from emotiw.train.experiments import Experiment, experiment, experiments, preset_rows
+from emotiw.train.presets import PRESETS
 
 FOUR = ("vgg_s", "vgg_m_2048", "vgg_m_4096", "googlenet")
 
 
 def test_the_table_has_each_net_with_the_papers_five():
     names = [representation.name for representation in PAPER]
-    assert list(experiments()) == [f"{net}{size}-{name}" for size in ("", "_small") for net in FOUR for name in names]
-    assert sum(not row.net.endswith("_small") for row in experiments().values()) == 20  # the paper's
+    sizes = ("", "_medium", "_small")
+    assert list(experiments()) == [f"{net}{size}-{name}" for size in sizes for net in FOUR for name in names]
+    assert [len(preset_rows(preset)) for preset in PRESETS] == [20, 20, 20]
     for row in experiments().values():
         for stage in ("pretrain", "finetune"):
             assert row.solver(stage).max_iter > 0
@@ -27,15 +29,17 @@ def test_the_table_shows_what_the_committed_solvers_say():
         for stage in ("pretrain", "finetune"):
             committed_solver = committed(row.net, f"solver_{stage}.prototxt")
             named = [setting.split(":")[0] for setting in row.settings[stage].replace(": ", ":").split()]
-            assert named == ["base_lr", "stepsize", "max_iter"]
+            steps = ["stepvalue", "stepvalue"] if row.net.endswith("_medium") else ["stepsize"]
+            assert named == ["base_lr", *steps, "max_iter"]
             assert row.solver(stage) == committed_solver
 
 
 def test_every_row_says_what_it_rests_on():
-    """D5: the solvers; D6: small; D9: how it is pre-trained; D12: a net whose prototxt the authors did not publish."""
+    """D5: solvers; D6, D16: small, medium; D9: pre-training; D12: a net whose prototxt the authors did not publish."""
     for row in experiments().values():
-        small, theirs = row.net.endswith("_small"), row.net.startswith("vgg_s")
-        assert row.standing == ("D5", *(["D6"] if small else []), "D9", *([] if theirs else ["D12"])), row.row
+        size = {"small": {"D6"}, "medium": {"D16"}}.get(row.net.rpartition("_")[2], set())
+        theirs = row.net.startswith("vgg_s")
+        assert set(row.standing) == {"D5", "D9", *size, *(() if theirs else ("D12",))}, row.row
     assert experiment("vgg_s-hamming_lbp").standing == ()
 
 
@@ -63,7 +67,7 @@ def test_rows_by_name(spelled, row):
         ("vgg_s-", "no row"),
         ("vgg_s-sift", "not a representation"),
         ("vgg_s-rgb:radius=2", "rgb is the image itself"),
-        ("alexnet-rgb", r"no net 'alexnet': there are googlenet, googlenet_small, .*, vgg_s_small"),
+        ("alexnet-rgb", r"no net 'alexnet': there are googlenet, googlenet_medium, .*, vgg_s_small"),
         ("../x-rgb", "no net"),
     ],
 )

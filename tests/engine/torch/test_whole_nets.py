@@ -11,7 +11,7 @@ from emotiw.prototxt.zoo.nets import NETS
 
 pytestmark = pytest.mark.caffe
 
-SMALL = [name for name in NETS if "small" in name]
+SMALL, MEDIUM = ([name for name, net in NETS.items() if net.preset == preset] for preset in ("small", "medium"))
 
 
 def fed_by_hand(train_val, batch):
@@ -54,15 +54,19 @@ def check(ours, theirs):
     assert not wrong, wrong
 
 
-@pytest.fixture(scope="module")
-def cases(make_case):
+def in_both_phases(make_case, names):
     cases = {}
-    for name in SMALL:
+    for name in names:
         for phase in ("TRAIN", "TEST"):
             net = fed_by_hand(committed(name, "train_val_finetune.prototxt"), batch=5)
             given = given_to(Net(graph_of(net, State(phase))), len(cases))
             cases[f"{name} {phase}"] = make_case(format_text(net), given, phase)
     return cases
+
+
+@pytest.fixture(scope="module")
+def cases(make_case):
+    return in_both_phases(make_case, SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,19 @@ def by_caffe(cases, in_caffe):
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
 @pytest.mark.parametrize("name", SMALL)
 def test_small_nets_forward_and_backward(cases, by_caffe, in_torch, name, phase, device):
-    ours, theirs = in_torch(cases[f"{name} {phase}"], device), by_caffe[f"{name} {phase}"]
+    check_all(in_torch(cases[f"{name} {phase}"], device), by_caffe[f"{name} {phase}"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MEDIUM)
+def test_medium_nets_forward_and_backward(make_case, in_caffe, in_torch, name):
+    cases = in_both_phases(make_case, [name])
+    theirs = in_caffe(cases)
+    for phase, case in cases.items():
+        check_all(in_torch(case), theirs[phase])
+
+
+def check_all(ours, theirs):
     learned = [key for key in theirs if key.startswith("gradient:")]
     assert len(learned) > 10
     assert set(learned) <= ours.keys()

@@ -8,8 +8,9 @@ from emotiw.prototxt.generate import files
 from emotiw.prototxt.shapes import parameters, shapes
 from emotiw.prototxt.surgery import committed, crop_size, loss_weight, set_size
 from emotiw.prototxt.zoo.nets import NETS, STAGES
+from emotiw.prototxt.zoo.param_specs import LAST_LAYERS
 
-# What the paper and the authors' files do not say, by file: the nets of the others are D12, the small ones D6.
+# What the paper and the authors' files do not say, by file: the nets of the others are D12; ours: D6, D16.
 TAGS = {
     "solver_pretrain.prototxt": ["D5"],
     "solver_finetune.prototxt": ["D5"],
@@ -17,6 +18,7 @@ TAGS = {
     "train_val_finetune.prototxt": [],
     "deploy.prototxt": [],
 }
+OURS = {"medium": "D16", "small": "D6"}
 CONVOLUTIONS = [f"conv{k}" for k in range(1, 6)]
 VGG_M = ["vgg_m_2048", "vgg_m_4096"]
 
@@ -38,10 +40,11 @@ def fillers(found):
     return found.convolution_param if found.type == "Convolution" else found.inner_product_param
 
 
-def test_the_papers_four_nets_and_a_small_one_of_each():
+def test_the_papers_four_nets_and_smaller_ones_of_each():
     assert list(NETS) == [
-        *(four := ["vgg_s", "vgg_m_2048", "vgg_m_4096", "googlenet"]),
-        *(f"{net}_small" for net in four),
+        f"{net}{size}"
+        for size in ("", "_medium", "_small")
+        for net in ("vgg_s", "vgg_m_2048", "vgg_m_4096", "googlenet")
     ]
 
 
@@ -53,7 +56,7 @@ def test_what_is_committed_is_what_is_generated(net):
 
 @pytest.mark.parametrize("net", NETS)
 def test_input_and_set_sizes(net):
-    crop, size = (56, 64) if net.endswith("_small") else (224, 256)
+    crop, size = {"paper": (224, 256), "medium": (112, 128), "small": (56, 64)}[NETS[net].preset]
     for stage in STAGES:
         train_val = committed(net, f"train_val_{stage}.prototxt")
         assert (crop_size(train_val), set_size(train_val)) == (crop, size)
@@ -138,6 +141,26 @@ def test_only_the_last_layers_are_named_anew_for_fine_tuning(net):
     assert second.keys() - first.keys() == {f"{name}_cat" for name in last}
 
 
+@pytest.mark.parametrize("net", [name for name in NETS if name.endswith("_medium")])
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_medium_nets_scale_their_input_and_learn_at_one_rate(net, stage):
+    net = committed(net, f"train_val_{stage}.prototxt")
+    scale = layer(net, "input_scale")
+    assert (scale.type, list(scale.bottom), scale.power_param.scale) == ("Power", ["data"], 1 / 128)
+    assert [found.name for found in net.layer if "data" in found.bottom] == ["input_scale"]
+    assert not any(found.transform_param.HasField("scale") for found in net.layer)
+    assert set(rates(net).values()) == {(1, 2)}
+    last = {name.removesuffix("_cat") for name in learned(net)} & LAST_LAYERS
+    for name, found in learned(net).items():
+        fill, classifier = fillers(found).weight_filler, name.removesuffix("_cat") in last
+        assert (fill.type, fill.std) == (("gaussian", np.float32(0.01)) if classifier else ("msra", 1)), name
+
+
+@pytest.mark.parametrize("net", [name for name in NETS if not name.endswith("_medium")])
+def test_no_other_net_scales_its_input(net):
+    assert "input_scale" not in {found.name for found in committed(net, "deploy.prototxt").layer}
+
+
 def test_the_solvers_are_the_same_authors_age_and_gender_solver():
     for net in ("vgg_s", *VGG_M, "googlenet"):
         solver = committed(net, "solver_finetune.prototxt")
@@ -146,8 +169,9 @@ def test_the_solvers_are_the_same_authors_age_and_gender_solver():
         assert (solver.lr_policy, solver.stepsize, solver.max_iter, solver.type) == ("step", 10000, 50000, "SGD")
 
 
-def test_the_two_small_vgg_m_are_two_nets():
-    a, b = (shapes(committed(f"{net}_small", "deploy.prototxt"))[1] for net in VGG_M)
+@pytest.mark.parametrize("size", OURS)
+def test_the_two_smaller_vgg_m_are_two_nets(size):
+    a, b = (shapes(committed(f"{net}_{size}", "deploy.prototxt"))[1] for net in VGG_M)
     assert {name for name in a if a[name] != b[name]} == {"fc7", "fc8_cat"}
 
 
@@ -156,7 +180,8 @@ def test_the_two_small_vgg_m_are_two_nets():
 def test_a_file_says_which_guesses_it_rests_on(net, file):
     text = (resources.files("emotiw.prototxt") / net / file).read_text(encoding="utf-8")
     not_theirs = not net.startswith("vgg_s") and not file.startswith("solver")
-    expected = {*TAGS[file], *(["D12"] if not_theirs else []), *(["D6"] if net.endswith("_small") else [])}
+    ours = [number for size, number in OURS.items() if net.endswith(size)]
+    expected = {*TAGS[file], *(["D12"] if not_theirs else []), *ours}
     tags = re.findall(r"^# Deviation (D\d+): .+\.$", text, re.M)
     assert (set(tags), len(tags)) == (expected, len(expected))
 
