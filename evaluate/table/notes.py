@@ -106,12 +106,13 @@ def _intervals(table: Table) -> str:
     """Return what was resampled."""
     groups, n = table.groups, len(table.scores.labels)
     if not groups:
-        units = f"the {n} images; groups of them (people, movies) are not known"
+        units, worth = f"the {n} images; groups of them (people, movies) are not known", ""
     else:
         units = f"the {len(set(groups))} groups of the {n} images, such as {groups[0]}"
+        worth = ", for as many images as those of groups are worth (Korn and Graubard 1998)"
     return (
         f"95 % intervals: bootstrap of {units}; where fewer than {FEW} of them are right, or wrong, the exact bound of "
-        "Clopper and Pearson. The spread between trainings is not in them."
+        f"Clopper and Pearson{worth}. The spread between trainings is not in them."
     )
 
 

@@ -75,12 +75,16 @@ def interval(right: NDArray[np.bool_] | Array, groups: Sequence[str] = (), seed:
     -------
     Interval
         The groups, or the images, are resampled; the training is not repeated, so its own spread is not in it. Where
-        fewer than `FEW` of them are right, or wrong, it is the bound of Clopper and Pearson (1934) for as many trials
-        as there are units: of groups as if all images of one were alike, which is the safe side.
+        fewer than `FEW` of them are right, or wrong (of groups: their number times the share), it is the bound of
+        Clopper and Pearson (1934) for as many trials as there are images, or as images of groups are worth: see
+        `effective_size`. So fewer than 2 `FEW` groups are never resampled.
     """
     sums, counts = _units(right, groups)
-    if _extreme((sums > 0).sum(), (sums < counts).sum()):
-        return Interval(*clopper_pearson(len(counts) * float(np.mean(right)), len(counts)), EXACT)
+    units = len(counts)
+    worth = float(sums.sum()) * (units / float(counts.sum()))  # of single images exactly their number
+    if min(worth, units - worth) < FEW:
+        trials = effective_size(sums, counts)
+        return Interval(*clopper_pearson(worth / units * trials, trials), EXACT)
     if np.isin(sums, (0, 1)).all() and (counts == 1).all():
         # Resampling N outcomes of which k are right is a binomial draw: no image need be touched.
         n = len(counts)
@@ -90,7 +94,34 @@ def interval(right: NDArray[np.bool_] | Array, groups: Sequence[str] = (), seed:
     return _between(draws)
 
 
-def clopper_pearson(right: float, trials: int) -> tuple[float, float]:
+def effective_size(sums: Array, counts: Array) -> float:
+    """Return how many independent images tell as much as images of groups, by Korn and Graubard (1998).
+
+    Parameters
+    ----------
+    sums, counts : (G,) float64
+        How many images of each group are right, and how many there are.
+
+    Returns
+    -------
+    float
+        The images, N, over the design effect, and less by the squared ratio of the t quantiles with N - 1 and with
+        G - 1 degrees of freedom, for that effect is itself measured on G groups; at most N. Where all images are right,
+        or wrong, or there is one group, the effect cannot be measured, and it is G: as if all of a group were alike.
+    """
+    from scipy.stats import t
+
+    images, groups = float(counts.sum()), len(counts)
+    share = float(sums.sum()) / images
+    if groups == 1 or share in (0, 1):
+        return groups
+    variance = groups / (groups - 1) * float((((sums - share * counts) / images) ** 2).sum())
+    quantiles = t.ppf(1 - (1 - CONFIDENCE) / 2, (images - 1, groups - 1))
+    alone = share * (1 - share) / (images - 1)
+    return float(images * min(1, alone / variance * (quantiles[0] / quantiles[1]) ** 2)) if variance else groups
+
+
+def clopper_pearson(right: float, trials: float) -> tuple[float, float]:
     """Return the exact 95 % interval of a share: of 20 of 20, 0.8316 to 1; of 0 of 20, 0 to 0.1684."""
     from scipy.stats import beta
 
@@ -150,10 +181,6 @@ def holm(ps: Sequence[float]) -> list[float]:
     corrected = np.empty(len(ps))
     corrected[order] = np.minimum(1, np.maximum.accumulate(np.asarray(ps)[order] * np.arange(len(ps), 0, -1)))
     return [float(p) for p in corrected]
-
-
-def _extreme(right: int, wrong: int) -> bool:
-    return min(right, wrong) < FEW
 
 
 def _units(values: NDArray[np.bool_] | Array, groups: Sequence[str]) -> tuple[Array, Array]:

@@ -11,6 +11,7 @@ from emotiw.evaluate.table.statistics import (
     EXACT,
     FEW,
     clopper_pearson,
+    effective_size,
     holm,
     interval,
     mcnemar,
@@ -117,6 +118,45 @@ def test_an_extreme_count_of_groups_is_bounded_as_if_all_images_of_one_were_alik
     """All 20 of 5 people are right: five trials, whose lower end is 0.025 ** (1 / 5)."""
     found = interval(np.ones(20, bool), np.repeat(list("abcde"), 4).tolist())
     assert (found.low, found.high, found.method) == (pytest.approx(0.025 ** (1 / 5)), 1.0, EXACT)
+
+
+def test_which_method_a_few_groups_get_hangs_on_the_accuracy_alone():
+    """5 people of 4 images: not on how many of them have any image that is right. 20 people at 1/2 are resampled."""
+    people = np.repeat(list("abcde"), 4).tolist()
+    spread, bunched = np.tile([True, False, True, False], 5), np.repeat([True, False, True, False, True], 4)
+    assert [interval(right, people).method for right in (spread, bunched)] == [EXACT, EXACT]
+    many = np.repeat(np.arange(20), 4).astype(str).tolist()
+    assert interval(np.tile([True, False], 40), many).method == BOOTSTRAP
+    assert interval(np.arange(80) < 19, many).method == EXACT  # 4.75 of 20
+    assert interval(np.arange(49) < 5).method == BOOTSTRAP  # 5 of 49, whatever 49 x (5 / 49) is
+
+
+def test_what_images_of_groups_are_worth():
+    """4 groups of 5 images, 5, 4, 5, 2 right. By hand: share 0.8, the sum of (x - 4) ** 2 is 6, its variance
+    4 / 3 x 6 / 400 = 0.02; that of 20 images alone 0.16 / 19; t with 19 degrees of freedom 2.093, with 3 3.182."""
+    sums, counts = np.array([5.0, 4, 5, 2]), np.full(4, 5.0)
+    worth = effective_size(sums, counts)
+    assert worth == pytest.approx(20 * (0.16 / 19) / 0.02 * (2.093 / 3.1824) ** 2, rel=1e-3)
+    right = np.concatenate([np.arange(5) < k for k in (5, 4, 5, 2)])
+    found = interval(right, np.repeat(list("abcd"), 5).tolist())
+    exact = clopper_pearson(0.8 * worth, worth)
+    assert (found.low, found.high, found.method) == (pytest.approx(exact[0]), pytest.approx(exact[1]), EXACT)
+    # Images of groups that are no more alike than others are worth no more than all; each alone exactly one.
+    assert effective_size(np.full(10, 4.0) + np.eye(10)[0], np.full(10, 5.0)) == 50
+    assert effective_size((np.arange(30) < 4).astype(float), np.ones(30)) == pytest.approx(30)
+    assert effective_size(np.array([3.0]), np.array([4.0])) == 1
+
+
+def test_the_bound_of_a_few_groups_covers_the_truth():
+    """8 groups of 10, some better than others: at the share of 0.5 that they are drawn with."""
+    rng = np.random.default_rng(6)
+    covered = []
+    for _ in range(300):
+        right, groups = clustered(rng, 8, 10)
+        found = interval(right, groups)
+        assert found.method == EXACT
+        covered.append(found.low <= 0.5 <= found.high)
+    assert np.mean(covered) > 0.92
 
 
 def test_several_trainings_are_resampled_as_their_mean():
