@@ -1,8 +1,9 @@
 """The verb `reproduce`.
 
-From two prepared sets, by Snakemake (pip install 'emotiw[reproduce]'), into a folder of its own: runs/, table_val/ and,
-where the emotions' set has a test split, table_test/. --dry-run says what is to do, in which hours and on how much
-disk, from iterations timed on this machine.
+From prepared sets, by Snakemake (pip install 'emotiw[reproduce]'), into a folder of its own: runs/, table_val/ and,
+where the emotions' set has a test split, table_test/. Test is scored last: when every net is trained, and the weights
+of the ensemble are found on val. --dry-run says what is to do, in which hours and on how much disk, from iterations
+timed on this machine.
 
 Killed or interrupted, the same command goes on; Ctrl-C leaves a snapshot of every training. With another setting it
 makes again what depends on that, and nothing else.
@@ -31,8 +32,19 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `emotiw reproduce` takes."""
-    for stage, what in (("pretrain", "identities, such as CASIA-WebFace"), ("finetune", "emotions, such as SFEW 2.0")):
-        parser.add_argument(f"--{stage}", type=Path, metavar="SET", required=True, help=f"the prepared set of {what}")
+    parser.add_argument(
+        "--pretrain",
+        type=Path,
+        metavar="SET",
+        help="the prepared set of identities, such as CASIA-WebFace (default: none, every net begins from scratch)",
+    )
+    parser.add_argument(
+        "--finetune",
+        type=Path,
+        metavar="SET",
+        required=True,
+        help="the prepared set of emotions, such as SFEW 2.0",
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -75,10 +87,11 @@ def run(args: argparse.Namespace) -> None:
     if not args.snakemake:
         engine.require(training=True)
     rows = _rows(args)
+    folders = {stage: folder for stage in STAGES if (folder := getattr(args, stage))}
     for row in rows:
-        for stage in STAGES:
+        for stage in folders:
             require_installed(row, stage)
-    sets = {stage: open_set(getattr(args, stage), Look.ALL if args.verify else Look.CHANGED) for stage in STAGES}
+    sets = {stage: open_set(folder, Look.ALL if args.verify else Look.CHANGED) for stage, folder in folders.items()}
     if sets["finetune"].count("test"):  # looked at before weeks of training
         require_labels(sets["finetune"], "test", args.truth)
     try:

@@ -76,12 +76,14 @@ def _trained(cells: list[Cell], engines: list[object], iterations: list[object])
     """Return how the nets were trained, as far as it is the same for all."""
     seeds = _each(one.seed for cell in cells for one in cell.trainings)
     seed = f"seed {seeds[0]}" if len(seeds) == 1 else ""
+    facts = [one.facts for cell in cells for one in cell.trainings]
+    trained = "Trained from scratch" if all(one and not one.weights for one in facts) else "Trained"
     if not iterations:
         how = "Scored"
     elif len(iterations) == 1:
-        how = ", ".join(filter(None, [f"Trained for {counted(int(str(iterations[0])), 'iteration')}", seed]))
+        how = ", ".join(filter(None, [f"{trained} for {counted(int(str(iterations[0])), 'iteration')}", seed]))
     else:
-        how = f"Trained with {seed or 'several seeds'}, iterations as below"
+        how = f"{trained} with {seed or 'several seeds'}, iterations as below"
     by = f"by {engines[0]}" if len(engines) == 1 else "by the engines below"
     return f"{how}, {by}." if iterations else f"{how} {by}."
 

@@ -17,11 +17,10 @@ from emotiw.files import alone
 from emotiw.text import counted
 from emotiw.train.experiments import Experiment
 from emotiw.train.net_setup import set_up
-from emotiw.train.run_folder import STAGES
 from emotiw.train.stage import check_set, unreached
 
 from .cost import Cost, Task, costs, hours, reached, room
-from .snakemake import RULES, Step, complaints, start, steps, watch
+from .snakemake import LOG, RULES, Step, complaints, start, steps, watch
 from .workflow import ASKED, Options, lay_out
 
 _LOG = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ def reproduce(
     Parameters
     ----------
     sets
-        The prepared set of each stage.
+        The prepared set of each stage. Without one for pretrain every net begins from scratch.
     dry_run
         Say what is to do and what it costs, by iterations really timed, and train nothing.
 
@@ -54,18 +53,20 @@ def reproduce(
     KeyboardInterrupt
         After Ctrl-C, once every training has its snapshot; a second Ctrl-C does not wait.
     """
-    for stage, labels in (("pretrain", "identities"), ("finetune", "emotions")):
-        if sets[stage].facts.labels != labels:
-            raise UsageError(f"--{stage} {sets[stage].folder}: its labels are not {labels}: are the two sets swapped?")
+    for stage, prepared in sets.items():
+        labels = {"pretrain": "identities", "finetune": "emotions"}[stage]
+        if prepared.facts.labels != labels:
+            raise UsageError(f"--{stage} {prepared.folder}: its labels are not {labels}: are the two sets swapped?")
     told: dict[str, list[str]] = {}
     for row in rows:
-        for stage in STAGES:
-            check_set(row, stage, sets[stage])
-            words = unreached(set_up(row, stage, sets[stage], options.training))
+        for stage, prepared in sets.items():
+            check_set(row, stage, prepared)
+            words = unreached(set_up(row, stage, prepared, options.training))
             if words:
                 told.setdefault(words, []).append(f"{row.row}, {stage}")
-    for line in shared_pictures(sets["pretrain"], sets["finetune"]):
-        _LOG.warning(line)
+    if "pretrain" in sets:
+        for line in shared_pictures(sets["pretrain"], sets["finetune"]):
+            _LOG.warning(line)
     if folder.exists() and any(folder.iterdir()) and not (folder / ASKED).is_file():
         raise EmotiwError(f"{folder} is there and no reproduction's folder: name another -o")
     with alone(folder, f"another emotiw reproduce works in {folder} now: wait for it, or name another -o"):
@@ -103,7 +104,8 @@ def shared_pictures(people: PreparedSet, emotions: PreparedSet) -> Iterator[str]
 def _what(rows: Sequence[Experiment], sets: Mapping[str, PreparedSet]) -> str:
     nets = ", ".join(dict.fromkeys(row.net for row in rows))
     where = ", ".join(f"{stage} on {one.folder}" for stage, one in sets.items())
-    return f"{counted(len(rows), 'row')} of {nets}, {where}"
+    scratch = "" if "pretrain" in sets else ", from scratch"
+    return f"{counted(len(rows), 'row')} of {nets}, {where}{scratch}"
 
 
 def _by_rule(todo: Sequence[Step]) -> str:
@@ -120,9 +122,9 @@ def _tasks(
     outputs = {step.output for step in todo}
     tasks: dict[Path, Task] = {}
     for row in rows:
-        models = {stage: Path("runs", row.row, stage, "model.caffemodel") for stage in STAGES}
-        for stage in [stage for stage in STAGES if models[stage] in outputs]:
-            anew = stage == "finetune" and models["pretrain"] in tasks
+        models = {stage: Path("runs", row.row, stage, "model.caffemodel") for stage in sets}
+        for stage in [stage for stage in sets if models[stage] in outputs]:
+            anew = stage == "finetune" and models.get("pretrain") in tasks
             iterations = options.training.iterations_of(row, stage, sets[stage])
             seed = options.training.seed_of(row, stage)
             tasks[models[stage]] = Task(row, stage, sets[stage], iterations, seed, anew)
@@ -145,14 +147,19 @@ def _estimate(found: Sequence[Cost], folder: Path, options: Options) -> str:
 
 
 def _carry_out(folder: Path, todo: Sequence[Step], tasks: Mapping[Path, Task], options: Options) -> None:
-    began = time.time()
-    iterations = {output: task.iterations for output, task in tasks.items()}
-    begun = {output: reached(task, folder / "runs") for output, task in tasks.items()}
-    with running(start(folder, options)) as process, ctrl_c_passed_on(process) as interrupted:
-        watch(process, folder, todo, iterations, begun)
-        status = process.wait()
-        if interrupted.is_set():
-            raise KeyboardInterrupt
+    began, status = time.time(), 0
+    (folder / LOG).unlink(missing_ok=True)
+    last = [step for step in todo if step.split == "test"]
+    for target, pending in (("validated", [step for step in todo if step not in last]), ("all", last)):
+        if pending and not status:
+            trained = {step.output: tasks[step.output] for step in pending if step.output in tasks}
+            iterations = {output: task.iterations for output, task in trained.items()}
+            begun = {output: reached(task, folder / "runs") for output, task in trained.items()}
+            with running(start(folder, options, target)) as process, ctrl_c_passed_on(process) as interrupted:
+                watch(process, folder, pending, iterations, begun, began)
+                status = process.wait()
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
     left = [step for step in steps(folder) if step.why]
     if left or status:
         told = ["Snakemake was killed"] if status < 0 else complaints(folder, left, began)

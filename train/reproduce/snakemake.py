@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 SNAKEFILE = Path(__file__).with_name("Snakefile")
 RULES = (*STAGES, "evaluate", "baseline", "table")  # of the Snakefile, in the order of their work
-_LOG_FILE = "snakemake.log"
+LOG = "snakemake.log"
 
 # We hold the folder and Snakemake is on our leash, so its own lock, which a kill would leave behind, is not needed, and
 # what a kill left half done is made again. Another version of the Snakefile is no reason to train for days again.
@@ -50,10 +50,14 @@ class Step:
     log: Path
     why: str
 
+    @property
+    def split(self) -> str:
+        """Of which split the output is; of a training empty."""
+        return "" if self.rule in STAGES else self.output.stem.rpartition("_")[2]
+
     def __str__(self) -> str:
-        row = [self.output.parts[1]] if self.rule in {*STAGES, "evaluate"} else []
-        split = [self.output.stem.rpartition("_")[2]] if self.rule not in STAGES else []
-        return " ".join([self.rule, *row, *split])
+        row = self.output.parts[1] if self.rule in {*STAGES, "evaluate"} else ""
+        return " ".join(filter(None, [self.rule, row, self.split]))
 
 
 def steps(folder: Path) -> list[Step]:
@@ -79,11 +83,11 @@ def steps(folder: Path) -> list[Step]:
     ]
 
 
-def start(folder: Path, options: Options) -> subprocess.Popen[bytes]:
-    """Start the workflow, `options.jobs` steps at a time."""
+def start(folder: Path, options: Options, target: str) -> subprocess.Popen[bytes]:
+    """Start the workflow up to a target rule of the Snakefile, `options.jobs` steps at a time."""
     cores = str(options.jobs * options.threads)
-    with (folder / _LOG_FILE).open("wb") as log:
-        return _snakemake(folder, ["--cores", cores, "--keep-going", *options.snakemake], log, log)
+    with (folder / LOG).open("ab") as log:
+        return _snakemake(folder, ["--cores", cores, "--keep-going", target, *options.snakemake], log, log)
 
 
 def require_snakemake() -> None:
@@ -106,7 +110,7 @@ def complaints(folder: Path, left: Iterable[Step], since: float) -> list[str]:
         for name, log in logs.items()
         if log.is_file() and log.stat().st_mtime >= since and log.stat().st_size
     ]
-    snakemakes = _read(folder / _LOG_FILE)
+    snakemakes = _read(folder / LOG)
     messages = re.findall(r"^ +message: (.+)", snakemakes, re.MULTILINE)  # of an executor, such as a cluster's
     return said or [f"Snakemake: {messages[-1] if messages else last_words(snakemakes)}"]
 
@@ -130,6 +134,7 @@ def watch(
     pending: Iterable[Step],
     iterations: Mapping[Path, int],
     reached: Mapping[Path, int],
+    began: float,
 ) -> None:
     """Follow a workflow until its process has ended; log every step that is done, and when.
 
@@ -139,8 +144,9 @@ def watch(
         The steps to do.
     iterations, reached
         How many a training's output takes, and how many are done already; other steps count nothing.
+    began
+        The time from which seconds are counted.
     """
-    began = time.monotonic()
     # By change, not by the clock: on a cluster other machines write these files.
     before = {step: (_stamp(folder / step.output), _stamp(_progress(folder, step))) for step in pending}
     done = dict(reached)
@@ -153,7 +159,7 @@ def watch(
                     done[step.output] = iterations.get(step.output, 0)
                     del before[step]
                     shown.clear()
-                    _LOG.info(f"[{time.monotonic() - began:6.0f} s] {step}")
+                    _LOG.info(f"[{time.time() - began:6.0f} s] {step}")
                 elif step.output in done and _stamp(_progress(folder, step)) not in (None, progress):
                     points = read_progress(_progress(folder, step))
                     done[step.output] = max((point.iteration for point in points), default=0)

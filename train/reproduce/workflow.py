@@ -22,7 +22,6 @@ from emotiw.files import write_text
 from emotiw.json_record import write_json
 from emotiw.train.experiments import Experiment
 from emotiw.train.net_setup import TrainOptions
-from emotiw.train.run_folder import STAGES
 
 ASKED, EXPERIMENTS = "reproduction.json", "experiments.csv"
 
@@ -76,7 +75,7 @@ def lay_out(folder: Path, rows: Iterable[Experiment], sets: Mapping[str, Prepare
     Parameters
     ----------
     sets
-        The prepared set of each stage.
+        The prepared set of each stage that is carried out.
 
     Raises
     ------
@@ -109,7 +108,8 @@ def _configuration(rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], 
         return f"{row.recipe(stage)} {sets[stage].digest} {iterations} {options.training.seed_of(row, stage)}"
 
     return {
-        "rows": {row.row: {stage: fingerprint(row, stage) for stage in STAGES} for row in rows},
+        "rows": {row.row: {stage: fingerprint(row, stage) for stage in sets} for row in rows},
+        "stages": list(sets),
         "splits": (splits := splits_of(sets["finetune"])),
         "scored": sets["finetune"].digest,
         "truth": truth,

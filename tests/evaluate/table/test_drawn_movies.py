@@ -35,7 +35,7 @@ def test_movies_are_resampled_and_their_drawings_stand_beside_nothing_published(
     assert text.splitlines()[:3] == [
         "Set movies: SFEW 2.0, DRAWN, no photographs: nothing published compares with it.",
         "Accuracy in % on 28 val images of 4 groups, 1 crop; always naming the commonest class: 14.29%.",
-        "Trained for 3 iterations, seed 1, by caffe.",
+        "Trained from scratch for 3 iterations, seed 1, by caffe.",
     ]
     assert "95 % intervals: bootstrap of the 4 groups of the 28 images, such as Actor00" in text
     assert f"| {NET}: cyclic_lbp - rgb " in text

@@ -40,7 +40,7 @@ def test_markdown_to_the_letter(three):
         """\
 Set gone: of a data set that is not known (emotiw prepare --dataset names it).
 Accuracy in % on 8 val images, 1 crop; always naming the commonest class: 25.00%.
-Trained for 4 iterations, seed 1, by the engines below.
+Trained from scratch for 4 iterations, seed 1, by the engines below.
 
 | net        | rgb           | cyclic_lbp    | highest    |
 |------------|---------------|---------------|------------|
@@ -653,7 +653,7 @@ def test_a_table_begins_with_its_set(make_run, answers, tmp_path, capsys):
     assert first == [
         "Set faces: SFEW 2.0.",
         "Accuracy in % on 8 val images, 1 crop; always naming the commonest class: 25.00%.",
-        "Trained for 4 iterations, seed 1, by caffe.",
+        "Trained from scratch for 4 iterations, seed 1, by caffe.",
     ]
     assert "| published (SFEW 2.0) " in text
     assert "here are 8." in text
@@ -685,7 +685,7 @@ def test_what_is_the_same_for_all_nets_is_no_column(make_run, answers, tmp_path)
     make_run("vgg_s-rgb", answers(*LABELS), LABELS, **named)
     make_run("vgg_s-lbp", answers(*LABELS), LABELS, run={"iterations": 8}, **named)
     text = markdown(view(collect(tmp_path / "runs"), publications()))
-    assert "Trained with seed 1, iterations as below, by caffe." in text
+    assert "Trained from scratch with seed 1, iterations as below, by caffe." in text
     assert [line.split("|")[2].strip() for line in said_of(text, "| vgg_s-")] == ["4", "8"]
     assert "engine" not in text
 

@@ -93,6 +93,31 @@ def test_it_is_all_there_and_done_once(done, sets, sfew, capsys):
 
 
 @pytest.mark.slow
+def test_without_a_set_to_pretrain_on_every_net_begins_from_scratch(sets, sfew, tmp_path, capsys):
+    """And test is scored last: no row's before all are trained, however long the first one has been."""
+    rows, folder = (ROW, OTHER), tmp_path / "it"
+    asked_for = asked(sets, sfew, folder, "--iterations", "3", "--engine", "torch", "--jobs", "1", rows=rows)
+    scratch = [word for word in asked_for if word not in ("--pretrain", str(sets / "people"))]
+    assert main(scratch) == 0
+    said = capsys.readouterr().out
+    assert f"2 rows of vgg_s_small, finetune on {sfew}, from scratch -> {folder}" in said
+    assert "Trained from scratch for 3 iterations, seed 1, by torch." in said
+    order = re.findall(r"^\[ *\d+ s\] (.+)$", said, re.MULTILINE)
+    last = [step for step in order if step.endswith("test")]
+    assert order[-len(last) :] == last
+    assert sorted(last) == ["baseline test", f"evaluate {OTHER} test", f"evaluate {ROW} test", "table test"]
+    for row in rows:
+        assert [path.name for path in (folder / "runs" / row).iterdir()] == ["finetune"]
+        assert Run(folder / "runs" / row / "finetune").facts().weights == ""
+    assert main(scratch) == 0
+    assert "0 of 10 steps to do" in capsys.readouterr().out
+    one = asked(sets, sfew, folder, "--iterations", "3", "--engine", "torch", "--dry-run")
+    assert main(one) == 0
+    said = capsys.readouterr().out
+    assert ": 1 pretrain, 1 finetune, 2 evaluate, 2 table" in said, "from other weights it is another training"
+
+
+@pytest.mark.slow
 def test_another_engine_does_it_all_and_the_tables_say_so(sets, sfew, tmp_path, capsys):
     options = ["--iterations", "3", "--engine", "torch", "--gpu", "none", "--precision", "bf16"]
     assert main(asked(sets, sfew, tmp_path / "it", *options)) == 0
@@ -368,6 +393,7 @@ def test_what_failed_is_said_and_the_rest_is_done(sets, sfew, caffe, tmp_path, c
     assert line.endswith("the same command goes on)")
     assert (folder / "runs" / ROW / "finetune/scores_val.csv").is_file()
     assert not (folder / "table_val").exists()
+    assert not list(folder.rglob("scores_test.csv")), "nothing is scored on test before every net is trained"
 
 
 def refused(capsys, *command, status=1):
