@@ -1,6 +1,7 @@
 """The net of a run before it trains: the prototxt as executed on a set, and the weights to start from."""
 
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ from emotiw.prototxt.formats.messages import (
 )
 from emotiw.prototxt.message_diff import changes
 from emotiw.prototxt.shapes import shapes
+from emotiw.prototxt.solvers import merged
 from emotiw.prototxt.surgery import batch_size, classifiers, deploy, name_anew, use_classes, use_set
 from emotiw.prototxt.weight_transfer import Copy, compare
 
@@ -119,14 +121,14 @@ class NetSetup:
         set_folder, representation = self.prepared.folder.resolve(), self.experiment.representation
         splits = {"TRAIN": "train", "TEST": "val"}
         lmdbs = {phase: str(set_folder / representation / f"{split}_lmdb") for phase, split in splits.items()}
-        use_set(self.train_val, lmdbs, "mean.binaryproto")
-        solver = self.solver
+        train_val, solver = deepcopy(self.train_val), deepcopy(self.solver)
+        use_set(train_val, lmdbs, "mean.binaryproto")
         solver.net = "train_val.prototxt"
         most = solver.max_iter
         solver.snapshot = min(solver.snapshot or most, most)
         # A diverging loss must show before the last good snapshot is pruned.
         solver.display = min(solver.display or most, solver.snapshot, max(1, most // 20))
-        return {"train_val": self.train_val, "deploy": deploy(self.train_val), "solver": solver}
+        return {"train_val": train_val, "deploy": deploy(train_val), "solver": solver}
 
     def asked(self, folder: Path) -> list[str]:
         """Return in what this setup is not what a run folder was executed with, in words: there -> here.
@@ -140,17 +142,29 @@ class NetSetup:
                 found += changes(read_text(path, type(message)), message, _FOLLOWING)
         return found
 
-    def edited(self, folder: Path) -> list[str]:
-        """Return in what the files of a run folder of this very recipe were edited, in words: as executed -> there."""
+    def edited(self, folder: Path, executed: int) -> list[str]:
+        """Return in what the files of a run folder of this very recipe were edited, in words: as executed -> there.
+
+        Parameters
+        ----------
+        executed
+            The iterations that the run's record says. A run that was stopped between its files and its record has those
+            of this setup.
+        """
+        before = replace(self, solver=merged(self.solver, SolverParameter(max_iter=executed)))
+        return min((before._apart(folder), self._apart(folder)), key=len)
+
+    def _apart(self, folder: Path) -> list[str]:
         found = []
         for name, message in self.messages().items():
             path = folder / f"{name}.prototxt"
             if path.is_file():
-                there = changes(message, read_text(path, type(message)), _FOLLOWING)
+                there = changes(message, read_text(path, type(message)), _PLACE)
                 found += [f"{path.name}: {change}" for change in there]
         return found
 
 
+_PLACE = ("source",)
 # What differs between two executions of the same recipe.
 _FOLLOWING = ("source", "net", "max_iter", "snapshot", "display", "random_seed")
 

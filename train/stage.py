@@ -77,7 +77,7 @@ def run_stage(
 
 
 def _require_unedited(run: Run, setup: NetSetup) -> None:
-    if run.started and (edited := setup.edited(run.folder)):
+    if run.started and (edited := setup.edited(run.folder, run.facts().iterations)):
         raise EmotiwError(
             f"{run.folder}: its prototxt was edited ({'; '.join(_told(edited))}), which has no effect on a run: "
             "give the change by --solver or a --net of your own, with another -o or --force to start anew"
@@ -250,8 +250,9 @@ def _train(
 def _cure(error: DivergedError, setup: NetSetup) -> str:
     """Return what to try: where it diverged at once, the scale of the input, too."""
     rate, scale = setup.solver.base_lr, data_layers(setup.train_val)[0].transform_param.scale
+    scaled = any(layer.type == "Power" and "data" in layer.bottom for layer in setup.train_val.layer)
     lower = f"try a lower base_lr (--solver 'base_lr: {rate / 10:g}', not {rate:g})"
-    if error.loss is None or error.loss.iteration > _FIRST:
+    if scaled or error.loss is None or error.loss.iteration > _FIRST:
         return lower
     return f"{lower}, or in a net of your own (--net) an input scaled by 1/128 in transform_param, not by {scale:g}"
 

@@ -70,6 +70,9 @@ def test_an_executed_solver_or_net_that_was_edited_is_refused(finetune, tmp_path
     folder = tmp_path / "runs" / ROW / "finetune"
     for name, old, new, words in (
         ("solver", "base_lr: 0.004", "base_lr: 0.001", "solver.prototxt: base_lr 0.004 -> 0.001"),
+        ("solver", "max_iter: 2", "max_iter: 20", "solver.prototxt: max_iter 2 -> 20"),
+        ("solver", "snapshot: 2", "snapshot: 1", "solver.prototxt: snapshot 2 -> 1"),
+        ("solver", "random_seed: 1", "random_seed: 3", "solver.prototxt: random_seed 1 -> 3"),
         ("train_val", "dropout_ratio: 0.25", "dropout_ratio: 0.5", "train_val.prototxt: drop6 dropout_param"),
         ("deploy", "num_output: 24", "num_output: 25", "deploy.prototxt: conv1 convolution_param num_output 24 -> 25"),
     ):
