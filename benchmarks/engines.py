@@ -68,7 +68,7 @@ def write_run(folder: Path, name: str, batch: int | None, iterations: int, alike
     write_images(folder, *((data.batch_size, crop_size(net)) if alike else (IMAGES, set_size(net))))
     use_set(net, {"TRAIN": "lmdb", "TEST": "lmdb"}, "mean.binaryproto")
     if alike:
-        _without_chance(net)
+        without_chance(net)
     for field in ("test_iter", "test_interval", "snapshot"):
         solver.ClearField(field)
     # Where it is timed it is to stay as it is: a loss that is no number would end it.
@@ -81,7 +81,8 @@ def write_run(folder: Path, name: str, batch: int | None, iterations: int, alike
     return int(data.batch_size)
 
 
-def _without_chance(net: Any) -> None:
+def without_chance(net: Any) -> None:
+    """Take from a train_val what draws numbers, which each engine does in its own way: mirroring and dropout."""
     net.layer[0].transform_param.mirror = False
     for layer in net.layer:
         if layer.type == "Dropout":
