@@ -1,6 +1,8 @@
 """Whether nets that either engine trains are equally good: the same row from several seeds by each.
 
-python benchmarks/seeds.py PEOPLE EXPRESSIONS ROW -o RUNS    the two prepared sets; the same command goes on
+python benchmarks/seeds.py PEOPLE EXPRESSIONS ROW -o RUNS
+
+PEOPLE and EXPRESSIONS are two prepared sets. If interrupted, run the same command again to continue.
 """
 
 import argparse

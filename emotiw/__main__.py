@@ -13,7 +13,7 @@ from emotiw.commands import MODULES, VERBS
 from emotiw.errors import NO_ROOM, EmotiwError
 from emotiw.pixel_limit import most_pixels
 
-_MENDS = dict.fromkeys(NO_ROOM, "make room, then the same command goes on") | {
+_MENDS = dict.fromkeys(NO_ROOM, "make room, then run the same command again to continue") | {
     errno.EACCES: "see who may read and write there (ls -l), or name another place",
     errno.EISDIR: "a folder is where a file should be: move it away",
     errno.EMFILE: "allow more files at once (ulimit -n 1024)",

@@ -151,7 +151,7 @@ def require_unchanged(inputs: Iterable[Input], folder: Path = Path()) -> None:
     for one in inputs:
         path = folder / one.path
         if one.path and (not path.exists() or stamp(path) != one.stamp):
-            raise EmotiwError(f"{path}, the {one.role}, was replaced while it was read: give the same command again")
+            raise EmotiwError(f"{path}, the {one.role}, was replaced while it was read: run the same command again")
 
 
 def digest_of(path: Path, digest: Digest = file_digest, *, fresh: bool = False) -> str:

@@ -67,7 +67,7 @@ class Scorer(ABC):
     Raises
     ------
     EmotiwError
-        Where a file is missing, or the engine refuses net, weights or batch.
+        If a file is missing, or the engine refuses net, weights or batch.
     """
 
     def __init__(self, net: Path, weights: Path, output: str | None = "prob") -> None:
@@ -154,7 +154,7 @@ class Engine(Protocol):
         KeyboardInterrupt
             After Ctrl-C, once a snapshot is written; a second Ctrl-C does not wait.
         EmotiwError
-            Where the training fails, with the program's own words.
+            If the training fails, with the program's own words.
         """
 
     def continues(self, state: Path) -> bool:

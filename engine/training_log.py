@@ -130,9 +130,9 @@ def follow(
     KeyboardInterrupt
         After Ctrl-C, once the process has stopped; a second Ctrl-C does not wait.
     EmotiwError
-        Where the process fails, with its own words.
+        If the process fails, with its own words.
     OSError
-        Where it fails, and the disk has no room for its words.
+        If it fails, and the disk has no room for its words.
     """
     with (
         (folder / LOG).open("ab", buffering=0) as written,

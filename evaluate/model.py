@@ -198,7 +198,7 @@ def open_model(named: str | Path, look: Look = Look.STAT) -> Model:
     Raises
     ------
     EmotiwError
-        Where it is not here, or its files are not whole or do not belong together: Caffe itself would fill a layer
+        If it is not here, or its files are not whole or do not belong together: Caffe itself would fill a layer
         that the weights lack, and say nothing.
     """
     model = _find(str(named), look)

@@ -106,7 +106,7 @@ def read_scores(path: Path) -> Scores:
     Raises
     ------
     EmotiwError
-        Where there is no such file, or it is no table of posteriors.
+        If there is no such file, or it is no table of posteriors.
     """
     mend = "make it anew with emotiw evaluate --force"
     try:

@@ -99,7 +99,7 @@ def test_what_is_replaced_by_the_same_is_replaced(file):
     recorded = taken("mean", file)
     require_unchanged([recorded, value("colours", b"12")])
     os.utime(file, ns=(1, 1))
-    with pytest.raises(EmotiwError, match="the mean, was replaced while it was read: give the same command again"):
+    with pytest.raises(EmotiwError, match="the mean, was replaced while it was read: run the same command again"):
         require_unchanged([recorded])
 
 

@@ -183,7 +183,7 @@ def fit(train_val: NetParameter, weights: Path) -> Copy:
     Raises
     ------
     EmotiwError
-        Where another layer has the same name and another shape, which is fatal in Caffe, with all such layers; or
+        If another layer has the same name and another shape, which is fatal in Caffe, with all such layers; or
         where no layer would be copied, which Caffe does in silence.
     """
     source = read_hdf5_layers(weights) if is_hdf5(weights) else read_binary(weights, PackedNet)

@@ -49,7 +49,7 @@ def run_stage(
     Raises
     ------
     EmotiwError
-        Where set, weights and net do not fit, the folder holds another run or is in use, the engine fails or the loss
+        If set, weights and net do not fit, the folder holds another run or is in use, the engine fails or the loss
         diverges.
     """
     check_set(experiment, stage, prepared)

@@ -4,8 +4,8 @@ From two prepared sets, by Snakemake (pip install 'emotiw[reproduce]'), into a f
 where the emotions' set has a test split, table_test/. --dry-run says what is to do, in which hours and on how much
 disk, from iterations timed on this machine.
 
-Killed or interrupted, the same command goes on; Ctrl-C leaves a snapshot of every training. With another setting it
-makes again what depends on that, and nothing else.
+If killed or interrupted, run the same command again to continue; Ctrl-C leaves a snapshot of every training. With
+another setting it makes again what depends on that, and nothing else.
 
 With --experiments, rows of your own: one net on one representation may stand in several, each under its own name, with
 its own solver settings, epochs and seed. What follows -- goes to Snakemake, such as
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
         options = _options(args, engine, sets["finetune"])
         reproduce(args.output, rows, sets, options, engine, dry_run=args.dry_run)
     except KeyboardInterrupt:
-        where = "" if args.dry_run else ": the same command goes on from the last snapshots"
+        where = "" if args.dry_run else ": run the same command again to continue from the last snapshots"
         raise KeyboardInterrupt(f"interrupted{where}") from None
     if not args.dry_run:
         look = Look.ALL if args.verify else Look.SMALL

@@ -48,7 +48,7 @@ class Caffe:
         Raises
         ------
         EmotiwError
-            Where this Caffe came without it.
+            If this Caffe came without it.
         """
         for folder in (self.program.parent, self.program.resolve().parent):
             if (folder / name).is_file():
@@ -67,7 +67,7 @@ def find_caffe(named: str | Path | None = None) -> Caffe:
     Raises
     ------
     EmotiwError
-        Where what was named cannot be used, or none is anywhere.
+        If what was named cannot be used, or none is anywhere.
     """
     for path, source in ((named, "--caffe"), (os.environ.get("EMOTIW_CAFFE"), "$EMOTIW_CAFFE")):
         if path:

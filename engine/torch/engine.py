@@ -47,7 +47,7 @@ class TorchEngine(Engine):
     Raises
     ------
     UsageError
-        Where `gpu` is none of those.
+        If `gpu` is none of those.
     """
 
     gpu: str = ""

@@ -18,7 +18,7 @@ def fill(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:
     Raises
     ------
     EmotiwError
-        Where Caffe has no such filler, or none for such a shape.
+        If Caffe has no such filler, or none for such a shape.
     """
     if filler.type not in FILLERS:
         raise EmotiwError(f"no filler {filler.type!r}: there are {', '.join(FILLERS)}")

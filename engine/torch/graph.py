@@ -68,7 +68,7 @@ def read_graph(path: Path, state: State) -> Graph:
     Raises
     ------
     EmotiwError
-        Where the file is no net.
+        If the file is no net.
     """
     try:
         text = path.read_text(encoding="utf-8")

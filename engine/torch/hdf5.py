@@ -33,7 +33,7 @@ def copy_from_hdf5(net: Net, path: Path) -> None:
     Raises
     ------
     EmotiwError
-        Where there is no such file, or a layer's blobs are not those of the net's; the net is as before then.
+        If there is no such file, or a layer's blobs are not those of the net's; the net is as before then.
     """
     if not path.is_file():
         raise EmotiwError(f"{path}: no such file")

@@ -61,7 +61,7 @@ class Net(torch.nn.Module):
     Raises
     ------
     EmotiwError
-        Where a layer cannot be built: it names the layer and its place in the prototxt.
+        If a layer cannot be built: it names the layer and its place in the prototxt.
     """
 
     def __init__(

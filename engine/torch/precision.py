@@ -85,7 +85,7 @@ def precision_of(name: str, device: torch.device) -> Precision:
     Raises
     ------
     EmotiwError
-        Where there is none of that name, or the device has it not.
+        If there is none of that name, or the device has it not.
     """
     if name not in BY_NAME:
         raise EmotiwError(f"no precision {name!r}: there are {', '.join(BY_NAME)}")

@@ -26,7 +26,7 @@ def copy_from(net: Net, path: Path) -> None:
     Raises
     ------
     EmotiwError
-        Where the file is missing or no caffemodel, or a layer's blobs have another shape; the net is as before then.
+        If the file is missing or no caffemodel, or a layer's blobs have another shape; the net is as before then.
     """
     if not path.is_file():
         raise EmotiwError(f"{path}: no such file")

@@ -89,7 +89,7 @@ def make(prepared: PreparedSet, split: str, seed: int = 0) -> Baseline:
     Raises
     ------
     EmotiwError
-        Where the set has no such split or no `rgb`, or its training images are too many, too few or too small.
+        If the set has no such split or no `rgb`, or its training images are too many, too few or too small.
     """
     import sklearn
 
@@ -137,7 +137,7 @@ def find(runs: Path, split: str, set_digest: str) -> Baseline | None:
     Raises
     ------
     EmotiwError
-        Where its files are damaged.
+        If its files are damaged.
     """
     folder = folder_of(runs, set_digest)
     if not scores_file(folder, split).is_file():

@@ -61,7 +61,7 @@ def explain(face: Face, predictor: Predictor) -> list[Explanation]:
     Raises
     ------
     EmotiwError
-        Where the face is too small for a radius, or a net has no convolution.
+        If the face is too small for a radius, or a net has no convolution.
     """
     try:
         inputs = predictor.inputs(face.rgb)

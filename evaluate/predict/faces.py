@@ -93,7 +93,7 @@ def pictures(named: Sequence[str]) -> list[str]:
     Raises
     ------
     EmotiwError
-        Where one is not there, or a folder holds no image.
+        If one is not there, or a folder holds no image.
     UsageError
         If a folder is that of a run, or holds runs, or - is there twice.
     """
@@ -149,7 +149,7 @@ def read(image: str) -> Rgb:
     Raises
     ------
     UnreadableImageError
-        Where it is no picture, or one that moves: which of a GIF's is meant nobody said.
+        If it is no picture, or one that moves: which of a GIF's is meant nobody said.
     """
     if image == STDIN:
         return decode_one(sys.stdin.buffer.read())

@@ -72,7 +72,7 @@ class Predictor:
     Raises
     ------
     EmotiwError
-        Where the models have different classes.
+        If the models have different classes.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Predictor:
         Raises
         ------
         ValueError
-            Where the face is too small for the radius of a representation.
+            If the face is too small for the radius of a representation.
         """
         return [
             net_inputs(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-RETRIES = 3  # of a connection that breaks, before the command gives up; the same command goes on
+RETRIES = 3  # of a connection that breaks, before the command gives up; run again, it continues
 _PATIENCE = 60  # seconds without a byte
 
 
@@ -44,9 +44,9 @@ def download(url: str, target: Path, title: str) -> None:
     Raises
     ------
     RefusedError
-        Where there is an answer and no file in it.
+        If there is an answer and no file in it.
     EmotiwError
-        Where there is no answer, it breaks off, or the disk is too small.
+        If there is no answer, it breaks off, or the disk is too small.
     """
     left = _unfinished(target)
     with ExitStack() as stack:
@@ -147,13 +147,13 @@ def _gdown(url: str, target: Path, progress: Callable[[int, int | None], None]) 
     except FileURLRetrievalError as error:
         raise RefusedError(f"{url}: {_first(error.__context__ or error)}") from None
     except DownloadError as error:
-        raise _NotResumedError(f"{url} broke off ({_reason(error)}): the same command goes on") from None
+        raise _NotResumedError(f"{url} broke off ({_reason(error)}): run the same command again to continue") from None
     except OSError as error:  # requests' own errors are some
         if error.errno is not None:
             raise
         if getattr(error, "response", None) is not None:
             raise RefusedError(f"{url} is not given: {_reason(error).partition(' for url')[0]}") from None
-        raise EmotiwError(f"{url} cannot be reached ({_reason(error)}): the same command tries again") from None
+        raise EmotiwError(f"{url} cannot be reached ({_reason(error)}): run the same command again to retry") from None
 
 
 class _Progress:

@@ -40,7 +40,7 @@ def fetch(names: Sequence[str], named: str | None, force: bool) -> None:
     Raises
     ------
     EmotiwError
-        Where a file is not to be had, or is not what it should be: expected and found.
+        If a file is not to be had, or is not what it should be: expected and found.
     """
     with _staging(named or "") as store:
         source = open_source(named, names, store)
@@ -88,7 +88,7 @@ def _staging(origin: str) -> Iterator[Path]:
             remove(store)  # as it is, it would be met again
             raise
         except KeyboardInterrupt:
-            raise KeyboardInterrupt("interrupted: the same command goes on where it stopped") from None
+            raise KeyboardInterrupt("interrupted: run the same command again to continue") from None
         finally:
             for empty in (*store.glob("*/"), store, folder):
                 with suppress(OSError):

@@ -84,7 +84,7 @@ class Examiner:
     Raises
     ------
     EmotiwError
-        Where the models have different classes.
+        If the models have different classes.
     """
 
     def __init__(self, predictors: Sequence[Predicting]) -> None:
@@ -109,7 +109,7 @@ class Examiner:
         Raises
         ------
         EmotiwError
-            Where the engine fails.
+            If the engine fails.
         """
         grey = np.full((256, 256, 3), 128, np.uint8)
         self._answers(Face("a grey picture", 1, None, grey, grey), range(len(self.models)))
@@ -131,9 +131,9 @@ class Examiner:
         Raises
         ------
         UnreadableImageError
-            Where it is no picture.
+            If it is no picture.
         EmotiwError
-            Where the engine fails.
+            If the engine fails.
         """
         with self._lock:
             picture = decode_one(data)

@@ -55,7 +55,7 @@ def listen(host: str, port: int) -> socket.socket:
     Raises
     ------
     EmotiwError
-        Where it cannot be had.
+        If it cannot be had.
     """
     if not 0 <= port <= 65535:
         raise UsageError(f"--port {port}: give 0 (any) to 65535")

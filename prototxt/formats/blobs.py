@@ -27,7 +27,7 @@ def array_of(blob: AnyBlob, where: str = "a blob") -> Blob:
     Raises
     ------
     EmotiwError
-        Where its values are not as many as its shape says; `where` names it.
+        If its values are not as many as its shape says; `where` names it.
     """
     shape = shape_of(blob)
     packed = blob if isinstance(blob, PackedBlob) else PackedBlob.FromString(blob.SerializeToString())

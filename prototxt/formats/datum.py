@@ -54,7 +54,7 @@ def pixels(datum: Datum, colour: Colour = Colour.NATIVE) -> Pixels:
     Raises
     ------
     EmotiwError
-        Where it is damaged: in what way, without its place, which the caller knows.
+        If it is damaged: in what way, without its place, which the caller knows.
     """
     return _decoded(datum.data, colour) if datum.encoded else _planes(datum)
 
@@ -178,7 +178,7 @@ def decode(serialised: bytes | memoryview) -> tuple[NDArray[np.uint8], int]:
     Raises
     ------
     EmotiwError
-        Where it is damaged: in what way, without its place, which the caller knows.
+        If it is damaged: in what way, without its place, which the caller knows.
     """
     datum = parse(serialised)
     values = pixels(datum, Colour.COLOUR)

@@ -44,7 +44,7 @@ def environment(path: Path, readahead: bool = True) -> Iterator["lmdb.Environmen
     Raises
     ------
     EmotiwError
-        Where there is no LMDB, it is damaged, or the address space does not suffice.
+        If there is no LMDB, it is damaged, or the address space does not suffice.
     """
     import lmdb
 

@@ -52,7 +52,7 @@ def upgrade(net: NetParameter, where: str = "the net") -> NetParameter:
     Raises
     ------
     EmotiwError
-        Where it has layers of both formats, or inputs without a shape.
+        If it has layers of both formats, or inputs without a shape.
     """
     if net.layer and net.layers:
         raise EmotiwError(f"{where} has `layer` and `layers`, two formats in one: Caffe takes either")

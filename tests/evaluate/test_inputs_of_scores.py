@@ -102,7 +102,7 @@ def test_a_run_that_is_replaced_while_it_is_scored(run, faces, monkeypatch, vict
     monkeypatch.setattr(scoring, "score", meanwhile)
     model = of_run(run, Look.CHANGED)
     assert model.inputs
-    with pytest.raises(EmotiwError, match=rf"{victim}, the .*, was replaced while it was read: give the same command"):
+    with pytest.raises(EmotiwError, match=rf"{victim}, the .*, was replaced while it was read: run the same command"):
         scoring.evaluate(model, open_set(faces / "1"), Fake(), Task("val"), run.folder)
     assert not (run.folder / "scores_val.csv").exists()
 
@@ -118,7 +118,7 @@ def test_a_set_that_is_replaced_while_it_is_scored(run, faces, tmp_path, monkeyp
         return found
 
     monkeypatch.setattr(scoring, "score", meanwhile)
-    with pytest.raises(EmotiwError, match=r"was replaced while it was read: give the same command again"):
+    with pytest.raises(EmotiwError, match=r"was replaced while it was read: run the same command again"):
         scoring.evaluate(of_run(run, Look.CHANGED), open_set(copy), Fake(), Task("val"), run.folder)
 
 

@@ -110,7 +110,8 @@ def test_ctrl_c_leaves_a_snapshot_of_where_it_is(sets, tmp_path):
         _, complaint = process.communicate(timeout=60)
     assert process.returncode == 130
     lines = [line for line in complaint.decode().splitlines() if line and not line.startswith("train:")]
-    assert lines == [f"emotiw: interrupted: the same command goes on from the last snapshot in {run.folder}"]
+    again = "run the same command again to continue from the last snapshot in"
+    assert lines == [f"emotiw: interrupted: {again} {run.folder}"]
     assert not processes_in(run.folder)
     assert not run.finished
     reached = run.snapshots()[-1][0]

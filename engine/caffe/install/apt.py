@@ -67,7 +67,7 @@ def fetch(packages: list[Package], folder: Path, mirror: str | None = None) -> N
     Raises
     ------
     EmotiwError
-        Where apt or the keyring is absent, or no mirror serves Debian 11.
+        If apt or the keyring is absent, or no mirror serves Debian 11.
     """
     _require_apt()
     refusals = []

@@ -90,7 +90,7 @@ def install(mirror: str | None = None, force: bool = False, lock: Path = LOCK) -
     Raises
     ------
     EmotiwError
-        Where the machine, the mirrors or a package are not as needed.
+        If the machine, the mirrors or a package are not as needed.
     """
     _require_machine()
     cache().mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ def read_lock(path: Path = LOCK) -> list[Package]:
     Raises
     ------
     EmotiwError
-        Where a line has another form.
+        If a line has another form.
     """
     packages = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -56,7 +56,7 @@ def checked(package: Package, folder: Path) -> Path:
     Raises
     ------
     EmotiwError
-        Where it is not there, or its sha256 is not the lock's; such a file is removed, so that it is fetched anew.
+        If it is not there, or its sha256 is not the lock's; such a file is removed, so that it is fetched anew.
     """
     archive = package.archive(folder)
     if archive is None:

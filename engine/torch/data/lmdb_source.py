@@ -112,7 +112,7 @@ class LmdbSource:
     Raises
     ------
     EmotiwError
-        Where there is no LMDB, or its first image does not fit the layer's transform_param.
+        If there is no LMDB, or its first image does not fit the layer's transform_param.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class LmdbSource:
         Raises
         ------
         EmotiwError
-            Where a record is damaged, or an image does not fit.
+            If a record is damaged, or an image does not fit.
         """
         batch, random, ready = self._ahead.next()
         self.place = Place(self.place.batches + 1, random)

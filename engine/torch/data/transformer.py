@@ -43,7 +43,7 @@ class Transformer:
     Raises
     ------
     EmotiwError
-        Where the parameters contradict each other, or the mean cannot be read.
+        If the parameters contradict each other, or the mean cannot be read.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Transformer:
         Raises
         ------
         EmotiwError
-            Where an image does not fit the parameters, or the others of its batch.
+            If an image does not fit the parameters, or the others of its batch.
         """
         shapes = [image.shape for image in images]
         wanted = {self.shape(shape) for shape in set(shapes)}

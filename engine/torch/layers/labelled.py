@@ -36,7 +36,7 @@ class Labelled(Layer):
         Raises
         ------
         EmotiwError
-            Where there are not as many, or on the CPU one is no class.
+            If there are not as many, or on the CPU one is no class.
         """
         axis = canonical(self._told()[0], scores.dim())
         shape = (*scores.shape[:axis], *scores.shape[axis + 1 :])

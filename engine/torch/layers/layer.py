@@ -49,7 +49,7 @@ class Layer(torch.nn.Module):
     Raises
     ------
     EmotiwError
-        Where the parameters do not go together: what, without the layer's name, which the net knows.
+        If the parameters do not go together: what, without the layer's name, which the net knows.
     """
 
     bottoms: ClassVar[Counts] = (1, 1)

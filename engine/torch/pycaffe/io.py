@@ -21,7 +21,7 @@ def blobproto_to_array(blob: BlobProto, return_diff: bool = False) -> Array:
     Raises
     ------
     ValueError
-        Where they are not as many as the shape says, which is of one number where there is none.
+        If they are not as many as the shape says, which is of one number where there is none.
     """
     values = np.array(blob.diff if return_diff else blob.data)
     old = ("num", "channels", "height", "width")

@@ -40,7 +40,7 @@ class MemorySource:
         Raises
         ------
         EmotiwError
-            Where they are not whole batches.
+            If they are not whole batches.
         """
         batch, *image = self.shapes[0]
         count = len(data)

@@ -73,7 +73,7 @@ class Net:
     Raises
     ------
     EmotiwError
-        Where Caffe would end the process, as of a file that is missing, or a layer that is not there.
+        If Caffe would end the process, as of a file that is missing, or a layer that is not there.
     """
 
     def __init__(self, network_file: str, *args: Any, **named: Any) -> None:  # two orders, as in pycaffe

@@ -71,7 +71,7 @@ def mean_scores(net: Net, batches: int, interrupted: Callable[[], bool], iterati
     Raises
     ------
     DivergedError
-        Where the loss is not finite: nothing beats a score that is no number, so Accuracy would be 1.
+        If the loss is not finite: nothing beats a score that is no number, so Accuracy would be 1.
     """
     sums: dict[str, Tensor] = {}
     loss = torch.zeros((), device=net.device)

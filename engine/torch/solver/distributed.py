@@ -172,7 +172,7 @@ def ranks(device: torch.device | str = "cpu") -> Iterator[Here]:
     Raises
     ------
     EmotiwError
-        Where there is no such GPU, or another rank is gone that said nothing.
+        If there is no such GPU, or another rank is gone that said nothing.
     """
     rank, count, local = (_told(name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     here = Here(rank or 0, count or 1, _device_of(torch.device(device), local))

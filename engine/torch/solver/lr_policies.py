@@ -23,7 +23,7 @@ class Policy:
     Raises
     ------
     EmotiwError
-        Where Caffe has no such policy, or it lacks a setting.
+        If Caffe has no such policy, or it lacks a setting.
     """
 
     def __init__(self, param: SolverParameter) -> None:

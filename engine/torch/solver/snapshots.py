@@ -57,7 +57,7 @@ def read_state(path: Path, history: Sequence[Tensor]) -> Saved:
     Raises
     ------
     EmotiwError
-        Where the file is missing, is no solverstate, or one of another net or another type of solver.
+        If the file is missing, is no solverstate, or one of another net or another type of solver.
     """
     if path.suffix == ".h5":
         raise EmotiwError(f"{path}: this engine reads no HDF5; name a .solverstate of snapshot_format BINARYPROTO")
@@ -104,7 +104,7 @@ def write_snapshot(folder: Path, weights: str, net: Net, iteration: int, step: i
     Raises
     ------
     DivergedError
-        Where a weight is not finite; nothing is written then.
+        If a weight is not finite; nothing is written then.
     """
     if not all(one.blob.isfinite().all() for one in net.learnable):
         raise DivergedError(f"the weights are no finite numbers any more after iteration {iteration}")
@@ -123,7 +123,7 @@ def read_snapshot(path: Path, folder: Path, net: Net, history: Sequence[Tensor])
     Raises
     ------
     EmotiwError
-        Where the solverstate, or the caffemodel that it names, is missing or does not fit; nothing is changed then.
+        If the solverstate, or the caffemodel that it names, is missing or does not fit; nothing is changed then.
     """
     saved = read_state(path, history)
     if saved.learned_net is not None:

@@ -64,7 +64,7 @@ class Solver:
     Raises
     ------
     EmotiwError
-        Where Caffe would not take the solver or one of its nets.
+        If Caffe would not take the solver or one of its nets.
     """
 
     nets: Callable[..., Net] = Net  # what it opens
@@ -130,7 +130,7 @@ class Solver:
         Raises
         ------
         DivergedError
-            Where a loss is not finite: it names the iteration. Snapshots of before stay.
+            If a loss is not finite: it names the iteration. Snapshots of before stay.
         """
         self._losses = Losses(self.param.average_loss)
         self.iteration, self.policy.step = self.together.alike(self.update.kept, (self.iteration, self.policy.step))
@@ -170,7 +170,7 @@ class Solver:
         Raises
         ------
         DivergedError
-            Where a weight is not finite; nothing is written then.
+            If a weight is not finite; nothing is written then.
         """
         self._losses.check()
         drawn = self.randomness.gathered(self.together, by_all=by_all) if self.randomness else []
@@ -191,7 +191,7 @@ class Solver:
         Raises
         ------
         EmotiwError
-            Where it, or the caffemodel that it names, is missing or of another net or type of solver.
+            If it, or the caffemodel that it names, is missing or of another net or type of solver.
         """
         self._say(f"Restoring previous solver status from {path}")
         saved = read_snapshot(path, self.folder, self.net, self.update.history)

@@ -51,7 +51,7 @@ class Update:
     Raises
     ------
     EmotiwError
-        Where Caffe has no such solver or regularization, or the settings do not go together.
+        If Caffe has no such solver or regularization, or the settings do not go together.
     """
 
     def __init__(self, param: SolverParameter, learnable: Sequence[Learnable]) -> None:

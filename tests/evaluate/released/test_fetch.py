@@ -154,7 +154,7 @@ def test_a_connection_that_breaks_off_is_gone_on_with(server, two, small, capsys
     server.breaks = [700_000]
     line = said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
     assert f"{server.url}/DemoDir/{LBP}/{WEIGHTS} broke off" in line
-    assert line.endswith(": the same command goes on")
+    assert line.endswith(": run the same command again to continue")
     assert state(LBP) == "nothing"
     server.asked.clear()
     said(capsys, LBP, "--from", f"{server.url}/DemoDir")
@@ -260,7 +260,7 @@ def test_killed_it_goes_on(server, two, small, capsys, sent, status):
     _, err = child.communicate()
     assert child.returncode == status
     if sent == signal.SIGINT:
-        assert err.endswith("emotiw: interrupted: the same command goes on where it stopped\n")
+        assert err.endswith("emotiw: interrupted: run the same command again to continue\n")
     came = part.stat().st_size
     assert state(LBP) == "nothing"
     server.asked.clear()
@@ -422,7 +422,7 @@ def test_a_host_that_does_not_give(server, small, capsys):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     line = said(capsys, LBP, "--from", f"http://127.0.0.1:{port}/x", status=1)
-    assert line.endswith("cannot be reached (Connection refused): the same command tries again")
+    assert line.endswith("cannot be reached (Connection refused): run the same command again to retry")
 
 
 def test_a_zip_that_is_none_or_lacks_the_model(server, two, small, tmp_path, capsys):
