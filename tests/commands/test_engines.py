@@ -107,7 +107,7 @@ def test_snapshots_without_facts_are_not_gone_on_with(sets, tmp_path):
     ("options", "status", "line"),
     [
         (["--precision", "bf16"], 2, "emotiw: --precision bf16 needs --engine torch: Caffe computes in float32\n"),
-        ([*TORCH, "--caffe", "x"], 2, "emotiw: --caffe x is of no use to --engine torch: leave one of them out\n"),
+        ([*TORCH, "--caffe", "x"], 2, "emotiw: --caffe x does not apply to --engine torch: leave one out\n"),
         ([*TORCH, "--gpu", "7"], 1, "emotiw: --gpu 7: torch 2.13.0+cpu finds no GPUs here\n"),
         ([*TORCH, "--gpu", "first"], 2, "emotiw: --gpu first: it is 0, or 0,1, or all, or none\n"),
     ],

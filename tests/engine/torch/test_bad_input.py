@@ -172,7 +172,7 @@ def with_an_input_of_a_label_too_large(folder):
         (with_a_label_too_large_in_a_test, "has label 4, which is none of the 4 classes of layer 'right', 0 to 3"),
         (
             with_an_input_of_a_label_too_large,
-            "the net: layer 'loss' (SoftmaxWithLoss): label 4 is none of its 4 classes, 0 to 3",
+            "the net: layer 'loss' (SoftmaxWithLoss): label 4 is not one of its 4 classes, 0 to 3",
         ),
     ],
 )
@@ -252,12 +252,12 @@ def small_memory(net, most):
             256,
             96,
             "",
-            "batch 256 does not fit into the memory of this machine: 96 would; set batch_size 64 and iter_size 4",
+            "batch 256 does not fit into the memory of this machine: 96 fits; set batch_size 64 and iter_size 4",
         ),
-        (12, 11, "iter_size: 2", "batch 12 does not fit .*: 11 would; set batch_size 6 and iter_size 4"),
-        (7, 5, "", "batch 7 does not fit .*: 5 would; set batch_size 1 and iter_size 7"),
-        (7, 0, "", "batch 7 does not fit .*, nor would a smaller one: take another device, or a smaller net"),
-        (1, 0, "", "batch 1 does not fit .*, nor would a smaller one"),
+        (12, 11, "iter_size: 2", "batch 12 does not fit .*: 11 fits; set batch_size 6 and iter_size 4"),
+        (7, 5, "", "batch 7 does not fit .*: 5 fits; set batch_size 1 and iter_size 7"),
+        (7, 0, "", "batch 7 does not fit .*, nor does a smaller one: use another device, or a smaller net"),
+        (1, 0, "", "batch 1 does not fit .*, nor does a smaller one"),
     ],
 )
 def test_out_of_memory_says_which_batch_would_fit(folder, batch, most, more, line):
@@ -280,7 +280,7 @@ def test_out_of_memory_of_a_scorer(tmp_path, monkeypatch):
 
 
 def test_out_of_memory_in_a_test(folder):
-    line = "^a test's batch 8 does not fit .*: 5 would; set batch_size 4 and test_iter 2 times as large$"
+    line = "^a test's batch 8 does not fit .*: 5 fits; set batch_size 4 and test_iter 2 times as large$"
     with pytest.raises(EmotiwError, match=line):
         train(folder, DATA % 8 + BODY, TESTS, watch=lambda solver: small_memory(solver.test_nets[0], 5))
 
@@ -288,14 +288,14 @@ def test_out_of_memory_in_a_test(folder):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        (INPUT + BODY, "does not fit .*; a batch that would is not looked for: no Data layer says its size"),
+        (INPUT + BODY, "does not fit .*; no smaller batch was tried, because no Data layer gives its size"),
         (
             NET.replace('bottom: "conv" top: "fc"', 'bottom: "fixed" top: "fc"').replace(
                 'layer { name: "fc"',
                 'layer { name: "fixed" type: "Reshape" bottom: "conv" top: "fixed" reshape_param { shape { '
                 'dim: 4 dim: 48 } } }\nlayer { name: "fc"',
             ),
-            "batch 4 does not fit .*; which one would was not found, for .*layer 'fixed'",
+            "batch 4 does not fit .*; which size would fit was not found: .*layer 'fixed'",
         ),
     ],
 )
@@ -336,7 +336,7 @@ def test_a_gpus_memory(folder):
         with pytest.raises(EmotiwError) as told:
             train(folder, wide, iterations=1, device="cuda")
         words = re.match(
-            r"batch 262144 .* of (.*): (\d+) would; set batch_size (\d+) and iter_size (\d+)$", str(told.value)
+            r"batch 262144 .* of (.*): (\d+) fits; set batch_size (\d+) and iter_size (\d+)$", str(told.value)
         )
         assert words[1] == torch.cuda.get_device_name()
         fits, size, times = map(int, words.groups()[1:])

@@ -151,7 +151,7 @@ def test_an_engine_is_named_by_all_it_needs(caffe):
     assert open_engine(EngineSettings("torch", gpu="none")).title == "torch"
     with pytest.raises(UsageError, match="--precision bf16 needs --engine torch"):
         open_engine(EngineSettings(precision="bf16"))
-    with pytest.raises(UsageError, match="--caffe here is of no use to --engine torch"):
+    with pytest.raises(UsageError, match="--caffe here does not apply to --engine torch"):
         open_engine(EngineSettings("torch", "here"))
 
 

@@ -118,7 +118,7 @@ def test_what_does_not_fit_is_refused_in_a_line(tiny, tmp_path):
                 scorer.scores(np.zeros(shape, np.float32))
     train_val = tmp_path / "train_val.prototxt"
     train_val.write_text(format_text(committed("vgg_s_small", "train_val_finetune.prototxt")))
-    assert "nothing feeds it" in refusal(train_val, weights)
+    assert "it has no source of data" in refusal(train_val, weights)
     (tmp_path / "two.prototxt").write_text('input: "a" input: "b" input_shape { dim: 1 } input_shape { dim: 1 }')
     assert "it takes one input, not 2: is it a deploy.prototxt?" in refusal(tmp_path / "two.prototxt", weights)
 

@@ -70,9 +70,7 @@ def test_a_layer_of_another_shape_stops_it_and_changes_nothing(tmp_path):
     write_weights(tmp_path / "w.caffemodel", randomized(net_of(NET)))
     net = net_of(NET.replace("num_output: 3", "num_output: 7"))
     before = {name: [blob.copy() for blob in blobs] for name, blobs in arrays(net).items()}
-    words = (
-        r"w.caffemodel: layer 'fc' does not fit: 3x64 \+ 3 in the weights, 7x64 \+ 7 in the net; name the layer anew"
-    )
+    words = r"w.caffemodel: layer 'fc' does not fit: 3x64 \+ 3 in the weights, 7x64 \+ 7 in the net; rename the layer"
     with pytest.raises(EmotiwError, match=words):
         copy_from(net, tmp_path / "w.caffemodel")
     assert same(before, arrays(net))

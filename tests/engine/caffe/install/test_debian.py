@@ -236,7 +236,7 @@ def test_the_second_of_two_waits_and_finds_it_installed(mirror, capfd):
     second = subprocess.Popen(
         [sys.executable, "-c", code, lock], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert second.stderr.readline() == "another `emotiw caffe install` is at work: waiting for it\n"
+    assert second.stderr.readline() == "another `emotiw caffe install` is running: waiting for it\n"
     program = debian.target(lock) / "bin" / "caffe"  # what the first makes while the second waits
     program.parent.mkdir(parents=True)
     program.touch()

@@ -394,7 +394,7 @@ def test_a_fork_reads_nothing_of_its_parents(layers, tmp_path):
     with run_script([layers["png"], layers["plain"]], tmp_path, FORK) as child:
         out, noise = last_of(child)
     told, again, others, parents = out.splitlines()
-    assert told == "what reads ahead stays with the process that opened it: open it after the fork"
+    assert told == "a prefetch thread does not survive a fork: open the source after the fork"
     assert again == "being read when this process was forked: start it by spawn instead"
     assert others == "[-1.0, 0.0, 1.0]"
     assert parents == "5 [2.0, 3.0]"

@@ -150,7 +150,7 @@ def loss_of(labels, said='type: "SoftmaxWithLoss"', scores=None):
 @pytest.mark.parametrize("label", [3, -1])
 @pytest.mark.parametrize("said", ['type: "SoftmaxWithLoss"', 'type: "Accuracy"'])
 def test_a_label_that_is_no_class_is_named(said, label):
-    words = rf"^the net: layer 'it' .*: label {label} is none of its 3 classes, 0 to 2$"
+    words = rf"^the net: layer 'it' .*: label {label} is not one of its 3 classes, 0 to 2$"
     with pytest.raises(EmotiwError, match=words):
         loss_of([0, label, 2], said)
 
@@ -196,7 +196,7 @@ def test_labels_that_are_not_as_many_as_the_scores():
             'type: "Pooling" pooling_param { kernel_size: 2 global_pooling: true }',
             "global_pooling takes the whole image",
         ),
-        ('type: "Pooling" pooling_param { }', "it needs a kernel_size"),
+        ('type: "Pooling" pooling_param { }', "kernel_size and stride must be at least 1"),
         ('type: "LRN" lrn_param { local_size: 4 }', "local_size is odd, not 4"),
         (
             'type: "Convolution" convolution_param { kernel_size: 3 num_output: 2 }',
@@ -214,7 +214,7 @@ def test_labels_that_are_not_as_many_as_the_scores():
         ('type: "TanH" loss_weight: 1 loss_weight: 1', "2 loss weights for 1 tops"),
         (
             'type: "TanH" propagate_down: true propagate_down: true',
-            "propagate_down is said for every bottom, or for none",
+            "propagate_down is given for every bottom, or for none",
         ),
         ('type: "ArgMax" argmax_param { top_k: 25 }', "top_k is 1 to 24, not 25"),
     ],

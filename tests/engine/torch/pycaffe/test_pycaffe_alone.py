@@ -94,7 +94,7 @@ def test_memory_data_goes_around_and_sees_what_is_written_to_its_arrays(opened):
         net.set_input_arrays(images[:3], labels[:3])
     with pytest.raises(EmotiwError, match=r"labels are \(4,\), or \(4, 1, 1, 1\), not \(2,\)"):
         net.set_input_arrays(images, labels[:2])
-    with pytest.raises(EmotiwError, match="set_input_arrays wants a MemoryData first, not layer 'x'"):
+    with pytest.raises(EmotiwError, match="set_input_arrays needs a MemoryData layer first, not layer 'x'"):
         opened().set_input_arrays(images, labels)
 
 
@@ -130,15 +130,15 @@ def test_a_seed_gives_the_same_weights_again(opened):
         (lambda net: net.forward(x=np.zeros((3, 3))), r"'x' is a batch of 2, not \(3, 3\)"),
         (lambda net: net.copy_from("weights.caffemodel"), "weights.caffemodel: no such file"),
         (lambda net: net.copy_from("weights.h5"), "weights.h5: no such file"),
-        (lambda net: net.params["ip"][0].reshape(3, 2), r"what a layer learns keeps its shape \(2, 3\)"),
+        (lambda net: net.params["ip"][0].reshape(3, 2), r"the shape of a learned blob, \(2, 3\), cannot change"),
         (lambda net: (net.blobs["x"].reshape(2, 4), net.reshape()), "it has weights for 3 inputs, not 4"),
         (lambda net: (net.blobs["x"].reshape(1, 1, 1, 1, 3), net.blobs["x"].num), "a blob of 5 axes has no num"),
         (lambda net: caffe.Net("other.prototxt", caffe.TEST), "other.prototxt"),
         (lambda net: caffe.Net("net.prototxt", "no.caffemodel", caffe.TEST), "no.caffemodel: no such file"),
         (lambda net: caffe.get_solver("solver.prototxt"), "solver.prototxt: no such file"),
-        (lambda net: caffe.io.load_image("net.prototxt"), "net.prototxt is no picture that can be read"),
+        (lambda net: caffe.io.load_image("net.prototxt"), "net.prototxt is not a readable image"),
         (lambda net: caffe.io.load_image("face.png"), "face.png: no such file"),
-        (lambda net: caffe.io.Transformer({"x": (1, 3, 2, 2)}).set_raw_scale("y", 1), "'y' is no input: there are x"),
+        (lambda net: caffe.io.Transformer({"x": (1, 3, 2, 2)}).set_raw_scale("y", 1), "'y' is not an input: there are"),
     ],
 )
 def test_what_is_refused(opened, do, words):
@@ -150,7 +150,7 @@ def test_a_net_takes_a_phase_behind_its_prototxt(opened):
     opened()
     with pytest.raises(TypeError):
         caffe.Net("net.prototxt")
-    with pytest.raises(TypeError, match="Net takes weights, phase behind the prototxt, not 3 arguments"):
+    with pytest.raises(TypeError, match="Net takes weights, phase after the prototxt, not 3 arguments"):
         caffe.Net("net.prototxt", "weights", caffe.TEST, 0)
 
 

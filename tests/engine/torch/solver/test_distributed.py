@@ -182,7 +182,7 @@ def test_a_killed_rank_ends_all(folder):
     # Unless torchrun was first to end it.
     assert lines in (
         [],
-        ["emotiw: rank 0 lost another one, which ended without a word: was it killed, or was memory short?"],
+        ["emotiw: rank 0 lost another rank, which ended without a message: was it killed, or out of memory?"],
     )
 
 

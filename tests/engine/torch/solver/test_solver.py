@@ -129,9 +129,9 @@ def test_a_test_net_of_another_shape_is_refused(tmp_path):
         ('net: "none.prototxt"', "none.prototxt: no such file, which the solver's net names"),
         ("solver_type: ADAM type: 'SGD'", "`solver_type` and `type`"),
         ("average_loss: 0", "average_loss is 0"),
-        ("snapshot: 1 snapshot_prefix: 'no/where/s'", "no/where is no folder that can be written to"),
-        ("snapshot_format: HDF5", "writes no HDF5"),
-        ("snapshot_diff: true", "writes no gradients"),
+        ("snapshot: 1 snapshot_prefix: 'no/where/s'", "no/where is not a writable folder"),
+        ("snapshot_format: HDF5", "does not write HDF5"),
+        ("snapshot_diff: true", "does not write gradients"),
         ("weights: 'none.caffemodel'", "none.caffemodel: no such file"),
     ],
 )
@@ -178,7 +178,7 @@ def test_on_a_gpu_losses_are_looked_at_later_but_none_is_missed(tmp_path, iterat
 def test_weights_that_are_no_numbers_are_not_written(tmp_path):
     solver = solver_of("", tmp_path)
     solver.net.params["w"][0].data.fill_(float("nan"))
-    with pytest.raises(DivergedError, match="weights are no finite numbers any more after iteration 0"):
+    with pytest.raises(DivergedError, match="weights are not finite after iteration 0"):
         solver.snapshot()
     assert not list(tmp_path.glob("s_*"))
 
