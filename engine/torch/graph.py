@@ -75,7 +75,7 @@ def read_graph(path: Path, state: State) -> Graph:
     except OSError as error:
         raise EmotiwError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise EmotiwError(f"{path} is no prototxt: it is not text") from None
+        raise EmotiwError(f"{path} is not a prototxt: it is not text") from None
     return graph_of(parse_text(text, NetParameter, str(path)), state, str(path), layer_lines(text))
 
 

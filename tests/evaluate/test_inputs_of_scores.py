@@ -157,7 +157,9 @@ def test_a_copied_run_is_said_not_to_be_verified_until_it_is_hashed(run, tmp_pat
     assert all("was not hashed" in difference.words for difference in of_run(copy).unverified)
     assert of_run(copy, Look.CHANGED).title == of_run(copy).title == "vgg_s-rgb/finetune"
     copy.model.write_text("other")
-    with pytest.raises(EmotiwError, match=r"is not the model on record: sha256 .*: put it back, or train the run anew"):
+    with pytest.raises(
+        EmotiwError, match=r"is not the model on record: sha256 .*: put it back, or train the run again"
+    ):
         of_run(copy, Look.CHANGED)
 
 

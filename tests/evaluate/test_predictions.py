@@ -30,7 +30,7 @@ def test_scores_without_labels_there_and_back(unlabelled, tmp_path):
     assert not read_scores(tmp_path / "scores.csv").labelled
     half = Scores(PATHS, np.array([-1, 3]), CLASSES, unlabelled.posteriors)
     write_scores(tmp_path / "half.csv", half)
-    with pytest.raises(EmotiwError, match="no table of scores"):
+    with pytest.raises(EmotiwError, match="not a table of scores"):
         read_scores(tmp_path / "half.csv")
 
 
@@ -48,7 +48,7 @@ def test_truth_by_name_alias_or_number(unlabelled, tmp_path, label):
     [
         ("a.png Contempt\n", "line 1: give <name> <label>"),
         ("a.png\n", "line 1: give <name> <label>"),
-        ("a.png Happy\na.jpg Sad\n", "line 2: a comes twice"),
+        ("a.png Happy\na.jpg Sad\n", "line 2: a occurs twice"),
         ("a.png 7\n", "line 1: give <name> <label>"),
         ("a.png Happy\n", "no label for 2 of the images, such as Test/Airheads_000519240_00000005"),
     ],

@@ -153,7 +153,7 @@ def test_one_line_each(scored, stand_ins, faces, sets, tmp_path, capsys, monkeyp
     assert "has other classes than VGG_S_rgb" in said("VGG_S_rgb", of=sets / "people", status=1)
     # Told before anything is scored, wherever in the list it stands.
     assert "holds no lbp, only" in said("VGG_S_lbp", of=sets / "expressions", status=1)
-    assert "VGG_S_face is no model: give one of VGG_S_rgb, " in said("VGG_S_rgb", "VGG_S_face", status=1)
+    assert "VGG_S_face is not a model: give one of VGG_S_rgb, " in said("VGG_S_rgb", "VGG_S_face", status=1)
     twice = said("VGG_S_rgb", stand_ins / "VGG_S_rgb", status=2)
     assert "the scores of two models cannot both go to" in twice
     assert not runs.exists()

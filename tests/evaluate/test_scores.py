@@ -119,6 +119,6 @@ HEAD = "path,label,a,b\n"
 def test_what_is_no_table_of_scores_is_one_line(tmp_path, text):
     path = tmp_path / "scores_val.csv"
     path.write_bytes(text.encode("latin-1"))
-    line = r"scores_val\.csv is no table of scores( \(.+\))?: make it anew with emotiw evaluate"
+    line = r"scores_val\.csv is not a table of scores( \(.+\))?: make it again with emotiw evaluate"
     with pytest.raises(EmotiwError, match=line):
         read_scores(path)

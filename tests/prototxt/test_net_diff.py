@@ -33,10 +33,10 @@ def test_what_changes_no_result_is_no_difference():
     ("old", "new", "words"),
     [
         ("kernel_size: 3 }", "kernel_size: 5 }", ["conv's kernel_size is 5, expected: 3"]),
-        ("kernel_size: 3 }", "kernel_size: 3 pad: 2 }", ["conv's pad is 2, expected: what Caffe takes unasked"]),
+        ("kernel_size: 3 }", "kernel_size: 3 pad: 2 }", ["conv's pad is 2, expected: Caffe's default"]),
         ("alpha: 0.0005", "alpha: 0.0001", ["norm's alpha is 0.0001, expected: 0.0005"]),
-        ("alpha: 0.0005", "alpha: 0.0005 k: 2", ["norm's k is 2, expected: what Caffe takes unasked"]),
-        ("pool: MAX", "pool: AVE", ["pool's pool is AVE, expected: what Caffe takes unasked"]),
+        ("alpha: 0.0005", "alpha: 0.0005 k: 2", ["norm's k is 2, expected: Caffe's default"]),
+        ("pool: MAX", "pool: AVE", ["pool's pool is AVE, expected: Caffe's default"]),
         (" stride: 3", "", ["pool's stride is not given, expected: 3"]),
         ("dim: 8 dim: 8", "dim: 8 dim: 7", ["input's dim is 3 x 8 x 7, expected: 3 x 8 x 8"]),
         ('type: "LRN"', 'type: "ReLU"', ["norm's type is ReLU, expected: LRN"]),
@@ -51,4 +51,4 @@ def test_what_changes_a_result_is_told(old, new, words):
 
 def test_another_order_of_layers_is_told():
     *first, third, fourth = CARD.strip().split("\n")
-    assert found("\n".join([*first, fourth, third])) == ["its layers stand in another order: input, conv, pool, norm"]
+    assert found("\n".join([*first, fourth, third])) == ["its layers are in another order: input, conv, pool, norm"]

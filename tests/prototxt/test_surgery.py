@@ -4,7 +4,7 @@ import pytest
 
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.formats.messages import NetParameter, format_text, parse_text
-from emotiw.prototxt.surgery import classifiers, committed, deploy, name_anew, use_classes, use_set
+from emotiw.prototxt.surgery import classifiers, committed, deploy, rename_layers, use_classes, use_set
 
 
 def test_a_net_there_is_not_is_a_usage_error_that_lists_those_there_are():
@@ -56,9 +56,9 @@ def test_every_head_of_googlenet_is_as_wide_as_the_set_and_deploy_has_the_last_a
     assert not [name for name in names if name.startswith(("loss1", "loss2")) or "top-1" in name]
 
 
-def test_layers_named_anew():
+def test_renamed_layers():
     net = committed("vgg_s_small", "train_val_pretrain.prototxt")
-    name_anew(net, {"fc8", "fc9"})
+    rename_layers(net, {"fc8", "fc9"})
     assert [layer.name for layer in net.layer if "_new" in layer.name] == ["fc8_new"]
     assert deploy(net).layer[-1].bottom[0] == "fc8"  # the blob keeps its name
 

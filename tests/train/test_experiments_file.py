@@ -69,8 +69,8 @@ def test_one_net_and_representation_in_several_rows(table):
         ("a,vgg_s,rgb,base_lrr: 1,,", 'has no field named "base_lrr"'),
         ("a,vgg_s,rgb,base_lr: -1,,", "base_lr, max_iter and iter_size must be above 0"),
         ("a,vgg_s,rgb,lr_policy: 'stepp',,", "no lr_policy 'stepp'"),
-        ("a,vgg_s,rgb,type: 'Adm',,", "no solver is of type 'Adm'"),
-        ("a,vgg_s,rgb,net: 'x',,", "a net of your own is named by --net"),
+        ("a,vgg_s,rgb,type: 'Adm',,", "no solver type 'Adm'"),
+        ("a,vgg_s,rgb,net: 'x',,", "name your own net by --net"),
         ("a/b,vgg_s,rgb,,,", "'a/b' cannot be a folder's"),
         ("..,vgg_s,rgb,,,", "'..' cannot be a folder's"),
         ("vgg_s-lbp,vgg_s,rgb,,,", "the name vgg_s-lbp is that of a shipped row, and this one is of vgg_s-rgb"),
@@ -79,8 +79,8 @@ def test_one_net_and_representation_in_several_rows(table):
         ("a,vgg_s,rgb,,0,", "0 epochs: give a number above 0"),
         ("a,vgg_s,rgb,,many,", "many epochs"),
         ("a,vgg_s,rgb,,nan,", "nan epochs"),
-        ("a,vgg_s,rgb,,,1.5", "the seed 1.5 is no whole number"),
-        ("a,vgg_s,rgb,,,-1", "the seed -1 is no whole number"),
+        ("a,vgg_s,rgb,,,1.5", "the seed 1.5 is not a whole number"),
+        ("a,vgg_s,rgb,,,-1", "the seed -1 is not a whole number"),
         ("a,vgg_s,rgb,,", "more or fewer cells"),
         ("a,vgg_s,rgb,,,,", "more or fewer cells"),
     ],
@@ -117,7 +117,7 @@ def test_what_is_no_table_of_experiments(table, lines, words):
 
 def test_what_is_no_text(tmp_path):
     (tmp_path / "mine.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(EmotiwError, match="is no table of experiments"):
+    with pytest.raises(EmotiwError, match="is not a table of experiments"):
         read_experiments(tmp_path / "mine.csv")
 
 

@@ -52,7 +52,7 @@ def test_without_a_solver_file_it_lacks_what_has_no_usual_value(tmp_path, transf
 @pytest.mark.parametrize("name", ["vgg_s", "vgg_s_small", "a net", "../x"])
 def test_it_may_not_go_by_a_shipped_nets_name(tmp_path, transformed, written, name):
     """Its figures would stand beside those published for that net."""
-    with pytest.raises(UsageError, match="call a net of your own otherwise"):
+    with pytest.raises(UsageError, match="name your own net differently"):
         experiment(f"{name}-rgb", read_own_net(written(tmp_path, transformed())))
 
 
@@ -62,9 +62,9 @@ def test_it_may_not_go_by_a_shipped_nets_name(tmp_path, transformed, written, na
         ("conv3", lambda one: setattr(one, "type", "Convolutoin"), "layer conv3 is of type Convolutoin"),
         ("conv3", lambda one: one.bottom.__setitem__(0, "nowhere"), "layer conv3 of type Convolution cannot be built"),
         ("conv1", lambda one: one.convolution_param.kernel_size.__setitem__(0, 99), "layer conv1 of type Convolution"),
-        ("loss", lambda one: one.bottom.__setitem__(1, "fc7"), "layer loss is not held against the blob `label`"),
+        ("loss", lambda one: one.bottom.__setitem__(1, "fc7"), "layer loss is not computed from the blob `label`"),
         ("loss", lambda one: one.bottom.__setitem__(0, "fc7"), ""),
-        ("loss", lambda one: one.bottom.__setitem__(0, "conv5"), "judges conv5, which no InnerProduct makes"),
+        ("loss", lambda one: one.bottom.__setitem__(0, "conv5"), "takes conv5, which no InnerProduct makes"),
         ("data", lambda one: one.top.__delitem__(1), "layer data has the tops data, and must have `data` and `label`"),
         ("data", lambda one: setattr(one, "type", "ImageData"), "images come from a prepared set, by a Data layer"),
         (

@@ -55,7 +55,7 @@ def test_the_same_run_goes_on_and_another_is_refused_by_its_settings(finetune, t
     log = tmp_path / "runs" / ROW / "finetune/log.txt"
     finetune("--solver", tmp_path / "solver.prototxt", length=("--iterations", "4"))
     assert "Resuming from snapshot_iter_2.solverstate" in log.read_text()
-    mend = r"\): name another -o, or give --force to start anew$"
+    mend = r"\): name another -o, or give --force to start over$"
     line = finetune("--solver", "base_lr: 0.001", status=1)
     assert re.search(
         r"holds another run \(base_lr 0.002 -> 0.001; lr_policy multistep -> step; stepvalue 2, 9 -> not given" + mend,
@@ -134,7 +134,7 @@ def test_a_net_of_ones_own_is_held_against_the_set(finetune, tmp_path, transform
 
 def test_an_epoch_that_is_less_than_an_iteration_is_refused(sets):
     row = experiment(ROW).over(["finetune"], "iter_size: 2", "--solver")
-    with pytest.raises(UsageError, match="an iteration takes 60 images and the set has 56: no number of epochs"):
+    with pytest.raises(UsageError, match="an iteration takes 60 images and the set has 56: epochs are not possible"):
         set_up(row, "finetune", open_set(sets / "expressions"), TrainOptions(epochs=3))
 
 

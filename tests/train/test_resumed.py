@@ -99,7 +99,7 @@ def test_without_what_it_drew_from_it_is_another_experiment(sets, torch, through
     else:
         kept.unlink()
     train(sets, run, torch)
-    assert f"goes on from iteration {at}, but not as one that ran through" in caplog.text
+    assert f"resumes at iteration {at}, but not exactly" in caplog.text
     assert run.facts().resumed == [at]
     assert run.facts().marks == [f"resumed at {at}"]
     assert not same(run, through)

@@ -63,7 +63,7 @@ def test_lmdbs_of_the_same_images_in_another_order_make_another_run():
 
 
 def test_no_run_and_damaged_facts_are_one_line(tmp_path):
-    with pytest.raises(EmotiwError, match="is no run: make one with emotiw pretrain"):
+    with pytest.raises(EmotiwError, match="is not a run: make one with emotiw pretrain"):
         Run(tmp_path / "none").facts()
     for text in ("{", "[]", '{"row": "x"}', "\xff"):
         (tmp_path / "run.json").write_text(text, encoding="latin-1")

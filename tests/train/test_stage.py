@@ -161,14 +161,14 @@ def test_another_run_in_the_folder_is_refused(copy, sets, capsys):
     pretrain, finetune, seed = ["pretrain", "vgg_s_small-rgb"], ["finetune", "vgg_s_small-rgb"], ["--seed", 7]
     folder = copy / "vgg_s_small-rgb"
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
-    advice = r"\): name another -o, or give --force to start anew$"
+    advice = r"\): name another -o, or give --force to start over$"
     for command, words in (
         ([*pretrain, *people, "--iterations", 6, "--seed", 2], r"holds another run \(seed 7, not 2" + advice),
         ([*pretrain, *faces, *seed, "--iterations", 6], r"holds another run \(set_digest \w{12}, not \w{12}" + advice),
         ([*finetune, *faces, *scratch], r"holds another run \(weights_sha256 \w{12}, not none" + advice),
     ):
         assert re.search(words, refused(capsys, *command))
-    assert "has gone 6 iterations already, not 4" in refused(
+    assert "has already trained 6 iterations, not 4" in refused(
         capsys, *pretrain, *people, *seed, "--iterations", 4, status=2
     )
     for path in (folder / "pretrain").glob("snapshot_*"):
@@ -221,7 +221,7 @@ def test_what_does_not_fit_is_one_line(sets, tmp_path, capsys):
     assert "--iterations must be" in refused(capsys, *finetune, "--from", "scratch", "--iterations", 0, status=2)
     assert "--seed at least 0" in refused(capsys, *finetune, "--from", "scratch", "--seed", 2**31, status=2)
     (tmp_path / "text.caffemodel").write_text("no model")
-    assert "is no whole NetParameter" in refused(capsys, *finetune, "--from", tmp_path / "text.caffemodel")
+    assert "is not a complete NetParameter" in refused(capsys, *finetune, "--from", tmp_path / "text.caffemodel")
     (tmp_path / "empty.caffemodel").touch()
     assert "has no layer of vgg_s_small" in refused(capsys, *finetune, "--from", tmp_path / "empty.caffemodel")
     assert not (tmp_path / "vgg_s_small-rgb").exists()
@@ -299,7 +299,7 @@ def test_a_folder_in_use_is_refused(sets, tmp_path, capsys):
 
     with alone(tmp_path / "vgg_s_small-rgb/pretrain", "busy"):
         line = refused(capsys, "pretrain", "vgg_s_small-rgb", "--set", sets / "people", "-o", tmp_path)
-    assert "another emotiw trains in" in line
+    assert "another emotiw is training in" in line
     with alone(tmp_path / "vgg_s_small-rgb/pretrain", "busy"):  # free again
         pass
 

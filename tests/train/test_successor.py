@@ -56,7 +56,7 @@ def test_one_that_fails_before_it_leaves_the_old_run_as_it_was(train, drill):
     for fails_at in (0, 2):
         with pytest.raises(EmotiwError) as caught:
             train(drill(fails_at), seed=2)
-        assert str(caught.value).endswith(f"; {run.folder} still holds the run that was there")
+        assert str(caught.value).endswith(f"; {run.folder} still has its previous run")
         assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
     with pytest.raises(EmotiwError, match=r"another run \(seed 1, not 2\)"):
         train(drill(), 2, "continue")

@@ -41,9 +41,8 @@ class Labelled(Layer):
         axis = canonical(self._told()[0], scores.dim())
         shape = (*scores.shape[:axis], *scores.shape[axis + 1 :])
         if labels.numel() != torch.Size(shape).numel():
-            raise EmotiwError(
-                f"{labels.numel()} labels for scores of {tuple(scores.shape)}: one for all of axis {axis} at a position"
-            )
+            given = f"{labels.numel()} labels for scores of {tuple(scores.shape)}"
+            raise EmotiwError(f"{given}: one for each position without axis {axis}")
         whole, classes = labels.detach().long().reshape(shape), self.classes([tuple(scores.shape)])
         outside = (whole < 0) | (whole >= classes.count)
         if classes.ignored is not None:

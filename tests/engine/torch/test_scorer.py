@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_refused_in_a_line(tiny, tmp_path):
     assert refusal(net, tmp_path / "none") == f"{tmp_path / 'none'}: no such file"
     assert refusal(net, weights, output="prop").startswith(f"{net}: no blob prop in this net: it has data, conv1, ")
     (tmp_path / "broken").write_bytes(b"\x0a\xff")
-    assert "broken is no whole NetParameter" in refusal(net, tmp_path / "broken")
+    assert "broken is not a complete NetParameter" in refusal(net, tmp_path / "broken")
     assert "layer 'fc6' (InnerProduct): it has weights for 512 inputs, not 1152" in refusal(
         net, weights, (2, 3, 90, 90)
     )

@@ -10,7 +10,7 @@ from emotiw.engine.torch.weights import copy_from, to_proto, write_weights
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import blob_of, read_weights
 from emotiw.prototxt.formats.messages import NetParameter, format_text, parse_text, read_binary, write_binary
-from emotiw.prototxt.surgery import committed, deploy, name_anew, use_classes
+from emotiw.prototxt.surgery import committed, deploy, rename_layers, use_classes
 from emotiw.prototxt.weight_transfer import compare
 
 NET = """name: "two"
@@ -128,7 +128,9 @@ def test_v1_is_read_as_caffe_reads_it(v1, make_case, in_caffe):
             assert np.array_equal(told[f"param:{layer}:{k}"], blob.detach().numpy())
 
 
-@pytest.mark.parametrize(("content", "words"), [(None, "no such file"), (b"\xff\xff", "is no whole NetParameter")])
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "no such file"), (b"\xff\xff", "is not a complete NetParameter")]
+)
 def test_a_file_that_is_no_caffemodel(tmp_path, content, words):
     if content:
         (tmp_path / "w.caffemodel").write_bytes(content)
@@ -154,6 +156,6 @@ def test_either_engine_reads_what_the_other_wrote(make_case, in_caffe, tmp_path)
     assert copied(again, tmp_path / "caffe.caffemodel").new == ()
     assert same(arrays(again), arrays(net))
     use_classes(train_val, 40)
-    name_anew(train_val, {"fc8_cat"})
+    rename_layers(train_val, {"fc8_cat"})
     pretrained = net_of(deploy(train_val))
     assert copied(pretrained, tmp_path / "caffe.caffemodel").new == ("fc8_cat_new",)

@@ -208,9 +208,9 @@ def test_of_another_set_it_is_not_shown_and_of_other_images_it_is_refused(beside
     (folder / "scores_val.csv").write_text("\n".join(scores[:-1]) + "\n")
     assert "the baseline and vgg_s-rgb have scores of other images: make both anew" in refused()
     (folder / "scores_val.csv").write_text("path,label\n")
-    assert "holds damaged scores of val: make them anew with emotiw baseline --set SET --force" in refused()
+    assert "holds damaged scores of val: make them again with emotiw baseline --set SET --force" in refused()
     (folder / "scores_val.json").write_text("{}")
-    assert "holds damaged scores of val: make them anew with emotiw baseline --set SET --force" in refused()
+    assert "holds damaged scores of val: make them again with emotiw baseline --set SET --force" in refused()
 
 
 def test_drawn_faces_stand_beside_nothing_published(beside, made, tmp_path):

@@ -241,7 +241,7 @@ def test_ten_thousand_pictures_need_no_more_memory_than_a_hundred(files, run_nam
 def test_two_models_of_one_name_are_refused(run_names, files, tmp_path, capsys):
     other = shutil.copytree(run_names[0], tmp_path / "vgg_s_small-rgb/finetune")
     assert main(["predict", files[0], "--aligned", "--model", run_names[0], str(other)]) == 2
-    assert "two models are called vgg_s_small-rgb/finetune: give one of them" in capsys.readouterr().err
+    assert "two models are named vgg_s_small-rgb/finetune: give one of them" in capsys.readouterr().err
 
 
 def test_weights_of_another_kind_of_nets_are_refused(models, tmp_path):

@@ -76,7 +76,7 @@ def test_all_that_is_wrong_is_told(small, authors):
     (folder / DEPLOY).write_text((folder / DEPLOY).read_text().replace("kernel_size: 7", "kernel_size: 5"))
     assert verify(LBP).wrong == (
         f"{folder / WEIGHTS} is missing: emotiw models fetch {LBP}",
-        f"{folder / MEAN}: is no whole BlobProto of Caffe, but a web page: fetch or make it anew",
+        f"{folder / MEAN}: is not a complete BlobProto of Caffe, but a web page: fetch or make it again",
         f"{folder / DEPLOY}: conv1's kernel_size is 5, expected: 7",
     )
 
@@ -87,10 +87,10 @@ def test_all_that_is_wrong_is_told(small, authors):
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        (WEIGHTS, b"<html>", "EmotiW_VGG_S.caffemodel is no whole NetParameter of Caffe, but a web page"),
+        (WEIGHTS, b"<html>", "EmotiW_VGG_S.caffemodel is not a complete NetParameter of Caffe, but a web page"),
         (WEIGHTS, b"", "EmotiW_VGG_S.caffemodel does not belong to deploy.prototxt: conv1 has no weights"),
-        (MEAN, b"\x08", "mean.binaryproto is no whole BlobProto of Caffe, but 1 bytes"),
-        (DEPLOY, b"<!DOCTYPE html>", "deploy.prototxt is no prototxt, but a web page"),
+        (MEAN, b"\x08", "mean.binaryproto is not a complete BlobProto of Caffe, but 1 bytes"),
+        (DEPLOY, b"<!DOCTYPE html>", "deploy.prototxt is not a prototxt, but a web page"),
         (DEPLOY, b"name: 'x'", "deploy.prototxt is not the authors' net: layer input is missing"),
     ],
 )
@@ -124,14 +124,16 @@ def test_weights_that_are_no_numbers_are_not_opened(small, authors):
     weights = read_binary(folder / WEIGHTS, NetParameter)
     weights.layers[0].blobs[0].data[5] = float("nan")
     write_binary(folder / WEIGHTS, weights)
-    with pytest.raises(EmotiwError, match="conv1 holds weights that are no numbers"):
+    with pytest.raises(EmotiwError, match="conv1 holds weights that are not numbers"):
         open_model(LBP)
 
 
 def test_another_net_under_the_authors_name_is_not_opened(small, authors):
     folder = authors(small / LBP, LBP)
     (folder / DEPLOY).write_text((folder / DEPLOY).read_text().replace("pool: MAX", "pool: AVE", 1))
-    with pytest.raises(EmotiwError, match=r"is not the authors' net: pool1's pool is AVE, expected: .*: fetch it anew"):
+    with pytest.raises(
+        EmotiwError, match=r"is not the authors' net: pool1's pool is AVE, expected: .*: fetch it again"
+    ):
         open_model(LBP)
 
 

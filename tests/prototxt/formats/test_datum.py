@@ -27,5 +27,5 @@ def test_floats_and_a_picture():
 
 
 def test_what_is_no_datum():
-    with pytest.raises(EmotiwError, match=r"^it is no Datum of Caffe's$"):
+    with pytest.raises(EmotiwError, match=r"^it is not a Caffe Datum$"):
         parse(memoryview(b"\xff" * 9))

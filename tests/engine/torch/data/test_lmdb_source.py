@@ -395,7 +395,7 @@ def test_a_fork_reads_nothing_of_its_parents(layers, tmp_path):
         out, noise = last_of(child)
     told, again, others, parents = out.splitlines()
     assert told == "a prefetch thread does not survive a fork: open the source after the fork"
-    assert again == "being read when this process was forked: start it by spawn instead"
+    assert again == "being read when this process was forked: use the start method spawn instead"
     assert others == "[-1.0, 0.0, 1.0]"
     assert parents == "5 [2.0, 3.0]"
     assert noise == ""
@@ -409,10 +409,10 @@ def refusal(param, passes=1):
 
 
 def test_what_is_no_lmdb_is_refused_in_a_line(layers, tmp_path):
-    assert refusal(layer(tmp_path / "none")) == f"{tmp_path / 'none'} is no LMDB: no such folder"
-    assert refusal(layer(tmp_path)) == f"{tmp_path} is no LMDB: no data.mdb in it"
+    assert refusal(layer(tmp_path / "none")) == f"{tmp_path / 'none'} is not an LMDB: no such folder"
+    assert refusal(layer(tmp_path)) == f"{tmp_path} is not an LMDB: no data.mdb in it"
     (tmp_path / "file").touch()
-    assert refusal(layer(tmp_path / "file")) == f"{tmp_path / 'file'} is no LMDB: it is a file"
+    assert refusal(layer(tmp_path / "file")) == f"{tmp_path / 'file'} is not an LMDB: it is a file"
     empty = write_lmdb(tmp_path / "empty", [])
     assert refusal(layer(empty)) == f"{empty} is empty"
     data = Path(layers["plain"].data_param.source, "data.mdb").read_bytes()
@@ -420,21 +420,24 @@ def test_what_is_no_lmdb_is_refused_in_a_line(layers, tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "data.mdb").write_bytes(content)
         told = refusal(layer(tmp_path / name))
-        assert "is cut off: copy it again" in told or "is no whole LMDB" in told
+        assert "is cut off: copy it again" in told or "is not a complete LMDB" in told
     assert "only `backend: LMDB` is read" in refusal(LayerParameter(type="Data"))
     assert refusal(layer(empty, batch=0)) == "its data_param has no batch_size"
 
 
 DAMAGED = {
-    "not a Datum": (b"\xff\xff\xff", "it is no Datum of Caffe's"),
-    "cut off": (raw(images(1)[0]).SerializeToString()[:-9], "it is no Datum of Caffe's"),
-    "too few bytes": (Datum(channels=3, height=12, width=11, data=b"12"), "it says 3 x 12 x 11 and holds 2 values"),
-    "no bytes": (Datum(channels=3, height=12, width=11), "it says 3 x 12 x 11 and holds 0 values"),
-    "no sides": (Datum(), "it says 0 x 0 x 0 and holds 0 values"),
+    "not a Datum": (b"\xff\xff\xff", "it is not a Caffe Datum"),
+    "cut off": (raw(images(1)[0]).SerializeToString()[:-9], "it is not a Caffe Datum"),
+    "too few bytes": (
+        Datum(channels=3, height=12, width=11, data=b"12"),
+        "its size is 3 x 12 x 11, but it holds 2 values",
+    ),
+    "no bytes": (Datum(channels=3, height=12, width=11), "its size is 3 x 12 x 11, but it holds 0 values"),
+    "no sides": (Datum(), "its size is 0 x 0 x 0, but it holds 0 values"),
     "negative": (Datum(channels=-1, height=-1, width=1, data=b"1"), "it says -1 x -1 x 1 and holds 1 values"),
     "no picture": (Datum(encoded=True), "its picture cannot be decoded"),
     "noise": (Datum(encoded=True, data=b"\x89PNG\r\n\x1a\n noise"), "its picture cannot be decoded"),
-    "16 bits": (encoded(np.zeros((3, 12, 11), np.uint16)), "its picture is uint16: Caffe takes 8 bits a channel"),
+    "16 bits": (encoded(np.zeros((3, 12, 11), np.uint16)), "its picture is uint16: Caffe needs 8 bits per channel"),
 }
 
 
@@ -446,7 +449,8 @@ def test_a_damaged_datum_is_named(tmp_path, name):
     for place, passes in ((0, 1), (3, 2)):
         path = write_lmdb(tmp_path / str(place), [*good[:place], datum, *good[place:]])
         key = f"{place:08d}_{place}.png"
-        assert refusal(layer(path, 2), passes) == f"{path}: the record '{key}' is damaged: {reason}; make the LMDB anew"
+        said = refusal(layer(path, 2), passes)
+        assert said == f"{path}: the record '{key}' is damaged: {reason}; make the LMDB again"
 
 
 def test_an_error_stays_and_comes_in_its_turn(tmp_path):

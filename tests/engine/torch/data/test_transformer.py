@@ -132,6 +132,6 @@ def test_what_does_not_fit_is_refused_in_a_line(tmp_path):
     assert "Caffe takes either" in refusal(Param(mean_value=[1], mean_file=str(mean)))
     assert refusal(Param(mean_file="none"), folder=tmp_path) == f"{tmp_path / 'none'}: no such mean_file"
     mean.write_bytes(b"\x0a\xff")
-    assert "no whole BlobProto" in refusal(Param(mean_file=str(mean)))
+    assert "not a complete BlobProto" in refusal(Param(mean_file=str(mean)))
     with pytest.raises(EmotiwError, match=r"images of 1 x 2 x 2 and of 1 x 2 x 3 in one batch"):
         Transformer(Param(), "TRAIN")([np.zeros((1, 2, 3), np.uint8), np.zeros((1, 2, 2), np.uint8)])

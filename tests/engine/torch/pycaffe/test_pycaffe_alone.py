@@ -205,7 +205,7 @@ def test_messages_have_pycaffes_names():
 
 
 def test_what_a_specification_refuses():
-    with pytest.raises(TypeError, match="ReLU: input 0 is no Top, but a str"):
+    with pytest.raises(TypeError, match="ReLU: input 0 is not a Top, but a str"):
         caffe.layers.ReLU("data")
     with pytest.raises(AttributeError, match="LayerParameter has no field 'kernel'"):
         caffe.layers.Pooling(caffe.layers.Input(), kernel=2).to_proto()

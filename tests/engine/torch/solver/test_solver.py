@@ -296,7 +296,7 @@ def break_it(path, how):
     ("how", "text", "words"),
     [
         ("gone", "", "s_iter_2.solverstate: no such file"),
-        ("cut", "", "is no whole SolverState of Caffe"),
+        ("cut", "", "is not a complete SolverState of Caffe"),
         ("weights gone", "", "s_iter_2.caffemodel: no such file, which .*solverstate names"),
         ("of another type", "type: 'Adam'", "has 1 blobs of history, this solver 2: it is of another net or another"),
         ("of another net", 'net_param { %s }', "history 0 is of shape \\(1, 1\\), the net's blob of \\(1, 2\\)"),
