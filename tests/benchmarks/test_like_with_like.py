@@ -64,8 +64,8 @@ def test_other_colours_of_the_peer_are_seen(load, monkeypatch):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("codes[each.radius]]", "255 - codes[each.radius]]", "pictures are others"),
-        ("np.float32(len(lines))", "np.float32(len(lines) + 1)", "mean is another"),
+        ("codes[each.radius]]", "255 - codes[each.radius]]", "pictures differ"),
+        ("np.float32(len(lines))", "np.float32(len(lines) + 1)", "mean differs"),
     ],
 )
 def test_other_sets_of_the_peer_are_seen(little, monkeypatch, tmp_path, old, new, said):
@@ -91,7 +91,7 @@ def test_another_lmdb_is_seen(little, monkeypatch, tmp_path):
         path.write_text(re.sub(r" 1$", " 2", path.read_text(), flags=re.MULTILINE))
 
     monkeypatch.setattr(little, "write_list", other_labels)
-    with pytest.raises(SystemExit, match="another LMDB"):
+    with pytest.raises(SystemExit, match="a different LMDB"):
         little.measure_rgb(tmp_path, jobs=1)
 
 
