@@ -220,7 +220,7 @@ def test_tiles_by_hand():
 
 def test_nets_of_other_classes_do_not_predict_together(models, runs, engine):
     people = open_model(runs / "vgg_s_small-rgb/pretrain")
-    with pytest.raises(EmotiwError, match="have other classes"):
+    with pytest.raises(EmotiwError, match="have different classes"):
         Predictor([models[0], people], engine)
 
 

@@ -131,7 +131,7 @@ def test_a_stand_in_is_nobodys_model(two, small, capsys):
     assert "is not the authors' (a STAND-IN's): give --force" in said(capsys, LBP, "--from", two, status=1)
     said(capsys, LBP, "--from", two / LBP / WEIGHTS, "--force")
     assert state(LBP) == "STAND-IN"  # the mean is random still
-    assert "mean.binaryproto, deploy.prototxt of a STAND-IN beside files that are none" in verify(LBP).wrong[0]
+    assert "mean.binaryproto, deploy.prototxt of a STAND-IN among files that are not" in verify(LBP).wrong[0]
     said(capsys, LBP, "--from", two, "--force")
     assert state(LBP) == "whole"
     assert "exists already (whole): give --force" in said(capsys, LBP, "--stand-in", status=1)
@@ -215,7 +215,7 @@ def test_a_file_that_has_changed_on_the_server_is_fetched_from_its_beginning(ser
     server.headers = SAID | change
     server.asked.clear()
     out = said(capsys, LBP, "--from", f"{server.url}/DemoDir")
-    assert f"{LBP}/{WEIGHTS} is not the file whose beginning is here: it is fetched from its beginning\n" in out
+    assert f"{LBP}/{WEIGHTS} is not the file of the partial download: fetching it from its beginning\n" in out
     assert same(small / LBP, two / LBP)
     assert not left(small)
     assert {begin for _, begin in server.asked} == {None}
@@ -289,14 +289,14 @@ def test_two_at_a_time(small, two, capsys):
         stdout=subprocess.PIPE,
     )
     other.stdout.readline()
-    assert f"another emotiw models fetch is at work in {small}: wait" in said(capsys, LBP, "--from", two, status=1)
+    assert f"another emotiw models fetch is running in {small}: wait" in said(capsys, LBP, "--from", two, status=1)
     other.communicate()
 
 
 def test_a_full_disk_is_told_before_anything_is_fetched(server, two, small, capsys, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
     line = said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
-    assert "what is asked for needs 0.00 GB" in line
+    assert "the download needs 0.00 GB" in line
     assert "free some" in line
     assert server.asked == []
 

@@ -45,7 +45,7 @@ def test_what_could_not_be_checked_is_said(small, authors):
     assert verdict.wrong == ()
     assert verdict.checked.endswith(f"; no digest is known of {WEIGHTS}, {MEAN}, {DEPLOY}")
     write_stand_in(small / LBP, LBP)
-    assert verify(LBP).checked.endswith("; random weights, so no digest is looked at")
+    assert verify(LBP).checked.endswith("; random weights, so no digest is checked")
 
 
 def test_digests_and_sizes_are_checked_where_known(small, authors, monkeypatch):

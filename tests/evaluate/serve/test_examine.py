@@ -135,7 +135,7 @@ def test_representations_of_ones_own_are_shown_too(two):
 
 
 def test_models_of_other_classes_are_not_averaged():
-    with pytest.raises(EmotiwError, match="b and a have other classes"):
+    with pytest.raises(EmotiwError, match="b and a have different classes"):
         Examiner([ByHand(model("a")), ByHand(model("b", classes=("x", "y")))])
 
 

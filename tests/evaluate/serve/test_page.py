@@ -23,7 +23,7 @@ def test_messages_are_readable(tmp_path):
 
     (tmp_path / "face.png").write_bytes(b"x")
     assert HINT in said(None)
-    assert "The picture is no longer here: give it again." in said(str(tmp_path / "gone.png"))
+    assert "The picture has been deleted: upload it again." in said(str(tmp_path / "gone.png"))
     assert "Caffe stopped: killed (out of memory?)." in said(str(tmp_path / "face.png"))
 
 

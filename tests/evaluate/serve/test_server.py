@@ -151,7 +151,7 @@ def test_another_name_for_this_machine_gets_nothing(host, status):
 
 @pytest.mark.parametrize("name", ["", "http://example.org", "example.org:80", "*.example.org", "a/b", "a..b"])
 def test_a_name_to_allow_is_the_bare_name_of_a_host(name):
-    with pytest.raises(UsageError, match=r"^--allow-host .*: give the name alone"):
+    with pytest.raises(UsageError, match=r"^--allow-host .*: give only the name"):
         host_names(["example.org", name])
 
 
