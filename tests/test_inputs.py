@@ -79,7 +79,7 @@ def test_a_copy_is_hashed_once(file, tmp_path):
     assert counting.asked == ["copy", "copy"]
 
 
-def test_a_large_file_is_not_hashed_by_one_that_hashes_small_ones(file, tmp_path):
+def test_a_large_file_is_not_hashed_by_look_small(file, tmp_path):
     file.write_bytes(bytes(SMALL + 1))
     recorded = taken("model", file)
     shutil.copy(file, tmp_path / "copy")

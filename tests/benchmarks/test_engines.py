@@ -50,7 +50,7 @@ def run(script, *arguments):
     return done.stdout.splitlines()
 
 
-def test_engines_take_turns_on_two_cores_after_they_were_compared(load, monkeypatch, tmp_path):
+def test_engines_are_compared_then_timed_in_turns_on_two_cores(load, monkeypatch, tmp_path):
     engines, done = load("engines"), []
     monkeypatch.setattr(engines, "open_engine", lambda settings: settings.engine)
     monkeypatch.setattr(engines, "write_run", lambda *args: None)
@@ -118,7 +118,7 @@ class Faulty:
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name == "vgg_s_small" else pytest.mark.slow) for name in NETS]
 )
-def test_both_engines_come_to_the_same_losses_and_another_momentum_is_seen(load, engine, tmp_path, name):
+def test_engines_give_equal_losses_and_a_wrong_momentum_is_seen(load, engine, tmp_path, name):
     engines = load("engines")
     torch_engine = engines.open_engine(engines.EngineSettings("torch", gpu="none"))
     engines.compare(tmp_path / "right", name, torch_engine, engine)

@@ -42,7 +42,7 @@ def test_no_caffe_is_looked_for_on_the_clock(little, monkeypatch, tmp_path, name
     assert min(*turns.ours, *turns.theirs) > 0
 
 
-def test_the_peer_makes_an_image_grey_once_and_computes_the_codes_of_a_radius_once(load, monkeypatch):
+def test_the_peer_computes_grey_and_codes_of_a_radius_only_once(load, monkeypatch):
     peer, face = load("by_skimage"), load("faces").face()
     done = []
     for name in ("grey", "local_binary_pattern"):

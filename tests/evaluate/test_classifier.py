@@ -123,7 +123,7 @@ def caffe_test(caffe, folder, batches):
     return mean
 
 
-def test_validation_accuracy_is_that_of_the_scores_and_not_caffes_mean_over_batches(runs, caffe):
+def test_validation_accuracy_is_not_caffes_mean_over_batches(runs, caffe):
     """28 images are no multiple of Caffe's batch of 20, so it counts the first 12 twice: from our scores, too."""
     folder = runs / "vgg_s_small-rgb/finetune"
     scores = read_scores(folder / "scores_val.csv")
@@ -171,7 +171,7 @@ def test_what_cannot_be_scored_is_one_line(copy, sets, capsys):
     assert "is not finished: continue with emotiw finetune vgg_s_small-rgb" in refused(folder, *faces, "--force")
 
 
-def test_a_set_of_another_size_or_without_the_representation_is_one_line(copy, sets, tmp_path, capsys):
+def test_a_set_of_wrong_size_or_representation_is_one_line(copy, sets, tmp_path, capsys):
     from emotiw.data_prep.prepare import prepare
     from emotiw.data_prep.transform import Settings
 

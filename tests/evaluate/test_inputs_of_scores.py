@@ -1,4 +1,4 @@
-"""What scores are made of: noticed where it is replaced meanwhile, and compared with what the run was trained on."""
+"""The inputs of scores: a replacement during scoring is noticed, and they are compared with those of training."""
 
 import json
 import shutil
@@ -149,7 +149,7 @@ def test_weights_that_are_another_runs_are_refused(run):
         before(run.model)
 
 
-def test_a_copied_run_is_said_not_to_be_verified_until_it_is_hashed(run, tmp_path):
+def test_a_copied_run_is_marked_unverified_until_hashed(run, tmp_path):
     assert of_run(run).title == "vgg_s-rgb/finetune"
     copy = Run(tmp_path / "copy/vgg_s-rgb/finetune")
     shutil.copytree(run.folder, copy.folder)

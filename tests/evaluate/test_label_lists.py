@@ -29,7 +29,7 @@ def listed(tmp_path):
         (["a/x.png", "b/x.png"], "SFEW/Test/b/x Sad\nSFEW/Test/a/x Happy\n"),  # of a folder that lies around the set's
         (["x.png", "a/x.png"], "a/x.png Sad\nx.png Happy\n"),  # a whole path means itself
         (["x.png", "x.jpg"], "x.jpg Sad\nx.png Happy\n"),
-        (["x.png", "x.1.png"], "x.1 Sad\nx Happy\n"),  # what stands behind the last point is no ending
+        (["x.png", "x.1.png"], "x.1 Sad\nx Happy\n"),  # the part after the last point is not a suffix
         (["x.png", "y.png"], "y.jpg Sad\nx.tif Happy\nother Sad\n"),
         (["x y.png", "z.png"], "x y Happy\nz Sad\n"),
     ],

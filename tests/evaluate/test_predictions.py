@@ -60,8 +60,8 @@ def test_what_is_no_truth(unlabelled, tmp_path, text, words):
         true_labels(unlabelled.paths, CLASSES, truth)
 
 
-def test_a_table_of_a_split_without_labels_is_its_ensembles_predictions(make_run, answers, tmp_path, capsys):
-    """The weights are frozen on val, where the second net is always right and the first never."""
+def test_a_split_without_labels_gets_the_ensembles_predictions(make_run, answers, tmp_path, capsys):
+    """The weights are frozen on val, on which the second net is always right and the first never."""
     val = list(range(7))
     for row, val_answers, test_answers in (("vgg_s-rgb", [1] + [0] * 6, [2, 2]), ("vgg_s-lbp", val, [3, 4])):
         make_run(row, answers(*val_answers), val)

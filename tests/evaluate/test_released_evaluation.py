@@ -100,7 +100,7 @@ def test_what_is_written_says_what_it_is_of(scored, stand_ins, faces):
         protocol = json.loads((folder / "scores_val.json").read_text())
         inputs = {one["role"]: one["path"] for one in protocol.pop("inputs")}
         assert inputs["model"] == str((stand_ins / name / WEIGHTS).resolve())
-        assert protocol.pop("trained_on") == []  # by whom, nobody says
+        assert protocol.pop("trained_on") == []  # unknown
         for more in ("scores_sha256", "seal"):
             assert len(protocol.pop(more)) == 64
         assert protocol == {
@@ -132,7 +132,7 @@ def test_the_table_of_stand_ins_alone(scored, tmp_path, capsys):
     average = np.mean([one.posteriors for one in scores], axis=0).argmax(axis=1)
     (uniform,) = [row for row in rows if row["name"] == "ensemble of 5, STAND-INS: uniform average"]
     assert float(uniform["accuracy"]) == pytest.approx(np.mean(average == scores[0].labels), abs=1e-6)
-    # The set was found by what the scores say of it, so its faces are in the report.
+    # The set was found by the scores' record, so its faces are in the report.
     assert "The faces, as the nets see them" in (tmp_path / "table/report.html").read_text()
 
 

@@ -52,7 +52,7 @@ def test_the_file_by_hand(tmp_path):
 
 
 def test_groups_stand_where_no_class_can_be_taken_for_them(tmp_path):
-    """A class may be called group, or like a group: where the column stands says which it is."""
+    """A class may be called group, or like a group: the position of the column decides."""
     grouped = replace(HAND, groups=("m 1", "m 1", "m, 2", "0.5", "a"))
     write_scores(tmp_path / "scores.csv", grouped)
     lines = (tmp_path / "scores.csv").read_text().splitlines()

@@ -10,7 +10,7 @@ layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_
 layer { name: "norm" type: "LRN" bottom: "conv" top: "norm" lrn_param { alpha: 0.0005 } }
 layer { name: "pool" type: "Pooling" bottom: "norm" top: "pool" pooling_param { pool: MAX kernel_size: 3 stride: 3 } }
 """
-# The same in the old format, with all that changes no result.
+# The same in the old format, with all differences that change no result.
 SAME = """
 name: "CaffeNet" input: "data" input_dim: 10 input_dim: 3 input_dim: 8 input_dim: 8
 layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv" blobs_lr: 9 weight_decay: 0

@@ -111,7 +111,7 @@ def test_our_shapes_are_the_literals(net):
 def test_caffes_shapes_are_the_literals(describe, net):
     with resources.as_file(resources.files("emotiw.prototxt") / net / "deploy.prototxt") as file:
         told = describe(file)
-    # What several layers read, Caffe splits.
+    # Caffe splits blobs that several layers read.
     blobs = {name: tuple(shape) for name, shape in told["blobs"].items() if "_split_" not in name}
     assert blobs == expected(net)
     assert told["parameters"] == PARAMETERS[net]
@@ -175,7 +175,7 @@ def test_a_layer_that_cannot_be_built_is_one_line(layer):
         shapes(parse_text(net, NetParameter, "here"))
 
 
-# Layers that a net of one's own may have, with windows that differ in height and width.
+# Layers that a user's own net may have, with windows that differ in height and width.
 ODD = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 21 dim: 21 } } }
 layer { name: "by" type: "Power" bottom: "data" top: "by" power_param { scale: 0.5 } }

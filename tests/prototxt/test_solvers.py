@@ -1,4 +1,4 @@
-"""Solver settings over others: what is merged, what is refused, where the rate steps."""
+"""Solver settings: merging, refusals, and the steps of the rate."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A table of one's own experiments: what its rows become, and that the whole file is checked."""
+"""A user's table of experiments: its rows, and the check of the whole file."""
 
 import csv
 import re
@@ -92,7 +92,7 @@ def test_a_row_that_is_wrong_is_named_by_its_line(table, line, words):
     assert "\n" not in str(caught.value)
 
 
-def test_every_wrong_row_is_told(table):
+def test_every_wrong_row_is_reported(table):
     with pytest.raises(UsageError) as caught:
         read_experiments(table(HEAD, "a,x,rgb,,,", "b,vgg_s,rgb,,,", *(f"c{k},vgg_s,no,,," for k in range(7))))
     assert [f"line {k}: " in str(caught.value) for k in (2, 3, 4, 7, 8)] == [True, False, True, True, False]

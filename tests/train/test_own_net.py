@@ -1,4 +1,4 @@
-"""A net of one's own is read and checked whole: file, layer and line are named."""
+"""A user's own net is read and checked completely: errors name file, layer and line."""
 
 import re
 
@@ -51,7 +51,7 @@ def test_without_a_solver_file_it_lacks_what_has_no_usual_value(tmp_path, transf
 
 @pytest.mark.parametrize("name", ["vgg_s", "vgg_s_small", "a net", "../x"])
 def test_it_may_not_go_by_a_shipped_nets_name(tmp_path, transformed, written, name):
-    """Its figures would stand beside those published for that net."""
+    """Otherwise its results would be shown next to those published for that net."""
     with pytest.raises(UsageError, match="name your own net differently"):
         experiment(f"{name}-rgb", read_own_net(written(tmp_path, transformed())))
 
@@ -118,14 +118,14 @@ def test_a_misspelt_field_is_named_with_its_line(tmp_path, transformed, written)
     ],
 )
 def test_a_deploy_form_that_scores_otherwise_is_refused(tmp_path, transformed, written, edit, words):
-    """A Power layer in one of both files alone would scale what is scored, or what is trained."""
+    """A Power layer in only one of both files would scale only what is scored, or only what is trained."""
     whole = deploy(transformed())
     edit(whole)
     with pytest.raises(UsageError, match=words):
         read_own_net(written(tmp_path, transformed(), whole))
 
 
-def test_a_deploy_form_may_lack_dropout_and_call_its_answer_as_it_likes(tmp_path, transformed, written):
+def test_a_deploy_may_lack_dropout_and_rename_its_output(tmp_path, transformed, written):
     whole = deploy(transformed())
     kept = [layer for layer in whole.layer if layer.type != "Dropout"]
     assert len(kept) < len(whole.layer)

@@ -1,4 +1,4 @@
-"""A recipe of one's own, by the command line and the real Caffe: settings, epochs, nets, and what comes of them."""
+"""A user's own recipe, by the command line and the real Caffe: settings, epochs, nets, and their results."""
 
 import re
 import shutil
@@ -24,7 +24,7 @@ SETTINGS = "base_lr: 0.002 lr_policy: 'multistep' stepvalue: 2 stepvalue: 9"
 
 @pytest.fixture
 def finetune(sets, tmp_path, capsys):
-    """Fine-tune from scratch into tmp_path/runs, two epochs unless told otherwise; return what was said."""
+    """Fine-tune from scratch into tmp_path/runs, by default for two epochs; return the output."""
 
     def run(*words, row=ROW, length=("--epochs", "0.9"), status=0):
         command = ["finetune", row, "--set", sets / "expressions", "-o", tmp_path / "runs", "--from", "scratch"]
@@ -49,7 +49,7 @@ def test_settings_and_epochs_are_executed_and_noted(finetune, tmp_path):
     assert (facts.settings, facts.iterations, facts.net_folder) == (changed, 2, "")
 
 
-def test_the_same_run_goes_on_and_another_is_refused_by_its_settings(finetune, tmp_path):
+def test_the_same_run_resumes_and_another_is_refused(finetune, tmp_path):
     (tmp_path / "solver.prototxt").write_text(SETTINGS)
     finetune("--solver", SETTINGS)
     log = tmp_path / "runs" / ROW / "finetune/log.txt"
@@ -85,7 +85,7 @@ def test_an_executed_solver_or_net_that_was_edited_is_refused(finetune, tmp_path
     finetune(length=("--iterations", "3"))
 
 
-def test_a_committed_file_that_was_edited_beside_the_installed_package_is_refused(finetune, tmp_path, monkeypatch):
+def test_an_edited_committed_file_in_a_checkout_is_refused(finetune, tmp_path, monkeypatch):
     from importlib import resources
 
     installed = resources.files("emotiw.prototxt") / "vgg_s_small"
@@ -145,8 +145,8 @@ def test_epochs_are_rounded_up_and_no_further(sets, epochs, iterations):
     assert setup.solver.max_iter == iterations
 
 
-def test_a_representation_of_ones_own_takes_the_settings_of_its_nets_row_and_says_so(finetune, monkeypatch, tmp_path):
-    """Also where those are not what the committed solver begins with."""
+def test_an_own_representation_takes_its_nets_settings(finetune, monkeypatch, tmp_path):
+    """Also if those differ from the committed solver's."""
     from dataclasses import replace
 
     from emotiw.train import experiments

@@ -179,7 +179,7 @@ def test_another_run_in_the_folder_is_refused(copy, sets, capsys):
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")} == before
 
 
-def test_force_starts_anew(copy, sets):
+def test_force_starts_over(copy, sets):
     folder = copy / "vgg_s_small-rgb/finetune"
     before = read_weights(folder / "model.caffemodel")["conv1"][0]
     (folder / "scores_test.csv").touch()
@@ -227,7 +227,7 @@ def test_what_does_not_fit_is_one_line(sets, tmp_path, capsys):
     assert not (tmp_path / "vgg_s_small-rgb").exists()
 
 
-def test_weights_that_do_not_fit_are_told_layer_by_layer_before_anything_runs(runs, sets, tmp_path, capsys):
+def test_misfitting_weights_are_listed_before_anything_runs(runs, sets, tmp_path, capsys):
     """The pretrained conv1 and fc6 made of other shapes: fatal in Caffe."""
     net = read_binary(runs / "vgg_s_small-rgb/pretrain/model.caffemodel", NetParameter)
     layers = {layer.name: layer for layer in net.layer}
@@ -262,7 +262,7 @@ def test_weights_of_other_classes_are_a_start(runs, sets, tmp_path, capsys):
 
 
 def test_weights_in_the_authors_v1_format_are_a_start(runs, sets, tmp_path, capsys):
-    """One with fc8_cat, as theirs: nothing of it is new."""
+    """Weights with fc8_cat, like theirs: no layer is new."""
     start = runs / "vgg_s_small-rgb/finetune"
     v1 = PackedNet.FromString(downgrade(read_net(start / "deploy.prototxt")).SerializeToString())
     blobs = read_weights(start / "model.caffemodel")
@@ -304,7 +304,7 @@ def test_a_folder_in_use_is_refused(sets, tmp_path, capsys):
         pass
 
 
-def test_snapshots_are_pruned_and_a_set_without_validation_trains(sets, engine, tmp_path):
+def test_snapshots_are_pruned_without_a_validation_split(sets, engine, tmp_path):
     prepared = open_set(sets / "people")
     assert prepared.count("val") == 0
     row = Experiment("vgg_s_small", "rgb", {"pretrain": "snapshot: 2", "finetune": ""})
@@ -322,7 +322,7 @@ def test_a_loss_at_the_prior_is_warned_of(sets, engine, tmp_path, capsys):
     assert "warning: the loss is still that of guessing (1.609)" in capsys.readouterr().out  # ln 5
 
 
-def test_renew_goes_on_with_this_run_and_starts_anew_instead_of_another(copy, sets, capsys):
+def test_renew_resumes_this_run_and_replaces_another(copy, sets, capsys):
     run = Run(copy / "vgg_s_small-rgb/pretrain")
     again = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(copy), "--renew"]
     log = (run.folder / "log.txt").read_bytes()

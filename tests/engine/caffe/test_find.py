@@ -1,4 +1,4 @@
-"""Which Caffe is taken, with stand-ins: shell scripts for programs, and for Pythons that can or cannot import it."""
+"""The search for a Caffe, with shell scripts as programs, and as Pythons that can or cannot import it."""
 
 import os
 
@@ -27,7 +27,7 @@ def bare(monkeypatch, tmp_path):
 
 @pytest.fixture
 def build(tmp_path):
-    """A user's own build, `tools/caffe` with the Python beside it."""
+    """A user's own build, `tools/caffe` with its Python folder."""
     program(tmp_path / "own/build/tools/python")
     return program(tmp_path / "own/build/tools/caffe")
 

@@ -1,4 +1,4 @@
-"""What a user gives that cannot be trained or run: one line that says what, where, and what mends it."""
+"""Input that cannot be trained or run gives one line: what is wrong, where, and the remedy."""
 
 import re
 
@@ -218,7 +218,7 @@ def test_a_gpu_lives_on_after_a_wrong_label(top):
 
 
 def test_a_loss_that_is_no_number_leaves_the_last_good_snapshot(folder):
-    """As where the rate is too large: the weights become too large at the third iteration."""
+    """As with too large a rate, the weights overflow at the third iteration."""
 
     def watch(solver):
         blob = solver.net.params["conv"][0].data
@@ -233,7 +233,7 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_snapshot(folder):
 
 
 def small_memory(net, most):
-    """Let a net's `fc` have memory for so many images only."""
+    """Give a net's `fc` memory for only so many images."""
     layer = next(layer for layer in net.layers if layer.param.name == "fc")
     forward = layer.forward
 
@@ -329,7 +329,7 @@ def test_the_largest_that_fits(wanted):
 
 @pytest.mark.gpu
 def test_a_gpus_memory(folder):
-    """A thousandth of it holds the weights, not the columns of so many images."""
+    """A hundredth of the GPU's memory holds the weights, but not the columns of so many images."""
     torch.cuda.set_per_process_memory_fraction(0.01)
     wide = (DATA % 2**18 + BODY).replace("num_output: 3", "num_output: 512")
     try:

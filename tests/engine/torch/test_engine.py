@@ -1,4 +1,4 @@
-"""Trainings by the torch engine in processes of their own: what the real Caffe's engine promises, kept by this one."""
+"""Trainings by the torch engine in separate processes: the same guarantees as by the real Caffe's engine."""
 
 import os
 import signal
@@ -50,7 +50,7 @@ def test_a_training_tells_its_losses_and_snapshots(solver, torch_engine, tmp_pat
 
 
 @pytest.mark.caffe
-def test_either_engine_goes_on_from_the_others_snapshot_and_weights(solver, torch_engine, engine, tmp_path):
+def test_either_engine_resumes_from_the_others_snapshot(solver, torch_engine, engine, tmp_path):
     seen = []
     torch_engine.train(solver(max_iter=2, display=1), seen.append)
     engine.train(solver(max_iter=4, display=1), seen.append, resume=tmp_path / "snapshot_iter_2.solverstate")

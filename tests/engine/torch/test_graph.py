@@ -1,4 +1,4 @@
-"""Which layers run: Caffe's rules by hand, and every error with the layer's line."""
+"""The layers that run: Caffe's rules by hand, and every error with the layer's line."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Caffemodels: written by either engine and read by the other, of V1 layers or of today's."""
+"""Caffemodels: written by either engine and read by the other, of V1 layers or of current ones."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def randomized(net):
 
 
 def copied(net, path):
-    """Copy weights; return what was to become of each layer."""
+    """Copy weights; return the report on each layer."""
     params = {layer.param.name: layer.shapes for layer in net.layers if layer.shapes}
     found = compare(read_binary(path, NetParameter), params)
     copy_from(net, path)
@@ -140,7 +140,7 @@ def test_a_file_that_is_no_caffemodel(tmp_path, content, words):
 
 @pytest.mark.caffe
 def test_either_engine_reads_what_the_other_wrote(make_case, in_caffe, tmp_path):
-    """vgg_s_small: Caffe's fillers to torch, torch's to Caffe; and the layer named anew keeps its own."""
+    """vgg_s_small: Caffe's fillers to torch, torch's to Caffe; and the renamed layer keeps its own."""
     train_val = committed("vgg_s_small", "train_val_finetune.prototxt")
     text = format_text(deploy(train_val))
     net = randomized(net_of(text))

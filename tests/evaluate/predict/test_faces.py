@@ -1,4 +1,4 @@
-"""What is given to `emotiw predict`, and the faces in it."""
+"""The arguments of `emotiw predict`, and the faces in them."""
 
 import io
 from types import SimpleNamespace
@@ -57,7 +57,7 @@ def write(path, rgb):
     return str(path)
 
 
-def test_what_is_no_face_is_said_and_the_rest_goes_on(tmp_path, drawn):
+def test_pictures_without_a_face_are_reported(tmp_path, drawn):
     files = [
         write(tmp_path / "a.png", drawn),
         write(tmp_path / "b.png", np.full((80, 90, 3), 128, np.uint8)),

@@ -52,7 +52,7 @@ def same(here, there):
 
 
 def left(models):
-    """What lies between the models' folders."""
+    """The entries next to the models' folders."""
     return sorted(path.name for path in models.iterdir() if path.name not in released())
 
 
@@ -163,7 +163,7 @@ def test_a_connection_that_breaks_off_is_gone_on_with(server, two, small, capsys
     assert not left(small)
 
 
-def test_it_goes_on_by_itself_at_first(server, two, small, capsys, monkeypatch):
+def test_a_broken_connection_is_retried(server, two, small, capsys, monkeypatch):
     monkeypatch.setattr(download, "RETRIES", 1)
     server.breaks = [700_000]
     said(capsys, LBP, "--from", f"{server.url}/DemoDir")
@@ -181,7 +181,7 @@ def test_a_zip_from_the_web_is_gone_on_with(server, two, small, tmp_path, capsys
     assert not left(small)
 
 
-def test_a_server_that_cannot_begin_in_the_middle_gives_a_whole_file(server, two, small, capsys):
+def test_a_server_without_resume_gives_the_whole_file(server, two, small, capsys):
     server.ranges, server.breaks = False, [700_000]
     assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
     said(capsys, LBP, "--from", f"{server.url}/DemoDir")
@@ -204,8 +204,8 @@ SAID = {"ETag": '"1"', "Last-Modified": "Sat, 28 Nov 2015 10:00:00 GMT"}
     [{"ETag": '"2"'}, {"Last-Modified": "Sun, 29 Nov 2015 10:00:00 GMT"}, {"ETag": ""}, {}],
     ids=["ETag", "date", "no ETag any more", "length"],
 )
-def test_a_file_that_has_changed_on_the_server_is_fetched_from_its_beginning(server, two, small, capsys, change):
-    """Else its end would be put behind the beginning of another one; of this model no digest is known."""
+def test_a_file_changed_on_the_server_is_fetched_again(server, two, small, capsys, change):
+    """Otherwise its end would be appended to the beginning of another file; this model has no published digest."""
     new = (two / LBP / WEIGHTS).read_bytes()
     old = bytes(len(new) - bool(not change))
     (two / LBP / WEIGHTS).write_bytes(old)
@@ -230,7 +230,7 @@ def test_a_file_that_is_still_the_same_is_gone_on_with(server, two, small, capsy
     assert same(small / LBP, two / LBP)
 
 
-def test_a_beginning_of_which_nothing_was_noted_is_not_gone_on_with(server, two, small, capsys):
+def test_a_partial_file_without_a_record_is_not_resumed(server, two, small, capsys):
     """As older versions left it."""
     server.breaks = [700_000]
     assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
@@ -250,7 +250,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
-def test_killed_it_goes_on(server, two, small, capsys, sent, status):
+def test_a_killed_download_is_resumed(server, two, small, capsys, sent, status):
     server.stall, server.breaks = True, [700_000]
     argv = ["models", "fetch", LBP, "--from", f"{server.url}/DemoDir"]
     child = subprocess.Popen([sys.executable, "-c", CHILD, *argv], stderr=subprocess.PIPE, text=True)
@@ -293,7 +293,7 @@ def test_two_at_a_time(small, two, capsys):
     other.communicate()
 
 
-def test_a_full_disk_is_told_before_anything_is_fetched(server, two, small, capsys, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_fetched(server, two, small, capsys, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
     line = said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
     assert "the download needs 0.00 GB" in line
@@ -301,7 +301,7 @@ def test_a_full_disk_is_told_before_anything_is_fetched(server, two, small, caps
     assert server.asked == []
 
 
-# What is not the model.
+# Files that are not the model's.
 
 
 def html(path):
@@ -407,7 +407,7 @@ def test_a_download_that_is_cut_off_and_does_not_say_so(server, two, small, caps
     assert same(small / LBP, two / LBP)
 
 
-def test_another_file_than_the_published_one_is_told_by_its_bytes(authors, small, tmp_path, capsys):
+def test_a_file_other_than_the_published_one_is_detected(authors, small, tmp_path, capsys):
     authors(tmp_path / "VGG_S_rgb", "VGG_S_rgb")
     line = said(capsys, "VGG_S_rgb", "--from", tmp_path, status=1)
     assert re.search(
@@ -480,7 +480,7 @@ def test_usage_errors(small, tmp_path, monkeypatch, capsys, argv, words):
     assert words in said(capsys, *argv, status=2)
 
 
-# Google Drive, whose addresses lead to the file server: gdown itself is at work.
+# Google Drive, with its addresses redirected to the file server: this runs the real gdown.
 
 FORM = (
     '<html><body><form id="download-form" action="https://drive.usercontent.google.com/{}" method="get">'
@@ -492,7 +492,7 @@ try accessing the file again later.</p></html>""".replace("\n", " ")
 
 @pytest.fixture
 def drive(server, authors, small, monkeypatch, tmp_path):
-    """The file server as Google Drive, with one model on it; return its folder, whose files are named `uc` by id."""
+    """The file server as Google Drive, with one model on it; return its folder, in which files are named `uc` by id."""
     get = requests.Session.get
     monkeypatch.setattr(
         requests.Session,

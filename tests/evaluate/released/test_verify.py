@@ -1,4 +1,4 @@
-"""What is said of models that are here, whole or not."""
+"""Verification of fetched models, complete or not."""
 
 import hashlib
 import shutil
@@ -69,7 +69,7 @@ def test_digests_and_sizes_are_checked_where_known(small, authors, monkeypatch):
     assert line == f"{folder / WEIGHTS}: its sha256 is {found[7:]}, the authors' is {wanted[7:]}"
 
 
-def test_all_that_is_wrong_is_told(small, authors):
+def test_every_fault_is_reported(small, authors):
     folder = authors(small / LBP, LBP)
     (folder / WEIGHTS).unlink()
     (folder / MEAN).write_text("<html>")
@@ -143,7 +143,7 @@ def test_how_much_a_dropout_drops_changes_no_answer(small, authors):
     assert not verify(LBP).wrong
 
 
-def test_weights_known_to_be_another_models_are_told(small, authors, monkeypatch):
+def test_weights_of_another_model_are_reported(small, authors, monkeypatch):
     folder = authors(small / LBP, LBP)
     file = folder / WEIGHTS
     ours = replace(released()[RGB].files[WEIGHTS], size=file.stat().st_size, digest=digest(file, "sha256"))

@@ -1,4 +1,4 @@
-"""What a page shows of a picture, with models that answer by hand."""
+"""The page's results for a picture, with fake models."""
 
 import base64
 import html
@@ -33,7 +33,7 @@ def model(name: str, representation: str = "rgb", classes=EMOTIONS, stand_in=Fal
 
 
 class ByHand:
-    """A predictor whose answer tells the width of the face: its class 0 has width / 1000, the last one the rest."""
+    """A predictor that encodes the width of the face: its class 0 has width / 1000, the last one the rest."""
 
     def __init__(self, answering: Model, share: float = 1.0) -> None:
         self.models, self.share, self.asked = [answering], share, 0
@@ -87,7 +87,7 @@ def three() -> Callable[..., Examiner]:
     return lambda: Examiner([ByHand(one, share) for one, share in zip(models, (1.0, 2.0, 3.0), strict=True)])
 
 
-def test_the_largest_face_is_examined_first_and_another_one_when_asked(two, three):
+def test_the_largest_face_is_examined_first_then_a_chosen_one(two, three):
     examiner = three()
     boxes = find_faces(two)
     for number in (1, 2):

@@ -1,4 +1,4 @@
-"""What the page's server lets through, says and leaves; no browser yet (that is tests/commands/test_serve.py)."""
+"""The page's server: requests, messages and leftovers, without a browser (see tests/commands/test_serve.py)."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ class Certain:
 
 @pytest.fixture(scope="module")
 def app():
-    """The page behind its guard, as it listens on 127.0.0.1."""
+    """The page with its guard, as on 127.0.0.1."""
     with quiet_gradio() as uploads:
         from emotiw.evaluate.serve.page import build
 
@@ -206,7 +206,7 @@ def test_an_upload_above_the_bound_is_refused(app):
     assert status == 413, body
 
 
-def test_a_port_that_is_taken_is_told_in_one_line():
+def test_a_taken_port_is_reported_in_one_line():
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         assert address(taken) == f"http://127.0.0.1:{port}"
@@ -215,7 +215,7 @@ def test_a_port_that_is_taken_is_told_in_one_line():
         ):
             listen("127.0.0.1", port)
     with pytest.raises(EmotiwError, match=r"^cannot listen on 192\.0\.2\.1, port 0: Cannot assign [^:]+: give "):
-        listen("192.0.2.1", 0)  # TEST-NET-1 of RFC 5737: nobody's
+        listen("192.0.2.1", 0)  # TEST-NET-1 of RFC 5737, which is unassigned
     with pytest.raises(EmotiwError, match=r"^cannot listen on a\.\.ä, port 0: no host of that name: give "):
         listen("a..ä", 0)
     for port in (-1, 65536):

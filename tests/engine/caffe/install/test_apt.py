@@ -1,4 +1,4 @@
-"""What is asked of apt, with a shell script in its place."""
+"""The calls of apt-get, with a shell script in its place."""
 
 import os
 

@@ -131,7 +131,7 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def by_caffe(layers, make_case, in_caffe):
-    """What the real Caffe's layers give, by names: [(data, label), ...]."""
+    """The batches of the real Caffe's layers, by name: [(data, label), ...]."""
     cases = {}
     for name, param in layers.items():
         phase = "TRAIN" if name == "TRAIN" else "TEST"
@@ -199,7 +199,7 @@ def test_a_seed_decides_the_draws(layers):
 
 
 def test_several_ranks_share_out_the_lmdb_of_training(layers):
-    """Each takes every third, counted on over the rounds: Caffe's DataLayer::Skip."""
+    """Each takes every third record, counted on over epochs: Caffe's DataLayer::Skip."""
     param, test = LayerParameter(), LayerParameter()
     param.CopyFrom(layers["plain"])
     param.phase = 0
@@ -233,7 +233,7 @@ def net_of(param):
 
 
 def test_a_net_takes_its_batches_and_a_test_net_keeps_its_place(layers):
-    """Two nets on one LMDB in one process, each with a cursor of its own."""
+    """Two nets on one LMDB in one process, each with its own cursor."""
     with Sources(seed=0) as sources:
         train, test = (
             Net(graph_of(net_of(layers[name]), State(phase)), sources, seed=0)
@@ -251,7 +251,7 @@ def test_a_net_takes_its_batches_and_a_test_net_keeps_its_place(layers):
             net.run(0, 1)
             seen += net.blobs["label"].tolist()
             if k % 2:
-                test.run(0, 1)  # another's cursor does not move ours
+                test.run(0, 1)  # does not move the first net's cursor
         assert seen == [k % 7 - 1 for k in range(12)]
 
 
@@ -267,7 +267,7 @@ def test_others_may_read_an_lmdb_meanwhile(layers):
 
 
 def test_memory_is_flat_and_order_kept_while_reading_ahead(tmp_path):
-    """No more batches are read than wait, and what a slow or a fast user gets is in order."""
+    """Only as many batches as may wait are read, and slow and fast readers get them in order."""
     path = write_lmdb(tmp_path / "lmdb", [raw(image, k) for k, image in enumerate(images(50, (3, 128, 128)))])
     seen = []
     with Sources() as sources:
@@ -294,7 +294,7 @@ def waits_for(true):
 
 
 def resident():
-    """Return the bytes of memory that are ours alone; an LMDB's pages are the system's."""
+    """Return our private memory in bytes; an LMDB's pages belong to the system."""
     fields = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
     return int(fields["RssAnon"].split()[0]) << 10
 
@@ -390,7 +390,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), source.next()[1].tolist(
 
 
 def test_a_fork_reads_nothing_of_its_parents(layers, tmp_path):
-    """It is told so, reads others, and ends; the parent goes on."""
+    """The child gets an error, can read other LMDBs, and ends; the parent continues."""
     with run_script([layers["png"], layers["plain"]], tmp_path, FORK) as child:
         out, noise = last_of(child)
     told, again, others, parents = out.splitlines()
@@ -443,7 +443,7 @@ DAMAGED = {
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_datum_is_named(tmp_path, name):
-    """Whether it is the first, which a net looks at while it is built, or a later one."""
+    """Both the first record, which a net reads while it is built, and a later one."""
     datum, reason = DAMAGED[name]
     good = [raw(image) for image in images(3)]
     for place, passes in ((0, 1), (3, 2)):

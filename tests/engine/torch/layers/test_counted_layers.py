@@ -13,7 +13,7 @@ from emotiw.prototxt.formats.messages import NetParameter, parse_text
 
 FLAT, MAPS, LAST = (6, 5), (3, 4, 2, 3), (3, 2, 4)
 
-# How it is said, the shape of the scores, the axis of the classes, how many tops.
+# The prototxt, the shape of the scores, the axis of the classes, the number of tops.
 LAYERS = {
     "loss": ('type: "SoftmaxWithLoss"', FLAT, 1, 1),
     "loss without a top": ('type: "SoftmaxWithLoss"', FLAT, 1, 0),

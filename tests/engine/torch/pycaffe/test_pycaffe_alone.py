@@ -1,4 +1,4 @@
-"""pycaffe's names on torch by themselves: hand values, what stays in its place, and what is refused."""
+"""pycaffe's interface on torch alone: hand values, persistent arrays, and refusals."""
 
 import gc
 import subprocess
@@ -51,7 +51,7 @@ def test_a_pass_by_hand(opened):
     x, y = net.blobs["x"].data, net.blobs["y"].data
     x[...] = [[1, 1, 1], [0, -1, 2]]
     assert net.forward()["y"] is not None
-    np.testing.assert_array_equal(y, [[6.5, 0], [4.5, 1]])  # the array of before
+    np.testing.assert_array_equal(y, [[6.5, 0], [4.5, 1]])  # the array obtained before
     assert net.backward(y=np.float32([[1, 1], [1, 10]]))["x"].tolist() == [[1, 2, 3], [-9, 2, 13]]
     assert net.params["ip"][1].diff.tolist() == [2, 10]
     net.backward(y=np.float32([[1, 0], [0, 0]]))
@@ -80,7 +80,7 @@ def test_blobs_outlive_their_net_and_a_solver_its_nets(opened, folder):
     assert nets[1].params["ip"][0].data.tolist() == [[5, 5, 5], [5, 5, 5]]
 
 
-def test_memory_data_goes_around_and_sees_what_is_written_to_its_arrays(opened):
+def test_memory_data_cycles_and_sees_changes_of_its_arrays(opened):
     net = opened(MEMORY)
     with pytest.raises(EmotiwError, match=r"layer 'd' .*: no arrays were given: call set_input_arrays first"):
         net.forward()
@@ -222,7 +222,7 @@ def test_importing_it_opens_no_window_and_draws_no_number():
 
 @pytest.fixture(params=["apart", pytest.param("cuda", marks=pytest.mark.gpu)])
 def elsewhere(request, monkeypatch):
-    """Have the nets that are opened next compute on other memory than the user's: a GPU's, or merely other."""
+    """Open later nets on other memory than the user's: a GPU's, or merely separate memory."""
 
     def begin():
         if request.param == "cuda":
@@ -241,7 +241,7 @@ def test_passes_on_other_memory_than_the_users(opened, elsewhere):
     there = opened(text)
     there.params["ip"][0].data[...] = here.params["ip"][0].data[...] = [[1, 2, 3], [-1, 0, 1]]
     there.params["ip"][1].data[...] = here.params["ip"][1].data[...] = 0.3
-    for value in (1, -2):  # the second on arrays that have been there and back
+    for value in (1, -2):  # the second time with arrays that were synchronised before
         made = []
         for net in (here, there):
             net.blobs["x"].data[...] = np.float32([[value, 2, 3], [4, -5, value]])
@@ -280,7 +280,7 @@ def test_solvers_on_other_memory_than_the_users(opened, folder, elsewhere):
         bias.data[...] = 1
         solver.step(2)
         weights.data[0] += 1
-        assert bias.diff.any()  # handed out, and so taken for written to
+        assert bias.diff.any()  # handed out, and so treated as written to
         solver.step(1)
         solver.snapshot()
         told.append([np.array(weights.data), np.array(weights.diff), np.array(solver.net.blobs["loss"].data)])

@@ -61,7 +61,7 @@ def test_the_display_is_a_mean_of_the_last(tmp_path, events):
     solver = solver_of("average_loss: 2", tmp_path, on_progress=events.append)
     solver.step(3)
     assert events == [Loss(0, 32), Loss(1, 20), Loss(2, 5)]
-    solver.step(1)  # as Caffe's, a new step begins anew
+    solver.step(1)  # as in Caffe, a new call of step starts a new window
     assert events[3:] == [Loss(3, 0.5)]
 
 
@@ -105,7 +105,7 @@ def test_states_choose_the_layers(tmp_path):
     assert [net.outputs for net in solver.test_nets] == [["t", "y"], ["loss"]]
     assert {layer.param.phase for net in solver.test_nets for layer in net.layers} == {1}
     silent = solver_of('train_state { stage: "silent" }', tmp_path)
-    silent.step(2)  # nothing in there has a loss, so nothing is learned
+    silent.step(2)  # the net has no loss, so nothing is learned
     assert (silent.net.outputs, weight(silent), silent.iteration) == (["t", "y"], 8, 2)
     (tmp_path / "other.prototxt").write_text('state { stage: "silent" }\n' + NET)
     text = 'train_net: "net.prototxt" test_net: "other.prototxt" test_iter: 1 test_interval: 1'

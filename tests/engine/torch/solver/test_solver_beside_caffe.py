@@ -100,7 +100,7 @@ class Case:
 
 
 class Batches:
-    """What MemoryData does: batch after batch, and around."""
+    """Batches like MemoryData's: one after another, cyclically."""
 
     def __init__(self, images, labels, batch):
         self.arrays, self.batch, self.at = (images, labels), batch, 0
@@ -158,7 +158,7 @@ def by_caffe(caffe, folder, cases):
 
 
 def by_torch(folder, case):
-    """The same in torch."""
+    """Run the same cases in torch."""
     write(folder, case)
     given, lines = given_to(case), []
 
@@ -198,7 +198,7 @@ def check(ours, theirs):
     assert max(errors.values()) <= 1e-4, errors
 
 
-# From a line of the log to what it says of which iteration or output.
+# From a line of the log to the iteration or output, and its value.
 LOGGED = {
     "lr": re.compile(r"Iteration (\d+), lr = (\S+)"),
     "loss": re.compile(r"Iteration (\d+)(?: \(.*\))?, loss = (\S+)"),
