@@ -16,7 +16,7 @@ def resize(rgb: NDArray[np.uint8], size: int) -> Blob:
     """Resize an image as the authors' script does: `caffe.io.load_image`, then `caffe.io.resize_image`.
 
     Bilinear with black beyond the border, so an enlarged image darkens at its edges; smoothed by a Gaussian if it
-        shrinks; the aspect ratio is not kept. This is not OpenCV's rule, by which a set is prepared.
+    shrinks; the aspect ratio is not kept. This is not OpenCV's rule, by which a set is prepared.
 
     Parameters
     ----------

@@ -56,21 +56,21 @@ def losses(lines: Iterable[str]) -> dict[int, float]:
     """Return the losses by iteration in a log of one or several attempts.
 
     Losses that an attempt logged after the snapshot that a later attempt resumed from do not belong to the run that
-        finished: they are left out.
+    finished: they are left out.
     """
-    told: dict[int, float] = {}  # oldest first
+    by_iteration: dict[int, float] = {}  # oldest first
 
-    def drop_behind(iteration: int) -> None:
-        while told and next(reversed(told)) > iteration:
-            told.popitem()
+    def drop_after(iteration: int) -> None:
+        while by_iteration and next(reversed(by_iteration)) > iteration:
+            by_iteration.popitem()
 
     for line in lines:
         if match := _RESTORED.search(line):
-            drop_behind(int(match[1]))
+            drop_after(int(match[1]))
         elif match := _LOSS.search(line):
-            drop_behind(int(match[1]) - 1)
-            told[int(match[1])] = float(match[2])
-    return told
+            drop_after(int(match[1]) - 1)
+            by_iteration[int(match[1])] = float(match[2])
+    return by_iteration
 
 
 def _thread(line: str) -> str:
@@ -96,13 +96,13 @@ def last_words(log: str, status: int = 1) -> str:
     # torchrun's own report of a worker's end is left out
     lines = [line for line in log.splitlines() if "torch/distributed/" not in line]
     complaints = [found[1] for line in lines if (found := _COMPLAINT.match(line))]
-    told = [line for line in lines if not _NOISE.match(line) and not _PROTOTXT.match(line)]
+    words = [line for line in lines if not _NOISE.match(line) and not _PROTOTXT.match(line)]
     number = -status if status < 0 else status - 128
     if number == SIGKILL:
         return "killed by signal 9 (SIGKILL), perhaps by the kernel because memory ran out"
     killed = number in set(Signals)
     silent = f"killed by signal {number} ({Signals(number).name})" if killed else f"ended with {status}"
-    heard = [] if killed and number != SIGABRT else told[-1:]
+    heard = [] if killed and number != SIGABRT else words[-1:]
     return "; ".join(complaints[-2:]) or " ".join(heard) or silent
 
 

@@ -92,8 +92,8 @@ def read_list(where: Path, classes: tuple[str, ...]) -> Iterator[tuple[int, list
     for number, line in enumerate(lines, 1):
         words = line.strip().split(" ")
         halves = [(" ".join(words[:k]).strip(), " ".join(words[k:]).strip()) for k in range(1, len(words))]
-        told = [(name, known.get(label, known.get(emotion_named(label) or ""))) for name, label in halves]
-        readings = [(name, label) for name, label in told if name and label is not None]
+        labelled = [(name, known.get(label, known.get(emotion_named(label) or ""))) for name, label in halves]
+        readings = [(name, label) for name, label in labelled if name and label is not None]
         if readings:
             yield number, readings
         elif line.strip():

@@ -19,7 +19,7 @@ OPTIONAL = ("name", "epochs", "seed")
 _NEEDED = ("net", "representation")
 _KNOWN = (*_NEEDED, *STAGES, *(f"{stage}_standing" for stage in STAGES), "row", "standing", *OPTIONAL)
 _NAME = re.compile(r"[A-Za-z0-9][\w.,=+-]*", re.ASCII)
-_MOST_TOLD = 5
+_MOST_LISTED = 5
 
 
 def read_experiments(path: Path) -> dict[str, Experiment]:
@@ -59,8 +59,8 @@ def read_experiments(path: Path) -> dict[str, Experiment]:
     if not lines:
         wrong = ["it has no row"]
     if wrong:
-        more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
-        raise UsageError(f"{path}: {'; '.join(wrong[:_MOST_TOLD])}{more}")
+        more = f"; and {len(wrong) - _MOST_LISTED} more" if len(wrong) > _MOST_LISTED else ""
+        raise UsageError(f"{path}: {'; '.join(wrong[:_MOST_LISTED])}{more}")
     return rows
 
 

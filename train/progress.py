@@ -126,7 +126,7 @@ def _known(folder: Path, start: int) -> list[Point]:
     """
     points = [point for point in read_progress(folder / "progress.csv") if _place(point) < (start, True)]
     noted = {point.iteration for point in points if point.loss is not None}
-    for iteration, loss in _told(folder / LOG).items():
+    for iteration, loss in _logged(folder / LOG).items():
         if iteration not in noted and iteration < start and np.isfinite(loss):
             points.append(Point(iteration, loss=loss))
     return sorted(points, key=_place)
@@ -137,7 +137,7 @@ def _place(point: Point) -> tuple[int, bool]:
     return point.iteration, point.loss is not None
 
 
-def _told(log: Path) -> dict[int, float]:
+def _logged(log: Path) -> dict[int, float]:
     """Return the losses in a log, by iteration."""
     if not log.is_file():
         return {}

@@ -32,7 +32,7 @@ from .validation import validate
 _LOG = logging.getLogger(__name__)
 
 KEPT_SNAPSHOTS = 2
-_MOST_TOLD = 4
+_MOST_LISTED = 4
 _FIRST = 50  # a training that diverges before this iteration did so from the start
 
 
@@ -62,13 +62,13 @@ def run_stage(
         other = None if options.existing == "replace" else _other_run(run, facts, setup)
         if other and options.existing != "renew":
             raise other
-        anew = options.existing == "replace" or other
-        if anew and run.started:
+        replaced = options.existing == "replace" or other
+        if replaced and run.started:
             with successor(run) as (new, settle):
                 _carry_out(new, facts, setup, engine, settle)
                 settle()
         else:
-            if anew:
+            if replaced:
                 for path in run.folder.iterdir():
                     remove(path)
             _require_unedited(run, setup)
@@ -79,7 +79,7 @@ def run_stage(
 def _require_unedited(run: Run, setup: NetSetup) -> None:
     if run.started and (edited := setup.edited(run.folder)):
         raise EmotiwError(
-            f"{run.folder}: its prototxt was edited ({'; '.join(_told(edited))}), which has no effect on a run: "
+            f"{run.folder}: its prototxt was edited ({'; '.join(_shortened(edited))}), which has no effect on a run: "
             "give the change by --solver or a --net of your own, with another -o or --force to start over"
         )
 
@@ -212,7 +212,7 @@ def _other_run(run: Run, facts: Facts, setup: NetSetup) -> EmotiwError | None:
     if differences := known.differences(facts):
         if known.recipe != facts.recipe:  # as text: as executed -> as requested
             differences = [each for each in differences if not each.startswith("recipe ")]
-            differences += _told(setup.asked(run.folder)) or ["another recipe, whose prototxt was edited since"]
+            differences += _shortened(setup.asked(run.folder)) or ["another recipe, whose prototxt was edited since"]
         return EmotiwError(f"{run.folder} holds another run ({'; '.join(differences)}): {mend}")
     if run.finished and known.iterations == facts.iterations:
         return None
@@ -224,10 +224,10 @@ def _other_run(run: Run, facts: Facts, setup: NetSetup) -> EmotiwError | None:
     return None
 
 
-def _told(changes: list[str]) -> list[str]:
-    """Return at most `_MOST_TOLD` changes, then the number omitted."""
-    more = [f"and {len(changes) - _MOST_TOLD} more"] if len(changes) > _MOST_TOLD else []
-    return changes[:_MOST_TOLD] + more
+def _shortened(changes: list[str]) -> list[str]:
+    """Return at most `_MOST_LISTED` changes, then the number omitted."""
+    more = [f"and {len(changes) - _MOST_LISTED} more"] if len(changes) > _MOST_LISTED else []
+    return changes[:_MOST_LISTED] + more
 
 
 def _train(

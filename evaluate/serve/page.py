@@ -198,7 +198,7 @@ def answered(
 
 
 def _faces(found: Examination | None) -> gr.Radio:
-    """Return the choice between the faces of a picture, where it has several."""
+    """Return the choice between the faces of a picture, if it has several."""
     if found is None or len(found.faces) < 2:
         return gr.Radio([], visible=False)
     return gr.Radio([(f"{face.number}", face.number) for face in found.faces], value=found.number, visible=True)

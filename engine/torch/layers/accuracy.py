@@ -18,7 +18,7 @@ class Accuracy(Labelled):
 
     tops = (1, 2)
 
-    def _told(self) -> tuple[int, AccuracyParameter]:
+    def _axis_and_param(self) -> tuple[int, AccuracyParameter]:
         return self.param.accuracy_param.axis, self.param.accuracy_param
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:

@@ -17,13 +17,13 @@ class Labelled(Layer):
 
     bottoms = (2, 2)
 
-    def _told(self) -> tuple[int, AccuracyParameter | LossParameter]:
+    def _axis_and_param(self) -> tuple[int, AccuracyParameter | LossParameter]:
         """Return the axis of the classes, and the message that has `ignore_label`."""
         raise NotImplementedError
 
     def classes(self, shapes: Sequence[Shape]) -> Classes:
         """Return the labels that it accepts."""
-        axis, param = self._told()
+        axis, param = self._axis_and_param()
         ignored = param.ignore_label if param.HasField("ignore_label") else None
         return Classes(self.param.name, shapes[0][canonical(axis, len(shapes[0]))], ignored)
 
@@ -38,7 +38,7 @@ class Labelled(Layer):
         EmotiwError
             If their number is wrong, or, on the CPU, if one is not a class.
         """
-        axis = canonical(self._told()[0], scores.dim())
+        axis = canonical(self._axis_and_param()[0], scores.dim())
         shape = (*scores.shape[:axis], *scores.shape[axis + 1 :])
         if labels.numel() != torch.Size(shape).numel():
             given = f"{labels.numel()} labels for scores of {tuple(scores.shape)}"

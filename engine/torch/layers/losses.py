@@ -31,7 +31,7 @@ class SoftmaxWithLoss(Labelled):
 
     is_loss = True
 
-    def _told(self) -> tuple[int, LossParameter]:
+    def _axis_and_param(self) -> tuple[int, LossParameter]:
         return self.param.softmax_param.axis, self.param.loss_param
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:

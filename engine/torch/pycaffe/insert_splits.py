@@ -28,7 +28,7 @@ def with_splits(graph: Graph) -> Graph:
         for k in range(len(layer.top)):
             if readers[number, k] > 1:
                 layers.append(_split(graph, (number, k), readers[number, k]))
-                where.append(f"the split behind {place}")
+                where.append(f"the split after {place}")
                 if _weight(given, k):  # the loss reads the first copy
                     layer.ClearField("loss_weight")
                     taken[number, k] += 1

@@ -175,7 +175,7 @@ def ranks(device: torch.device | str = "cpu") -> Iterator[Here]:
     EmotiwError
         If there is no such GPU, or another rank ended without an error message.
     """
-    rank, count, local = (_told(name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    rank, count, local = (_number(name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     here = Here(rank or 0, count or 1, _device_of(torch.device(device), local))
     if here.count == 1:
         yield here
@@ -194,7 +194,7 @@ def ranks(device: torch.device | str = "cpu") -> Iterator[Here]:
     dist.destroy_process_group()
 
 
-def _told(name: str) -> int | None:
+def _number(name: str) -> int | None:
     """Return a number from torchrun's environment variables, or None."""
     value = os.environ.get(name)
     if value is not None and not value.isdecimal():

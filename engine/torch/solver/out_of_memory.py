@@ -14,7 +14,7 @@ from emotiw.errors import EmotiwError
 
 
 @contextmanager
-def memory_told(net: Net, iter_size: int | None = None) -> Iterator[None]:
+def memory_advice(net: Net, iter_size: int | None = None) -> Iterator[None]:
     """Run a net's passes in the block; if memory does not suffice, the error says which batch size would fit.
 
     The size is found by trial, with everything else that is in the memory.

@@ -15,7 +15,7 @@ from emotiw.prototxt.formats.messages import SolverParameter
 from .display import Losses, Scores, described, mean_scores, outputs
 from .distributed import Alone, Request
 from .lr_policies import Policy
-from .out_of_memory import memory_told
+from .out_of_memory import memory_advice
 from .random_state import Randomness
 from .snapshots import read_snapshot, state_name, write_snapshot
 from .solver_param import check_snapshots, test_graphs, train_graph, upgrade_solver
@@ -148,7 +148,7 @@ class Solver:
     def _test_all(self) -> None:
         for number, net in enumerate(self.test_nets):
             self._say(f"Iteration {self.iteration}, Testing net (#{number})")
-            with memory_told(net):
+            with memory_advice(net):
                 means = mean_scores(net, self.param.test_iter[number], self._interrupted, self.iteration)
             if means is None:
                 self._say("Test interrupted.")
@@ -234,7 +234,7 @@ class Solver:
             one.blob.grad = None
 
     def _forward_backward(self, last: bool) -> Tensor:
-        with memory_told(self.net, self.param.iter_size), self.together.passing(self.net, last) as forward:
+        with memory_advice(self.net, self.param.iter_size), self.together.passing(self.net, last) as forward:
             loss = forward()
             self.net.backward(loss)
         return loss.detach()
