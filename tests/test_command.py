@@ -85,7 +85,7 @@ def test_a_fault_of_our_own_is_one_line_too(tmp_path, capsys, monkeypatch):
         main([*argv, "--debug"])
 
 
-def test_too_little_memory_is_no_fault_of_our_own(tmp_path, capsys, monkeypatch):
+def test_too_little_memory_is_not_an_internal_error(tmp_path, capsys, monkeypatch):
     def fail(*_args, **_kwargs):
         raise MemoryError("Unable to allocate 3.00 MiB\nfor an array")
 

@@ -87,7 +87,7 @@ def test_a_large_file_is_not_hashed_by_look_small(file, tmp_path):
     assert counting.asked == []
 
 
-def test_what_is_not_there_is_said(file):
+def test_a_missing_file_is_reported(file):
     recorded = taken("mean", file)
     file.unlink()
     assert compare(recorded, file, Look.ALL).words == f"{file}, the mean on record, is not there"

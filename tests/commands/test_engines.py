@@ -90,7 +90,7 @@ def test_only_engines_that_trained_are_named(sets, tmp_path, monkeypatch):
     assert run.facts().engine == "caffe + torch"
 
 
-def test_snapshots_without_facts_are_not_gone_on_with(sets, tmp_path):
+def test_snapshots_without_run_json_are_not_resumed(sets, tmp_path):
     command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path), "--iterations", "2"]
     run = Run(tmp_path / "vgg_s_small-rgb/pretrain")
     assert main(command) == 0

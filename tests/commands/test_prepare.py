@@ -86,7 +86,7 @@ def test_a_set_is_replaced_only_by_force(drawn, tmp_path, capsys):
     assert not (tmp_path / "set/rgb").exists()
 
 
-def test_force_does_not_replace_what_is_no_set(drawn, tmp_path, capsys):
+def test_force_replaces_only_a_set(drawn, tmp_path, capsys):
     shutil.copytree(drawn, tmp_path / "faces")
     (tmp_path / "thesis").mkdir()
     for output in (tmp_path / "faces", tmp_path, tmp_path / "thesis"):

@@ -178,7 +178,7 @@ def test_the_caffe_of_another_image_is_driven_alike(builder, trained, work, caff
     assert "model: runs/vgg_s_small-rgb/finetune/model.caffemodel" in builder.run("caffe-cuda", work, "emotiw", *again)
 
 
-def test_torch_trains_beside_the_debian_caffe(builder, trained, work):
+def test_torch_trains_in_the_image_with_debians_caffe(builder, trained, work):
     """The wheel from this machine's index; there is no GPU here, so the CPU computes."""
     builder.build("torch-cuda")
     assert re.search(

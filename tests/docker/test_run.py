@@ -91,7 +91,7 @@ def test_a_colon_in_a_folders_name_is_reported(docker, tmp_path):
     assert docker.done.returncode == 2
 
 
-def test_podman_where_there_is_no_docker(docker):
+def test_podman_without_docker(docker):
     before, _ = options(docker("map", tool="podman", EMOTIW_TARGET="caffe-cuda"), "emotiw:caffe-cuda")
     assert "--device nvidia.com/gpu=all" in before
     assert ("--userns keep-id" in before) == (os.getuid() != 0)

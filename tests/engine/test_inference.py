@@ -101,7 +101,7 @@ def test_nets_get_their_inputs_and_images_keep_positions(images):
     assert list(posteriors([forward], [])) == []
 
 
-def test_a_score_that_is_no_number_raises(images):
+def test_a_nan_score_raises(images):
     def nan(blob):
         scores = forward(blob)
         scores[0, 0] = np.nan

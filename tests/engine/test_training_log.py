@@ -109,7 +109,7 @@ def test_another_gpus_thread_does_not_make_a_snapshot_whole():
 
 
 @pytest.mark.parametrize("word", ["nan", "-nan", "inf", "-inf"])
-def test_a_loss_that_is_no_number_stops_a_run(word):
+def test_a_nan_loss_stops_a_run(word):
     (event,) = found(f"I1123 15:06:43.4 1 solver.cpp:239] Iteration 9 (7.5 iter/s, 0.1s/1 iters), loss = {word}\n")
     assert not math.isfinite(event.loss)
     with pytest.raises(DivergedError, match=r"^the loss is -?(nan|inf) at iteration 9$"):

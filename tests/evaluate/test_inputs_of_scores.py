@@ -122,7 +122,7 @@ def test_a_set_that_is_replaced_while_it_is_scored(run, faces, tmp_path, monkeyp
         scoring.evaluate(of_run(run, Look.CHANGED), open_set(copy), Fake(), Task("val"), run.folder)
 
 
-def test_stages_before_are_counted_and_what_is_not_known_is_said(run, faces, tmp_path):
+def test_earlier_stages_count_and_unknown_inputs_are_reported(run, faces, tmp_path):
     one, other = open_set(faces / "0"), open_set(faces / "1")
     model = of_run(run)
     first = Before("pretrain", str(other.folder), other.digest, 9, 1)

@@ -53,7 +53,7 @@ def test_truth_by_name_alias_or_number(unlabelled, tmp_path, label):
         ("a.png Happy\n", "no label for 2 of the images, such as Test/Airheads_000519240_00000005"),
     ],
 )
-def test_what_is_no_truth(unlabelled, tmp_path, text, words):
+def test_invalid_truth_files(unlabelled, tmp_path, text, words):
     truth = tmp_path / "truth.txt"
     truth.write_text(text)
     with pytest.raises(EmotiwError, match=words):

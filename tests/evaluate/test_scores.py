@@ -116,7 +116,7 @@ HEAD = "path,label,a,b\n"
         HEAD + "x,0,0.5," + "5" * 200_000,
     ],
 )
-def test_what_is_no_table_of_scores_is_one_line(tmp_path, text):
+def test_an_invalid_table_of_scores_is_one_line(tmp_path, text):
     path = tmp_path / "scores_val.csv"
     path.write_bytes(text.encode("latin-1"))
     line = r"scores_val\.csv is not a table of scores( \(.+\))?: make it again with emotiw evaluate"

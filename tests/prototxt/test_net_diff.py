@@ -25,7 +25,7 @@ def found(text):
     return differences(upgrade(parse_text(text, NetParameter, "here")), parse_text(CARD, NetParameter, "card"))
 
 
-def test_what_changes_no_result_is_no_difference():
+def test_settings_without_effect_are_not_differences():
     assert found(SAME) == []
 
 
@@ -44,11 +44,11 @@ def test_what_changes_no_result_is_no_difference():
         ('name: "norm"', 'name: "norm1"', ["layer norm is missing", "layer norm1 is one too many"]),
     ],
 )
-def test_what_changes_a_result_is_told(old, new, words):
+def test_differences_that_change_a_result_are_reported(old, new, words):
     assert old in CARD
     assert found(CARD.replace(old, new, 1)) == words
 
 
-def test_another_order_of_layers_is_told():
+def test_another_order_of_layers_is_reported():
     *first, third, fourth = CARD.strip().split("\n")
     assert found("\n".join([*first, fourth, third])) == ["its layers are in another order: input, conv, pool, norm"]

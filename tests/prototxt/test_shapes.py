@@ -202,7 +202,7 @@ layer { name: "prob" type: "Softmax" bottom: "last" top: "prob" }
 
 
 @pytest.mark.caffe
-def test_layers_of_nets_of_ones_own_are_as_caffe_shapes_them(describe, tmp_path):
+def test_shapes_of_layers_of_own_nets_equal_caffes(describe, tmp_path):
     (tmp_path / "odd.prototxt").write_text(ODD)
     told = describe(tmp_path / "odd.prototxt")
     blobs, params = shapes(parse_text(ODD, NetParameter, "odd"))

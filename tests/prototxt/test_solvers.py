@@ -34,7 +34,7 @@ def test_single_fields_are_replaced_and_repeated_ones_as_a_whole():
         ("solver_type: ADAM", "the current name is `type`"),
     ],
 )
-def test_what_is_no_setting_is_named(text, words):
+def test_an_unknown_setting_is_named(text, words):
     with pytest.raises(UsageError) as caught:
         parse_settings(text, "--solver")
     assert words in str(caught.value)

@@ -110,7 +110,7 @@ def test_every_wrong_row_is_reported(table):
         (["row,net,representation", "vgg_s-lbp,vgg_s,rgb"], "its `row` is vgg_s-lbp"),
     ],
 )
-def test_what_is_no_table_of_experiments(table, lines, words):
+def test_an_invalid_table_of_experiments(table, lines, words):
     with pytest.raises(UsageError, match=re.escape(words)):
         read_experiments(table(*lines))
 

@@ -108,7 +108,7 @@ def test_vgg_s_of_imagenet_is_wider_than_the_authors(weights, write):
     assert (copy.new, copy.left) == (("fc8_new",), ("fc8",))
 
 
-def test_what_is_no_weights_in_hdf5(tmp_path):
+def test_invalid_weights_in_hdf5(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file.create_dataset("images", data=[1])
     with pytest.raises(EmotiwError, match="no group `data` in it"):

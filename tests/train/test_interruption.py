@@ -157,7 +157,7 @@ def test_a_diverging_run_keeps_the_last_good_snapshot(sets, engine, tmp_path, na
     assert len(list(run.folder.glob("snapshot_*"))) == 2
 
 
-def test_a_snapshot_whose_own_loss_is_no_number_is_not_good(sets, engine, tmp_path):
+def test_a_snapshot_with_a_nan_loss_is_not_good(sets, engine, tmp_path):
     """Its weights are finite, but they are those after the step that went wrong."""
     run = Run(tmp_path / "run")
     line = diverge(sets, engine, run, LATE.replace(f"snapshot: {_EVERY}", f"snapshot: {_EVERY + 1}"))

@@ -99,7 +99,7 @@ def test_an_edited_committed_file_in_a_checkout_is_refused(finetune, tmp_path, m
     assert "--solver" in line
 
 
-def test_a_net_of_ones_own_from_its_folder_to_an_answer(finetune, tmp_path, sets, transformed, written, capsys):
+def test_an_own_net_from_its_folder_to_a_prediction(finetune, tmp_path, sets, transformed, written, capsys):
     """Of another crop than 7/8 of the set's; its run folder is a net's folder again."""
     folder = written(
         tmp_path / "nets/mine", transformed(crop_size=48, mean_file=None, mean_value=[104, 117, 123], scale=0.0078125)
@@ -119,7 +119,7 @@ def test_a_net_of_ones_own_from_its_folder_to_an_answer(finetune, tmp_path, sets
     assert changes(run.train_val(), again.train_val()) == []
 
 
-def test_a_net_of_ones_own_is_held_against_the_set(finetune, tmp_path, transformed, written):
+def test_an_own_net_is_checked_against_the_set(finetune, tmp_path, transformed, written):
     large = written(tmp_path / "large", transformed(crop_size=65))
     assert finetune("--net", large, row="mine-rgb", status=2).endswith("has 64-pixel images and mine crops 65 of them")
     net = transformed()

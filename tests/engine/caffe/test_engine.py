@@ -96,7 +96,7 @@ def test_a_second_ctrl_c_does_not_wait(script, tmp_path):
     assert not (tmp_path / "later").exists()
 
 
-def test_ctrl_c_before_caffe_listens_is_no_failure_of_caffe(script, tmp_path):
+def test_an_early_ctrl_c_is_not_reported_as_a_failure_of_caffe(script, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(script("kill -INT $PPID; exec sleep 20"), tmp_path / "solver.prototxt", lambda event: None)
 

@@ -95,7 +95,7 @@ def test_a_build_tree_is_put_on_the_pythonpath(build, tmp_path, monkeypatch):
     assert find_caffe(build).environment == {"PYTHONPATH": tree + os.pathsep + "/mine"}
 
 
-def test_tools_lie_beside_caffe(build):
+def test_tools_are_in_caffes_folder(build):
     tool = program(build.with_name("convert_imageset"))
     assert find_caffe(build).tool("convert_imageset") == tool
     with pytest.raises(EmotiwError, match="this Caffe has no extract_features"):

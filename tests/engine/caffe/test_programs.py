@@ -94,7 +94,7 @@ def test_leashed_gets_a_forwarded_ctrl_c_if_we_ignore_sigint():
         signal.signal(signal.SIGINT, before)
 
 
-def test_leash_whose_parent_is_gone_already_starts_nothing():
+def test_a_leash_with_a_dead_parent_starts_nothing():
     leash = Path(sys.modules[leashed.__module__].__file__)
     said = subprocess.run([sys.executable, leash, "1", "echo", "started"], capture_output=True)
     assert (said.returncode, said.stdout) == (1, b"")

@@ -217,7 +217,7 @@ def test_a_gpu_lives_on_after_a_wrong_label(top):
         assert torch.isfinite(net.blobs[top]).item() is is_number
 
 
-def test_a_loss_that_is_no_number_leaves_the_last_good_snapshot(folder):
+def test_a_nan_loss_leaves_the_last_good_snapshot(folder):
     """As with too large a rate, the weights overflow at the third iteration."""
 
     def watch(solver):

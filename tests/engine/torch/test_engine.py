@@ -66,7 +66,7 @@ def test_either_engine_resumes_from_the_others_snapshot(solver, torch_engine, en
     assert told[Loss].loss < seen[0].loss
 
 
-def test_a_loss_that_is_no_number_ends_it(solver, torch_engine, tmp_path):
+def test_a_nan_loss_ends_it(solver, torch_engine, tmp_path):
     seen = []
     with pytest.raises(DivergedError, match=r"the loss is nan at iteration [1-9]"):
         torch_engine.train(solver(max_iter=20, base_lr=1e9, snapshot=1, display=20), seen.append)

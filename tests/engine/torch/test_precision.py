@@ -72,7 +72,7 @@ def test_bf16_is_near_float32_and_only_where_it_multiplies():
 
 
 def test_maxima_keep_their_places():
-    """Places up to 255 are whole numbers in bf16 too, those behind are not."""
+    """Indices up to 255 are exact in bf16, too; larger ones are not."""
     pool = 'layer { name: "p" type: "Pooling" bottom: "conv" top: "p" top: "where" pooling_param { kernel_size: 3 } }'
     data = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 32 dim: 32 } } }'
     net = Net(graph_of(parse_text(data + BODY + pool, NetParameter, "it"), State("TRAIN")), seed=1, precision="bf16")

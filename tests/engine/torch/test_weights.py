@@ -131,7 +131,7 @@ def test_v1_is_read_as_caffe_reads_it(v1, make_case, in_caffe):
 @pytest.mark.parametrize(
     ("content", "words"), [(None, "no such file"), (b"\xff\xff", "is not a complete NetParameter")]
 )
-def test_a_file_that_is_no_caffemodel(tmp_path, content, words):
+def test_a_file_that_is_not_a_caffemodel(tmp_path, content, words):
     if content:
         (tmp_path / "w.caffemodel").write_bytes(content)
     with pytest.raises(EmotiwError, match=words):

@@ -213,7 +213,7 @@ def test_it_is_not_shown_for_another_set_or_other_images(beside, tmp_path, capsy
     assert "holds damaged scores of val: make them again with emotiw baseline --set SET --force" in refused()
 
 
-def test_drawn_faces_stand_beside_nothing_published(beside, made, tmp_path):
+def test_drawn_faces_are_not_compared_with_published_results(beside, made, tmp_path):
     """One figure on a set that was drawn is enough: it is the set of all."""
     (of(beside) / "scores_val.json").write_text(json.dumps(protocol_of(made)))
     text, rows, page = table_of(beside, tmp_path / "table")

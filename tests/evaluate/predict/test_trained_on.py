@@ -47,7 +47,7 @@ def kinds(model, *names):
         ([""], False, False, 0),
     ],
 )
-def test_faces_are_looked_for_as_in_training_or_it_is_said(model, trained, asked, detect, warned):
+def test_faces_are_detected_as_in_training_or_a_warning_is_given(model, trained, asked, detect, warned):
     models = kinds(model, *trained)
     assert looked_for(models, asked) is detect
     lines = warnings(models, detect=detect)

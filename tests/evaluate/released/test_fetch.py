@@ -126,7 +126,7 @@ def test_another_file_in_its_place_stays_without_force(two, small, capsys):
     assert same(small / LBP, two / LBP)
 
 
-def test_a_stand_in_is_nobodys_model(two, small, capsys):
+def test_a_stand_in_is_never_taken_for_the_model(two, small, capsys):
     assert said(capsys, LBP, "--stand-in") == f"{LBP}: STAND-IN, random weights of seed 0 -> {small / LBP}\n"
     assert "is not the authors' (a STAND-IN's): give --force" in said(capsys, LBP, "--from", two, status=1)
     said(capsys, LBP, "--from", two / LBP / WEIGHTS, "--force")
@@ -150,7 +150,7 @@ def test_a_stand_in_of_the_same_seed_is_there_already(small, capsys):
 # Interruptions.
 
 
-def test_a_connection_that_breaks_off_is_gone_on_with(server, two, small, capsys):
+def test_an_interrupted_download_is_resumed(server, two, small, capsys):
     server.breaks = [700_000]
     line = said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
     assert f"{server.url}/DemoDir/{LBP}/{WEIGHTS} broke off" in line
@@ -171,7 +171,7 @@ def test_a_broken_connection_is_retried(server, two, small, capsys, monkeypatch)
     assert same(small / LBP, two / LBP)
 
 
-def test_a_zip_from_the_web_is_gone_on_with(server, two, small, tmp_path, capsys):
+def test_an_interrupted_zip_download_is_resumed(server, two, small, tmp_path, capsys):
     pack(two, tmp_path / "served/DemoDir.zip")
     server.breaks = [700_000]
     assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/DemoDir.zip", status=1)
@@ -188,7 +188,7 @@ def test_a_server_without_resume_gives_the_whole_file(server, two, small, capsys
     assert same(small / LBP, two / LBP)
 
 
-def test_what_came_from_elsewhere_is_not_gone_on_with(server, two, small, authors, tmp_path, capsys):
+def test_a_partial_file_of_another_origin_is_not_resumed(server, two, small, authors, tmp_path, capsys):
     write_stand_in(tmp_path / "served/other" / LBP, LBP, seed=9)
     server.breaks = [700_000]
     assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/other", status=1)
@@ -221,7 +221,7 @@ def test_a_file_changed_on_the_server_is_fetched_again(server, two, small, capsy
     assert {begin for _, begin in server.asked} == {None}
 
 
-def test_a_file_that_is_still_the_same_is_gone_on_with(server, two, small, capsys):
+def test_an_unchanged_file_is_resumed(server, two, small, capsys):
     server.headers, server.breaks = SAID, [700_000]
     assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
     server.asked.clear()
@@ -542,7 +542,7 @@ def test_what_drive_refuses_is_to_be_fetched_by_hand(server, drive, small, capsy
     assert not left(small)
 
 
-def test_drive_is_gone_on_with_too(server, drive, small, capsys):
+def test_a_download_from_drive_is_resumed_too(server, drive, small, capsys):
     for file in FILES:
         server.pages[uc(file)] = (200, FORM.format(f"{LBP}/{file}"))
     form = len(server.pages[uc(WEIGHTS)][1])

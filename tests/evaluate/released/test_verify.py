@@ -39,7 +39,7 @@ def test_the_states_of_a_model(small, authors):
     assert state(LBP) == f"STAND-IN, {MEAN} is missing"
 
 
-def test_what_could_not_be_checked_is_said(small, authors):
+def test_unchecked_properties_are_reported(small, authors):
     authors(small / LBP, LBP)
     verdict = verify(LBP)
     assert verdict.wrong == ()

@@ -129,7 +129,7 @@ def test_why_there_are_no_posteriors(three):
     assert len(tiny.posteriors) == 0
 
 
-def test_representations_of_ones_own_are_shown_too(two):
+def test_own_representations_are_shown_too(two):
     examiner = Examiner([ByHand(model("own", "cyclic_lbp_r3_t5"))])
     assert tuple(examiner.examine(png(two), [0], detect=False).representations) == (*NAMES, "cyclic_lbp_r3_t5")
 
@@ -140,7 +140,7 @@ def test_models_of_other_classes_are_not_averaged():
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"GIF89a" + bytes(100), png(np.zeros((9, 9, 3), np.uint8))[:40]])
-def test_what_is_no_picture_is_refused_before_a_model_is_asked(data, three):
+def test_a_file_that_is_not_a_picture_is_refused_before_scoring(data, three):
     with pytest.raises(UnreadableImageError):
         three().examine(data, [0], detect=False)
 

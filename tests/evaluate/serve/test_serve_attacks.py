@@ -254,7 +254,7 @@ def test_a_request_with_other_fields_is_refused(page, more):
     [b"", b"null", b"[]", b"{", b"\xff", b'"x"', DEEP, b'{"data":' + DEEP, b'{"data":[NaN,true,[0]],"fn_index":0}'],
     ids=lambda body: str(body[:40]),
 )
-def test_a_body_that_is_no_request_is_refused(page, body):
+def test_an_invalid_request_body_is_refused(page, body):
     assert ask(page, "POST", "/gradio_api/queue/join", body, JSON)[0] == 400
     check_nothing_happened(page)
 
@@ -308,7 +308,7 @@ def test_an_upload_runs_nothing_in_the_page(page):
     assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
 
 
-def test_answers_that_nobody_reads_are_few(page):
+def test_unread_responses_are_limited(page):
     for _ in range(8):
         until(lambda: join(page, [None, True, [0]], "unread")[0] == 200)
     assert join(page, [None, True, [0]], "unread")[0] == 503

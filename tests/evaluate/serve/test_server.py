@@ -171,7 +171,7 @@ def test_a_body_in_chunks_may_be_longer_than_it_says(app, path):
 
 
 @pytest.mark.parametrize(("path", "method"), [("/", "GET"), ("/config", "GET"), ("/gradio_api/queue/join", "POST")])
-def test_a_page_of_somebody_elses_reads_nothing(app, path, method):
+def test_a_foreign_page_reads_nothing(app, path, method):
     headers = [(b"origin", b"http://example.org"), (b"content-length", b"0")]
     status, headers, body = ask(app, path, method, headers=headers)
     assert (status, body) == (403, b"")
@@ -244,7 +244,7 @@ def test_without_gradio_one_line_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize(
     ("origin", "status"), [("http://127.0.0.1:7860", 413), ("http://example.org", 403), ("null", 403)]
 )
-def test_a_page_of_somebody_elses_uploads_nothing(app, origin, status):
+def test_a_foreign_page_uploads_nothing(app, origin, status):
     """The right origin comes as far as the bound on what is uploaded."""
     headers = ((b"content-length", b"%d" % (1 << 30)), (b"origin", origin.encode()))
     assert ask(app, "/gradio_api/upload", "POST", headers=headers)[0] == status

@@ -98,7 +98,7 @@ def test_defaults_are_caffes():
     assert descriptors.message_class("DataParameter")().backend == 0  # LEVELDB
 
 
-def test_what_cannot_be_read_is_told_with_its_place(tmp_path):
+def test_unreadable_messages_are_reported_with_their_place(tmp_path):
     misspelt = r"^there is not a NetParameter in prototxt format: 1:1 .*no field named \"nmae\""
     with pytest.raises(EmotiwError, match=misspelt):
         parse_text('nmae: "n"', NetParameter, "there")

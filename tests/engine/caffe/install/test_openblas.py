@@ -78,7 +78,7 @@ def test_a_program_that_is_not_there_and_a_system_without_proc(monkeypatch, tmp_
 
 
 @pytest.mark.caffe
-def test_the_real_one_takes_what_it_is_told(caffe):
+def test_the_real_openblas_takes_the_named_kernel(caffe):
     """On any processor of the last ten years the kernels use AVX2, selected by OpenBLAS or by us."""
     if not module._possible():
         assert "OPENBLAS_CORETYPE" not in caffe.environment

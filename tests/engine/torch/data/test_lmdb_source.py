@@ -174,7 +174,7 @@ def candidates(param, phase):
 
 @pytest.mark.caffe
 @pytest.mark.parametrize("name", RANDOM)
-def test_random_crops_and_mirrors_are_caffes_but_for_the_draws(layers, by_caffe, name):
+def test_random_crops_and_mirrors_are_caffes_except_the_draws(layers, by_caffe, name):
     param, phase = layers[name], "TRAIN" if name == "TRAIN" else "TEST"
     known = candidates(param, phase)
     for batches in (by_us(param, seed=0), by_caffe[name]):
@@ -303,7 +303,7 @@ def reading_threads():
     return [thread for thread in threading.enumerate() if thread.name == "read ahead"]
 
 
-def test_no_thread_is_left_behind(layers):
+def test_no_thread_is_left(layers):
     with Sources() as sources:
         source = sources(layers["png"])
         assert not reading_threads()  # it begins with the first batch
@@ -408,7 +408,7 @@ def refusal(param, passes=1):
     return str(caught.value)
 
 
-def test_what_is_no_lmdb_is_refused_in_a_line(layers, tmp_path):
+def test_a_path_that_is_not_an_lmdb_is_refused_in_a_line(layers, tmp_path):
     assert refusal(layer(tmp_path / "none")) == f"{tmp_path / 'none'} is not an LMDB: no such folder"
     assert refusal(layer(tmp_path)) == f"{tmp_path} is not an LMDB: no data.mdb in it"
     (tmp_path / "file").touch()

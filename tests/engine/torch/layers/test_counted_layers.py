@@ -149,7 +149,7 @@ def loss_of(labels, said='type: "SoftmaxWithLoss"', scores=None):
 
 @pytest.mark.parametrize("label", [3, -1])
 @pytest.mark.parametrize("said", ['type: "SoftmaxWithLoss"', 'type: "Accuracy"'])
-def test_a_label_that_is_no_class_is_named(said, label):
+def test_a_label_outside_the_classes_is_named(said, label):
     words = rf"^the net: layer 'it' .*: label {label} is not one of its 3 classes, 0 to 2$"
     with pytest.raises(EmotiwError, match=words):
         loss_of([0, label, 2], said)

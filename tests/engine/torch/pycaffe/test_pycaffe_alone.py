@@ -146,7 +146,7 @@ def test_what_is_refused(opened, do, words):
         do(opened())
 
 
-def test_a_net_takes_a_phase_behind_its_prototxt(opened):
+def test_a_net_takes_a_phase_after_its_prototxt(opened):
     opened()
     with pytest.raises(TypeError):
         caffe.Net("net.prototxt")

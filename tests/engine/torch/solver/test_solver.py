@@ -147,7 +147,7 @@ def test_weights_to_start_from(tmp_path):
     assert weight(solver_of("weights: 'a.caffemodel, a.caffemodel'", tmp_path)) == 4
 
 
-def test_a_loss_that_is_no_number_ends_it_at_its_iteration(tmp_path, events):
+def test_a_nan_loss_ends_it_at_its_iteration(tmp_path, events):
     solver = solver_of("base_lr: 1e30 snapshot: 1", tmp_path, on_progress=events.append)
     with pytest.raises(DivergedError, match=r"the loss is inf at iteration 1$"):
         solver.solve()
@@ -226,7 +226,7 @@ def test_callbacks_stand_where_caffes_do(tmp_path):
     assert weight(solver) == 0
 
 
-def test_an_update_of_ones_own_gradients(tmp_path):
+def test_an_update_with_user_gradients(tmp_path):
     solver = solver_of("", tmp_path)
     solver.net.params["w"][0].grad = torch.ones(1, 1)
     solver.apply_update()

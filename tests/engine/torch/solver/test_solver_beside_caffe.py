@@ -378,7 +378,7 @@ def gone_on_in_caffe(caffe, snapshots, tmp_path_factory):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", RESTORED)
-def test_a_snapshot_of_either_engine_goes_on_in_the_other(gone_on_in_caffe, tmp_path, name, engine):
+def test_either_engine_resumes_from_the_others_snapshot(gone_on_in_caffe, tmp_path, name, engine):
     cases, told = gone_on_in_caffe
     ours, lines = by_torch(tmp_path / "torch", cases[f"{name} from {engine}"])
     theirs, log = told[f"{name} from {engine}"]
