@@ -78,7 +78,7 @@ def test_other_sets_of_the_peer_are_seen(little, monkeypatch, tmp_path, old, new
 def test_another_mean_is_seen(little, monkeypatch, tmp_path):
     fault = changed(little.MEAN_OF_LMDB, tmp_path, "recount(keys)", "recount(keys[1:])")
     monkeypatch.setattr(little, "MEAN_OF_LMDB", fault)
-    with pytest.raises(SystemExit, match="gives another mean"):
+    with pytest.raises(SystemExit, match="gives a different mean"):
         little.measure_mean(tmp_path)
 
 
@@ -114,7 +114,7 @@ def test_other_posteriors_of_the_bare_program_are_seen(load, monkeypatch, tmp_pa
 def test_posteriors_that_are_all_alike_show_nothing(load):
     costs = load("costs")
     costs.same_posteriors([0.25, 0.75], [0.25, 0.75])
-    with pytest.raises(SystemExit, match="all alike"):
+    with pytest.raises(SystemExit, match="all equal"):
         costs.same_posteriors([0.5, 0.5], [0.5, 0.5])
 
 

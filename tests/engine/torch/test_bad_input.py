@@ -311,7 +311,7 @@ def test_what_was_tried_leaves_no_trace(folder):
         small_memory(solver.net, 2)
         kept.append((solver, [one.blob.clone() for one in solver.net.learnable], solver.net.layers[0].source))
 
-    with pytest.raises(EmotiwError, match="2 would"):
+    with pytest.raises(EmotiwError, match="2 fits"):
         train(folder, watch=watch)
     ((solver, weights, source),) = kept
     assert all(torch.equal(one.blob, weight) for one, weight in zip(solver.net.learnable, weights, strict=True))

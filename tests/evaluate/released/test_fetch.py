@@ -377,7 +377,7 @@ BAD = [
     (WEIGHTS, nan, r"conv1 holds 2 values that are not numbers \(NaN, infinity\)"),
     (MEAN, html, "not a complete BlobProto of Caffe, but a web page"),
     (MEAN, cut, "not a complete BlobProto of Caffe, but [0-9]+ bytes"),
-    (MEAN, empty, "no mean image"),
+    (MEAN, empty, "not a mean image"),
     (MEAN, small_mean, "it is a mean of 3 x 64 x 64, expected: 3 x 256 x 256"),
     (MEAN, nan, "it holds values that are not numbers"),
     (MEAN, bright_mean, "its values reach from 300 to 300, expected: within 0 to 255"),

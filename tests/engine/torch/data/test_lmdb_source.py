@@ -434,7 +434,7 @@ DAMAGED = {
     ),
     "no bytes": (Datum(channels=3, height=12, width=11), "its size is 3 x 12 x 11, but it holds 0 values"),
     "no sides": (Datum(), "its size is 0 x 0 x 0, but it holds 0 values"),
-    "negative": (Datum(channels=-1, height=-1, width=1, data=b"1"), "it says -1 x -1 x 1 and holds 1 values"),
+    "negative": (Datum(channels=-1, height=-1, width=1, data=b"1"), "its size is -1 x -1 x 1, but it holds 1 values"),
     "no picture": (Datum(encoded=True), "its picture cannot be decoded"),
     "noise": (Datum(encoded=True, data=b"\x89PNG\r\n\x1a\n noise"), "its picture cannot be decoded"),
     "16 bits": (encoded(np.zeros((3, 12, 11), np.uint16)), "its picture is uint16: Caffe needs 8 bits per channel"),

@@ -204,7 +204,7 @@ def test_labels_that_are_not_as_many_as_the_scores():
         ),
         (
             'type: "Convolution" convolution_param { kernel_size: 1 num_output: 3 group: 2 }',
-            "4 channels to 3 outputs in 2",
+            "4 channels to 3 outputs cannot be split into 2",
         ),
         ('type: "Convolution" convolution_param { num_output: 3 }', "a kernel has at least 1 pixel"),
         ('type: "InnerProduct" inner_product_param { axis: 4 num_output: 1 }', "no axis 4 in a blob of 4 axes"),
