@@ -1,4 +1,4 @@
-"""Training and forward passes: by the real Caffe as a separate program, or by PyTorch on the same files.
+"""The real Caffe as a separate program: training and forward passes; the same files by PyTorch.
 
 All engines have the same interface (`Engine`); `open_engine` opens the one that an `EngineSettings` names.
 """

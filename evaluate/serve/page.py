@@ -191,7 +191,7 @@ def answered(
     except UnreadableImageError as error:
         return render_message(f"This file cannot be used: {error}."), None
     except OSError:
-        return render_message("The picture is no longer here: give it again."), None
+        return render_message("The picture has been deleted: upload it again."), None
     except EmotiwError as error:
         return render_message(f"{error}."), None
     return render(found), found

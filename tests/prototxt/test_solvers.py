@@ -24,7 +24,7 @@ def test_single_fields_are_replaced_and_repeated_ones_as_a_whole():
     ("text", "words"),
     [
         ("base_lrr: 0.1", 'no field named "base_lrr"'),
-        ("base_lr: fast", "--solver is no SolverParameter"),
+        ("base_lr: fast", "--solver is not a SolverParameter"),
         ("net: 'other.prototxt'", "net cannot be set: name your own net by --net"),
         ("weights: 'x.caffemodel'", "name the weights to start from by --from"),
         ("snapshot_prefix: 'elsewhere/x'", "snapshots lie in the run folder"),

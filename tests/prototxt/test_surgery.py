@@ -97,5 +97,5 @@ def test_a_damaged_file_names_itself(tmp_path, monkeypatch):
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd/solver_finetune.prototxt").write_text("base_rate: 1")
     monkeypatch.setattr(resources, "files", lambda package: tmp_path)
-    with pytest.raises(EmotiwError, match=r"^odd/solver_finetune\.prototxt is no SolverParameter"):
+    with pytest.raises(EmotiwError, match=r"^odd/solver_finetune\.prototxt is not a SolverParameter"):
         committed("odd", "solver_finetune.prototxt")

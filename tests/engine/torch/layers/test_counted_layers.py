@@ -159,7 +159,7 @@ def test_an_ignored_label_need_be_no_class():
     said = 'type: "SoftmaxWithLoss" loss_param { ignore_label: -1 }'
     assert loss_of([0, -1, 2], said) == pytest.approx(np.log(3))
     assert loss_of([-1, -1], said) == 0
-    with pytest.raises(EmotiwError, match="label -2 is none"):
+    with pytest.raises(EmotiwError, match="label -2 is not one of its 3 classes"):
         loss_of([-2, -1], said)
 
 
