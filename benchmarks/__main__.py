@@ -1,7 +1,7 @@
-"""Measure: each row of the table is a ratio of two programs that do the same work in turns, on the same cores.
+"""Benchmarks: each row is the time ratio of two programs that do the same work in turns, on the same cores.
 
 python benchmarks [ROW...]    measures rows, or all, into CSVs, and shows the tables; `growth` is one of them
-python benchmarks --docs      measures nothing, and puts the tables of the CSVs into docs/benchmarks.md
+python benchmarks --docs      puts the tables of the CSVs into docs/benchmarks.md, without measuring
 """
 
 import argparse
@@ -26,11 +26,11 @@ from rows import ROWS
 GROWTH = "growth"
 NAMES = [*ROWS, *costs.ROWS, GROWTH]
 PACKAGES = ("emotiw", "numpy", "opencv-python-headless", "lmdb", "scikit-image", "torch")
-CORES = 2  # what rows say that they have
+CORES = 2  # as the rows say
 
 
 def measure(name: str, output: Path, about: dict[str, str]) -> None:
-    """Measure a row in a temporary folder, and write its line; without a GPU a line of one stays as it is."""
+    """Measure a row in a temporary folder, and write its line; without a GPU, a GPU's line stays unchanged."""
     with TemporaryDirectory() as folder:
         if name == GROWTH:
             growth.write(output, growth.measure(Path(folder)))

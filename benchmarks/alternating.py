@@ -1,4 +1,4 @@
-"""Two ways to do the same work, timed in turns on the same cores; the clock and the statistics are pyperf's."""
+"""Time two ways to do the same work in turns on the same cores, with pyperf's clock and statistics."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -19,14 +19,14 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Turns:
-    """Seconds of the same work, one for each turn of ours and of the peer.
+    """Seconds of the same work, for each turn of ours and of the peer.
 
     Attributes
     ----------
     floors
-        By what it is, how many seconds a part takes that nobody can do without, on the same cores in the same run.
+        Lower bounds: the seconds of parts that no program can avoid, by name, on the same cores in the same run.
     note
-        What else was seen in ours.
+        A remark on ours.
     """
 
     ours: Sequence[float]
@@ -36,7 +36,7 @@ class Turns:
 
     @property
     def ratios(self) -> list[float]:
-        """Return the peer's time by ours, of turns that follow each other."""
+        """Return the peer's time divided by ours, for each pair of adjacent turns."""
         return [theirs / ours for ours, theirs in zip(self.ours, self.theirs, strict=True)]
 
 
@@ -47,13 +47,13 @@ class Row:
     Attributes
     ----------
     work, peer
-        What is done, and what else does it.
+        The work, and the other program that does it.
     measure
-        Does both, in a folder of its own; raises where they do not come to the same.
+        Runs both, in its own folder; raises if their results differ.
     least
-        How many times the peer's speed it is to have.
+        The target: at least this multiple of the peer's speed.
     most
-        How many times the peer's time it may take, where that is the question instead.
+        Alternatively, the target is at most this multiple of the peer's time.
     """
 
     work: str
@@ -64,11 +64,11 @@ class Row:
 
     @property
     def target(self) -> str:
-        """Return what the ratio is to be, in words."""
+        """Return the target of the ratio as text."""
         return f"at most {self.most:g}" if self.most else f"at least {self.least:g}"
 
     def ratio(self, turns: Turns) -> tuple[float, float, float]:
-        """Return the median, the least and the largest of what the target is about."""
+        """Return median, minimum and maximum of the ratio."""
         ratios = [1 / ratio for ratio in turns.ratios] if self.most else turns.ratios
         return median(ratios), min(ratios), max(ratios)
 
@@ -81,12 +81,12 @@ class Row:
 def in_turns(
     ours: Callable[[], T], theirs: Callable[[], T], turns: int = TURNS, clear: Work = lambda: None
 ) -> tuple[list[T], list[T]]:
-    """Do both in turns, and return what each returned; the first of each does not count; who begins a turn changes.
+    """Run both in turns, and return their results; the first of each is dropped; the order alternates.
 
     Parameters
     ----------
     clear
-        Called before each.
+        Called before each run.
     """
     found: tuple[list[T], list[T]] = [], []
     for turn in range(turns + 1):
@@ -102,15 +102,15 @@ def alternate(ours: Work, theirs: Work, turns: int = TURNS, loops: int = 1, clea
     Parameters
     ----------
     loops
-        How often each does its work in a turn; the seconds are of one.
+        Repetitions of the work in a turn; the seconds are for one repetition.
     clear
-        Called before each, untimed.
+        Called before each run, untimed.
     """
     return Turns(*in_turns(partial(timed, ours, loops), partial(timed, theirs, loops), turns, clear))
 
 
 def timed(work: Work, loops: int = 1) -> float:
-    """Return how many seconds a piece of work takes."""
+    """Return the seconds of a piece of work."""
     begun = pyperf.perf_counter()
     for _ in range(loops):
         work()
@@ -119,9 +119,9 @@ def timed(work: Work, loops: int = 1) -> float:
 
 @contextmanager
 def on_cores(count: int) -> Iterator[None]:
-    """Keep this process, and those that it starts, to so many cores, and BLAS and OpenMP in those to so many threads.
+    """Limit this process and its children to so many cores, and BLAS and OpenMP in the children to so many threads.
 
-    A thread that runs already, such as one of this process's own BLAS, stays where it is.
+    Threads that already run, such as those of this process's BLAS, are not moved.
     """
     cores, variables = os.sched_getaffinity(0), dict(os.environ)
     os.sched_setaffinity(0, sorted(cores)[:count])
@@ -137,5 +137,5 @@ def on_cores(count: int) -> Iterator[None]:
 
 
 def machine() -> dict[str, Any]:
-    """Return pyperf's own words of this machine and day."""
+    """Return pyperf's metadata of this machine and day."""
     return dict(pyperf.Run([1.0], collect_metadata=True).get_metadata())

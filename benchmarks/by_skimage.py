@@ -1,8 +1,8 @@
-"""What ours is compared with: the mapped representations, and the five sets, as a careful user would write them.
+"""The peer of our mapping: the mapped representations and the five sets, as a careful user would write them.
 
-python by_skimage.py SOURCE LIST OUTPUT    LMDBs and means of the five, of images that LIST names as convert_imageset's
+python by_skimage.py SOURCE LIST OUTPUT    LMDBs and means of the five; LIST names the images as for convert_imageset
 
-scikit-image's codes; each picture is read once, made grey once, and has each radius's codes computed once.
+It uses scikit-image's codes; each image is read once, converted to grey once, and encoded once for each radius.
 """
 
 import sys

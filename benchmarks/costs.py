@@ -1,6 +1,6 @@
-"""What a command costs beside the bare program that it wraps: seconds, of the processor too, and memory.
+"""The costs of a command and of the bare program that it wraps: seconds, processor time and memory.
 
-Both come to the same, on two cores, with what they read in the cache of the file system.
+Both give the same results, on two cores, with their input in the file system's cache.
 """
 
 import json
@@ -31,16 +31,16 @@ from emotiw.train.run_folder import Run
 
 NET, ROW, STAND_IN = "vgg_s_small", "vgg_s_small-rgb", "VGG_S_rgb"
 PEERS = Path(__file__).parent / "peers"
-VALIDATING, BATCH = 250, 50  # images, and those of a pass of the bare script
+VALIDATING, BATCH = 250, 50  # validation images, and the batch size of the bare script
 LEARNING = 40  # iterations of a net that scores
 CORES = 2
 MOST_APART = 1e-5  # of posteriors and weights
-LEAST_SPREAD = 0.01  # of posteriors: were they all alike, they would show nothing
+LEAST_SPREAD = 0.01  # of posteriors: equal ones would show nothing
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one program: seconds on the clock and of processors, medians; bytes of memory, the peak of a run apart."""
+    """A program's median wall and processor seconds, and its peak memory in bytes, from a separate run."""
 
     seconds: float
     cpu: float
@@ -54,9 +54,9 @@ class Pair:
     Attributes
     ----------
     check
-        Raises where they did not come to the same; called when each has run once.
+        Raises if their results differ; called after each has run once.
     clear
-        Removes what ours would find done already; called before each time.
+        Removes earlier results, which ours would reuse; called before each run.
     """
 
     ours: Program
@@ -65,7 +65,7 @@ class Pair:
     clear: Work = lambda: None
 
     def run(self) -> Spent:
-        """Run ours from its beginning."""
+        """Run ours from the start."""
         self.clear()
         return self.ours.run()
 
@@ -86,7 +86,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Costly:
-    """A line of the table of costs: what is done, the bare program in words, and what makes both ready in a folder."""
+    """A line of the table of costs: the work, the bare program, and a function that prepares both in a folder."""
 
     work: str
     bare: str
@@ -134,7 +134,7 @@ def predicting(folder: Path, model: Model, caffe: Caffe) -> Pair:
 
 
 def evaluate(folder: Path, caffe: Caffe) -> Pair:
-    """Return `emotiw evaluate` of a set's validation images, and a script that has Caffe read their LMDB."""
+    """Return `emotiw evaluate` on a set's validation images, and a script in which Caffe reads their LMDB."""
     prepared = emotions(folder, ["rgb"])
     run = Run(trained(folder, ROW, prepared, LEARNING))
     net, theirs = folder / "net.prototxt", folder / "theirs.csv"
@@ -188,14 +188,14 @@ def pycaffe(caffe: Caffe, script: str, *arguments: str | Path, output: Path | No
 
 
 def same_posteriors(ours: Any, theirs: Any) -> None:
-    """Raise where posteriors differ, or are all alike."""
+    """Raise if posteriors differ, or are all equal."""
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=MOST_APART)
     if np.ptp(theirs) < LEAST_SPREAD:
-        raise SystemExit(f"these posteriors show nothing, they are all alike: {theirs}")
+        raise SystemExit(f"these posteriors are all equal, so they show nothing: {theirs}")
 
 
 def emotions(folder: Path, representations: list[str]) -> Path:
-    """Prepare a set of drawn expressions, of which `VALIDATING` validate; return its folder."""
+    """Prepare a set of drawn expressions with `VALIDATING` validation images; return its folder."""
     source, prepared = folder / "expressions", folder / "emotions"
     draw_expressions(source, 10, 4, seed=0)
     for name in ("Sad", "Surprise"):  # nine tenths of 40 are 36, of 39 they are 35
@@ -217,7 +217,7 @@ def trained(folder: Path, row: str, prepared: Path, iterations: int) -> Path:
 
 
 def reading(run: Run, lmdb: Path) -> Any:
-    """Return a run's deploy net with a Data layer in the place of its input."""
+    """Return a run's deploy net with its input replaced by a Data layer."""
     train_val = run.train_val()
     net = deploy(train_val)
     transform = {"crop_size": crop_size(train_val), "mean_file": str(run.folder / "mean.binaryproto")}

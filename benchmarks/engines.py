@@ -1,4 +1,4 @@
-"""How long a whole training iteration takes in each engine: data, both passes and the update, on this machine's CPU."""
+"""The time of a whole training iteration in each engine: data, both passes and the update, on this machine's CPU."""
 
 import re
 from collections.abc import Sequence
@@ -25,20 +25,20 @@ from emotiw.prototxt.surgery import committed, crop_size, set_size, use_set
 from emotiw.prototxt.zoo.nets import EMOTIONS, NETS
 
 IMAGES = 64
-WARM = 2  # iterations that are not counted: memory is taken, threads begin
+WARM = 2  # iterations that are not timed: memory is allocated, threads start
 COMPARED = 4  # iterations whose losses are compared
-MOST_APART = 2e-4  # of a loss: after some iterations a ReLU opens in one of them that the other's rounding keeps shut
-LEARNED = 10  # times what they may differ losses must change, or they could not show a wrong gradient
+MOST_APART = 2e-4  # of a loss: after some iterations rounding makes a ReLU active in one engine and not in the other
+LEARNED = 10  # losses must change by this multiple of the tolerance, or they could not show a wrong gradient
 RATES = {"googlenet": 1e-4, "googlenet_small": 1e-2}  # base_lr of a comparison
 RATE = 1e-3  # of the others
 SOLVER, NET, START = Path("solver.prototxt"), "net.prototxt", "start.caffemodel"
-# What both engines log of an iteration, and when: glog's prefix, which the torch engine writes too.
+# The line that both engines log for an iteration, with its time in glog's prefix, which the torch engine writes, too.
 _LOGGED = re.compile(r"^I\d{4,8} (\d+):(\d+):(\d+\.\d+) .*\bIteration \d+\b.*, loss = ", re.MULTILINE)
 _DAY = 86400
 
 
 def write_images(folder: Path, count: int, side: int) -> None:
-    """Write `<folder>/lmdb`, so many images of side x side, noise on a picture for each label; and their mean."""
+    """Write `<folder>/lmdb`, images of side x side that are noise on a picture for each label, and their mean."""
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 128, (EMOTIONS, side, side, 3), np.uint8)
     with LmdbWriter(folder / "lmdb") as writer:
@@ -55,11 +55,11 @@ def write_run(folder: Path, name: str, batch: int | None, iterations: int, alike
     Parameters
     ----------
     batch
-        None: the net's own.
+        The batch size; None: the net's own.
     iterations
-        That are counted.
+        The number of timed iterations.
     alike
-        Take all chance away, for a comparison: one batch of images of the crop's size, neither mirrored nor dropped.
+        Remove all randomness, for a comparison: one batch of images of the crop's size, without mirrors or dropout.
     """
     net, solver = (committed(name, f"{file}_finetune.prototxt") for file in ("train_val", "solver"))
     data = net.layer[0].data_param
@@ -71,9 +71,9 @@ def write_run(folder: Path, name: str, batch: int | None, iterations: int, alike
         without_chance(net)
     for field in ("test_iter", "test_interval", "snapshot"):
         solver.ClearField(field)
-    # Where it is timed it is to stay as it is: a loss that is no number would end it.
+    # In a timed run the weights must not change: a loss that is not finite would end it.
     solver.base_lr = RATES.get(name, RATE) if alike else 1e-6
-    # Both engines display once more behind the last iteration, without an update.
+    # Both engines display once more after the last iteration, without an update.
     solver.net, solver.display, solver.max_iter = NET, 1, iterations if alike else WARM + iterations + 1
     solver.snapshot_after_train = False
     (folder / NET).write_text(format_text(net), encoding="utf-8")
@@ -90,9 +90,9 @@ def without_chance(net: Any) -> None:
 
 
 def write_start(folder: Path) -> Path:
-    """Write weights to begin a comparison with, of the net in `folder`: its fillers', and random biases.
+    """Write the starting weights of a comparison, for the net in `folder`: from its fillers, with random biases.
 
-    With many biases of one value the largest of a window, and what a ReLU passes, hang on the last bit.
+    With many equal biases, the maxima of windows, and which ReLUs are active, would depend on the last bit.
     """
     with Sources(folder) as sources:
         net = Net(graph_of(read_text(folder / NET, NetParameter), State("TRAIN")), sources, seed=0)
@@ -104,7 +104,7 @@ def write_start(folder: Path) -> Path:
 
 
 def losses(engine: Engine, folder: Path) -> list[float]:
-    """Return the losses of a run that was written, from its `START`."""
+    """Return the losses of a written run, from its `START`."""
     found: list[float] = []
 
     def note(event: Event) -> None:
@@ -116,23 +116,23 @@ def losses(engine: Engine, folder: Path) -> list[float]:
 
 
 def same_losses(ours: Sequence[float], theirs: Sequence[float], most: float = MOST_APART) -> None:
-    """Raise where losses differ by more than `most` of themselves, or did not change enough to show a fault."""
+    """Raise if losses differ by more than the fraction `most`, or did not change enough to show a fault."""
     apart = np.abs(np.divide(ours, theirs) - 1)
     if not (len(ours) == len(theirs) and apart.max() <= most):
-        raise SystemExit(f"other losses: {ours} and {theirs}")
+        raise SystemExit(f"different losses: {ours} and {theirs}")
     if abs(theirs[-1] / theirs[0] - 1) < LEARNED * most:
         raise SystemExit(f"these losses hardly change, and so show nothing: {theirs}")
 
 
 def compare(folder: Path, name: str, ours: Engine, theirs: Engine) -> None:
-    """Raise where two engines do not come to the same losses, from the same weights on the same images."""
+    """Raise if two engines give different losses from the same weights on the same images."""
     write_run(folder, name, batch_of(name), COMPARED, alike=True)
     write_start(folder)
     same_losses(losses(ours, folder), losses(theirs, folder))
 
 
 def seconds(engine: Engine, folder: Path) -> float:
-    """Return the time of an iteration: from one displayed loss to the next, as the log has it, on the average."""
+    """Return the average time of an iteration, from one displayed loss to the next in the log."""
     (folder / LOG).unlink(missing_ok=True)
     engine.train(folder / SOLVER, lambda event: None)
     logged = _LOGGED.findall((folder / LOG).read_text(encoding="utf-8"))
@@ -141,17 +141,17 @@ def seconds(engine: Engine, folder: Path) -> float:
 
 
 def batch_of(name: str) -> int:
-    """Return the batch that is timed: a small net's own; of the large ones as much as two cores do in seconds."""
+    """Return the batch size to time: a small net's own; for large ones, what two cores can do in seconds."""
     return 30 if name.endswith("_small") else 10
 
 
 def iterations_of(name: str) -> int:
-    """Return how many iterations are timed: some seconds' worth."""
+    """Return the number of iterations to time, which take some seconds."""
     return 30 if name.endswith("_small") else 3
 
 
 def measure(folder: Path, name: str) -> Turns:
-    """Let the engines take turns at a net's fine-tuning, after a look at whether they compute the same."""
+    """Time the engines in turns on a net's fine-tuning, after checking that they compute the same."""
     with on_cores(2):
         caffe, torch = (open_engine(EngineSettings(engine, gpu="none")) for engine in ENGINES)
         compare(folder / "alike", name, torch, caffe)

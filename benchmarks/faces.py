@@ -1,4 +1,4 @@
-"""The faces that benchmarks work on: drawn, 250 x 250, as CASIA-WebFace's are."""
+"""The faces for benchmarks: drawn, 250 x 250, as in CASIA-WebFace."""
 
 from pathlib import Path
 
@@ -18,14 +18,14 @@ def face(number: int = 0) -> Image:
     rng = np.random.default_rng(number)
     drawn = draw_face(draw_identity(rng), vary(EXPRESSIONS["Happy"], 0.5, rng), rng)
     large = cv2.resize(drawn, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    noisy = large + rng.normal(0, 3, large.shape)  # enlarged, the sensor's noise is gone
+    noisy = large + rng.normal(0, 3, large.shape)  # the enlarged image has no sensor noise
     return np.asarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
 
 
 def draw(folder: Path, count: int, people: int = 40) -> Path:
     """Write JPEGs in CASIA-WebFace's layout: `<folder>/<7 digits>/<nnnnnn>.jpg`; return the folder.
 
-    There are `people` different ones, two images of each at least; each file has noise of its own.
+    There are `people` different people, with at least two images each; each file has its own noise.
     """
     people = min(people, count // 2)  # `emotiw prepare` refuses people of one image each
     faces = [face(person) for person in range(people)]

@@ -1,8 +1,8 @@
-"""How much of a GPU's speed the torch engine uses: fed from an LMDB, beside the same net written by hand on noise.
+"""The torch engine's speed on a GPU, fed from an LMDB, compared with the same net written by hand, on noise.
 
-python benchmarks/gpu.py [--net NET] [--precision float32|tf32|bf16]    the rates of both, and of the reading alone
+python benchmarks/gpu.py [--net NET] [--precision float32|tf32|bf16]    the rates of both, and of reading only
 
-By hand is torch.nn with torch.optim.SGD, the batch already on the GPU: what remains is the nets' own arithmetic.
+"By hand" is torch.nn with torch.optim.SGD, the batch already on the GPU: only the net's arithmetic remains.
 """
 
 import argparse
@@ -34,12 +34,12 @@ from emotiw.prototxt.zoo.vgg import Vgg
 
 Step = Callable[[int], object]
 NET, ITERATIONS = "vgg_s", 50
-# How far a loss by hand may be from the engine's, as a share of it.
+# The largest relative difference of a loss by hand from the engine's.
 MOST_APART = {"float32": 1e-3, "tf32": 1e-3, "bf16": 2e-3}
 
 
 def by_hand(net: Net, dropout: float | None = None) -> nn.Sequential:
-    """Return a net of the VGG family as anybody would write it in torch.
+    """Return a net of the VGG family as one would usually write it in torch.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def steps_by_hand(
     rate: float = 1e-4,
     groups: Iterable[Any] | None = None,
 ) -> Callable[[int], Tensor]:
-    """Return what trains a net on one batch, again and again, a number of times, and returns the last loss.
+    """Return a function that trains a net on one batch a number of times, and returns the last loss.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def steps_by_hand(
 
 
 def compare(folder: Path, name: str, batch: int, device: torch.device, precision: str) -> None:
-    """Raise where engine and net by hand do not come to the same losses, from the same weights on the same batch."""
+    """Raise if engine and net by hand give different losses from the same weights on the same batch."""
     write_run(folder, name, batch, COMPARED, alike=True)
     start = write_start(folder)
     ours: list[float] = []
@@ -111,7 +111,7 @@ def compare(folder: Path, name: str, batch: int, device: torch.device, precision
         copy_from(solver.net, start)
         net = by_hand(NETS[name], dropout=0).to(device)
         with torch.no_grad():
-            net(torch.zeros(solver.net.shapes["data"], device=device))  # so it learns its shapes
+            net(torch.zeros(solver.net.shapes["data"], device=device))  # sets the shapes
             for weight, one in zip(net.parameters(), solver.net.learnable, strict=True):
                 weight.copy_(one.blob)
         solver.step(COMPARED)
@@ -129,7 +129,7 @@ def compare(folder: Path, name: str, batch: int, device: torch.device, precision
 
 
 def rate(step: Step, batch: int, iterations: int, device: torch.device) -> float:
-    """Return images a second."""
+    """Return the images per second."""
     _wait(device)
     begun = pyperf.perf_counter()
     step(iterations)
@@ -143,7 +143,7 @@ def _wait(device: torch.device) -> None:
 
 
 def read(source: LmdbSource) -> Step:
-    """Return what reads batches and does nothing with them."""
+    """Return a function that only reads batches."""
 
     def step(count: int) -> None:
         for _ in range(count):
@@ -154,7 +154,7 @@ def read(source: LmdbSource) -> Step:
 
 @dataclass(frozen=True)
 class Rates:
-    """Images a second of each turn, of the engine and of the net by hand; and of the reading, where it is alone."""
+    """Images per second in each turn, of the engine and of the net by hand, and of reading without training."""
 
     engine: Sequence[float]
     by_hand: Sequence[float]
@@ -164,18 +164,18 @@ class Rates:
 def measure(
     folder: Path, name: str, batch: int, device: torch.device, precision: str, turns: int, iterations: int
 ) -> Rates:
-    """Return the rates, after a look at whether both compute the same."""
+    """Return the rates, after checking that both compute the same."""
     compare(folder / "alike", name, batch, device, precision)
     timed = folder / "timed"
     write_run(timed, name, batch, iterations)
     with Sources(timed, device) as sources:
         param = read_solver(SOLVER, timed)
-        param.display = 0  # to show a loss is to wait for it
+        param.display = 0  # displaying a loss would wait for it
         solver = Solver(param, timed, sources, device, precision)
         side = NETS[name].crop
         images, labels = torch.randn(batch, 3, side, side, device=device), torch.arange(batch, device=device) % EMOTIONS
         net = by_hand(NETS[name]).to(device)
-        net(images)  # so it learns its shapes
+        net(images)  # sets the shapes
         hand = steps_by_hand(net, images, labels, precision)
         data = solver.net.layers[0].param
         reading = read(sources(data))
@@ -183,7 +183,7 @@ def measure(
             step(5)
         rate_of = partial(rate, batch=batch, iterations=iterations, device=device)
         engine, other = in_turns(partial(rate_of, solver.step), partial(rate_of, hand), turns)
-        reading(data.data_param.prefetch)  # what was read ahead in the meantime
+        reading(data.data_param.prefetch)  # skip what was prefetched meanwhile
         return Rates(engine, other, [rate_of(reading) for _ in range(turns)])
 
 
@@ -192,7 +192,7 @@ class NoGpuError(Exception):
 
 
 def row_of(folder: Path, name: str, precision: str) -> Turns:
-    """Return the seconds an image of the engine, and of the net by hand."""
+    """Return the seconds per image of the engine, and of the net by hand."""
     if not torch.cuda.is_available():
         raise NoGpuError
     device = torch.device("cuda")
@@ -203,7 +203,7 @@ def row_of(folder: Path, name: str, precision: str) -> Turns:
 
 
 def own_batch(name: str) -> int:
-    """Return the images of an iteration of a net's own fine-tuning."""
+    """Return the batch size of a net's own fine-tuning."""
     return NETS[name].batch_size["finetune"]
 
 

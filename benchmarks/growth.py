@@ -1,4 +1,4 @@
-"""How time and memory of `emotiw prepare` grow with the images: small ones, so that what is not pixels shows."""
+"""Growth of time and memory of `emotiw prepare` with the number of images, which are small to show other costs."""
 
 import csv
 import sys
@@ -22,7 +22,7 @@ FILE = "growth.csv"
 
 @dataclass(frozen=True)
 class Point:
-    """What so many images took: seconds, and MB of memory at the most."""
+    """The seconds and the peak memory in MB for a number of images."""
 
     images: int
     seconds: float
@@ -30,7 +30,7 @@ class Point:
 
 
 def records(folder: Path, count: int) -> Path:
-    """Write a RecordIO of so many pictures of 16 x 16, of 300 different ones, 50 of each person; return its folder."""
+    """Write a RecordIO of `count` pictures of 16 x 16, 300 different ones, 50 per person; return its folder."""
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (300, 16, 16, 3), np.uint8)
     pictures = [cv2.imencode(".png", picture)[1].tobytes() for picture in noise]
@@ -41,7 +41,7 @@ def records(folder: Path, count: int) -> Path:
 
 
 def prepared(folder: Path, count: int) -> Point:
-    """Prepare so many images in `<folder>/<count>.set`."""
+    """Prepare `count` images in `<folder>/<count>.set`."""
     source, made = records(folder / f"{count}", count), folder / f"{count}.set"
     options = ["--labels", "identities", "-r", "rgb", "--size", "32", "--val", "0.1", "--jobs", str(JOBS)]
     begun = pyperf.perf_counter()
@@ -50,12 +50,12 @@ def prepared(folder: Path, count: int) -> Point:
 
 
 def measure(folder: Path) -> list[Point]:
-    """Return the points: the base, and the counts."""
+    """Return the points: the base, then the counts."""
     return [prepared(folder, count) for count in (BASE, *COUNTS)]
 
 
 def slope(points: list[Point]) -> float:
-    """Return the power of the images by which the time beyond the base's grows: 1 where it is linear."""
+    """Return the exponent with which the time in excess of the base grows: 1 for linear growth."""
     base, *rest = points
     images = [point.images - base.images for point in rest]
     seconds = [point.seconds - base.seconds for point in rest]

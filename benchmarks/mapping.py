@@ -19,10 +19,10 @@ MOST_ROUNDED = 0.01  # grey values: 255 x twice 1e-5, and some
 
 
 def check(rgb: Image) -> None:
-    """Raise where the two leave each other but by the peer's rounding: of where a sample lies, to five digits.
+    """Raise if the two differ by more than the peer's rounding of sample positions to five digits.
 
-    Ours are lbp.m's codes to the bit, which tests show; the peer sees another order where a neighbour is as bright as
-    the centre but for that rounding.
+    Ours are bit-identical to lbp.m's codes, which tests show; the peer gets another order where a neighbour is as
+    bright as the centre apart from that rounding.
     """
     for ours, theirs, representation in zip(map_images(rgb, MAPPED), mapped(rgb).values(), MAPPED, strict=True):
         other = (ours != theirs).any(axis=2)
@@ -34,7 +34,7 @@ def check(rgb: Image) -> None:
 
 
 def ties(image: Image, R: int) -> NDArray[np.bool_]:
-    """Return at which pixels a neighbour is as bright as the centre, but for the rounding."""
+    """Return the pixels at which a neighbour is as bright as the centre, apart from rounding."""
     rows, columns = (side - 2 * R for side in image.shape)
     centre = image[R:-R, R:-R].astype(float)
     found = np.zeros(centre.shape, bool)

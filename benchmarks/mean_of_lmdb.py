@@ -1,8 +1,8 @@
-"""What is compared with compute_image_mean: the mean of an LMDB by what sums it up while a set is written.
+"""The mean of an LMDB, for comparison with compute_image_mean, by the code that computes it while a set is written.
 
 python mean_of_lmdb.py LMDB FILE
 
-No verb does that for an LMDB that is there: `emotiw prepare` writes both.
+No verb does that for an existing LMDB: `emotiw prepare` writes both.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""What each wrong preprocessing costs: the validation images of finished runs, scored rightly and with every mistake.
+"""The cost of wrong preprocessing: validation accuracy of finished runs, with correct preprocessing and each mistake.
 
-python benchmarks/mistakes.py SET SOURCE RUN...    a Markdown table a run; SOURCE is what SET was prepared from
+python benchmarks/mistakes.py SET SOURCE RUN...    a Markdown table per run; SOURCE is what SET was prepared from
 """
 
 import argparse
@@ -30,9 +30,9 @@ from emotiw.lbp_mapping.tables import palette
 
 @dataclass(frozen=True)
 class Way:
-    """From a picture to the net's input: the steps in their order, as the nets here were trained. A mistake is another.
+    """The preprocessing steps from a picture to the net's input, in order; the defaults are those of our trainings.
 
-    `face` takes the picture, (H, W, 3) uint8 RGB, and whether a face must be looked for in it; `before` and `mapped`
+    `face` takes the picture, (H, W, 3) uint8 RGB, and whether a face must be detected in it; `before` and `mapped`
     work at native size; `side` is the S that is resized to; `planes` makes (3, S, S) of (S, S, 3): B, G, R, [0, 255];
     `mean`, (3, crop, crop), is subtracted from the centre crop of its size.
     """
@@ -45,7 +45,7 @@ class Way:
     mean: Callable[[Model], Blob] = lambda model: model.input_mean()
 
     def image(self, picture: Rgb, detect: bool, model: Model) -> Image:
-        """Return what the crop is cut from, (3, S, S)."""
+        """Return the image from which the crop is cut, (3, S, S)."""
         side = self.side(model)
         face = self.before(self.face(picture, detect), side)
         return self.planes(resize(self.mapped(face, parse(model.representation)), side))
@@ -60,7 +60,7 @@ def framed(face: Rgb) -> Rgb:
 
 
 def padded_lbp(rgb: Rgb, r: Representation) -> Rgb:
-    """Map scikit-image's codes: it rounds otherwise, and keeps the border, as if black lay beyond it."""
+    """Map scikit-image's codes: it rounds differently, and keeps the border, as if it were surrounded by black."""
     return palette(r.mapping)[local_binary_pattern(grey(rgb), 8, r.radius).astype(np.uint8)]
 
 
@@ -75,7 +75,7 @@ def colour(model: Model, *bgr: float) -> Blob:
 
 
 def a_little_larger(model: Model) -> int:
-    """Return the side that is to the net's own as AlexNet's 227 is to 224."""
+    """Return a side larger than the net's own by the ratio of AlexNet's 227 to 224."""
     return round(model.crop * 227 / 224)
 
 
@@ -102,7 +102,7 @@ OF_MAPPED_MODELS: Mapping[str, Way] = {
 
 
 def pictures_of(prepared: PreparedSet, rows: Sequence[Mapping[str, str]], source: Path) -> list[Rgb]:
-    """Return the very pictures that rows of a set's manifest were prepared from."""
+    """Return the pictures from which the rows of a set's manifest were prepared."""
     files = [(source / row["path"]).read_bytes() for row in rows]
     if [hashlib.sha256(data).hexdigest() for data in files] != [row["sha256"] for row in rows]:
         raise SystemExit(f"{source} does not hold the pictures that {prepared.folder} was prepared from")

@@ -1,4 +1,4 @@
-"""The tables in docs/benchmarks.md: each between two comments, made of its CSV."""
+"""The tables in docs/benchmarks.md: each between two comments, generated from its CSV."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from emotiw.files import write_text
 
 
 def tables(folder: Path) -> dict[str, str]:
-    """Return the tables of the CSVs in `folder`, by what docs/benchmarks.md calls them."""
+    """Return the tables of the CSVs in `folder`, by their names in docs/benchmarks.md."""
     return {
         "results": results.table(folder),
         "costs": results.cost_table(folder),
@@ -22,7 +22,7 @@ def filled(text: str, folder: Path) -> str:
     for name, table in tables(folder).items():
         begin, end = f"<!-- make bench: {name} -->\n", f"<!-- end of {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
-            raise SystemExit(f"the page needs one line {begin.strip()}, and {end} behind it")
+            raise SystemExit(f"the page needs one line {begin.strip()}, and {end} after it")
         before, _, rest = text.partition(begin)
         text = f"{before}{begin}\n{table}\n\n{end}{rest.partition(end)[2]}"
     return text

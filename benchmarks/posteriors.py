@@ -1,4 +1,4 @@
-"""Posteriors of faces by VGG_S: ours, and the script that everybody has."""
+"""Posteriors of faces by VGG_S: ours, and the usual pycaffe script."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ from emotiw.evaluate.released.stand_in import write_stand_in
 from emotiw.text import counted
 
 MODEL = "VGG_S_rgb"
-COUNTS = {1: 100, 10: 30}  # from crops to faces
+COUNTS = {1: 100, 10: 30}  # crops -> number of faces
 # The authors' notebook, from `load_image`'s floats on.
 COMMON = """
 import sys
@@ -44,7 +44,7 @@ while sys.stdin.readline():
 
 
 def measure(folder: Path, crops: int) -> Turns:
-    """Time both on two cores, each with its net loaded, from pixels to posteriors, after a look at what they give."""
+    """Time both on two cores, with loaded nets, from pixels to posteriors, after checking that they agree."""
     write_stand_in(folder / MODEL, MODEL)
     pictures = np.stack([face(number) for number in range(COUNTS[crops])])
     np.save(folder / "faces.npy", pictures)
@@ -68,7 +68,7 @@ def measure(folder: Path, crops: int) -> Turns:
 
 @contextmanager
 def common(folder: Path, arguments: list[str | Path]) -> Iterator[Work]:
-    """Run the common script in the same Caffe; yield what has it score all faces once."""
+    """Run the common script in the same Caffe; yield a function that makes it score all faces once."""
     caffe = find_caffe()
     quiet = replace(caffe, environment={**caffe.environment, "GLOG_minloglevel": "1"})
     process = start(quiet, [caffe.python, "-c", COMMON, *arguments], stdin=PIPE, stdout=PIPE)
@@ -86,7 +86,7 @@ def common(folder: Path, arguments: list[str | Path]) -> Iterator[Work]:
 
 
 def row(crops: int, least: float) -> Row:
-    """Return the row for so many crops."""
+    """Return the row for a number of crops."""
     return Row(
         f"posteriors of {COUNTS[crops]} faces of 250 x 250, VGG_S, {counted(crops, 'crop')}, two cores",
         "the same Caffe: caffe.Classifier.predict, image by image",

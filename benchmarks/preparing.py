@@ -24,25 +24,25 @@ COUNT, FIVE_COUNT, MEAN_COUNT = 10_000, 600, 2000
 SIZE = 256
 EMOTIW = (sys.executable, "-P", "-m", "emotiw")
 BY_SKIMAGE, MEAN_OF_LMDB = (Path(__file__).with_name(name) for name in ("by_skimage.py", "mean_of_lmdb.py"))
-# Where neighbours tie, scikit-image decides by its rounding, and resizing spreads it.
+# At ties of neighbours scikit-image's code depends on its rounding, and resizing spreads the difference.
 MOST_OTHER = 0.1  # of an image's bytes
-MOST_MEAN = 1  # grey values of a mean, on the average over its pixels
+MOST_MEAN = 1  # mean difference of a mean image's pixels, in grey values
 
 
 def prepare(source: Path, output: Path, representations: Sequence[str], jobs: int) -> None:
-    """Run `emotiw prepare`; whose images are all for training."""
+    """Run `emotiw prepare` with all images for training."""
     options = ["--labels", "identities", "--size", str(SIZE), "--jobs", str(jobs)]
     Program([*EMOTIW, "prepare", source, "-o", output, "-r", *representations, *options]).run()
 
 
 def contents(path: Path) -> list[tuple[bytes, bytes]]:
-    """Return what an LMDB holds, in the order of its keys."""
+    """Return the records of an LMDB, in the order of their keys."""
     with lmdb.open(str(path), readonly=True, lock=False) as opened, opened.begin() as transaction:
         return [(bytes(key), bytes(value)) for key, value in transaction.cursor()]
 
 
 def write_list(made: Path, path: Path) -> None:
-    """Write the images of a set as convert_imageset takes them, in the order of its LMDB."""
+    """Write a set's list of images for convert_imageset, in the order of its LMDB."""
     opened = open_set(made)
     labels = {row["path"]: row["label"] for row in opened.manifest}
     names = [key.decode().partition("_")[2] for key in keys_of(opened.lmdb("rgb", "train"))]
@@ -50,7 +50,7 @@ def write_list(made: Path, path: Path) -> None:
 
 
 def measure_rgb(folder: Path, jobs: int) -> Turns:
-    """Time `emotiw prepare` and Caffe's two tools, after a look at what they make."""
+    """Time `emotiw prepare` and Caffe's two tools, after checking that their results agree."""
     source, images, ours, theirs = draw(folder / "faces", COUNT), *(folder / name for name in ("list", "ours", "their"))
     caffe = find_caffe()
     made, mean = theirs / "lmdb", theirs / "mean.binaryproto"
@@ -67,9 +67,9 @@ def measure_rgb(folder: Path, jobs: int) -> Turns:
     write_list(ours, images)
     both_tools()
     if contents(ours / "rgb" / "train_lmdb") != contents(made):
-        raise SystemExit("convert_imageset writes another LMDB")
+        raise SystemExit("convert_imageset writes a different LMDB")
     if (ours / "rgb" / "mean.binaryproto").read_bytes() != mean.read_bytes():
-        raise SystemExit("compute_image_mean gives another mean")
+        raise SystemExit("compute_image_mean gives a different mean")
     with on_cores(jobs):
         turns = alternate(
             partial(prepare, source, ours, ["rgb"], jobs), both_tools, clear=partial(remove, ours, theirs)
@@ -80,7 +80,7 @@ def measure_rgb(folder: Path, jobs: int) -> Turns:
 
 
 def measure_five(folder: Path) -> Turns:
-    """Time both, a process each, on one core, after a look at what they make."""
+    """Time both, a process each, on one core, after checking that their results agree."""
     source, images, ours, theirs = (folder / name for name in ("faces", "list", "ours", "theirs"))
     names = [representation.name for representation in PAPER]
     draw(source, FIVE_COUNT)
@@ -92,10 +92,10 @@ def measure_five(folder: Path) -> Turns:
         pairs = zip(contents(ours / name / "train_lmdb"), contents(theirs / name), strict=True)
         other = [np.not_equal(*(np.frombuffer(each[1], np.uint8) for each in pair)).mean() for pair in pairs]
         if max(other) > MOST_OTHER:
-            raise SystemExit(f"{name}: the peer's pictures are others")
+            raise SystemExit(f"{name}: the peer's pictures differ")
         means = [read_mean(made / name / "mean.binaryproto") for made in (ours, theirs)]
         if abs(np.subtract(*means)).mean() > MOST_MEAN:
-            raise SystemExit(f"{name}: the peer's mean is another")
+            raise SystemExit(f"{name}: the peer's mean differs")
     with on_cores(1):
         turns = alternate(
             partial(prepare, source, ours, names, 1),
@@ -108,7 +108,7 @@ def measure_five(folder: Path) -> Turns:
 
 
 def measure_mean(folder: Path) -> Turns:
-    """Time the mean of an LMDB by ours and by compute_image_mean, a process each, after a look at what they make."""
+    """Time the mean of an LMDB by ours and by compute_image_mean, a process each, after checking that they agree."""
     source = draw(folder / "faces", MEAN_COUNT)
     prepare(source, folder / "set", ["rgb"], len(os.sched_getaffinity(0)))
     made, ours, theirs = (folder / name for name in ("set/rgb/train_lmdb", "ours.binaryproto", "theirs.binaryproto"))
@@ -118,7 +118,7 @@ def measure_mean(folder: Path) -> Turns:
     for program in (mean, peer):
         program.run()
     if ours.read_bytes() != theirs.read_bytes():
-        raise SystemExit("compute_image_mean gives another mean")
+        raise SystemExit("compute_image_mean gives a different mean")
     with on_cores(1):
         turns = alternate(mean.run, peer.run)
         floor = timed(partial(read_all, made))
@@ -126,21 +126,21 @@ def measure_mean(folder: Path) -> Turns:
 
 
 def read_all(path: Path) -> None:
-    """Read every record of an LMDB, and do nothing with it."""
+    """Read every record of an LMDB."""
     with lmdb.open(str(path), readonly=True, lock=False) as opened, opened.begin() as transaction:
         for _ in transaction.cursor():
             pass
 
 
 def decode_all(source: Path) -> None:
-    """Decode every picture, and do nothing with it."""
+    """Decode every picture."""
     cv2.setNumThreads(1)
     for path in sorted(source.rglob("*.jpg")):
         cv2.imread(str(path))
 
 
 def write(path: Path, images: int) -> None:
-    """Write as many bytes as so many images have, to the disk itself."""
+    """Write as many bytes as `images` images have, and sync them to the disk."""
     with path.open("wb") as file:
         for _ in range(images):
             file.write(bytes(SIZE * SIZE * 3))
@@ -149,7 +149,7 @@ def write(path: Path, images: int) -> None:
 
 
 def remove(*folders: Path) -> None:
-    """Remove what was made, so that it is made again."""
+    """Remove results, so that they are made again."""
     for made in folders:
         shutil.rmtree(made, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""Programs run to their end: the time and the processor that they took, the memory that they held."""
+"""Run programs and measure their wall time, processor time and memory."""
 
 import os
 import re
@@ -14,13 +14,13 @@ import pyperf
 
 from emotiw.engine.caffe.find import Caffe
 
-PAUSE = 0.02  # seconds between looks at the memory
-_LAST = 500  # characters of what a failed program said
+PAUSE = 0.02  # seconds between two readings of the memory
+_LAST = 500  # characters of a failed program's output
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds on the clock, and of processors: of a program and of all that it started and waited for."""
+    """Wall and processor seconds of a program, including the children for which it waited."""
 
     seconds: float
     cpu: float
@@ -28,16 +28,16 @@ class Spent:
 
 @dataclass(frozen=True)
 class Program:
-    """A program with its arguments; it reads nothing.
+    """A program with its arguments; its standard input is empty.
 
     Attributes
     ----------
     output
-        Where its standard output goes; None: nowhere.
+        The file for its standard output; None: discarded.
     env
         Additions to our own environment.
     status
-        With what it is to end.
+        The expected exit status.
     """
 
     command: Sequence[str | Path]
@@ -47,7 +47,7 @@ class Program:
     status: int = 0
 
     def run(self) -> Spent:
-        """Run it, and return what it spent."""
+        """Run it, and return the time that it took."""
         begun = pyperf.perf_counter()
         with self._started() as child:
             _, status, usage = os.wait4(child.pid, 0)
@@ -56,7 +56,7 @@ class Program:
         return Spent(seconds, usage.ru_utime + usage.ru_stime)
 
     def peak(self) -> int:
-        """Run it, and return the most bytes of memory that it and its descendants were seen to have of their own."""
+        """Run it, and return the largest sampled private memory of it and its descendants, in bytes."""
         most = 0
         with self._started() as child:
             while child.poll() is None:
@@ -66,7 +66,7 @@ class Program:
 
     @contextmanager
     def _started(self) -> Iterator[subprocess.Popen[bytes]]:
-        """Start it; whatever happens, it has ended behind the block."""
+        """Start it; after the block it has ended in any case."""
         with TemporaryFile() as words, (self.output or Path(os.devnull)).open("wb") as output:
             env = {**os.environ, **self.env}
             child = subprocess.Popen(
@@ -85,7 +85,7 @@ class Program:
 
 
 def memory(process: int) -> int:
-    """Return the bytes of memory that a process has of its own now; pages of files do not count."""
+    """Return a process's current private memory in bytes, without pages of files."""
     with suppress(OSError):  # it has ended
         status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
         return sum(int(size) << 10 for size in re.findall(r"RssAnon:\s+(\d+) kB", status))
@@ -93,7 +93,7 @@ def memory(process: int) -> int:
 
 
 def descendants(process: int) -> list[int]:
-    """Return a process, its children, theirs, and so on."""
+    """Return a process and all its descendants."""
     children: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it has ended
@@ -106,11 +106,11 @@ def descendants(process: int) -> list[int]:
 
 
 def tool(caffe: Caffe, name: str) -> list[str | Path]:
-    """Return how one of Caffe's tools starts, without the shell script that `emotiw caffe install` puts before it."""
+    """Return the command of one of Caffe's tools, without the shell script of `emotiw caffe install`."""
     path = caffe.tool(name)
     if path.resolve().name != "run":
         return [path]
     asked: list[str | Path] = [caffe.python, "-c", "import sys; sys.stdout.write(open('/proc/self/cmdline').read())"]
-    told = subprocess.run(asked, check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
-    loader = told[: told.index("-c")]  # ld.so, its arguments, the Python
+    started = subprocess.run(asked, check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
+    loader = started[: started.index("-c")]  # ld.so, its arguments, the Python
     return [*loader[:-1], Path(loader[-1]).with_name(name)]

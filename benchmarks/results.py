@@ -1,4 +1,4 @@
-"""What was measured, as `results.csv` and `costs.csv`; and the tables made of them."""
+"""The measurements in `results.csv` and `costs.csv`, and the tables generated from them."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -20,9 +20,9 @@ SLOWER = "ours is slower"
 
 @dataclass(frozen=True)
 class Result:
-    """A line of `results.csv`; seconds are medians of the turns, `ratio`, `least`, `largest` are of turns side by side.
+    """A line of `results.csv`; seconds are medians of the turns, `ratio`, `least`, `largest` are of adjacent turns.
 
-    `remark` is what a reader must know of the figures: `BEFORE`, where they are older than what the row does now.
+    `remark` qualifies the figures: `BEFORE` if they are older than the row's current program.
     """
 
     FILE: ClassVar[str] = "results.csv"
@@ -45,14 +45,14 @@ class Result:
 
     @property
     def notes(self) -> str:
-        """What the table says beside the figures."""
+        """The notes column of the table."""
         slower = SLOWER if self.ratio and self.target.startswith("at least") and float(self.ratio) < 1 else ""
         return "; ".join(filter(None, (self.remark, slower, self.floor)))
 
 
 @dataclass(frozen=True)
 class Cost:
-    """A line of `costs.csv`: medians of the turns, and the peak of the memory in MB; `bare` is the program wrapped."""
+    """A line of `costs.csv`: medians of the turns, and the peak memory in MB; `bare` is the wrapped program."""
 
     FILE: ClassVar[str] = "costs.csv"
     name: str
@@ -84,7 +84,7 @@ def result(name: str, row: Row, turns: Turns, about: dict[str, str]) -> Result:
 
 
 def cost(name: str, row: Costly, turns: int, found: Sequence[Figures | None], about: dict[str, str]) -> Cost:
-    """Return the line of a row of costs, of the figures of ours and of the bare program."""
+    """Return the line of a row of costs, from the figures of ours and of the bare program."""
     cells = [
         cell for one in found if one for cell in (f"{one.seconds:.2f}", f"{one.cpu:.2f}", f"{one.peak / 2**20:.0f}")
     ]
@@ -92,7 +92,7 @@ def cost(name: str, row: Costly, turns: int, found: Sequence[Figures | None], ab
 
 
 def read(folder: Path, kind: Any = Result) -> dict[str, Any]:
-    """Return the lines of a kind by their names; none where there is no such file."""
+    """Return the lines of a kind by name; none if there is no such file."""
     path = folder / kind.FILE
     if not path.is_file():
         return {}
@@ -101,7 +101,7 @@ def read(folder: Path, kind: Any = Result) -> dict[str, Any]:
 
 
 def put(folder: Path, new: Result | Cost, order: Iterable[str]) -> None:
-    """Write a line in its place."""
+    """Add a line in the given order, or replace it."""
     kind = type(new)
     lines = read(folder, kind) | {new.name: new}
     with whole(folder / kind.FILE) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
@@ -111,7 +111,7 @@ def put(folder: Path, new: Result | Cost, order: Iterable[str]) -> None:
 
 
 def table(folder: Path) -> str:
-    """Return what docs/benchmarks.md shows: the lines, and where and when they were measured."""
+    """Return the table for docs/benchmarks.md, with machine and date of the measurements."""
     heads = ["work", "peer, same run", "ours, s", "peer, s", "ratio (of its turns)", "target", "met", "notes"]
     found = read(folder).values()
     lines = [
@@ -131,7 +131,7 @@ def table(folder: Path) -> str:
 
 
 def cost_table(folder: Path) -> str:
-    """Return what docs/benchmarks.md shows of the costs."""
+    """Return the table of costs for docs/benchmarks.md."""
     heads = ["command", "bare program", "ours: s", "CPU s", "MB", "bare: s", "CPU s", "MB"]
     found = read(folder, Cost).values()
     lines = [

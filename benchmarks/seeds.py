@@ -1,6 +1,8 @@
-"""Whether nets that either engine trains are equally good: the same row from several seeds by each.
+"""Compare the accuracies of nets trained by the two engines: the same row from several seeds by each.
 
-python benchmarks/seeds.py PEOPLE EXPRESSIONS ROW -o RUNS    the two prepared sets; the same command goes on
+python benchmarks/seeds.py PEOPLE EXPRESSIONS ROW -o RUNS
+
+PEOPLE and EXPRESSIONS are two prepared sets. If interrupted, run the same command again to continue.
 """
 
 import argparse
@@ -34,7 +36,7 @@ def accuracy(runs: Path, row: str, people: Path, expressions: Path, engine: str,
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 95 % interval of the mean of what seeds gave (Student's t)."""
+    """Return the 95 % interval of the mean over seeds (Student's t)."""
     low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
     return float(low), float(high)
 

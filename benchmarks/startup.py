@@ -1,4 +1,4 @@
-"""How long the command takes before it works; the peers are what it cannot start faster than."""
+"""The start-up time of the command; the peers are lower bounds of it."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ EMOTIW = Path(sys.executable).with_name("emotiw")
 
 
 def beside(ours: Program, python: str) -> Turns:
-    """Time a program, and a Python that does so much, on two cores."""
+    """Time a program, and Python with a minimal script, on two cores."""
     with on_cores(2):
         return alternate(ours.run, Program([sys.executable, "-c", python]).run, TURNS)
 

@@ -39,12 +39,12 @@ def _one_line(path: Path) -> Iterator[None]:
         raise EmotiwError(f"{path} holds no more than {most}: give --store png, or fewer images") from None
     except (lmdb.InvalidError, lmdb.CorruptedError):  # as of a disk that was full when the file began
         begun = path.parent.parent
-        raise EmotiwError(f"{path} is damaged: remove {begun}, then the same command begins anew") from None
+        raise EmotiwError(f"{path} is damaged: remove {begun}, then run the same command again") from None
     except lmdb.MemoryError:
-        mends = "or prepare one representation at a time; then the same command goes on"
+        mends = "or prepare one representation at a time; then run the same command again to continue"
         raise EmotiwError(f"{path}: {ADDRESS_SPACE}, {mends}") from None
     except lmdb.Error as error:
-        raise EmotiwError(f"{error} (disk full?): make room, then the same command goes on") from None
+        raise EmotiwError(f"{error} (disk full?): make room, then run the same command again to continue") from None
 
 
 class LmdbWriter:

@@ -1,12 +1,11 @@
-"""Write `bin/`: the programs of a Caffe whose whole image was copied to `root/`, through that image's own loader.
+"""Write `bin/`: scripts that start the programs of a Caffe image copied to `root/`, with that image's own loader.
 
 python wrap.py FOLDER
 
-FOLDER holds `root/`. Found there, wherever they lie: the loader, the folders of libraries (ld.so.conf's, then wherever
-a library lies that is still wanting), the `caffe` program with the tools beside it, pycaffe, and the Python that
-pycaffe was built for. Absolute links, which would lead out of `root/`, are made relative. Every library must then be
-found within `root/`, the NVIDIA driver's excepted: they belong to the machine's kernel, and its container runtime
-brings them.
+FOLDER contains `root/`. In there this script searches for the loader, the folders of libraries (ld.so.conf's, then
+those of libraries still missing), the `caffe` program with its tools, pycaffe, and the Python for which pycaffe was
+built. Absolute links, which would lead out of `root/`, are made relative. Every library must then be found within
+`root/`, except the NVIDIA driver's: they belong to the machine's kernel, and its container runtime provides them.
 """
 
 import os
@@ -20,14 +19,14 @@ from emotiw.engine.caffe.install.debian import PROGRAMS, prove
 from emotiw.errors import EmotiwError
 from emotiw.files import whole
 
-# Where container runtimes put the driver: in Debian's folder, in other systems', in nvidia-docker 1's. They come last,
-# since Debian's also holds our own system's libraries, which the older libc of the copied image could not load.
+# The folders in which container runtimes put the driver: Debian's, other systems', nvidia-docker 1's. They come last,
+# because Debian's also has our own system's libraries, which the older libc of the copied image could not load.
 DRIVER_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/local/nvidia/lib64")
-_PLAIN = re.compile(r"[\w./+-]+")  # what may stand in a shell script as it is
+_PLAIN = re.compile(r"[\w./+-]+")  # needs no quotes in a shell script
 _DRIVER = re.compile(r"lib(cuda|nvcuvid|nvidia-[\w-]+)\.so")
-# CUDA's `stubs` answer no call; its `compat` holds a driver that is not the machine's.
+# CUDA's `stubs` do nothing; its `compat` has a driver other than the machine's.
 _NOT_FOR_US = re.compile(r"/(stubs|compat)(/|$)")
-# As Debian, Ubuntu and boost name them: libboost_python39.so, -py27.so, 3-py36.so; libpython3.6m.so; else the module.
+# The names of Debian, Ubuntu and boost: libboost_python39.so, -py27.so, 3-py36.so; libpython3.6m.so; else the module.
 _BUILT_FOR = re.compile(r"(?:libboost_python(?:3?-py)?|libpython|_caffe\.cpython-)(\d)\.?(\d+)")
 
 _RUN = """\
@@ -48,16 +47,16 @@ exec "$root/{loader}" --library-path "{libraries}" "$root/$program" "$@"
 
 
 class Image:
-    """The programs of a copied image: where they lie, relative to `root`, its `/`.
+    """The paths of a copied image's programs, relative to `root`, its `/`.
 
     Attributes
     ----------
     loader, caffe, module, python : Path
-        ld.so; the `caffe` program; pycaffe's compiled part; the Python it was built for.
+        ld.so; the `caffe` program; pycaffe's compiled module; the Python for which it was built.
     libraries : list of Path
-        The folders to look for libraries in, in order.
+        The folders of libraries, in search order.
     driver : list of str
-        The driver's libraries, which are not there.
+        The driver's libraries, which the image lacks.
     """
 
     def __init__(self, root: Path) -> None:
@@ -72,7 +71,7 @@ class Image:
         self.python = self._program(self._built_for(), "Python that pycaffe was built for")
 
     def _program(self, name: str, what: str) -> Path:
-        """Return the shortest path to a compiled file whose name matches `name`."""
+        """Return the shortest path to a compiled file with a name that matches `name`."""
         paths = [path for file, found in self._files.items() if re.fullmatch(name, file) for path in found]
         compiled = [path for path in paths if _is_elf(self.root / path)]
         if not compiled:
@@ -80,7 +79,7 @@ class Image:
         return min(compiled, key=lambda path: (len(path.parts), path))
 
     def _complete(self) -> list[str]:
-        """Add folders until no library is wanting that the image has; return what is left, the driver's."""
+        """Add folders until every library in the image is found; return the missing ones, which are the driver's."""
         while wanting := [name for name, path in self._needed() if path is None]:
             paths = [path for name in wanting for path in self._files.get(name, ()) if not _not_for_us(path)]
             folders = [path.parent for path in paths if path.parent not in self.libraries]
@@ -93,10 +92,10 @@ class Image:
         return wanting
 
     def _needed(self) -> list[tuple[str, Path | None]]:
-        """Return each library that `caffe` and pycaffe need, and where its loader finds it within the image."""
+        """Return each library that `caffe` and pycaffe need, and its path within the image, if the loader finds it."""
         folders = ":".join(str(self.root / folder) for folder in self.libraries)
         command = [self.root / self.loader, "--library-path", folders]
-        tell = {**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}  # as ldd does; --list stops at the first that is wanting
+        tell = {**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}  # as ldd does; --list stops at the first missing one
         lists = [
             subprocess.run([*command, self.root / file], env=tell, capture_output=True, text=True).stdout
             for file in (self.caffe, self.module)
@@ -121,7 +120,7 @@ def relink(root: Path) -> None:
 
 
 def library_folders(root: Path) -> list[Path]:
-    """Return the folders of the image's ld.so.conf, in its order, then those a loader knows by itself."""
+    """Return the folders of the image's ld.so.conf, in order, then the loader's defaults."""
     files = [root / "etc/ld.so.conf", *sorted((root / "etc/ld.so.conf.d").glob("*.conf"))]
     lines = [line.strip() for file in files if file.is_file() for line in file.read_text().splitlines()]
     known = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib"]
@@ -150,7 +149,7 @@ def write_programs(image: Image, folder: Path) -> None:
 
 
 def wrap(folder: Path) -> str:
-    """Write `folder/bin` for `folder/root`; return what was found, and whether it was started, in words."""
+    """Write `folder/bin` for `folder/root`; return a summary of the programs found, and whether they start."""
     image = Image(folder / "root")
     write_programs(image, folder / "bin")
     found = f"{image.caffe}, {image.python}, {image.module.parent}, {image.loader}"

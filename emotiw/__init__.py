@@ -46,9 +46,9 @@ __all__ = [
     "predict",
 ]
 
-pixel_limit.set_default()  # nothing of this package, and so no OpenCV, is imported before this
+pixel_limit.set_default()  # before any other import of this package: OpenCV reads it once
 
-# In a checkout the other folders of the package lie beside this one; where it is installed, within it.
+# In a checkout the other folders of the package are next to this one; in an installation, within it.
 _root = __path__[0].rpartition(os.sep)[0]
 if all(os.access(f"{_root}/{file}", os.R_OK) for file in ("setup.py", "lbp_mapping/__init__.py")):
     __path__.append(_root)

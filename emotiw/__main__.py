@@ -13,19 +13,19 @@ from emotiw.commands import MODULES, VERBS
 from emotiw.errors import NO_ROOM, EmotiwError
 from emotiw.pixel_limit import most_pixels
 
-_MENDS = dict.fromkeys(NO_ROOM, "make room, then the same command goes on") | {
+_MENDS = dict.fromkeys(NO_ROOM, "make room, then run the same command again to continue") | {
     errno.EACCES: "see who may read and write there (ls -l), or name another place",
     errno.EISDIR: "a folder is where a file should be: move it away",
     errno.EMFILE: "allow more files at once (ulimit -n 1024)",
     errno.EROFS: "name another output",
 }
-"""What mends an error of the system, by its number."""
+"""The remedy for a system error, by its number."""
 _FEWEST_FILES = 64
-"""With so many, prepare, finetune and evaluate are tried in tests/faults; with ten, no shell starts."""
+"""tests/faults runs prepare, finetune and evaluate with this number; with ten, not even a shell starts."""
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line."""
+    """An argument parser with one-line errors."""
 
     def error(self, message: str) -> NoReturn:
         """Print one line on standard error; exit with 2."""
@@ -40,13 +40,13 @@ class Paragraphs(argparse.HelpFormatter):
 
 
 def build_parser(verb: str | None = None) -> Parser:
-    """Return the parser of the command line; `verb` alone has its arguments, for to import the others takes time."""
+    """Return the parser of the command line; only `verb` has its arguments, because importing the others takes time."""
     parser = Parser(
         prog="emotiw",
         description="Levi & Hassner, Emotion Recognition in the Wild via Convolutional Neural Networks and "
         "Mapped Binary Patterns (ICMI 2015), redone on the real Caffe: face images in, the paper's accuracy "
         "table out.",
-        epilog="`emotiw VERB --help` tells more. A first look: `emotiw map FACE.png --figure`. Everything at "
+        epilog="See also `emotiw VERB --help`. A first look: `emotiw map FACE.png --figure`. Everything at "
         "once, on drawn faces: `emotiw demo`.",
     )
     parser.add_argument("--version", action="store_true", help="print the version and stop")
@@ -70,22 +70,22 @@ def main(argv: list[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 where data or environment are not as needed; 2 for a usage error; 130 after Ctrl-C; 141 where nobody
-        reads on.
+        0; 1 if data or environment are not as needed; 2 for a usage error; 130 after Ctrl-C; 141 if the reader of our
+        output has closed its pipe.
     """
     open_closed_streams()
     args = parse(argv)
     try:
-        from emotiw.console import messages_shown  # not at the top: --help does without it, and is faster
+        from emotiw.console import messages_shown  # not at the top: --help is faster without it
 
         require_open_files()
-        most_pixels()  # a value that cannot be read is reported before OpenCV sees it
+        most_pixels()  # report an invalid value before OpenCV reads it
         with messages_shown():
             args.run(args)
     except KeyboardInterrupt as interrupt:
         print(f"emotiw: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read our answers has had enough
+    except BrokenPipeError:  # the reader of our output has closed its pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + SIGPIPE
     except (EmotiwError, OSError) as error:
@@ -103,37 +103,38 @@ def main(argv: list[str] | None = None) -> int:
         if args.debug:
             raise
         what = f"{type(error).__name__}: {_line(error)}"
-        print(f"emotiw: a fault of our own, {what}; please report what --debug shows", file=sys.stderr)
+        print(f"emotiw: internal error, {what}; please report what --debug shows", file=sys.stderr)
         return 1
     return 0
 
 
 def open_closed_streams() -> None:
-    """Open the null device in the place of each standard stream that was closed before we began (`2>&-`).
+    """Open the null device for each standard stream that was closed before we started (`2>&-`).
 
-    What is opened next would have its number, and get what we and our children say.
+    Otherwise the next file opened would get the stream's number, and receive the output of this process and its
+    children.
     """
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number, which is this one
             setattr(sys, name, open(number, "r" if number == 0 else "w"))  # noqa: PTH123, SIM115
 
 
 def require_open_files() -> None:
-    """Raise `EmotiwError` where too few files may be open at once: the programs that we start do not say so."""
+    """Raise `EmotiwError` if too few files may be open at once: the programs that we start would not report it."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= allowed < _FEWEST_FILES:
         raise EmotiwError(f"only {allowed} files may be open at once, and {_FEWEST_FILES} are needed: raise ulimit -n")
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return what a command line asks for: `args.run(args)` does it. Exits with 2 where it is off."""
+    """Parse a command line; `args.run(args)` runs it. Exit with 2 at a usage error."""
     given = sys.argv[1:] if argv is None else argv
     parser = build_parser(next((word for word in given if word in VERBS), None))
     args, strangers = parser.parse_known_args(given)
-    if strangers:  # argparse itself would name the help that lists the verbs, not their arguments
+    if strangers:  # argparse itself would point to the help of `emotiw`, which lists only the verbs
         getattr(args, "parser", parser).error(f"unrecognized arguments: {' '.join(strangers)}")
     if args.version:
         from emotiw.version import __version__

@@ -5,12 +5,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# The answer of `emotiw caffe install` is the program's path; what it does meanwhile goes where its bars are.
+# The output of `emotiw caffe install` is the program's path; its messages go to standard error, as its bars do.
 _ON_STDERR = "emotiw.engine.caffe.install"
 
 
 class _Console(logging.Handler):
-    """Prints each message as it is, at once; an error of the stream is the caller's."""
+    """Prints each message unchanged, at once; errors of the stream are raised to the caller."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message."""
@@ -20,7 +20,7 @@ class _Console(logging.Handler):
 
 @contextmanager
 def messages_shown() -> Iterator[None]:
-    """Show what the modules of this package log, from `logging.INFO` on, while the block runs."""
+    """Show the log messages of this package, from `logging.INFO` on, while the block runs."""
     logger, console = logging.getLogger("emotiw"), _Console()
     level = logger.level
     logger.addHandler(console)

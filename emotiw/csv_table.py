@@ -1,4 +1,4 @@
-"""Tables in CSV files: rows whose cells are checked by the types that a dataclass declares."""
+"""Tables in CSV files, with cells checked against the types of a dataclass."""
 
 import csv
 import io
@@ -20,20 +20,20 @@ def read_table(
     Parameters
     ----------
     kind
-        A dataclass with a field for each column. An empty cell of a field that has a default is that default; a column
-        whose default is not None may be missing.
+        A dataclass with a field for each column. If its field has a default, an empty cell means the default; a column
+        with a default other than None may be missing.
     mend
-        What to do about a table that is refused.
+        The remedy in error messages.
     others
-        Whether there may be more columns.
+        Whether other columns are allowed.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     EmotiwError
-        If it is not text in UTF-8, no CSV, lacks a column or has one too many, or a cell is not what its column holds;
-        the words name the line and the column.
+        If it is not UTF-8 text, not CSV, lacks a column or has an extra one, or a cell has a wrong type; the message
+        names the line and the column.
     """
     return list(rows_of(read_text(path), str(path), kind, mend, others=others))
 
@@ -41,7 +41,7 @@ def read_table(
 def rows_of(
     text: str, where: str, kind: type[Record], mend: str, *, others: bool = False, missing: Collection[str] = ()
 ) -> Iterator[tuple[Record, dict[str, str]]]:
-    """Yield the rows of a CSV's text, whose columns of the names `missing` may be so; see `read_table`."""
+    """Yield the rows of a CSV's text, in which the columns `missing` may be missing; see `read_table`."""
     defaults = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
     required = {field.name for field in fields(kind) if defaults.get(field.name) is None} - set(missing)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

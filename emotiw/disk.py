@@ -7,7 +7,7 @@ from emotiw.errors import EmotiwError
 
 
 def free_space(folder: Path) -> int:
-    """Return the bytes that are free on the disk of a folder."""
+    """Return the number of free bytes on the disk of a folder."""
     return shutil.disk_usage(folder).free
 
 
@@ -17,9 +17,9 @@ def require_space(folder: Path, needs: str, size: int, mend: str = "free some") 
     Parameters
     ----------
     needs
-        The beginning of the error's line: what needs them, with its verb, such as ``"the set needs"``.
+        The beginning of the error message: subject and verb, such as ``"the set needs"``.
     mend
-        Its end: what can be done.
+        The end of the message: the remedy.
 
     Raises
     ------

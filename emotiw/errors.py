@@ -1,9 +1,9 @@
-"""The errors a user can cause: one line that says what, where, and what mends it."""
+"""Errors that a user can cause: one line with what is wrong, where, and the remedy."""
 
 import errno
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""The numbers of the errors of a disk, a quota or a file that is full."""
+"""The errno values for a full disk, quota or file."""
 
 
 class EmotiwError(Exception):
@@ -13,6 +13,6 @@ class EmotiwError(Exception):
 
 
 class UsageError(EmotiwError):
-    """The command line itself is off."""
+    """The command line is wrong."""
 
     status = 2

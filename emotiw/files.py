@@ -1,4 +1,4 @@
-"""Files: outputs that are either whole or absent, locks, digests, stamps."""
+"""Files: outputs that are either complete or absent, locks, digests, stamps."""
 
 import codecs
 import ctypes
@@ -16,17 +16,17 @@ from emotiw.errors import NO_ROOM, EmotiwError
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
-_NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)  # of a kernel or a file system that has none
+_NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)  # the kernel or file system does not support it
 
 
 def cache_folder() -> Path:
-    """Return the user's cache folder for emotiw; a relative $XDG_CACHE_HOME counts as none (XDG specification)."""
+    """Return the user's cache folder for emotiw; a relative $XDG_CACHE_HOME is ignored (XDG specification)."""
     named = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (named if named.is_absolute() else Path.home() / ".cache") / "emotiw"
 
 
 def refuse_overwrite(path: Path, force: bool) -> None:
-    """Raise `EmotiwError` where `path` exists and `--force` was not given."""
+    """Raise `EmotiwError` if `path` exists and `--force` was not given."""
     finish_swap(path)
     if path.exists() and not force:
         raise EmotiwError(f"{path} exists already: give --force to replace it, or name another output")
@@ -34,10 +34,10 @@ def refuse_overwrite(path: Path, force: bool) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; rename it to `path` when the block ends well.
+    """Yield a temporary name next to `path`; rename it to `path` when the block succeeds.
 
-    The block writes a file (or a folder) under the yielded name. Where it raises, what it left is removed; an error
-    that says only that there is no room is told where.
+    The block writes a file (or a folder) under the yielded name. If it raises, its output is removed; an out-of-space
+    error without a path gets this one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
@@ -58,14 +58,14 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def alone(folder: Path, busy: str | None = None) -> Iterator[None]:
-    """Make `folder` where it is not there, and keep other processes' blocks on the same folder out of this one.
+    """Make `folder` if it does not exist, and hold a lock on it, so that only one process at a time runs such a block.
 
-    Without `busy` it waits until they have ended.
+    Without `busy` it waits for the lock.
 
     Raises
     ------
     EmotiwError
-        With the line `busy`, where another process is in such a block.
+        With the message `busy`, if another process holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY)
@@ -106,18 +106,18 @@ def remove(path: Path) -> None:
 
 
 def replace_folder(new: Path, path: Path) -> None:
-    """Give the folder `new` the name `path`; what had the name is removed.
+    """Rename the folder `new` to `path`; a previous folder of that name is removed.
 
-    Killed at any moment, it leaves one of the two whole under the name, or `finish_swap` puts it there.
+    If killed at any moment, it leaves one of the two complete under the name, or `finish_swap` puts it there.
     """
     remove(swap_folder(new, path))
 
 
 def swap_folder(new: Path, path: Path) -> Path:
-    """Give the folder `new` the name `path`; return where now lies what had the name, if anything did.
+    """Rename the folder `new` to `path`; return the new place of a previous folder of that name, if any.
 
-    Two names are exchanged in one step where the file system can. Where it cannot, nothing has the name for a moment,
-    in which a kill leaves the old folder aside.
+    The two names are exchanged in one step if the file system supports it. Otherwise nothing has the name for a moment;
+    a kill then leaves the old folder under its other name.
     """
     clear_swap(path)
     aside = _aside(path)
@@ -134,24 +134,24 @@ def swap_folder(new: Path, path: Path) -> Path:
         except OSError as error:
             if error.errno not in _TAKEN:
                 raise
-            continue  # a reader took it for half done and undid it
+            continue  # a reader took it for an interrupted swap and undid it
         return aside
 
 
 def finish_swap(path: Path) -> None:
-    """Put back a folder that a killed `swap_folder` left aside, where nothing has its name."""
+    """Put back a folder that a killed `swap_folder` moved aside, if nothing has its name."""
     path = Path(os.path.realpath(path))
     if os.path.lexists(path) or not os.path.lexists(_aside(path)):
         return
     try:
         _aside(path).rename(path)
     except OSError as error:
-        if error.errno not in (errno.ENOENT, *_TAKEN):  # meanwhile it was done, or undone by another reader
+        if error.errno not in (errno.ENOENT, *_TAKEN):  # meanwhile it was finished, or undone by another reader
             raise
 
 
 def clear_swap(path: Path) -> None:
-    """Finish a killed `swap_folder`, and remove the old folder where the new one has the name."""
+    """Finish a killed `swap_folder`, and remove the old folder if the new one has the name."""
     finish_swap(path)
     remove(_aside(path))
 
@@ -161,7 +161,7 @@ def _aside(path: Path) -> Path:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names by renameat2(2); return whether that can be done here."""
+    """Exchange two names by renameat2(2); return whether that is supported here."""
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:
         return False
@@ -174,13 +174,13 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` (UTF-8) whole or not at all."""
+    """Write `text` (UTF-8); the file is complete or absent."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> str:
-    """Write lines of text, whole or not at all; return the sha256 of what was written, in hexadecimal."""
+    """Write lines of text, completely or not at all; return the sha256 of the file, in hexadecimal."""
     hashed = hashlib.sha256()
     with whole(path) as temporary, temporary.open("wb") as file:
         for line in lines:
@@ -191,26 +191,26 @@ def write_lines(path: Path, lines: Iterable[str]) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file in UTF-8, without a byte order mark; line ends stay as they are.
+    """Return the text of a UTF-8 file, without a byte order mark; line ends are unchanged.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     EmotiwError
-        If it is not text in UTF-8.
+        If it is not UTF-8 text.
     """
     data = path.read_bytes()
     if data.startswith(_UTF16):
         raise EmotiwError(f"{path} is text in UTF-16: save it as UTF-8")
     try:
         text = data.decode("utf-8-sig")
-        stranger = text.find("\0")  # of UTF-16 without a mark, or of a disk that lost what was written
+        stranger = text.find("\0")  # from UTF-16 without a mark, or a disk that lost data
         line = 0 if stranger < 0 else text.count("\n", 0, stranger) + 1
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
     if line:
-        raise EmotiwError(f"{path}, line {line}: not text in UTF-8: save it as UTF-8, or make it anew")
+        raise EmotiwError(f"{path}, line {line}: not text in UTF-8: save it as UTF-8, or make it again")
     return text
 
 
@@ -220,12 +220,12 @@ def sha256_of(data: bytes) -> str:
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Return the digest of a file's bytes in hexadecimal, by an algorithm that `hashlib` knows."""
+    """Return the digest of a file's bytes in hexadecimal, by an algorithm of `hashlib`."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def file_stamp(path: Path | str) -> tuple[int, int]:
-    """Return the size in bytes and the modification time in nanoseconds of a file: a changed file has another pair."""
+    """Return the size in bytes and the modification time in nanoseconds of a file: they change with the file."""
     status = os.stat(path)  # noqa: PTH116 - a Path each would take as long as the call itself
     return status.st_size, status.st_mtime_ns

@@ -1,8 +1,8 @@
-"""What a figure was made of: a record of its inputs, and one comparison of that record with what is there now.
+"""Provenance: records of the inputs of a result, and their comparison with the current files.
 
-A digest is taken once, while a file is written or first used, and kept with the file's size, time and inode. A reader
-looks at these three, and hashes the file where they differ. What was hashed for that reason is remembered in the user's
-cache folder, so that a set or a run that was copied is hashed once.
+A digest is taken once, when a file is written or first used, and stored with the file's size, time and inode. A reader
+compares these three, and hashes the file if they differ. Such digests are stored in the user's cache folder, so that a
+copied set or run is hashed only once.
 """
 
 import json
@@ -26,10 +26,10 @@ Digest = Callable[[Path], str]
 Stamp = tuple[int, int, int]
 
 MANIFEST, RUN, MODEL, DEPLOY, MEAN, WEIGHTS = "manifest", "run.json", "model", "deploy", "mean", "starting weights"
-"""Roles that several records have."""
+"""Roles that occur in several records."""
 
 SMALL = 1 << 20
-"""The bytes of a file that `Look.SMALL` may hash, at most."""
+"""The largest file, in bytes, that `Look.SMALL` may hash."""
 
 _SEAL = "seal"
 _MOST_REMEMBERED = 2000
@@ -39,26 +39,26 @@ class Look(IntEnum):
     """How much a reader hashes."""
 
     STAT = 0  # nothing
-    SMALL = 1  # small files whose size, time or inode differ
-    CHANGED = 2  # every file whose size, time or inode differ
+    SMALL = 1  # small files with another size, time or inode
+    CHANGED = 2  # every file with another size, time or inode
     ALL = 3  # everything: --verify
 
 
 @dataclass(frozen=True)
 class Input:
-    """A file, or an LMDB, as it was when something was made of it.
+    """A file or an LMDB, as it was when it was used.
 
     Attributes
     ----------
     role
-        What it was taken for.
+        What it was used as.
     path
-        Where it was; relative to the folder of the record that names it, where it lies in there. Empty for what is no
-        file, such as the colours of a mapping.
+        Its path; relative to the record's folder if it lies in there. Empty for an input that is not a file, such as
+        the colours of a mapping.
     size, mtime_ns, inode
-        Of the file; of an LMDB its data.mdb's.
+        Of the file; for an LMDB, of its data.mdb.
     sha256
-        In hexadecimal: of the file's bytes; of an LMDB see `prototxt.formats.lmdb_digest`.
+        In hexadecimal, of the file's bytes; for an LMDB see `prototxt.formats.lmdb_digest`.
     """
 
     role: str
@@ -76,7 +76,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Difference:
-    """What is not as it was recorded; `proven` where a digest says so, else size, time or inode alone."""
+    """A difference from the record; `proven` if the digest differs, not only size, time or inode."""
 
     role: str
     words: str
@@ -90,14 +90,14 @@ def stamp(path: Path) -> Stamp:
 
 
 def taken(role: str, path: Path, sha256: str = "", name: str = "") -> Input:
-    """Return the record of an input as it is now.
+    """Return the record of an input in its current state.
 
     Parameters
     ----------
     sha256
-        Where it is known; else the file is hashed.
+        Its digest if known; otherwise the file is hashed.
     name
-        Its path as it is recorded, where that is not the absolute one.
+        The path to record, if not the absolute one.
     """
     before = stamp(path)
     digest = sha256 or file_digest(path)
@@ -105,24 +105,24 @@ def taken(role: str, path: Path, sha256: str = "", name: str = "") -> Input:
 
 
 def value(role: str, data: bytes) -> Input:
-    """Return the record of an input that is no file."""
+    """Return the record of an input that is not a file."""
     return Input(role, "", len(data), 0, 0, sha256_of(data))
 
 
 def find(inputs: Iterable[Input], role: str) -> Input | None:
-    """Return the input of a role, or None where it is not known."""
+    """Return the input of a role, or None if there is none."""
     return next((one for one in inputs if one.role == role), None)
 
 
 def compare(recorded: Input, path: Path, look: Look, digest: Digest = file_digest) -> Difference | None:
-    """Return how what lies at `path` now differs from the record, or None.
+    """Return how the current file at `path` differs from the record, or None.
 
     Parameters
     ----------
     look
         How much may be hashed.
     digest
-        How it is hashed.
+        The digest function.
     """
     try:
         here = stamp(path)
@@ -147,15 +147,15 @@ def differ(recorded: Input, sha256: str, what: str) -> Difference | None:
 
 
 def require_unchanged(inputs: Iterable[Input], folder: Path = Path()) -> None:
-    """Raise `EmotiwError` where a file is no longer the one that was there when reading began."""
+    """Raise `EmotiwError` if a file has been replaced since reading began."""
     for one in inputs:
         path = folder / one.path
         if one.path and (not path.exists() or stamp(path) != one.stamp):
-            raise EmotiwError(f"{path}, the {one.role}, was replaced while it was read: give the same command again")
+            raise EmotiwError(f"{path}, the {one.role}, was replaced while it was read: run the same command again")
 
 
 def digest_of(path: Path, digest: Digest = file_digest, *, fresh: bool = False) -> str:
-    """Return a digest, computed at most once as long as size, time and inode stay; `fresh` computes it again."""
+    """Return a digest, cached as long as size, time and inode are the same; `fresh` computes it again."""
     known = "" if fresh else _remembered(path, digest)
     if known:
         return known
@@ -172,7 +172,7 @@ def _memory(path: Path, kind: str) -> Path:
 
 
 def _remembered(path: Path, digest: Digest) -> str:
-    """Return the digest that was computed when the file had the size, time and inode that it has now; else nothing."""
+    """Return the cached digest for the file's current size, time and inode, or an empty string."""
     try:
         known = read_record(_memory(path, digest.__name__), Input)
     except (OSError, ValueError):
@@ -181,7 +181,7 @@ def _remembered(path: Path, digest: Digest) -> str:
 
 
 def _remember(one: Input) -> None:
-    """Remember a digest, where the cache folder can be written; the oldest half of too many goes."""
+    """Cache a digest, if the cache folder is writable; if there are too many, remove the oldest half."""
     place = _memory(Path(one.path), one.role)
     with suppress(OSError, UnicodeError):
         write_text(place, json.dumps(asdict(one)) + "\n")
@@ -191,18 +191,18 @@ def _remember(one: Input) -> None:
 
 
 def sealed(values: Mapping[str, object]) -> dict[str, object]:
-    """Return the values of a JSON object with a digest of them, instead of an earlier one: see `require_seal`."""
+    """Return the values of a JSON object with their digest, replacing an earlier one: see `require_seal`."""
     rest = {key: one for key, one in values.items() if key != _SEAL}
     return {**rest, _SEAL: _seal(rest)}
 
 
 def unsealed(values: object) -> object:
-    """Return a JSON value without its seal; one that never had a seal, as it is."""
+    """Return a JSON value without its seal, if it has one."""
     return {key: one for key, one in values.items() if key != _SEAL} if isinstance(values, dict) else values
 
 
 def require_seal(values: object) -> None:
-    """Raise `ValueError` if the values of a JSON object are not those that were sealed; older ones have no seal."""
+    """Raise `ValueError` if the values of a JSON object have changed since they were sealed; old files have no seal."""
     if isinstance(values, dict) and _SEAL in values and values[_SEAL] != _seal(unsealed(values)):
         raise ValueError("it was changed after it was written")
 
@@ -213,17 +213,17 @@ def write_sealed(path: Path, values: Mapping[str, object]) -> None:
 
 
 def read_sealed(path: Path, kind: type[Record]) -> Record:
-    """Return the record that `write_sealed` wrote; see `json_record.read_record`, whose errors are these.
+    """Return the record that `write_sealed` wrote; errors are those of `json_record.read_record`.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is no such record, or was changed after it was written.
+        If it is not such a record, or was changed after it was written.
     """
     values = read_json(path)
-    record = record_of(unsealed(values), kind)  # it names the field that is wrong
+    record = record_of(unsealed(values), kind)  # its errors name the wrong field
     require_seal(values)
     return record
 

@@ -1,4 +1,4 @@
-"""The package from Python: a few calls that join the same steps as the commands, arrays in and arrays out.
+"""The Python interface: a few functions that run the same steps as the commands, on arrays.
 
 `emotiw/__init__` exports them; nothing else imports this module.
 """
@@ -67,12 +67,12 @@ def predict(
     picture : path, or (H, W, 3) uint8
         A file, or an array: RGB, [0, 255].
     models : sequence of Model
-        Of the same classes; see `open_model`.
+        Models with the same classes; see `open_model`.
     detect : bool, optional
         Look for faces; if false, the picture is the crop of one face already. The default looks for faces, unless all
         models are runs that were trained on whole pictures.
     crops : int
-        1 (the centre), or 10 (centre and corners, each mirrored too), whose posteriors are averaged.
+        1 (the centre), or 10 (centre and corners, each mirrored too); their posteriors are averaged.
     engine : Engine, optional
         See `open_engine`; the default is the real Caffe.
 

@@ -1,4 +1,4 @@
-"""Records in JSON files: dataclasses, read by the types that their fields declare (msgspec)."""
+"""Records in JSON files: dataclasses, checked against the types of their fields (by msgspec)."""
 
 import json
 import re
@@ -22,11 +22,11 @@ Record = TypeVar("Record", bound="DataclassInstance")
 
 _LARGEST = sys.float_info.max
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-"""A count or a size that Caffe holds in an int32."""
+"""A count or a size within Caffe's int32."""
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""What Caffe holds in an int64, such as a seed."""
+"""A number within Caffe's int64, such as a seed."""
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-"""A share of a whole; NaN is none."""
+"""A fraction, 0 to 1; not NaN."""
 Finite = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
 """Any number."""
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -34,7 +34,7 @@ Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 def read_record(path: Path, kind: type[Record], *, others: bool = False) -> Record:
-    """Return the record of a dataclass that a JSON file holds.
+    """Return the record of a dataclass in a JSON file.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def read_record(path: Path, kind: type[Record], *, others: bool = False) -> Reco
         The dataclass; its fields are of JSON's own types or unions of these, lists or tuples, or such dataclasses.
         Numbers are finite; `Count`, `Share`, `Int64` and `Sha256` say more.
     others
-        Whether the file may hold more fields, which are then passed over.
+        Whether the file may have other fields, which are then ignored.
 
     Raises
     ------
@@ -51,14 +51,14 @@ def read_record(path: Path, kind: type[Record], *, others: bool = False) -> Reco
     EmotiwError
         If it is not text in UTF-8.
     ValueError
-        If it is no JSON, lacks a field, has one too many, or one of another type or out of range; its words name the
-        field.
+        If it is not JSON, lacks a field, has an extra one, or one of another type or out of range; the message names
+        the field.
     """
     return record_of(read_json(path), kind, others=others)
 
 
 def read_json(path: Path) -> object:
-    """Return the value that a JSON file holds; see `read_record`."""
+    """Return the value in a JSON file; see `read_record`."""
     return json_of(read_text(path))
 
 
@@ -68,7 +68,7 @@ def json_of(text: str | bytes) -> object:
     Raises
     ------
     ValueError
-        If it is no JSON (NaN is none), or nested too deep.
+        If it is not JSON (NaN is not), or nested too deep.
     """
     try:
         value: object = msgspec.json.decode(text)
@@ -87,9 +87,9 @@ def _line_of(text: str | bytes, byte: int) -> int:
 
 
 def record_of(value: object, kind: type[Record], *, others: bool = False, text: bool = False) -> Record:
-    """Return a value of JSON as a record of a dataclass; see `read_record`.
+    """Return a JSON value as a record of a dataclass; see `read_record`.
 
-    With `text`, numbers may be spelled as strings, as in a table's cells.
+    With `text`, numbers may be strings, as in a table's cells.
     """
     try:
         checked = msgspec.convert(value, _schema(kind, others), strict=not text)
@@ -100,7 +100,7 @@ def record_of(value: object, kind: type[Record], *, others: bool = False, text: 
 
 @cache
 def _schema(kind: type["DataclassInstance"], others: bool) -> type[msgspec.Struct]:
-    """Return what a dataclass declares as the library's own, which refuses fields that it does not have."""
+    """Return the msgspec struct for a dataclass; it refuses unknown fields."""
     types = get_type_hints(kind, include_extras=True)
     declared = [(field.name, _declared(types[field.name]), _default(field)) for field in fields(kind)]
     return msgspec.defstruct(kind.__name__, declared, kw_only=True, forbid_unknown_fields=not others)
@@ -119,19 +119,19 @@ def _declared(hint: object) -> object:
 
 
 def _default(field: "Field[object]") -> object:
-    """Return a field's default as `msgspec.defstruct` takes it."""
+    """Return a field's default for `msgspec.defstruct`."""
     if field.default_factory is not MISSING:
         return msgspec.field(default_factory=field.default_factory)
     return msgspec.field() if field.default is MISSING else msgspec.field(default=field.default)
 
 
 def _plain(error: Exception) -> str:
-    """Return what the library found, the field first: "part.share: expected float, got null"."""
+    """Return msgspec's message, with the field first: "part.share: expected float, got null"."""
     what, _, where = str(error).replace("`", "").partition(" - at $")
     what = what.replace("Object ", "")
     return f"{where.lstrip('.')}: {what[:1].lower()}{what[1:]}" if where else what[:1].lower() + what[1:]
 
 
 def write_json(path: Path, values: Mapping[str, object]) -> None:
-    """Write a JSON object, a line for each of its values."""
+    """Write a JSON object, with a line for each value."""
     write_text(path, json.dumps(dict(values), indent=1) + "\n")

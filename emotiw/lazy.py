@@ -1,4 +1,4 @@
-"""Packages whose public names are imported when they are first used (PEP 562): a command imports only what it needs.
+"""Lazy imports of packages' public names (PEP 562): a command imports only what it needs.
 
 A package's `__init__` reads
 
@@ -9,13 +9,13 @@ A package's `__init__` reads
 
     __all__ = ["lbp_codes"]
 
-so that type checkers see ordinary imports, and `attach` finds in the same lines which module has a name.
+so that type checkers see ordinary imports, and `attach` reads the module of each name from the same lines.
 """
 
 import sys
 
 TYPE_CHECKING = False
-"""Type checkers take it for true, as they do `typing.TYPE_CHECKING`, which takes far longer to import."""
+"""True to type checkers, as `typing.TYPE_CHECKING` is, which takes far longer to import."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def attach(package: str) -> "tuple[Callable[[str], object], Callable[[], list[st
 
 
 def _home(package: str, name: str) -> str:
-    """Return the module that a package's `__init__` imports a name from, as `import_module` takes it."""
+    """Return the module from which a package's `__init__` imports a name, for `import_module`."""
     from ast import ImportFrom, parse, walk
     from pkgutil import get_data
 

@@ -1,4 +1,4 @@
-"""The memory of this process."""
+"""Settings of the C library's malloc."""
 
 import ctypes
 from functools import cache
@@ -8,11 +8,11 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
 @cache
 def keep_freed_memory() -> None:
-    """Have the C library keep freed memory for what comes next and is as large: the next pass, the next picture.
+    """Have the C library keep freed memory, which the next pass or image needs again.
 
-    Else it gives large blocks back and takes them anew, zeroed page by page: a quarter of the time of an iteration of
-    VGG_S on a CPU, of whose 124 million weights each has a gradient, and a tenth of that of a picture in five
-    representations. It holds for the whole process. Does nothing where there is no such setting.
+    By default it returns large blocks to the system and gets them again, zeroed page by page. That costs a quarter of
+    the time of an iteration of VGG_S on a CPU, with gradients for its 124 million weights, and a tenth of that of an
+    image in five representations. The setting applies to the whole process. Without glibc nothing is done.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

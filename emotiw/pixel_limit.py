@@ -1,4 +1,4 @@
-"""The limit on a picture's pixels: a file of 48 kB can hold 400 million of one colour; mapping takes 100 bytes each."""
+"""The limit on an image's pixels: a 48 kB file can hold 400 million of one colour, and mapping needs 100 bytes each."""
 
 import os
 
@@ -12,12 +12,12 @@ _DIGITS = 19  # below 2^64
 
 
 def set_default() -> None:
-    """Set the limit where the user has not. OpenCV reads it once, at its import; child processes inherit it."""
+    """Set the limit if the user has not. OpenCV reads it once, at its import; child processes inherit it."""
     os.environ.setdefault(VARIABLE, _DEFAULT)
 
 
 def most_pixels() -> int:
-    """Return the most pixels that a picture may have.
+    """Return the largest number of pixels that an image may have.
 
     Raises
     ------

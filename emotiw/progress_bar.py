@@ -1,4 +1,4 @@
-"""Progress bars: lively in a terminal, a line now and then in a log."""
+"""Progress bars: updated often in a terminal, seldom in a log."""
 
 import sys
 from collections.abc import Iterable
@@ -17,15 +17,15 @@ def bar(
     Parameters
     ----------
     items : iterable
-        What it hands on, unless the caller calls its `update` instead.
+        The items to iterate over, unless the caller calls `update`.
     title, unit : str
-        What is done, to what: ``"prepare"``, ``"image"``.
+        The action and the unit: ``"prepare"``, ``"image"``.
     total, initial : int
-        How many there are, and how many of them were done before.
+        The number of items, and how many of them were done before.
     leave : bool
-        Whether it stays when it is full.
+        Whether the bar stays when it is full.
     """
-    often = 0.5 if sys.stderr.isatty() else 30  # seconds; a log is not to be flooded
+    often = 0.5 if sys.stderr.isatty() else 30  # seconds between updates; logs get few
     return tqdm(
         items, title, total, initial=initial, unit=unit, leave=leave, mininterval=often, maxinterval=max(often, 10)
     )

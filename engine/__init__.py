@@ -1,6 +1,6 @@
 """The real Caffe as a separate program: training and forward passes; the same files by PyTorch.
 
-Every engine offers the same calls on the same files (`Engine`); `open_engine` opens one by its `EngineSettings`.
+All engines have the same interface (`Engine`); `open_engine` opens the one that an `EngineSettings` names.
 """
 
 from emotiw.lazy import TYPE_CHECKING, attach

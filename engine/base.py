@@ -1,4 +1,4 @@
-"""What every engine offers: the same calls on the same files, and what a training reports."""
+"""The engine interface, and the progress events of a training."""
 
 import math
 from abc import ABC, abstractmethod
@@ -25,7 +25,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The weights of an iteration, whole on disk, with the solver's state beside them."""
+    """The weights of an iteration, complete on disk, with the solver's state in the same folder."""
 
     iteration: int
     weights: Path
@@ -36,7 +36,7 @@ OnProgress = Callable[[Event], None]
 
 
 class DivergedError(EmotiwError):
-    """Losses or scores are no finite numbers any more; `loss` is the first such loss, where a training's is one."""
+    """Losses or scores are not finite; `loss` is the first such loss of a training, None for scores."""
 
     def __init__(self, message: str, loss: Loss | None = None) -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class DivergedError(EmotiwError):
 
 
 def check_finite(loss: Loss) -> None:
-    """Raise `DivergedError` where the loss is NaN or infinite."""
+    """Raise `DivergedError` if the loss is NaN or infinite."""
     if not math.isfinite(loss.loss):
         raise DivergedError(f"the loss is {loss.loss} at iteration {loss.iteration}", loss)
 
@@ -53,21 +53,21 @@ Blob = NDArray[np.float32]
 
 
 class Scorer(ABC):
-    """A net with its weights, loaded once, that scores batch after batch; use it in a `with` statement.
+    """A net with its weights, loaded once, that scores batches; use it in a `with` statement.
 
     Parameters
     ----------
     net : Path
         A deploy.prototxt with one input.
     weights : Path
-        A caffemodel. As always in Caffe, a layer whose name it lacks keeps its filler's values, silently.
+        A caffemodel. As always in Caffe, a layer that it does not name keeps its filler's values, without a warning.
     output : str or None
         The blob to return; None is the net's last output.
 
     Raises
     ------
     EmotiwError
-        Where a file is missing, or the engine refuses net, weights or batch.
+        If a file is missing, or the engine refuses net, weights or batch.
     """
 
     def __init__(self, net: Path, weights: Path, output: str | None = "prob") -> None:
@@ -83,17 +83,17 @@ class Scorer(ABC):
     def __exit__(self, *exception: object) -> None: ...
 
     def scores(self, blob: Blob) -> Blob:
-        """Return the net's answer to one batch.
+        """Return the net's output for one batch.
 
         Parameters
         ----------
         blob : float32 array, (N, 3, H, W)
-            What the net's input expects: BGR, minus the mean; N at least 1.
+            The net's input: BGR, minus the mean; N at least 1.
 
         Returns
         -------
         float32 array, (N, classes)
-            The output blob, flattened behind its first axis.
+            The output blob, flattened after its first axis.
         """
         if blob.ndim != 4 or not len(blob):
             raise ValueError(f"a batch is N x channels x H x W with N >= 1, not {blob.shape}")
@@ -108,44 +108,45 @@ class Engine(Protocol):
 
     @property
     def title(self) -> str:
-        """What runs and tables call it: its name, and its precision where that is not Caffe's float32."""
+        """Its name in runs and tables, with its precision unless that is Caffe's float32."""
 
     @property
     def version(self) -> str:
-        """Of the program that computes."""
+        """The version of the program that computes."""
 
     @property
     def settings(self) -> EngineSettings:
-        """What `open_engine` opens this engine by."""
+        """The settings from which `open_engine` opens this engine."""
 
     @property
     def on_gpu(self) -> bool:
         """Whether it trains on GPUs."""
 
     def __str__(self) -> str:
-        """Name the program and its version, for people."""
+        """Return the program and its version, for display."""
 
     def require(self, *, training: bool = False) -> None:
-        """Raise `EmotiwError` where what it is to compute on, or to train on, is not here."""
+        """Raise `EmotiwError` if the device that it scores or trains on is not available."""
 
     def sharing(self, threads: int) -> "Engine":
-        """Return the same engine on so many cores."""
+        """Return the same engine, limited to this many cores."""
 
     def train(
         self, solver: Path, on_progress: OnProgress, weights: Path | None = None, resume: Path | None = None
     ) -> None:
-        """Train in the solver's folder; append what is said of it to `log.txt` there.
+        """Train in the solver's folder; append the log to `log.txt` there.
 
         Parameters
         ----------
         solver : Path
-            solver.prototxt; its paths, the snapshots' too, are relative to its folder, so that folder may be moved.
+            solver.prototxt; its paths, including those of snapshots, are relative to its folder, so that folder may be
+            moved.
         on_progress
-            Called with every loss displayed and every snapshot that is whole.
+            Called with each displayed loss and each complete snapshot.
         weights : Path, optional
             A caffemodel to start from: copied by layer name.
         resume : Path, optional
-            A solverstate in the same folder to go on from; any engine may have written it.
+            A solverstate in the same folder to resume from; any engine may have written it.
 
         Raises
         ------
@@ -154,14 +155,14 @@ class Engine(Protocol):
         KeyboardInterrupt
             After Ctrl-C, once a snapshot is written; a second Ctrl-C does not wait.
         EmotiwError
-            Where the training fails, with the program's own words.
+            If the training fails, with the program's own message.
         """
 
     def continues(self, state: Path) -> bool:
-        """Return whether a training that goes on from a solverstate ends as if it had never been interrupted.
+        """Return whether a training resumed from a solverstate ends as if it had never been interrupted.
 
-        That takes its place in the LMDB and its random numbers, which Caffe keeps nowhere.
+        That requires its position in the LMDB and its random state, neither of which Caffe saves.
         """
 
     def scorer(self, net: Path, weights: Path, output: str | None = "prob") -> Scorer:
-        """Return what scores by a net; see `Scorer`."""
+        """Return a scorer of a net; see `Scorer`."""

@@ -1,6 +1,6 @@
-"""Processes that never outlive us, while a Ctrl-C in the terminal reaches us alone.
+"""Child processes that die with this process and do not receive Ctrl-C from the terminal.
 
-Also a script, `python child_process.py PARENT PROGRAM ARGS...`: it asks the kernel for SIGKILL at the parent's death
+Also a script, `python child_process.py PARENT PROGRAM ARGS...`: it asks the kernel for SIGKILL when the parent dies,
 and then becomes PROGRAM. (A `preexec_fn` may deadlock in a process that has threads, and BLAS starts some.)
 """
 
@@ -18,8 +18,8 @@ from typing import IO
 
 Stream = int | IO[bytes] | None
 
-# Variables that are meant for us and would change what a child says or does: what glog writes to the log that we read,
-# and how Python starts (warnings that are errors, a prompt at the end, a report of every import).
+# Variables that are meant for this process and would change a child's output or behaviour: what glog writes to the log
+# that we read, and how Python starts (warnings that are errors, a prompt at the end, a report of every import).
 _OURS = re.compile(
     r"GLOG_|GOOGLE_(ALSO)?LOGTOSTDERR|"
     r"PYTHON(WARNINGS|INSPECT|VERBOSE|PROFILEIMPORTTIME|DEVMODE|DEBUG|OPTIMIZE|TRACEMALLOC|DUMPREFS)"
@@ -36,21 +36,21 @@ def leashed(
     env: Mapping[str, str] | None = None,
     stdin: Stream = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Start `command` in a session of its own; it is killed when the calling thread dies, however that dies.
+    """Start `command` in its own session; it is killed when the calling thread dies for whatever reason.
 
     Parameters
     ----------
     command : sequence of str or Path
         Program and arguments.
     cwd, stdout, stderr, stdin
-        As in `subprocess.Popen`; unless told otherwise nothing is read.
+        As in `subprocess.Popen`; by default the child's standard input is empty.
     env : mapping, optional
         Additions to `child_environment`.
 
     Returns
     -------
     subprocess.Popen
-        The process, head of its own group. A program that is not there ends with 1 and a line on `stderr`.
+        The process, leader of its own group. If the program does not exist, it exits with 1 and a line on `stderr`.
     """
     leash = [sys.executable, "-I", "-S", __file__, str(os.getpid())]
     return subprocess.Popen(
@@ -65,13 +65,13 @@ def leashed(
 
 
 def child_environment(more: Mapping[str, str]) -> dict[str, str]:
-    """Return our own environment without what would change what a child says or does, and with `more`."""
+    """Return our environment plus `more`, without variables that would change a child's output or behaviour."""
     return {name: value for name, value in os.environ.items() if not _OURS.match(name)} | dict(more)
 
 
 @contextmanager
 def running(child: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Hand on `child`; when the block ends, however it ends, `child` and its group have ended too."""
+    """Yield `child`; when the block ends for whatever reason, `child` and its group have ended too."""
     try:
         yield child
     finally:
@@ -86,12 +86,12 @@ def running(child: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]
 
 @contextmanager
 def ctrl_c_passed_on(child: subprocess.Popen[bytes]) -> Iterator[Event]:
-    """Pass a first Ctrl-C on to `child` and its group, which may end in order; a second one does not wait for that.
+    """Pass the first Ctrl-C on to `child` and its group, so that they can shut down; a second one does not wait.
 
     Yields
     ------
     threading.Event
-        Set once there was a first Ctrl-C.
+        Set by the first Ctrl-C.
     """
     interrupted = Event()
 
@@ -102,7 +102,7 @@ def ctrl_c_passed_on(child: subprocess.Popen[bytes]) -> Iterator[Event]:
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGINT)
 
-    if current_thread() is not main_thread():  # Ctrl-C is the main thread's
+    if current_thread() is not main_thread():  # only the main thread receives Ctrl-C
         yield interrupted
         return
     before = signal.signal(signal.SIGINT, handle)
@@ -113,7 +113,7 @@ def ctrl_c_passed_on(child: subprocess.Popen[bytes]) -> Iterator[Event]:
 
 
 def die_with(parent: int) -> None:
-    """Ask the kernel for SIGKILL at the death of this process's parent, the process `parent`."""
+    """Ask the kernel for SIGKILL when this process's parent, the process `parent`, dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before we could ask
         sys.exit(1)
@@ -121,7 +121,7 @@ def die_with(parent: int) -> None:
 
 def _become(parent: str, program: str, *args: str) -> None:
     die_with(int(parent))
-    # A shell's `&` in a script makes all it starts deaf to Ctrl-C, which is ours to pass on.
+    # A script's `&` starts processes that ignore SIGINT; our children must receive the SIGINT that we pass on.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         os.execvp(program, [program, *args])  # noqa: S606

@@ -15,7 +15,7 @@ from .base import Blob, DivergedError
 Forward = Callable[[Blob], Blob]
 Key = TypeVar("Key")
 
-BATCH = 40  # inputs a forward pass
+BATCH = 40  # inputs per forward pass
 
 
 class NotFiniteError(DivergedError):
@@ -29,19 +29,19 @@ class NotFiniteError(DivergedError):
 def posteriors(
     nets: Sequence[Forward], images: Iterable[tuple[Key, Sequence[Blob]]], crops: int = 1, batch: int = BATCH
 ) -> Iterator[tuple[Key, NDArray[np.float64]]]:
-    """Yield the class posteriors of each image by each net, averaged over its crops, at flat memory.
+    """Yield the class posteriors of each image by each net, averaged over its crops, in constant memory.
 
     Parameters
     ----------
     nets
-        From (N, 3, H, W) float32 to (N, classes) float32: engines' scorers. All have the same classes.
+        Functions from (N, 3, H, W) float32 to (N, classes) float32: engines' scorers. All have the same classes.
     images
-        A key of each image, which is yielded with its answer, and its input to each net: (crops, 3, H, W) float32. An
-        image without inputs keeps its place, and has an empty answer.
+        A key of each image, which is yielded with its posteriors, and its input to each net: (crops, 3, H, W) float32.
+        An image without inputs keeps its position and gets an empty array.
     crops
-        Of each input.
+        The number of crops of each input.
     batch
-        Inputs a forward pass.
+        The number of inputs in a forward pass.
 
     Yields
     ------

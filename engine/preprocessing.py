@@ -15,8 +15,8 @@ Sides = tuple[int, int]  # height and width
 def resize(rgb: NDArray[np.uint8], size: int) -> Blob:
     """Resize an image as the authors' script does: `caffe.io.load_image`, then `caffe.io.resize_image`.
 
-    Bilinear with black beyond the border, so an enlarged image darkens at its edges; smoothed by a Gaussian where it
-    shrinks; the aspect is not kept. It is not OpenCV's rule, by which a set is prepared.
+    Bilinear with black beyond the border, so an enlarged image darkens at its edges; smoothed by a Gaussian if it
+    shrinks; the aspect ratio is not kept. This is not OpenCV's rule, by which a set is prepared.
 
     Parameters
     ----------
@@ -34,16 +34,16 @@ def resize(rgb: NDArray[np.uint8], size: int) -> Blob:
 
 
 def resize_image(image: Blob, sides: Sides, order: int = 1) -> Blob:
-    """`caffe.io.resize_image`, with scikit-image 0.15 or newer, which smooths; in scipy's words.
+    """`caffe.io.resize_image`, with scikit-image 0.15 or newer, which smooths; implemented with scipy.
 
     Parameters
     ----------
     image : (H, W, K) float32
-        Of any range.
+        Values of any range.
     sides
         Height and width of the result.
     order
-        Of the interpolation: 1 is bilinear; others round otherwise than scikit-image does.
+        Of the interpolation: 1 is bilinear; others round differently from scikit-image.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def resize_image(image: Blob, sides: Sides, order: int = 1) -> Blob:
     from scipy import ndimage
 
     shrink = np.array(image.shape[:2]) / sides
-    if image.shape[2] not in (1, 3):  # scikit-image knows no such pictures
+    if image.shape[2] not in (1, 3):  # scikit-image accepts no such images
         return np.asarray(ndimage.zoom(image, (*1 / shrink, 1), order=order), np.float32)
     low, high = image.min(), image.max()
     if low == high:
@@ -66,7 +66,7 @@ def resize_image(image: Blob, sides: Sides, order: int = 1) -> Blob:
 
 
 def resize_mean(mean: Blob, sides: Sides) -> Blob:
-    """Return what `caffe.io.Transformer.set_mean` does since mid-2017: a (C, H, W) mean of the net's input's size."""
+    """Resize a (C, H, W) mean to the net's input, as `caffe.io.Transformer.set_mean` does since mid-2017."""
     low, high = mean.min(), mean.max()
     if mean.shape[1:] == sides:
         return mean
@@ -82,24 +82,24 @@ def _resized(mean: Blob, crop: int) -> Blob:
 
 
 def _cropped(mean: Blob, crop: int) -> Blob:
-    """Return the mean's centre, as Caffe's data layer has it in the TEST phase."""
+    """Return the mean's centre crop, as Caffe's data layer uses it in the TEST phase."""
     top, left = ((side - crop) // 2 for side in mean.shape[1:])
     return mean[:, top : top + crop, left : left + crop]
 
 
 MEAN_RULES: Mapping[str, Callable[[Blob, int], Blob]] = {"resize": _resized, "crop": _cropped}
-"""How a (3, S, S) mean becomes one of the net's input, (3, crop, crop), to be subtracted from every crop."""
+"""Rules that turn a (3, S, S) mean into the (3, crop, crop) mean that is subtracted from every crop."""
 
 
 def input_mean(mean: Blob, transform: TransformationParameter, crop: int, rule: str) -> Blob:
-    """Return what is subtracted from a net's input: the mean image where the net was trained with one, else values.
+    """Return the mean of a net's input: the mean image if the net was trained with one, else its mean values.
 
     Parameters
     ----------
     mean : (3, S, S) float32
         The mean image, B, G, R.
     transform
-        Of the net's Data layers: whether it has a `mean_file`, `mean_value`s (one, or B, G and R's), or no mean.
+        Of the net's Data layers: it has a `mean_file`, `mean_value`s (one, or one each for B, G and R), or no mean.
     crop
         Side of the net's input.
     rule
@@ -125,7 +125,7 @@ def crop_places(sides: Sides, crop: Sides, crops: int) -> list[tuple[int, int, b
 
 
 def crop_offsets(size: int, crop: int, crops: int) -> list[tuple[int, int, bool]]:
-    """Return `crop_places` of a square one in a square."""
+    """Return `crop_places` of a square crop in a square image."""
     return crop_places((size, size), (crop, crop), crops)
 
 
@@ -137,11 +137,11 @@ def net_inputs(image: Image, mean: Blob, crops: int = 1, scale: float = 1) -> Bl
     image : (3, S, S) uint8 or float32
         Channels in B, G, R order, [0, 255].
     mean : (3, crop, crop) float32
-        Of the net's input's size; subtracted from every crop alike, as `caffe.Classifier` does.
+        Of the net's input size; the same for every crop, as in `caffe.Classifier`.
     crops
         1 or 10.
     scale
-        What the differences are multiplied by: `transform_param`'s.
+        The `scale` of `transform_param`, by which the differences are multiplied.
 
     Returns
     -------

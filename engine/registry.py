@@ -1,4 +1,4 @@
-"""Which engine computes: the real Caffe unless another is named."""
+"""Open an engine by its settings."""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -17,14 +17,14 @@ def open_engine(settings: EngineSettings = DEFAULT) -> Engine:
     Raises
     ------
     EmotiwError
-        If it is not here, or does not take the settings that it is given.
+        If it is not installed, or does not accept these settings.
     """
     if settings.engine == "caffe":
         if settings.precision != PRECISIONS[0]:
             raise UsageError(f"--precision {settings.precision} needs --engine torch: Caffe computes in float32")
         return CaffeEngine(replace(find_caffe(settings.caffe), gpu="" if settings.gpu == "none" else settings.gpu))
     if settings.caffe:
-        raise UsageError(f"--caffe {settings.caffe} is of no use to --engine {settings.engine}: leave one of them out")
+        raise UsageError(f"--caffe {settings.caffe} does not apply to --engine {settings.engine}: leave one out")
     if find_spec("torch") is None:
         raise EmotiwError("--engine torch needs PyTorch: pip install 'emotiw[torch]'")
     from .torch.engine import TorchEngine

@@ -1,4 +1,4 @@
-"""Which engine computes, and on what: settings as data."""
+"""The settings of an engine: which one, and on which device."""
 
 from dataclasses import dataclass
 
@@ -6,23 +6,23 @@ ENGINES = ("caffe", "torch")
 """The engines by name; the first is the reference and the default."""
 
 PRECISIONS = ("float32", "tf32", "bf16")
-"""What an engine may compute in; the first is Caffe's, and the default."""
+"""The precisions; the first is Caffe's, and the default."""
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """All that decides which engine `open_engine` opens; an engine's own are its `settings`.
+    """Everything that `open_engine` needs to open an engine; an engine returns its own as `settings`.
 
     Attributes
     ----------
     engine
         One of `ENGINES`.
     caffe
-        Which Caffe, for `find_caffe`: a program, or the folder of a build; None: the first that is found.
+        The Caffe for `find_caffe`: a program, or the folder of a build; None: the first that is found.
     gpu
-        Which GPUs train: "0", "0,1", "all"; empty: for Caffe none, for torch the first where there is one; "none".
+        The GPUs for training: "0", "0,1", "all" or "none"; empty: none for Caffe, the first, if any, for torch.
     precision
-        One of `PRECISIONS`; Caffe has the first alone.
+        One of `PRECISIONS`; Caffe has only the first.
     """
 
     engine: str = ENGINES[0]
@@ -32,4 +32,4 @@ class EngineSettings:
 
 
 DEFAULT = EngineSettings()
-"""The real Caffe, wherever it is found, on the CPU."""
+"""The first real Caffe that is found, on the CPU."""

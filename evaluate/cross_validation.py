@@ -11,24 +11,24 @@ Indices = NDArray[np.int64]
 def folds(
     labels: Indices, groups: Sequence[str] | None = None, most: int = 5, seed: int = 0
 ) -> list[tuple[Indices, Indices]]:
-    """Return (known, held out), the places of images, for each fold; none where no folds can be made.
+    """Return (known, held out), the indices of images, for each fold; none if no folds can be made.
 
     Parameters
     ----------
     labels : (N,) int
         Every fold gets its share of each class.
     groups
-        The group of each image, or nothing; where several images share one, whole groups are held out.
+        The group of each image, or empty; if several images share one, whole groups are held out.
     most
-        How many folds, if every class has so many images or groups; else as many as its smallest class has.
+        The number of folds, if every class has so many images or groups; else the number that the smallest class has.
     seed
-        Of the draw.
+        Seed of the random assignment.
 
     Returns
     -------
     list of pairs of (N_known,) and (N_held_out,) int
-        Each image is held out once. Empty where a class has but one image or group, or where all known images of a
-        fold would be of one class.
+        Each image is held out once. Empty if a class has only one image or group, or if all known images of a fold
+        would be of one class.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 

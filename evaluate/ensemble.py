@@ -1,6 +1,6 @@
 """The weighted average of several nets' posteriors.
 
-How the authors found their weights is not known.  # Deviation D8
+The authors do not say how they found their weights.  # Deviation D8
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,21 +13,21 @@ from .cross_validation import folds
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-# A posterior of 0 must not make the likelihood's logarithm infinite.
+# Avoids an infinite log-likelihood for a posterior of 0.
 _TINY = 1e-12
 
 
 def combine(posteriors: Array, weights: Array) -> Array:
-    """Return the (N, C) average of (M, N, C) posteriors by (M,) weights that sum to 1."""
+    """Return the (N, C) average of (M, N, C) posteriors with (M,) weights that sum to 1."""
     return np.tensordot(weights, posteriors, axes=1)
 
 
 def fit_weights(posteriors: Array, labels: Labels) -> Array:
-    r"""Return the weights that make the labels likeliest.
+    r"""Return the weights with the largest likelihood of the labels.
 
     .. math:: \max_w \sum_n \log \sum_m w_m p_{mn} \quad w_m \ge 0, \sum_m w_m = 1
 
-    where p_mn is the posterior that net m gives to image n's true class. The problem is convex: there is one maximum.
+    where p_mn is net m's posterior of image n's true class. The problem is convex, so its maximum is global.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def fit_weights(posteriors: Array, labels: Labels) -> Array:
     Returns
     -------
     (M,) float64
-        Not negative, summing to 1.
+        Non-negative, summing to 1.
     """
     from scipy.optimize import minimize
 
@@ -59,8 +59,8 @@ def fit_weights(posteriors: Array, labels: Labels) -> Array:
 def select_greedily(posteriors: Array, labels: Labels, rounds: int = 50) -> Array:
     """Return the weights of greedy forward selection with replacement, by accuracy (Caruana et al., ICML 2004).
 
-    Each round adds the net, chosen before or not, whose addition to the average names most images rightly; of equals
-    the one that makes the labels likeliest. A net's weight is its share of the rounds up to the best one.
+    Each round adds the net, chosen before or not, that makes the average most accurate; at ties, the one with the
+    largest likelihood of the labels. A net's weight is its share of the rounds up to the best one.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def select_greedily(posteriors: Array, labels: Labels, rounds: int = 50) -> Arra
     Returns
     -------
     (M,) float64
-        Not negative, summing to 1; never less accurate in-sample than the best single net.
+        Non-negative, summing to 1; never less accurate in-sample than the best single net.
     """
     images = np.arange(len(labels))
     total, chosen = np.zeros(posteriors.shape[1:]), np.zeros(len(posteriors))
@@ -88,11 +88,11 @@ def select_greedily(posteriors: Array, labels: Labels, rounds: int = 50) -> Arra
 
 
 def uniform(posteriors: Array, labels: Labels) -> Array:
-    """Return (M,) equal weights, whatever the labels are."""
+    """Return (M,) equal weights; the labels are ignored."""
     return np.full(len(posteriors), 1 / len(posteriors))
 
 
-# Which of these the authors used, if any, is not known: all are printed.
+# It is not known which of these the authors used, if any: all are printed.
 METHODS: Mapping[str, Callable[[Array, Labels], Array]] = {
     "likelihood": fit_weights,
     "greedy selection": select_greedily,
@@ -108,10 +108,10 @@ def cross_validated(
     seed: int = 0,
     groups: Sequence[str] = (),
 ) -> Array | None:
-    """Return (N, C) posteriors in which no image, nor another of its group, took part in finding the weights for it.
+    """Return (N, C) posteriors with weights that were found without the image itself or others of its group.
 
-    The honest figure of one method: weights found and judged on the same images flatter. None where a class has fewer
-    than two images, or groups, so that no folds can be made.
+    This estimates the accuracy of one method without bias; in-sample weights overestimate accuracy. None if a class has
+    fewer than two images, or groups, so that no folds can be made.
     """
     combined, drawn = np.empty(posteriors.shape[1:]), folds(labels, groups, most, seed)
     for known, held_out in drawn:
@@ -123,17 +123,17 @@ def cross_validated(
 def nested(
     posteriors: Array, labels: Labels, most: int = 5, seed: int = 0, groups: Sequence[str] = ()
 ) -> tuple[Array, list[str]] | None:
-    """Return (N, C) posteriors in which no image took part in choosing the method that scored it, nor in its weights.
+    """Return (N, C) posteriors with a method and weights that were chosen without the image itself.
 
-    The honest figure of the whole procedure: the better of several cross-validated methods flatters again. In each
-    outer fold the method (one of METHODS, or the uniform average) is chosen by cross-validation within the known
-    images, by accuracy, of equals the likelier; then it finds its weights on all of them, for the images held out.
-    Groups are kept together in all folds.
+    This estimates the accuracy of the whole procedure without bias: the best of several cross-validated methods again
+    overestimates accuracy. In each outer fold the method (one of METHODS, or the uniform average) is chosen by
+    cross-validation within the known images, by accuracy, at ties by likelihood; then its weights are found on all of
+    them, for the images held out. Groups are kept together in all folds.
 
     Returns
     -------
     ((N, C) float64, list of str) or None
-        The posteriors, and the method chosen in each outer fold. None where folds cannot be made.
+        The posteriors, and the method chosen in each outer fold. None if folds cannot be made.
     """
     combined, chosen = np.empty(posteriors.shape[1:]), []
     for known, held_out in folds(labels, groups, most, seed):
@@ -156,8 +156,8 @@ def best_members(
 ) -> Array | None:
     """Return (N, C) posteriors of the best single net, chosen for each fold on the images outside it.
 
-    What an ensemble by `nested`, of the same folds, is to be held against: the net that is best on the very images that
-    are judged flatters. None where folds cannot be made.
+    The fair comparison for an ensemble by `nested` on the same folds: choosing the best net on the images that it is
+    tested on overestimates accuracy. None if folds cannot be made.
     """
     chosen, drawn = np.empty(posteriors.shape[1:]), folds(labels, groups, most, seed)
     for known, held_out in drawn:
@@ -166,7 +166,7 @@ def best_members(
 
 
 def best_member(posteriors: Array, labels: Labels) -> int:
-    """Return the most accurate of (M, N, C) nets, of equals the likelier."""
+    """Return the most accurate of (M, N, C) nets, at ties the one with the larger likelihood."""
     return max(range(len(posteriors)), key=lambda net: _worth(posteriors[net], labels))
 
 
@@ -177,7 +177,7 @@ def _worth(posteriors: Array, labels: Labels) -> tuple[float, float]:
 
 
 def growth_order(posteriors: Array, labels: Labels) -> list[int]:
-    """Return the nets in the order in which their uniform average grows best: each time the one that helps most."""
+    """Return the nets in the order in which each next one improves the uniform average most."""
     left, total, order = list(range(len(posteriors))), np.zeros(posteriors.shape[1:]), []
     while left:
         accuracies = [((total + posteriors[net]).argmax(axis=1) == labels).mean() for net in left]

@@ -1,4 +1,4 @@
-"""Lists of lines `<name> <label>`, the challenge's form: predictions go out, the truth comes in."""
+"""Lists of lines `<name> <label>`, the challenge's format, for predictions and for true labels."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +20,9 @@ Spelling = Callable[[str], str]
 
 
 def predictions_text(scores: Scores) -> str:
-    """Return one line an image: its file's name, and the class predicted, by name.
+    """Return one line per image: its file's name, and the name of the predicted class.
 
-    Where two images have one name, endings apart, each line has the image's whole path instead.
+    If two images have the same name, suffixes apart, each line has the image's whole path instead.
     """
     names = [PurePosixPath(path).name for path in scores.paths]
     if len(set(map(_bare, names))) < len(names):
@@ -34,21 +34,21 @@ def predictions_text(scores: Scores) -> str:
 def true_labels(
     paths: Sequence[str], classes: tuple[str, ...], where: Path, known: Sequence[int] | None = None
 ) -> Labels:
-    """Return the (N,) labels of images by the file `where`, and by the set itself.
+    """Return the (N,) labels of images from the file `where`, and from the set itself.
 
-    A line's name is an image's path, or the end of it, with or without the ending; its label is a class's name, also
-    as other sets spell it, or its number. Names of no image are passed over.
+    A line's name is an image's path, or its last parts, with or without the suffix; its label is a class's name, also
+    as other sets spell it, or its number. Names that match no image are ignored.
 
     Parameters
     ----------
     known : (N,) int, optional
-        The set's own labels, -1 where it has none.
+        The set's own labels, -1 for images without one.
 
     Raises
     ------
     EmotiwError
-        If a line has another form or names several images, an image comes twice, has no label anywhere, or another one
-        in the set.
+        If a line has another format or matches several images, or if an image occurs twice, has no label at all, or has
+        another label in the set.
     """
     labels = np.full(len(paths), -1, np.int64)
     matcher = _Matcher(paths)
@@ -62,7 +62,7 @@ def true_labels(
         which: int | str = found[0][0] if found else _bare(readings[0][0])
         if which in seen:
             raise EmotiwError(
-                f"{where}, line {number}: {named[0] if named else which} comes twice (line {seen[which]}): give each "
+                f"{where}, line {number}: {named[0] if named else which} occurs twice (line {seen[which]}): give each "
                 "image one label"
             )
         seen[which] = number
@@ -80,20 +80,20 @@ def true_labels(
 
 
 def read_list(where: Path, classes: tuple[str, ...]) -> Iterator[tuple[int, list[tuple[str, int]]]]:
-    """Yield the number of each line, and its readings as (name, label): names of classes may have blanks in them.
+    """Yield the number of each line, and its readings as (name, label): class names may contain blanks.
 
     Raises
     ------
     EmotiwError
-        If a line has another form, or its label is none of the classes.
+        If a line has another format, or its label is not one of the classes.
     """
     lines = read_text(where).split("\n")
     known = {str(number): number for number in range(len(classes))} | {name: k for k, name in enumerate(classes)}
     for number, line in enumerate(lines, 1):
         words = line.strip().split(" ")
         halves = [(" ".join(words[:k]).strip(), " ".join(words[k:]).strip()) for k in range(1, len(words))]
-        told = [(name, known.get(label, known.get(emotion_named(label) or ""))) for name, label in halves]
-        readings = [(name, label) for name, label in told if name and label is not None]
+        labelled = [(name, known.get(label, known.get(emotion_named(label) or ""))) for name, label in halves]
+        readings = [(name, label) for name, label in labelled if name and label is not None]
         if readings:
             yield number, readings
         elif line.strip():
@@ -101,7 +101,7 @@ def read_list(where: Path, classes: tuple[str, ...]) -> Iterator[tuple[int, list
 
 
 def _bare(name: str) -> str:
-    """Return a path without the ending of an image's file."""
+    """Return a path without an image file's suffix."""
     return name if unusable(name) else str(PurePosixPath(name).with_suffix(""))
 
 
@@ -111,14 +111,14 @@ def _same(name: str) -> str:
 
 @dataclass(frozen=True)
 class _Way:
-    """A way to compare a name with a path: how each is spelled, and whether all of the path is meant."""
+    """A way to compare a name with a path: how both are normalised, and whether the whole path must match."""
 
     of_path: Spelling
     of_name: Spelling
     whole: bool
 
 
-# The first way by which a name means any image decides.
+# The first way by which a name matches any image is used.
 _WAYS = (
     _Way(_same, _same, True),
     _Way(_same, _same, False),
@@ -128,7 +128,7 @@ _WAYS = (
 
 
 class _Matcher:
-    """Finds the images that a name means: one is the end of the other, part by part."""
+    """Finds the images that a name matches: the parts of one are the last parts of the other."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._found: list[dict[str, list[tuple[int, tuple[str, ...]]]]] = []
@@ -140,7 +140,7 @@ class _Matcher:
             self._found.append(dict(by_name))
 
     def images(self, name: str) -> list[int]:
-        """Return the numbers of the images, by the first way by which there are any."""
+        """Return the indices of the matching images, by the first way that matches any."""
         for way, by_name in zip(_WAYS, self._found, strict=True):
             parts = PurePosixPath(way.of_name(name)).parts or ("",)
             met = [image for image, path in by_name.get(parts[-1], ()) if _meets(parts, path, whole=way.whole)]

@@ -1,4 +1,4 @@
-"""A net that can be run on an image: one of the authors' released models, or a run of one's own."""
+"""A net that can be run on an image: one of the authors' released models, or a user's own run."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -30,27 +30,27 @@ from .released.catalog import DEPLOY, MEAN, NET, WEIGHTS, is_stand_in, models_fo
 
 
 def _mean_image() -> TransformationParameter:
-    """Return what the authors' nets and ours were trained with."""
+    """Return the transformation with which the authors' nets and ours were trained."""
     return TransformationParameter(mean_file="mean.binaryproto")
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the weights of a net come from.
+    """The origin of a net's weights.
 
     Attributes
     ----------
     title, mark
         A table column's head, and a shorter one.
     absent
-        Why a place of the column is empty where no net could fill it.
+        The text of a cell for which no net can exist.
     remedy
-        What to do where the weights are damaged.
+        What to do if the weights are damaged.
     compared
-        Whether its figures may be held against the published ones.
+        Whether its results may be compared with the published ones.
     tag
-        What stands behind a net's name wherever it is printed, in brackets; the part before a colon where space is
-        short.
+        The text in brackets after a net's name wherever it is printed; only the part before a colon where space is
+        limited.
     """
 
     title: str
@@ -61,25 +61,25 @@ class Provenance:
     tag: str = ""
 
     def label(self, name: str, *, short: bool = False) -> str:
-        """Return a net's name as it is printed."""
+        """Return a net's name for display."""
         tag = self.tag.partition(":")[0] if short else self.tag
         return f"{name} ({tag})" if tag else name
 
 
-TRAINED = Provenance("trained here", "trained here", "not trained here", "train it anew, with a lower base_lr")
-AUTHORS = Provenance("authors' weights, our code", "authors' weights", "no released weights", "fetch it anew")
+TRAINED = Provenance("trained here", "trained here", "not trained here", "train it again, with a lower base_lr")
+AUTHORS = Provenance("authors' weights, our code", "authors' weights", "no released weights", "fetch it again")
 STAND_INS = Provenance(
     "STAND-INS (random weights), our code",
     "STAND-INS",
     "no released weights",
-    "fetch it anew",
+    "fetch it again",
     compared=False,
     tag="STAND-IN: random weights",
 )
 
 
 def provenance(name: str, *, stand_in: bool) -> Provenance:
-    """Return where the weights of a model come from, by its name and whether its files say that they are random."""
+    """Return the origin of a model's weights, by its name and whether its files say that they are random."""
     if name not in released():
         return TRAINED
     return STAND_INS if stand_in else AUTHORS
@@ -87,7 +87,7 @@ def provenance(name: str, *, stand_in: bool) -> Provenance:
 
 @dataclass(frozen=True)
 class Model:
-    """A deploy net with its weights and its mean, and what it takes as its input.
+    """A deploy net with its weights, its mean, and the preprocessing of its input.
 
     Attributes
     ----------
@@ -98,19 +98,19 @@ class Model:
     deploy, weights, mean_file
         Its files.
     classes
-        By name, in label order.
+        The names of the classes, in label order.
     mean_rule
-        How its maker brings the mean to the input's size: a key of `preprocessing.MEAN_RULES`.
+        How its training code fits the mean to the input's size: a key of `preprocessing.MEAN_RULES`.
     stand_in
-        Whether its weights are random, in the place of the authors'.
+        Whether its weights are random stand-ins for the authors'.
     unverified
-        Which of its files may not be the ones on record: they were not hashed.
+        The files that may differ from the recorded ones, because they were not hashed.
     faces
-        What of a picture it was trained on, as in `PreparedSet.faces`; empty where that is not known.
+        The part of each image on which it was trained, as in `PreparedSet.faces`; empty if unknown.
     set_digest
-        Of the set that it was trained on; empty where that is not known.
+        The digest of the set on which it was trained; empty if unknown.
     transform
-        What was done to its images in training, beside crops and mirrors: a mean image, or values; the scale.
+        The transformation of its images in training, besides crops and mirrors: a mean image, or values; the scale.
     row
         A run's name in tables; empty: `<net>-<representation>`.
     """
@@ -132,26 +132,26 @@ class Model:
 
     @property
     def provenance(self) -> Provenance:
-        """Where its weights come from."""
+        """The origin of its weights."""
         return provenance(self.name, stand_in=self.stand_in)
 
     @property
     def title(self) -> str:
-        """The name as it is printed."""
+        """The name for display."""
         label = self.provenance.label(self.name)
         roles = ", ".join(difference.role for difference in self.unverified)
         return f"{label} (NOT VERIFIED: {roles})" if roles else label
 
     @property
     def short_title(self) -> str:
-        """The name beside its scores: a run's is its row."""
+        """The name next to its scores: a run's is its row."""
         if self.provenance is TRAINED:
             return self.row or f"{self.net}-{self.representation}"
         return self.title
 
     @cached_property
     def inputs(self) -> list[Input]:
-        """The record of its files, as they are when it is first asked for."""
+        """The record of its files, made at the first access."""
         files = {MODEL_ROLE: self.weights, DEPLOY_ROLE: self.deploy, MEAN_ROLE: self.mean_file}
         if self.provenance is TRAINED:
             files[RUN] = self.weights.with_name("run.json")
@@ -165,7 +165,7 @@ class Model:
 
     @property
     def size(self) -> int:
-        """Side that images are resized to before they are cropped, in pixels; a net of one's own crops as it likes."""
+        """Side of images before cropping, in pixels; a user's own net may have any ratio to the crop."""
         own = self.provenance is TRAINED and self.net not in nets()
         return int(self.mean.shape[-1]) if own else uncropped(self.crop)
 
@@ -175,11 +175,11 @@ class Model:
         return input_side(read_net(self.deploy), self.deploy)
 
     def input_mean(self, rule: str = "") -> NDArray[np.float32]:
-        """Return the (3, crop, crop) mean to subtract, by its own rule or another one."""
+        """Return the (3, crop, crop) mean to subtract, by its own rule or the given one."""
         return input_mean(self.mean, self.transform, self.crop, rule or self.mean_rule)
 
     def subtracted(self, rule: str = "") -> str:
-        """Return in words what its input is less, by its own rule or another one, and times."""
+        """Describe the subtraction of the mean, by its own rule or the given one, and the scaling of its input."""
         taken = {"resize": "the mean resized to it", "crop": "the mean cropped to it"}[rule or self.mean_rule]
         if self.transform.mean_value:
             taken = f"the mean {' / '.join(f'{value:g}' for value in self.transform.mean_value)}"
@@ -193,35 +193,35 @@ def open_model(named: str | Path, look: Look = Look.STAT) -> Model:
     Parameters
     ----------
     look
-        How much of a run is hashed, where its files may not be the ones that its run.json names.
+        How much of a run is hashed if its files may differ from those recorded in its run.json.
 
     Raises
     ------
     EmotiwError
-        Where it is not here, or its files are not whole or do not belong together: Caffe itself would fill a layer
-        that the weights lack, and say nothing.
+        If it is not here, or its files are incomplete or do not belong together: Caffe itself would fill a layer that
+        the weights lack, without a warning.
     """
     model = _find(str(named), look)
     if look is not Look.STAT:
-        _ = model.inputs  # before they are read, so that it is noticed if they are replaced
+        _ = model.inputs  # recorded before reading, so that a later replacement is noticed
     check(model)
     return model
 
 
 def open_models(named: Iterable[str | Path]) -> list[Model]:
-    """Return models, each once however often it is named; see `open_model`."""
+    """Return models, without duplicates; see `open_model`."""
     models = [open_model(name) for name in dict.fromkeys(named)]
     names = [model.name for model in models]
     if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise UsageError(f"two models are called {twice}: give one of them")
+        raise UsageError(f"two models are named {twice}: give one of them")
     return models
 
 
 def check(model: Model) -> PackedNet:
-    """Raise where a model's files do not belong together; return its weights, as read."""
+    """Raise if a model's files do not belong together; return its parsed weights."""
     for file in (model.deploy, model.weights, model.mean_file):
         if not file.is_file():
-            raise EmotiwError(f"{model.name} is not whole: {file} is missing")
+            raise EmotiwError(f"{model.name} is incomplete: {file} is missing")
     deploy, weights = read_net(model.deploy), read_binary(model.weights, PackedNet)
     copy = compare(weights, shapes(deploy)[1])
     wrong = [f"{layer} is {words}" for layer, words in copy.misfits.items()]
@@ -231,7 +231,7 @@ def check(model: Model) -> PackedNet:
             f"{model.weights} does not belong to {model.deploy.name}: {'; '.join(wrong[:3])}: give both of one net"
         )
     if model.provenance is not TRAINED and (unlike := differences(deploy, committed(model.net, DEPLOY))):
-        raise EmotiwError(f"{model.deploy} is not the authors' net: {'; '.join(unlike[:3])}: fetch it anew")
+        raise EmotiwError(f"{model.deploy} is not the authors' net: {'; '.join(unlike[:3])}: fetch it again")
     _refuse_nan(model.weights, weights)
     if model.mean.shape != (3, model.size, model.size) or model.size < model.crop:
         raise EmotiwError(
@@ -239,17 +239,17 @@ def check(model: Model) -> PackedNet:
             f"{model.crop} x {model.crop} has one of 3 x {model.size} x {model.size}: give its own"
         )
     if not np.isfinite(model.mean).all():
-        raise EmotiwError(f"{model.mean_file} holds values that are no numbers: fetch or make it anew")
+        raise EmotiwError(f"{model.mean_file} holds values that are not numbers: fetch or make it again")
     return weights
 
 
 def _refuse_nan(path: Path, weights: PackedNet) -> None:
-    """Raise where a weight is no number: Caffe's MAX pooling lets a NaN vanish, and the net answers all the same."""
+    """Raise if a weight is not finite: Caffe's MAX pooling drops NaNs, so the net would still return scores."""
     for layer, blobs in weighted(weights).items():
         if not all(np.isfinite(array_of(blob, f"{path}: {layer}")).all() for blob in blobs):
             raise EmotiwError(
-                f"{path}: {layer} holds weights that are no numbers (NaN or infinite): fetch it again, or "
-                "train it anew with a lower base_lr"
+                f"{path}: {layer} holds weights that are not numbers (NaN or infinite): fetch it again, or "
+                "train it again with a lower base_lr"
             )
 
 
@@ -265,11 +265,11 @@ def _find(named: str, look: Look) -> Model:
         return of_run(run, look)
     if folder.name in released() and (folder / WEIGHTS).is_file():
         return released_in(folder)
-    raise EmotiwError(f"{named} is no model: give one of {', '.join(released())}, or the folder of a finished run")
+    raise EmotiwError(f"{named} is not a model: give one of {', '.join(released())}, or the folder of a finished run")
 
 
 def released_in(folder: Path) -> Model:
-    """Return the released model in a folder of its name."""
+    """Return the released model in the folder with its name."""
     return Model(
         folder.name,
         NET,
@@ -278,7 +278,7 @@ def released_in(folder: Path) -> Model:
         folder / WEIGHTS,
         folder / MEAN,
         EMOTIONS,
-        "resize",  # the authors' notebook hands caffe.Classifier the whole mean
+        "resize",  # the authors' notebook passes the whole mean to caffe.Classifier
         stand_in=any(map(is_stand_in, (folder / WEIGHTS, folder / MEAN, folder / DEPLOY))),
     )
 
@@ -289,14 +289,14 @@ def of_run(run: Run, look: Look = Look.STAT) -> Model:
     Raises
     ------
     EmotiwError
-        If it is not finished, or a digest says that a file is not the one that its run.json names.
+        If it is not finished, or a file's digest differs from the one in its run.json.
     """
     facts = run.facts()
     if not run.finished:
-        raise EmotiwError(f"{run.folder} is not finished: go on with emotiw {facts.stage} {facts.row}")
+        raise EmotiwError(f"{run.folder} is not finished: continue with emotiw {facts.stage} {facts.row}")
     found = list(not_recorded(run, look))
     if proven := [difference.words for difference in found if difference.proven]:
-        raise EmotiwError(f"{proven[0]}: put it back, or train the run anew with --force")
+        raise EmotiwError(f"{proven[0]}: put it back, or train the run again with --force")
     return Model(
         f"{facts.row}/{facts.stage}",
         facts.net,
@@ -318,4 +318,4 @@ def _trained_with(run: Run) -> TransformationParameter:
     try:
         return input_transform(run.train_val(), run.folder / "train_val.prototxt")
     except FileNotFoundError:
-        raise EmotiwError(f"{run.folder} is not whole: train_val.prototxt is missing, which says its scale") from None
+        raise EmotiwError(f"{run.folder} is incomplete: train_val.prototxt is missing, which has its scale") from None

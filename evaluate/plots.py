@@ -1,4 +1,4 @@
-"""Pictures of scores: confusion matrices, a set's faces in every representation."""
+"""Plots: confusion matrices, a set's faces in every representation."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _MOST_NAMED = 20
 
 
 def confusion_picture(scores: Scores, title: str, path: Path) -> None:
-    """Write a confusion matrix as a PNG: rows are true classes, colours shares of their row."""
+    """Write a confusion matrix as a PNG: rows are true classes, colours are fractions of the row."""
     counts = scores.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     few = len(scores.classes) <= _MOST_NAMED
@@ -35,7 +35,7 @@ def confusion_picture(scores: Scores, title: str, path: Path) -> None:
 
 
 def faces_picture(prepared: PreparedSet, split: str, path: Path) -> None:
-    """Write one face of each class (the first few) in every representation of a set, as the LMDBs hold them."""
+    """Write one face of each class (the first few) in every representation of a set, from the LMDBs."""
     names = prepared.facts.representations
     first: dict[int, str] = {}
     for row in prepared.manifest:

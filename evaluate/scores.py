@@ -1,4 +1,4 @@
-"""Class posteriors of a split, their file, and what they are worth."""
+"""Class posteriors of a split, their file, and their accuracy."""
 
 import csv
 import io
@@ -14,9 +14,9 @@ from emotiw.csv_cells import csv_lines, read_rows
 from emotiw.errors import EmotiwError
 from emotiw.files import read_text, whole
 
-# A softmax in float32 over ten thousand classes sums to 1 no better.
+# The precision to which a float32 softmax over ten thousand classes sums to 1.
 _ROUNDING = 1e-3
-# The columns before the classes, without and with groups: at places where no class can be taken for them.
+# The columns before the classes, without and with groups: by their positions, a class cannot be mistaken for them.
 _HEADS = (["path", "label"], ["path", "group", "label"])
 
 
@@ -29,13 +29,13 @@ class Scores:
     paths
         The images, N of them.
     labels : (N,) int
-        Their true classes; -1, all of them, where nobody knows.
+        Their true classes; all -1 if unknown.
     classes
         The names of the C classes, in label order.
     posteriors : (N, C) float64
         Each row in [0, 1], summing to 1.
     groups
-        The group (a person, a movie) of each image; empty where no two images of the set share one, or nobody noted it.
+        The group (a person, a movie) of each image; empty if no two images of the set share one, or if unknown.
     """
 
     paths: tuple[str, ...]
@@ -46,17 +46,17 @@ class Scores:
 
     @property
     def labelled(self) -> bool:
-        """Whether the true classes are known; where they are not, every label is -1 and no figure can be given."""
+        """Whether the true classes are known; if not, every label is -1 and no accuracy can be computed."""
         return bool((self.labels >= 0).all())
 
     @property
     def predictions(self) -> NDArray[np.int64]:
-        """The likeliest class of each image, (N,); of equals the first."""
+        """The most probable class of each image, (N,); at ties the first."""
         return np.asarray(self.posteriors.argmax(axis=1), np.int64)
 
     @property
     def accuracy(self) -> float:
-        """The share of images named rightly, in [0, 1]."""
+        """The fraction of correctly classified images, in [0, 1]."""
         return float((self.predictions == self.labels).mean())
 
     @property
@@ -68,18 +68,18 @@ class Scores:
 
     @property
     def mean_class_accuracy(self) -> float:
-        """The mean of the classes' own accuracies, over the classes that have images."""
+        """The mean of the per-class accuracies, over the classes that have images."""
         totals = self.confusion.sum(axis=1)
         right = self.confusion.diagonal()
         return float((right[totals > 0] / totals[totals > 0]).mean())
 
     @property
     def majority(self) -> float:
-        """The accuracy of always naming the commonest class."""
+        """The accuracy of always predicting the commonest class."""
         return float(np.bincount(self.labels).max() / len(self.labels))
 
     def summary(self, split: str) -> str:
-        """Return what a command prints of labelled scores, in a line."""
+        """Return a one-line summary of labelled scores."""
         return (
             f"accuracy {self.accuracy:.2%}, mean class accuracy {self.mean_class_accuracy:.2%}, "
             f"on {len(self.labels)} {split} images (commonest class: {self.majority:.2%})"
@@ -87,7 +87,7 @@ class Scores:
 
 
 def write_scores(path: Path, scores: Scores) -> None:
-    """Write a CSV: path, group where groups are known, label, and one column a class."""
+    """Write a CSV: path, group where groups are known, label, and one column per class."""
     with whole(path) as temporary:
         temporary.write_bytes(scores_text(scores).encode())
 
@@ -101,14 +101,14 @@ def scores_text(scores: Scores) -> str:
 
 
 def read_scores(path: Path) -> Scores:
-    """Read what `write_scores` wrote.
+    """Read a file of `write_scores`.
 
     Raises
     ------
     EmotiwError
-        Where there is no such file, or it is no table of posteriors.
+        If there is no such file, or it is not a table of posteriors.
     """
-    mend = "make it anew with emotiw evaluate --force"
+    mend = "make it again with emotiw evaluate --force"
     try:
         text = read_text(path)
         head, *rows = read_rows(io.StringIO(text, newline=""))
@@ -130,17 +130,17 @@ def read_scores(path: Path) -> Scores:
         fault = _fault(head, rows) if text else ""
     except csv.Error as error:
         fault = f"({error})"
-    raise EmotiwError(f"{path} is no table of scores{fault and f' {fault}'}: {mend}")
+    raise EmotiwError(f"{path} is not a table of scores{fault and f' {fault}'}: {mend}")
 
 
 def _shape(head: Sequence[str]) -> tuple[bool, int]:
-    """Return whether a table has a column of groups, and how many columns stand before the classes."""
+    """Return whether a table has a column of groups, and the number of columns before the classes."""
     grouped = list(head[1:2]) == ["group"]
     return grouped, len(_HEADS[grouped])
 
 
 def _fault(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return where the first thing stands that is not as in a table of scores."""
+    """Return the line of the first deviation from the format of a table of scores."""
     grouped, names = _shape(head)
     if head[:names] != _HEADS[grouped] or len(head) < names + 2:
         return "(line 1)"
@@ -152,18 +152,18 @@ def _fault(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
             return f"(line {number})"
         if not _are_posteriors(one):
             return f"(line {number})"
-    return f"(line {len(rows) + 1})"  # cut off there, or labels known of some alone
+    return f"(line {len(rows) + 1})"  # cut off there, or only some labels are known
 
 
 def _require_each_once(path: Path, images: tuple[str, ...]) -> None:
-    """Raise where an image comes twice: counted twice, it would make intervals too narrow."""
+    """Raise if an image occurs twice, which would make intervals too narrow."""
     if len(set(images)) < len(images):
         first = next(image for image, count in Counter(images).items() if count > 1)
-        raise EmotiwError(f"{path} names {first} twice: make it anew with emotiw evaluate --force")
+        raise EmotiwError(f"{path} names {first} twice: make it again with emotiw evaluate --force")
 
 
 def _are_posteriors(scores: Scores) -> bool:
-    """Return whether shapes and ranges are those of posteriors; NaN is in no range."""
+    """Return whether shapes and ranges are those of posteriors; NaN is outside all ranges."""
     labels, posteriors, count = scores.labels, scores.posteriors, len(scores.classes)
     return bool(
         posteriors.shape == (len(labels), count)

@@ -1,6 +1,6 @@
 """The nets, and how each stage trains them: train_val, solver and deploy, generated and committed.
 
-One folder a net; beside them the modules that read and change nets, and Caffe's file formats in `formats`.
+There is a folder for each net; the modules here read and change nets, and `formats` has Caffe's file formats.
 """
 
 from emotiw.lazy import TYPE_CHECKING, attach

@@ -1,4 +1,4 @@
-"""In what two messages differ, field by field, in words: `base_lr 0.004 -> 0.001`."""
+"""Differences of two messages, field by field, as text: `base_lr 0.004 -> 0.001`."""
 
 from collections.abc import Collection, Iterator
 
@@ -17,9 +17,9 @@ def changes(old: Message, new: Message, ignored: Collection[str] = ()) -> list[s
     Parameters
     ----------
     old, new
-        Of the same class. A net's layers are held against each other by name and phase.
+        Of the same class. A net's layers are compared by name and phase.
     ignored
-        Names of fields that do not count, on any level.
+        Names of fields to ignore, on any level.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def changes(old: Message, new: Message, ignored: Collection[str] = ()) -> list[s
 
 
 def _settings(message: Message, ignored: frozenset[str], inside: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the name and the value, in words, of each field that a message sets."""
+    """Yield the name and the value, as text, of each field that a message sets."""
     for field, value in message.ListFields():
         if field.name in ignored:
             continue
@@ -51,7 +51,7 @@ def _settings(message: Message, ignored: frozenset[str], inside: str = "") -> It
 
 
 def _layer(layer: LayerParameter) -> str:
-    """Return a layer's name; the data layers of both phases share theirs."""
+    """Return a layer's name, with its phase: the data layers of both phases have the same name."""
     phases = [enum_name(rule, "phase") for rule in layer.include if rule.HasField("phase")]
     return " ".join([layer.name, *phases])
 

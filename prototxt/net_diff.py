@@ -1,4 +1,4 @@
-"""In what two nets differ that a forward pass would feel."""
+"""Differences of two nets that change a forward pass."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,25 +7,25 @@ from google.protobuf.message import Message
 
 from .formats.messages import LayerParameter, NetParameter
 
-# How a layer begins and learns, and what code computes it, change no result; nor does what Caffe takes unasked, nor, in
-# a deploy net, how much a dropout would drop.
+# Fillers, multipliers and the engine change no result; nor do explicit default values, nor, in a deploy net, a dropout
+# ratio.
 _UNFELT = {"param", "blobs", "weight_filler", "bias_filler", "engine", "dropout_ratio"}
 _UNASKED: Mapping[str, list[int]] = {"pad": [0], "stride": [1], "dilation": [1]}
 
 
 def differences(net: NetParameter, card: NetParameter) -> list[str]:
-    """Return in what a net differs from the one it should be, a few words each, in the order of layers.
+    """Return the differences of a net from the one it should be, a few words each, in the order of layers.
 
     Parameters
     ----------
     net, card
-        In today's format. The net's name, an Input layer's name and the size of a batch do not count.
+        In the current format. The net's name, an Input layer's name and the batch size are ignored.
     """
     found, wanted = _layers(net), _layers(card)
     wrong = [f"layer {name} is missing" for name in wanted if name not in found]
     wrong += [f"layer {name} is one too many" for name in found if name not in wanted]
     if not wrong and [*found] != [*wanted]:
-        wrong = [f"its layers stand in another order: {', '.join(found)}"]
+        wrong = [f"its layers are in another order: {', '.join(found)}"]
     for name in wanted:
         if name in found:
             wrong += _unlike(name, found[name], wanted[name])
@@ -42,12 +42,12 @@ def _unlike(layer: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> 
         ours, theirs = wanted.get(key), found.get(key)
         if ours != theirs:
             given = "not given" if theirs is None else theirs
-            expected = "what Caffe takes unasked" if ours is None else ours
+            expected = "Caffe's default" if ours is None else ours
             yield f"{layer}'s {key} is {given}, expected: {expected}"
 
 
 def _settings(message: Message) -> Iterator[tuple[str, str]]:
-    """Yield the name and the value of what a message sets that is not its default anyway."""
+    """Yield the name and the value of each field that a message sets to another value than its default."""
     for field, value in message.ListFields():
         if field.name in _UNFELT or (field.name == "name" and _is_input(message)):
             continue

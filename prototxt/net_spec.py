@@ -13,7 +13,7 @@ from emotiw.prototxt.formats.messages import LayerParameter, NetParameter
 
 @dataclass(frozen=True, eq=False)
 class Function:
-    """A layer: its type, the tops that it takes, and what is said of it."""
+    """A layer: its type, its inputs, and its settings."""
 
     type_name: str
     inputs: tuple["Top", ...]
@@ -25,7 +25,7 @@ class Function:
     def __post_init__(self) -> None:
         for number, given in enumerate(self.inputs):
             if not isinstance(given, Top):
-                raise TypeError(f"{self.type_name}: input {number} is no Top, but a {type(given).__name__}")
+                raise TypeError(f"{self.type_name}: input {number} is not a Top, but a {type(given).__name__}")
         object.__setattr__(self, "tops", tuple(Top(self, n) for n in range(self.ntop)))
 
 
@@ -37,15 +37,15 @@ class Top:
     n: int
 
     def to_proto(self) -> NetParameter:
-        """Return the net that computes it."""
+        """Return the net that computes this top."""
         return to_proto(self)
 
 
-Output = Top | Function  # of a layer without tops, such as a Silence, the Function stands for it
+Output = Top | Function  # a Function represents a layer without tops, such as a Silence
 
 
 class NetSpec:
-    """Tops by name; those of the layers behind them that have none are named for their type and counted."""
+    """Tops by name; unnamed tops of the layers before them are named by type and number."""
 
     tops: dict[str, Output]
 
@@ -67,7 +67,7 @@ class NetSpec:
         return self.tops[name]
 
     def to_proto(self) -> NetParameter:
-        """Return the net that computes all of them."""
+        """Return the net that computes all tops."""
         return _net(self.tops.values(), {top: name for name, top in self.tops.items()})
 
 
@@ -79,7 +79,7 @@ def to_proto(*tops: Top) -> NetParameter:
 class Layers:
     """Layers by type: ``layers.Pooling(bottom, kernel_size=2, ntop=1, in_place=False)`` returns a Top, or several.
 
-    With `ntop` 0 it returns the Function itself, as of a Silence.
+    With `ntop` 0, as for a Silence, it returns the Function itself.
     """
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -95,13 +95,13 @@ class Layers:
 class Parameters:
     """The enums of layers' parameters: ``params.Pooling.MAX``."""
 
-    def __getattr__(self, name: str) -> Any:  # its enums are attributes, which no type declares
+    def __getattr__(self, name: str) -> Any:  # enums are attributes that no type declares
         return message_class(f"{name}Parameter")
 
 
 layers, params = Layers(), Parameters()
 
-# Which field of a layer holds what its type takes, by the message's name: "Convolution" -> "convolution_param".
+# The field of a layer for its type's parameters, by the message's name: "Convolution" -> "convolution_param".
 _FIELDS = {
     each.message_type.name.removesuffix("Parameter"): each.name
     for each in LayerParameter.DESCRIPTOR.fields
@@ -110,7 +110,7 @@ _FIELDS = {
 
 
 def _net(tops: Iterable[Output], names: dict[Output, str]) -> NetParameter:
-    """Return a net in which each layer stands behind those that it needs."""
+    """Return a net in which each layer comes after its inputs."""
     made: dict[Function, LayerParameter] = {}
     counts: Counter[str] = Counter()
     for top in tops:
@@ -145,7 +145,7 @@ def _name(what: Output, function: Function, names: dict[Output, str], counts: Co
 
 
 def assign_proto(proto: Message, name: str, value: object) -> None:
-    """Set a field of a message to a Python value: of lists repeated ones, of dicts messages; one for a list of one."""
+    """Set a field: a list, or one value, for a repeated field, a dict for a message."""
     if name not in proto.DESCRIPTOR.fields_by_name:
         raise AttributeError(f"{proto.DESCRIPTOR.name} has no field {name!r}")
     place = getattr(proto, name)

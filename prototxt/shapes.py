@@ -1,4 +1,4 @@
-"""What shapes a net's blobs and weights have, by the rules of Caffe's own Reshape functions."""
+"""The shapes of a net's blobs and weights, by the rules of Caffe's Reshape functions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
@@ -25,7 +25,7 @@ def shapes(net: NetParameter) -> tuple[dict[str, Shape], dict[str, list[Shape]]]
     Parameters
     ----------
     net
-        A train_val or a deploy. Layers of one phase alone, the data layers but for the first apart, are left out.
+        A train_val or a deploy. Layers of a single phase are left out, except the first data layer.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def shapes(net: NetParameter) -> tuple[dict[str, Shape], dict[str, list[Shape]]]
     Raises
     ------
     LayerError
-        If a layer is of a type that no net here has, or cannot be built on what comes before it.
+        If a layer's type is unknown here, or it cannot be built on the layers before it.
     """
     blobs: dict[str, Shape] = {}
     params: dict[str, list[Shape]] = {}
@@ -56,7 +56,7 @@ def shapes(net: NetParameter) -> tuple[dict[str, Shape], dict[str, list[Shape]]]
 
 
 def parameters(params: Mapping[str, list[Shape]]) -> int:
-    """Return how many numbers are learned."""
+    """Return the number of learned parameters."""
     return sum(prod(shape) for learned in params.values() for shape in learned)
 
 
@@ -97,7 +97,7 @@ def _flatten(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], 
 
 
 def _batch_norm(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
-    """batch_norm_layer.cpp: mean, variance, and by what both are to be divided."""
+    """batch_norm_layer.cpp: mean, variance, and the factor by which both are divided."""
     channels = bottoms[0][1]
     return bottoms[:1], [(channels,), (channels,), (1,)]
 
@@ -124,7 +124,7 @@ def _prelu(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], li
     return bottoms[:1], [() if layer.prelu_param.channel_shared else (bottoms[0][1],)]
 
 
-_WINDOW = (("kernel", 0), ("stride", 1), ("pad", 0))  # with what Caffe takes unasked
+_WINDOW = (("kernel", 0), ("stride", 1), ("pad", 0))  # with Caffe's defaults
 
 
 def _sides(p: ConvolutionParameter | PoolingParameter, name: str, unasked: int) -> tuple[int, int]:
@@ -202,4 +202,4 @@ _RULES: Mapping[str, Callable[[LayerParameter, list[Shape]], tuple[list[Shape], 
 }
 
 LAYER_TYPES = frozenset(_RULES)
-"""The types of layers that a net may have here."""
+"""The rules by layer type."""

@@ -1,4 +1,4 @@
-"""Solvers as data: settings over other settings, what may be set, and where the rate steps."""
+"""Solver settings: merge them, check them, and find where the learning rate steps."""
 
 from collections.abc import Mapping
 
@@ -12,37 +12,37 @@ from .formats.messages import M, SolverParameter, format_text, parse_text
 TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 """The update rules of Caffe 1.0.0, as `type` names them."""
 
-# Fields that a run fills in; what names the place of them.
+# Fields that a run fills in, with what to use instead.
 _FILLED: Mapping[str, str] = {
-    "net": "a net of your own is named by --net",
-    "net_param": "a net of your own is named by --net",
-    "train_net": "a net of your own is named by --net",
-    "train_net_param": "a net of your own is named by --net",
-    "test_net": "a net of your own is named by --net",
-    "test_net_param": "a net of your own is named by --net",
+    "net": "name your own net by --net",
+    "net_param": "name your own net by --net",
+    "train_net": "name your own net by --net",
+    "train_net_param": "name your own net by --net",
+    "test_net": "name your own net by --net",
+    "test_net_param": "name your own net by --net",
     "snapshot_prefix": "snapshots lie in the run folder",
-    "weights": "weights to start from are named by --from",
-    "device_id": "a GPU is named by --gpu",
-    "layer_wise_reduce": "GPUs are named by --gpu",
-    "solver_type": "today's Caffe calls it `type`",
+    "weights": "name the weights to start from by --from",
+    "device_id": "name a GPU by --gpu",
+    "layer_wise_reduce": "name GPUs by --gpu",
+    "solver_type": "the current name is `type`",
 }
 _AS_FILLED: Mapping[str, tuple[str, ...]] = {
     "net": ("train_val.prototxt", "train_val_pretrain.prototxt", "train_val_finetune.prototxt"),
     "snapshot_prefix": ("snapshot",),
 }
-# What a run folder could not be gone on with.
+# Settings with which a run could not be resumed.
 _REFUSED: Mapping[str, tuple[object, str]] = {
-    "snapshot_format": (0, "a run is gone on with from binary snapshots: leave HDF5 out"),
+    "snapshot_format": (0, "a run is resumed from binary snapshots: leave HDF5 out"),
     "snapshot_after_train": (False, "the last snapshot is the model: leave it out"),
-    "solver_mode": (1, "a GPU is named by --gpu: leave it out"),
+    "solver_mode": (1, "name a GPU by --gpu: leave this out"),
 }
 
 
 def merged(base: M, over: M) -> M:
-    """Return a copy of `base` with what `over` sets.
+    """Return a copy of `base` with the settings of `over`.
 
-    A single field is replaced and a message in it is merged, as by `MergeFrom`. A repeated field, such as `stepvalue`,
-    is replaced as a whole: `MergeFrom` would append to it, and no text could ever shorten a schedule.
+    A single field is replaced and a nested message is merged, as by `MergeFrom`. A repeated field, such as `stepvalue`,
+    is replaced as a whole: `MergeFrom` would append to it, and no text could shorten a schedule.
     """
     result = type(base)()
     result.CopyFrom(base)
@@ -60,12 +60,12 @@ def _clear_repeated(base: Message, over: Message) -> None:
 
 
 def parse_settings(text: str, where: str) -> SolverParameter:
-    """Return the settings that a solver text gives, without those that every run fills in with the same.
+    """Return the settings in a solver text, without those that equal what every run fills in.
 
     Raises
     ------
     UsageError
-        If a field is misspelt, is filled in by the run otherwise, or would leave a run that cannot be gone on with.
+        If a field is misspelt, conflicts with what the run fills in, or would make the run impossible to resume.
     """
     try:
         solver = parse_text(text, SolverParameter, where)
@@ -74,7 +74,7 @@ def parse_settings(text: str, where: str) -> SolverParameter:
     for name, reason in _FILLED.items():
         value = getattr(solver, name) if solver.DESCRIPTOR.fields_by_name[name] in _given(solver) else None
         if value is not None and value not in _AS_FILLED.get(name, ()):
-            raise UsageError(f"{where}: {name} is not for you to set: {reason}")
+            raise UsageError(f"{where}: {name} cannot be set: {reason}")
         solver.ClearField(name)
     for name, (value, reason) in _REFUSED.items():
         if solver.HasField(name) and getattr(solver, name) == value:
@@ -93,20 +93,20 @@ def one_line(solver: SolverParameter) -> str:
 
 
 def check_solver(solver: SolverParameter, where: str) -> None:
-    """Raise `UsageError` where a solver lacks what every training needs, or has a value that Caffe refuses."""
+    """Raise `UsageError` if a solver lacks a required setting, or has a value that Caffe refuses."""
     missing = [name for name in ("base_lr", "lr_policy", "max_iter") if not solver.HasField(name)]
     if missing:
         raise UsageError(f"{where} lacks {' and '.join(missing)}: give them, such as --solver 'base_lr: 0.01'")
     if not (solver.base_lr > 0 and solver.max_iter > 0 and solver.iter_size > 0):
         raise UsageError(f"{where}: base_lr, max_iter and iter_size must be above 0")
     if solver.type not in TYPES:
-        raise UsageError(f"{where}: no solver is of type {solver.type!r}: there are {', '.join(TYPES)}")
+        raise UsageError(f"{where}: no solver type {solver.type!r}: there are {', '.join(TYPES)}")
 
 
 def rate_steps(solver: SolverParameter) -> list[int]:
-    """Return the iterations at which the schedule lowers the rate at once; a smooth policy has none.
+    """Return the iterations at which the schedule lowers the rate in a step; a smooth policy has none.
 
-    Those of `step` go on without an end; here they are up to the first one that is not reached.
+    The steps of `step` never end; here they end with the first one that is not reached.
     """
     if solver.lr_policy == "step" and solver.stepsize > 0:
         return [*range(solver.stepsize, solver.max_iter + solver.stepsize, solver.stepsize)]

@@ -1,4 +1,4 @@
-"""From a net's committed prototxt to what is executed: the set, the classes, the deploy form."""
+"""Adapt a net's committed prototxt to a run: data set, number of classes, deploy form."""
 
 from collections.abc import Collection, Mapping
 from functools import cache
@@ -14,7 +14,7 @@ from .formats.messages import TRAIN, LayerParameter, NetParameter, SolverParamet
 from .message_diff import changes
 
 
-def committed(net: str, file: str) -> Any:  # a SolverParameter or a NetParameter: the name of the file decides
+def committed(net: str, file: str) -> Any:  # a SolverParameter or a NetParameter, by the file's name
     """Return the message in the committed `file` of `net`, such as ``("vgg_s", "solver_finetune.prototxt")``."""
     path = resources.files(__package__) / net / file
     if not net.isidentifier() or not path.is_file():
@@ -31,7 +31,7 @@ def nets() -> tuple[str, ...]:
 
 
 def data_layers(train_val: NetParameter) -> list[LayerParameter]:
-    """Return the layers that read a set, the TRAIN phase's first: one a phase, or one for both."""
+    """Return the layers that read a set, the TRAIN phase's first: one per phase, or one for both."""
     found = [layer for layer in train_val.layer if layer.type == "Data"]
     return sorted(found, key=lambda layer: [rule.phase for rule in layer.include])
 
@@ -42,21 +42,21 @@ def crop_size(train_val: NetParameter) -> int:
 
 
 def batch_size(train_val: NetParameter) -> int:
-    """Return how many images a pass in the TRAIN phase takes."""
+    """Return the number of images in a pass of the TRAIN phase."""
     return data_layers(train_val)[0].data_param.batch_size
 
 
 def input_transform(train_val: NetParameter, where: str | Path) -> TransformationParameter:
-    """Return what is done to an image before a net sees it, in both phases alike.
+    """Return the transformation of a net's input images, which must be the same in both phases.
 
     Raises
     ------
     EmotiwError
-        If the phases differ in it, or it is not what a net for colour images can have.
+        If the phases differ, or the transformation is not possible for colour images.
     """
     layers = data_layers(train_val)
     if not layers:
-        raise EmotiwError(f"{where} has no Data layer: its input cannot be made as it was trained")
+        raise EmotiwError(f"{where} has no Data layer: how its input was transformed in training is unknown")
     first, *others = (layer.transform_param for layer in layers)
     for other in others:
         if unlike := changes(first, other, ignored=("mirror", "mean_file")):
@@ -79,20 +79,20 @@ def input_transform(train_val: NetParameter, where: str | Path) -> Transformatio
 
 
 def set_size(train_val: NetParameter) -> int:
-    """Return the side of the images of a set for this net."""
+    """Return the side of a set's images for this net."""
     return uncropped(crop_size(train_val))
 
 
 def uncropped(crop: int) -> int:
-    """Return the side of the images that crops are cut from: 8/7 of the crop's, as 256 is of 224."""
+    """Return the side of the images from which crops are cut: 8/7 of the crop's, as 256 is of 224."""
     return crop * 8 // 7
 
 
 def input_side(deploy: NetParameter, where: str | Path) -> int:
-    """Return the side of a deploy net's input in pixels; raise where it has none that an image can be."""
+    """Return the side of a deploy net's input in pixels; raise if its input is not an image."""
     dims = [list(shape.dim) for layer in deploy.layer if layer.type == "Input" for shape in layer.input_param.shape]
     if len(dims) != 1 or len(dims[0]) != 4 or dims[0][1] != 3 or dims[0][2] != dims[0][3] or dims[0][2] < 1:
-        raise EmotiwError(f"{where} is no deploy net for images: it needs one input of N x 3 x side x side")
+        raise EmotiwError(f"{where} is not a deploy net for images: it needs one input of N x 3 x side x side")
     return dims[0][2]
 
 
@@ -101,7 +101,7 @@ def use_set(train_val: NetParameter, sources: Mapping[str, str], mean_file: str)
     for layer in data_layers(train_val):
         phase = enum_name(layer.include[0], "phase") if layer.include else "TRAIN"
         layer.data_param.source = sources[phase]
-        if layer.transform_param.mean_file:  # a net of one's own may have mean_values, or no mean
+        if layer.transform_param.mean_file:  # a user's net may have mean_values, or no mean
             layer.transform_param.mean_file = mean_file
 
 
@@ -119,27 +119,27 @@ def use_classes(train_val: NetParameter, classes: int) -> None:
             layer.inner_product_param.num_output = classes
 
 
-def name_anew(train_val: NetParameter, layers: Collection[str]) -> None:
-    """Put `_new` behind the names of `layers`, so that Caffe's copy by name passes them over."""
+def rename_layers(train_val: NetParameter, layers: Collection[str]) -> None:
+    """Append `_new` to the names of `layers`, so that Caffe's copy of weights by name skips them."""
     for layer in train_val.layer:
         if layer.name in layers:
             layer.name += "_new"
 
 
 def loss_weight(train_val: NetParameter) -> float:
-    """Return by how much the loss that Caffe displays exceeds one head's where all heads guess: 1, GoogLeNet's 1.6."""
+    """Return the ratio of Caffe's displayed loss to one head's when all heads guess: 1, for GoogLeNet 1.6."""
     return sum((layer.loss_weight[0] if layer.loss_weight else 1.0) for layer in losses(train_val))
 
 
 def losses(train_val: NetParameter) -> list[LayerParameter]:
-    """Return the layers that judge the classes: GoogLeNet has three, the auxiliary heads' first."""
+    """Return the loss layers: GoogLeNet has three, the auxiliary heads' first."""
     return [layer for layer in train_val.layer if layer.type == "SoftmaxWithLoss"]
 
 
 def deploy(train_val: NetParameter) -> NetParameter:
     """Return the deploy form of a train_val: input `data`, output `prob`, nothing that only training needs."""
     crop = crop_size(train_val)
-    loss = losses(train_val)[-1]  # auxiliary heads come before it
+    loss = losses(train_val)[-1]  # those before it are auxiliary heads'
     layers = [LayerParameter(name="prob", type="Softmax", bottom=[loss.bottom[0]], top=["prob"])]
     needed = {loss.bottom[0]}
     for layer in reversed(train_val.layer):

@@ -1,4 +1,4 @@
-"""What Caffe's copy of weights by layer name will do, told before it does it."""
+"""Predict which layers Caffe's copy of weights by layer name will fill."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from .shapes import Shape
 
 @dataclass(frozen=True)
 class Copy:
-    """The layers of a caffemodel beside those of a net, each in its own order.
+    """The layers of a caffemodel compared with those of a net, each in its own order.
 
     Attributes
     ----------
     copied
         Layers that take their weights from the caffemodel.
     new
-        Layers of the net alone: they begin with their fillers.
+        Layers only in the net: they keep their fillers' values.
     left
-        Layers of the caffemodel alone: Caffe passes them over.
+        Layers only in the caffemodel: Caffe skips them.
     misfits
-        Layers of both whose blobs differ, with the difference in words: Caffe stops there.
+        Layers in both with blobs of different shapes, with the difference as text: Caffe aborts there.
     """
 
     copied: tuple[str, ...]
@@ -31,7 +31,7 @@ class Copy:
     misfits: Mapping[str, str]
 
     def lines(self) -> list[str]:
-        """Return the report: how many layers are copied, and a line each for those that are not."""
+        """Return the report: the number of copied layers, and a line for each other layer."""
         return [
             f"weights: {len(self.copied)} of the net's {len(self.copied + self.new) + len(self.misfits)} layers copied",
             *(f"  {layer}: not in the weights, begins with its filler" for layer in self.new),
@@ -41,12 +41,12 @@ class Copy:
 
 
 def compare(weights: AnyNet, params: Mapping[str, list[Shape]]) -> Copy:
-    """Return what becomes of each layer when Caffe copies `weights` into a net.
+    """Return what happens to each layer when Caffe copies `weights` into a net.
 
     Parameters
     ----------
     weights
-        A caffemodel as read, of V1 layers (the authors') or of today's.
+        A parsed caffemodel, of V1 layers (the authors') or of current ones.
     params
         Shapes of the net's weights and biases by layer name, as `shapes.shapes` gives them.
     """
@@ -62,14 +62,14 @@ def compare(weights: AnyNet, params: Mapping[str, list[Shape]]) -> Copy:
 
 
 def _misfit(blobs: Sequence[AnyBlob], wanted: list[Shape]) -> str:
-    """Return how a layer's blobs differ from the net's; empty where they fit."""
+    """Return how a layer's blobs differ from the net's; empty if they fit."""
     if len(blobs) == len(wanted) and all(map(_fits, blobs, wanted)):
         return ""
     return f"{_words([shape_of(blob) for blob in blobs])} in the weights, {_words(wanted)} in the net"
 
 
 def _fits(blob: AnyBlob, wanted: Shape) -> bool:
-    """Return whether a blob may be copied: Caffe's Blob::ShapeEquals; the four old fields stand for leading ones."""
+    """Return whether a blob can be copied, by Caffe's Blob::ShapeEquals; old shapes may have leading axes of 1."""
     if blob.HasField("shape"):
         return shape_of(blob) == wanted
     return (1,) * (4 - len(wanted)) + wanted == shape_of(blob)

@@ -33,7 +33,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OWN = "cyclic_lbp_r3_t5"
 
-# What Caffe makes of a net, as JSON.
+# Caffe's shapes of a net, as JSON.
 DESCRIBE = """
 import json, sys
 import caffe
@@ -52,7 +52,7 @@ told = {
 open(answer, "w").write(json.dumps(told))
 """
 
-# A process of its own between us and the command: a child's peak begins with its parent's.
+# A separate process between us and the command: a child's peak begins with its parent's.
 MEASURED = """
 import resource, subprocess, sys
 resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]),) * 2)  # so that a hang ends
@@ -102,7 +102,7 @@ def engine(caffe: Caffe) -> CaffeEngine:
 def describe(caffe: Caffe, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
     """Have the real Caffe build a net, with weights or not; return its layers, blobs and parameters.
 
-    Caffe's own words are the error's where it refuses the net.
+    If Caffe refuses the net, the error has its message.
     """
     answer = tmp_path_factory.mktemp("described") / "net.json"
 

@@ -73,6 +73,6 @@ def test_the_version_is_the_installed_ones_or_none(python, request):
 
 
 def test_the_installed_package_stands_alone():
-    """What all other tests test."""
+    """The package that all other tests use."""
     assert len(emotiw.__path__) == 1
     assert not Path(emotiw.__file__).is_relative_to(ROOT / "emotiw")

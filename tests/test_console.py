@@ -1,4 +1,4 @@
-"""What the package logs: shown by the command as it is, and by nobody else."""
+"""The package's log messages: shown unchanged by the command only."""
 
 import logging
 import subprocess
@@ -26,7 +26,7 @@ def test_each_block_shows_them_once(capsys):
     assert capsys.readouterr().out == "once\nonce\n"
 
 
-def test_a_library_user_sees_nothing_and_help_does_not_load_logging():
+def test_a_library_user_sees_no_log_and_help_skips_logging():
     code = (
         "import sys; from emotiw.__main__ import build_parser; build_parser('prepare').format_help()\n"
         "assert 'logging' not in sys.modules\n"

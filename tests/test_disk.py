@@ -9,7 +9,7 @@ from emotiw.disk import free_space, require_space
 from emotiw.errors import EmotiwError
 
 
-def test_what_does_not_fit_is_refused_with_what_is_needed_and_free(tmp_path, monkeypatch):
+def test_too_little_space_is_refused_with_needed_and_free_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1_500_000_000))
     assert free_space(tmp_path) == 1_500_000_000
     require_space(tmp_path, "the set needs", 1_500_000_000)

@@ -23,7 +23,7 @@ NAMES = {path: path.relative_to(ROOT).as_posix() for path in PAGES}
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=NAMES.get)
 CODE = [path for folder in ("lbp_mapping", "prototxt", "data_prep", "engine", "train", "evaluate", "emotiw")
         for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".csv", ".prototxt"}]  # fmt: skip
-# What stands behind a `$` besides our own commands.
+# The commands after a `$` besides our own.
 TOOLS = {"cat", "cp", "docker", "for", "grep", "head", "mkdir", "sed"}
 
 
@@ -140,7 +140,7 @@ def test_every_page_is_linked_from_the_readme():
 
 
 def test_a_table_is_shown_once():
-    """Heads may come again; a long row is a figure of its own."""
+    """Heads may repeat; a long row is checked as a whole."""
     shown = Counter(row for text in PAGES.values() for row in rows(text) if len(row) > 60)
     assert len(shown) > 60
     assert [row for row, times in shown.items() if times > 1] == []

@@ -53,7 +53,7 @@ def test_every_exported_name_is_there_and_documented(name):
 
 
 def documented(package, name: str) -> bool:
-    """Whether a class or function has a docstring of its own, or a string stands below a constant."""
+    """Whether a class or function has its own docstring, or a string follows a constant."""
     found = getattr(package, name)
     if callable(found):
         return bool(found.__doc__) and not found.__doc__.startswith(f"{name}(")

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# What each part may import, beside itself and the small modules of emotiw/ that stand below all others.
+# What each part may import, besides itself and the small modules of emotiw/ that are below all others.
 MAY_IMPORT = {
     "lbp_mapping": set(),
     "prototxt": set(),
@@ -53,7 +53,7 @@ def imported(name: str, text: str, known: set[str]) -> set[str]:
 
 
 def _file(module: str, known: set[str]) -> str:
-    """The module as it is known: a package by its `__init__`; empty where there is none."""
+    """The module's file: a package's is its `__init__`; empty if there is none."""
     return next((each for each in (module, f"{module}.__init__") if each in known), "")
 
 

@@ -79,7 +79,7 @@ def test_a_copy_is_hashed_once(file, tmp_path):
     assert counting.asked == ["copy", "copy"]
 
 
-def test_a_large_file_is_not_hashed_by_one_that_hashes_small_ones(file, tmp_path):
+def test_a_large_file_is_not_hashed_by_look_small(file, tmp_path):
     file.write_bytes(bytes(SMALL + 1))
     recorded = taken("model", file)
     shutil.copy(file, tmp_path / "copy")
@@ -87,7 +87,7 @@ def test_a_large_file_is_not_hashed_by_one_that_hashes_small_ones(file, tmp_path
     assert counting.asked == []
 
 
-def test_what_is_not_there_is_said(file):
+def test_a_missing_file_is_reported(file):
     recorded = taken("mean", file)
     file.unlink()
     assert compare(recorded, file, Look.ALL).words == f"{file}, the mean on record, is not there"
@@ -99,7 +99,7 @@ def test_what_is_replaced_by_the_same_is_replaced(file):
     recorded = taken("mean", file)
     require_unchanged([recorded, value("colours", b"12")])
     os.utime(file, ns=(1, 1))
-    with pytest.raises(EmotiwError, match="the mean, was replaced while it was read: give the same command again"):
+    with pytest.raises(EmotiwError, match="the mean, was replaced while it was read: run the same command again"):
         require_unchanged([recorded])
 
 

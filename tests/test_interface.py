@@ -92,7 +92,7 @@ def test_predict_refuses_other_arrays(runs, picture):
 
 
 @pytest.mark.caffe
-def test_predict_refuses_what_is_no_picture(runs, tmp_path):
+def test_predict_refuses_a_file_that_is_not_a_picture(runs, tmp_path):
     (tmp_path / "x.png").write_text("x")
     with pytest.raises(UnreadableImageError):
         emotiw.predict(tmp_path / "x.png", [emotiw.open_model(runs / RUN)])

@@ -91,7 +91,7 @@ def test_a_whole_number_is_read_as_a_float_too():
         ({"names": ["x", 1]}, "names[1]: expected str, got int"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_field(change, words):
+def test_errors_name_their_field(change, words):
     with pytest.raises(ValueError) as caught:
         record_of({**asdict(WHOLE), **change}, Whole)
     assert str(caught.value) == words
@@ -103,14 +103,14 @@ NO_RECORDS = ["", "{", "[]", "7", "{}", '{"title": "a"}', '{"a": NaN}', '{"a": 1
 
 
 @pytest.mark.parametrize("text", NO_RECORDS, ids=range(len(NO_RECORDS)))
-def test_what_is_no_record_is_refused(text, tmp_path):
+def test_an_invalid_record_is_refused(text, tmp_path):
     (tmp_path / "it.json").write_text(text)
     with pytest.raises(ValueError):
         read_record(tmp_path / "it.json", Whole)
 
 
 @pytest.mark.parametrize("data", [b'{"a":\n"\xff"}', b'{"a":\n"\xed\xa0\x80"}', '{"a":\n1}'.encode("utf-16-le")])
-def test_what_is_no_text_is_refused_with_its_line(data, tmp_path):
+def test_invalid_utf8_is_refused_with_its_line(data, tmp_path):
     (tmp_path / "it.json").write_bytes(data)
     with pytest.raises(EmotiwError, match=r"it\.json, line [12]: not text in UTF-8: save it as UTF-8"):
         read_json(tmp_path / "it.json")

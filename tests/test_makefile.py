@@ -1,4 +1,4 @@
-"""What each target of the Makefile would do, by `make -n` with another environment: nothing is installed."""
+"""The commands of each Makefile target, by `make -n` with another environment: nothing is installed."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def planned(target: str, environment: Path) -> str:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Path:
-    """An environment that is as `make demo` leaves it, all of it newer than any source."""
+    """An environment as left by `make demo`, newer than any source."""
     folder = tmp_path / "venv"
     folder.mkdir()
     for stamp in ("locked", "installed"):

@@ -1,4 +1,4 @@
-"""A prepared set and a finished run that an earlier version wrote are read, and gone on with, as they are.
+"""A prepared set and a finished run of an earlier version can be read and resumed unchanged.
 
 `older/` holds what these commands wrote before the folders were rebuilt, without the pictures, which nothing reads:
 
@@ -107,7 +107,7 @@ def test_the_same_training_has_nothing_to_do(older, run):
 
 
 @pytest.mark.caffe
-def test_a_longer_training_goes_on_from_its_snapshot(older, run):
+def test_a_longer_training_resumes_from_its_snapshot(older, run):
     known = (run.folder / "log.txt").read_text()
     assert main([*FINETUNE, "--set", str(older / "set"), "-o", str(older / "runs"), "--iterations", "2"]) == 0
     log = (run.folder / "log.txt").read_text()

@@ -23,7 +23,7 @@ def test_lively_in_a_terminal_and_quiet_in_a_log(monkeypatch, terminal):
     assert (stream.getvalue().count("\r") < 10) != terminal
 
 
-def test_it_goes_on_where_it_was(capsys):
+def test_it_resumes_at_its_position(capsys):
     with bar(range(40, 100), "train", 100, "it", 40) as shown:
         shown.update(60)
     assert "40/100" in capsys.readouterr().err.split("\r")[1]

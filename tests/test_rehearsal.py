@@ -86,7 +86,7 @@ def works_in(process, folder):
         return False
 
 
-def test_all_20_rows_killed_twice_end_in_the_table_and_the_test_file(downloads, caffe, tmp_path, capsys):
+def test_all_20_rows_killed_twice_still_end_in_the_table(downloads, caffe, tmp_path, capsys):
     prepared(downloads, "faces_webface_112x112", tmp_path / "casia", "--labels", "identities", "--val", "0.1")
     emotions = prepared(downloads, "SFEW_2.0_zips", tmp_path / "sfew", "--labels", "emotions")
     folder = tmp_path / "reproduction"
@@ -102,7 +102,7 @@ def test_all_20_rows_killed_twice_end_in_the_table_and_the_test_file(downloads, 
     told, last = capsys.readouterr().out, done(folder)
 
     assert len(last) == 40
-    # One that the kill met between its last rename and Snakemake's note of it is made sure of once more.
+    # A step killed between its last rename and Snakemake's record of it is checked again.
     assert sum(last[path] != made for path, made in second.items()) <= 2
     assert sum(second.get(path) != made for path, made in first.items()) <= 2
     for row in preset_rows("small"):

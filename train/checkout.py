@@ -1,4 +1,4 @@
-"""Committed prototxt that was edited in a checkout, where the installed package does not read it."""
+"""Detect prototxt files edited in a checkout, which the installed package does not read."""
 
 from pathlib import Path
 
@@ -11,17 +11,17 @@ from .experiments import Experiment
 
 
 def require_installed(row: Experiment, stage: str, here: Path = Path()) -> None:
-    """Raise where the files of a row's net in a checkout are not the installed ones, which are executed.
+    """Raise if a checkout's files of a row's net differ from the installed ones, which are executed.
 
     Parameters
     ----------
     here
-        Where the command was called: perhaps a checkout.
+        The current folder, which may be a checkout.
 
     Raises
     ------
     UsageError
-        If a file there says otherwise.
+        If a file there differs.
     """
     if row.own:
         return
@@ -33,5 +33,5 @@ def require_installed(row: Experiment, stage: str, here: Path = Path()) -> None:
             more = f"; and {len(edited) - 4} more" if len(edited) > 4 else ""
             raise UsageError(
                 f"{path} is not the installed file ({'; '.join(edited[:4])}{more}) and has no effect: give settings by "
-                "--solver and a net by --net, or install the package anew"
+                "--solver and a net by --net, or reinstall the package"
             )

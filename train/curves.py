@@ -1,4 +1,4 @@
-"""How a run learned, as one picture: losses above, accuracies below, and where the rate stepped."""
+"""Training curves in one picture: losses above, accuracies below, and the steps of the learning rate."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ _CURVES = (
         ("val_accuracy", "validation accuracy", "tab:orange", "o"),
     ),
 )
-_MOST_STEPS = 30  # more of them would hide the curves
+_MOST_STEPS = 30  # more lines would hide the curves
 
 
 def draw_curves(points: Sequence[Point], title: str, path: Path, steps: Sequence[int] = ()) -> None:

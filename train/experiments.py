@@ -1,4 +1,4 @@
-"""The experiments as a table: one row = one net on one representation, both stages."""
+"""The table of experiments: a row is one net on one representation, with both stages."""
 
 import csv
 import re
@@ -25,23 +25,23 @@ from .run_folder import STAGES
 
 @dataclass(frozen=True)
 class Experiment:
-    """One row of `experiments.csv`, which also says of each stage's settings how well they are known.
+    """One row of `experiments.csv`, which also gives the standing of each stage's settings.
 
     Attributes
     ----------
     net, representation
         By name.
     settings
-        For each stage, what this row adds to its net's committed solver, as prototxt, such as ``base_lr: 0.003``.
+        For each stage, this row's changes of its net's committed solver, as prototxt, such as ``base_lr: 0.003``.
     standing
-        The deviations (docs/deviations.md) that its nets and solvers rest on: what the paper does not say. Empty for a
-        row of one's own.
+        The deviations (docs/deviations.md) on which its nets and solvers depend: what the paper does not say. Empty for
+        a user's own row.
     name
-        What its run is called; empty: `<net>-<representation>`.
+        The name of its run; empty: `<net>-<representation>`.
     epochs, seed
-        What it asks for itself; None: its solver's `max_iter`, and 1.
+        Its own epochs and seed; None: its solver's `max_iter`, and 1.
     own
-        The net, where it is one of the user's own.
+        The net, if it is the user's own.
     """
 
     net: str
@@ -59,7 +59,7 @@ class Experiment:
         return self.name or f"{self.net}-{self.representation}"
 
     def solver(self, stage: str) -> SolverParameter:
-        """Return the SolverParameter of a stage, a copy that may be changed."""
+        """Return a copy of a stage's SolverParameter."""
         base = self.own.solver if self.own else _committed_solver(self.net, stage)
         return merged(base, self._settings(stage))
 
@@ -67,45 +67,45 @@ class Experiment:
         return parse_settings(self.settings.get(stage, ""), f"{self.row}, {stage}")
 
     def train_val(self, stage: str) -> NetParameter:
-        """Return the NetParameter of a stage's train_val, a copy that may be changed."""
+        """Return a copy of the NetParameter of a stage's train_val."""
         return deepcopy(self.own.train_val if self.own else _committed_train_val(self.net, stage))
 
     def recipe(self, stage: str) -> str:
-        """Return a sha256 in hexadecimal of all that a stage of this row is: its net and its solver."""
+        """Return a sha256, in hexadecimal, of a stage's net and solver."""
         text = format_text(self.train_val(stage)) + format_text(self.solver(stage))
         return sha256_of(text.encode())
 
     def over(self, stages: Iterable[str], text: str, where: str) -> "Experiment":
-        """Return this row with settings over its own.
+        """Return this row with settings merged over its own.
 
         Raises
         ------
         UsageError
-            If the text is no solver's, or sets what a run fills in.
+            If the text is not a solver's, or sets what a run fills in.
         """
         given = parse_settings(text, where)
         settings = {stage: one_line(merged(self._settings(stage), given)) for stage in stages}
         return replace(self, settings={**self.settings, **settings})
 
     def changed(self, stage: str) -> list[str]:
-        """Return in what its solver is not the one that is shipped for net and representation, in words.
+        """Return how its solver differs from the shipped one for this net and representation, as text.
 
-        Of a net of one's own these are the settings over its own solver file.
+        For a user's own net these are the settings merged over its solver file.
         """
         usual = self.own.solver if self.own else shipped(self.net, self.representation).solver(stage)
         return changes(usual, self.solver(stage), ignored=("max_iter",) if self.epochs else ())
 
     def check(self) -> None:
-        """Raise `UsageError` where a stage's solver is one that no engine would carry out."""
+        """Raise `UsageError` if no engine would accept a stage's solver."""
         for stage in STAGES:
             solver = self.solver(stage)
             if self.epochs:
-                solver.max_iter = 1  # as many as a set has images for
+                solver.max_iter = 1  # a placeholder: the real number depends on the set
             require_solver(solver, f"{self.row}, {stage}")
 
 
 def require_solver(solver: SolverParameter, where: str) -> None:
-    """Raise `UsageError` where a solver is one that no engine would carry out."""
+    """Raise `UsageError` if no engine would accept a solver."""
     check_solver(solver, where)
     try:
         Policy(solver)
@@ -113,7 +113,7 @@ def require_solver(solver: SolverParameter, where: str) -> None:
         raise UsageError(f"{where}: {error}") from None
 
 
-@cache  # parsed once a process
+@cache  # parsed once per process
 def _committed_solver(net: str, stage: str) -> SolverParameter:
     solver: SolverParameter = committed(net, f"solver_{stage}.prototxt")
     return solver
@@ -150,16 +150,16 @@ def preset_rows(preset: str = PAPER) -> list[Experiment]:
 
 
 def shipped(net: str, representation: str) -> Experiment:
-    """Return the row of a shipped net; of a representation that the table does not list, with its other rows' settings.
+    """Return the row of a shipped net and any representation.
 
-    Those are the settings of the net's first row.
+    If the table does not list the representation, the row has the settings of the net's first row.
     """
     row = experiments().get(f"{net}-{representation}")
     return row or Experiment(net, representation, like(net).settings)
 
 
 def like(net: str) -> Experiment:
-    """Return the row of a shipped net whose settings a representation takes that the table does not list."""
+    """Return the row of a shipped net with the settings for representations that the table does not list."""
     return next(row for row in experiments().values() if row.net == net)
 
 
@@ -169,12 +169,12 @@ def listed(row: Experiment) -> bool:
 
 
 def experiment(row: str, own: OwnNet | None = None) -> Experiment:
-    """Return the row of that name, or one of the user's own: `<net>-<representation>` with any representation.
+    """Return the row of a name, shipped or the user's own: `<net>-<representation>` with any representation.
 
     Parameters
     ----------
     own
-        The net of that row, which may not have a shipped one's name.
+        The net of a user's own row, which must not have the name of a shipped net.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def experiment(row: str, own: OwnNet | None = None) -> Experiment:
     """
     net, _, spelled = row.partition("-")
     if not spelled:
-        raise UsageError(f"{row!r} is no row: give <net>-<representation>, such as {', '.join(experiments())}")
+        raise UsageError(f"{row!r} is not a row: give <net>-<representation>, such as {', '.join(experiments())}")
     try:
         representation = parse(spelled).name
     except ValueError as error:
@@ -191,9 +191,7 @@ def experiment(row: str, own: OwnNet | None = None) -> Experiment:
     if own:
         if net in nets() or not re.fullmatch(r"[A-Za-z0-9]\w*", net):
             reason = "the name of a shipped net" if net in nets() else "no name"
-            raise UsageError(
-                f"{row!r}: {net!r} is {reason}: call a net of your own otherwise, such as my_net-{spelled}"
-            )
+            raise UsageError(f"{row!r}: {net!r} is {reason}: name your own net differently, such as my_net-{spelled}")
         return Experiment(net, representation, own=own)
     committed(net, "deploy.prototxt")
     return shipped(net, representation)

@@ -1,4 +1,4 @@
-"""A table of one's own experiments, in the columns of `experiments.csv`."""
+"""A user's table of experiments, with the columns of `experiments.csv`."""
 
 import csv
 import re
@@ -14,26 +14,26 @@ from .experiments import Experiment, experiment, experiments
 from .run_folder import STAGES
 
 OPTIONAL = ("name", "epochs", "seed")
-"""Columns that the shipped table does not have: what a run is called, and what it takes instead of its solver's."""
+"""Columns that the shipped table lacks: the name of a run, and values that replace those of its solver."""
 
 _NEEDED = ("net", "representation")
 _KNOWN = (*_NEEDED, *STAGES, *(f"{stage}_standing" for stage in STAGES), "row", "standing", *OPTIONAL)
 _NAME = re.compile(r"[A-Za-z0-9][\w.,=+-]*", re.ASCII)
-_MOST_TOLD = 5
+_MOST_LISTED = 5
 
 
 def read_experiments(path: Path) -> dict[str, Experiment]:
     """Return the rows of an experiments file by name, in its order; the whole file is checked.
 
-    A row takes the settings that it gives over its net's committed solver, as in the shipped table; without any, it
-    takes the shipped row's.
+    A row's settings are merged over its net's committed solver, as in the shipped table; a row without settings has
+    those of the shipped row.
 
     Raises
     ------
     EmotiwError
         If the file cannot be read.
     UsageError
-        If it lacks a column or has an unknown one; or with every row that is wrong, by its line.
+        If it lacks a column or has an unknown one, or if rows are wrong; the message lists all of these, by line.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -42,7 +42,7 @@ def read_experiments(path: Path) -> dict[str, Experiment]:
             columns = list(reader.fieldnames or [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise EmotiwError(
-            f"{path} is no table of experiments: {error}: begin with that of emotiw experiments"
+            f"{path} is not a table of experiments: {error}: begin with that of emotiw experiments"
         ) from None
     _check_columns(path, columns)
     rows: dict[str, Experiment] = {}
@@ -59,8 +59,8 @@ def read_experiments(path: Path) -> dict[str, Experiment]:
     if not lines:
         wrong = ["it has no row"]
     if wrong:
-        more = f"; and {len(wrong) - _MOST_TOLD} more" if len(wrong) > _MOST_TOLD else ""
-        raise UsageError(f"{path}: {'; '.join(wrong[:_MOST_TOLD])}{more}")
+        more = f"; and {len(wrong) - _MOST_LISTED} more" if len(wrong) > _MOST_LISTED else ""
+        raise UsageError(f"{path}: {'; '.join(wrong[:_MOST_LISTED])}{more}")
     return rows
 
 
@@ -75,7 +75,7 @@ def _check_columns(path: Path, columns: list[str]) -> None:
 
 
 def _row(cells: Mapping[str | None, str | list[str] | None]) -> Experiment:
-    """Return one line's experiment."""
+    """Return the experiment of a line."""
     if None in cells or None in cells.values():
         raise UsageError("it has more or fewer cells than the head: put settings with a comma in quotes")
     given = {str(name): str(value).strip() for name, value in cells.items()}
@@ -96,7 +96,7 @@ def _row(cells: Mapping[str | None, str | list[str] | None]) -> Experiment:
 
 
 def _settings(own: Experiment, given: Mapping[str, str]) -> dict[str, str]:
-    """Return what each stage sets over the committed solver: what the row gives, else what the shipped row does."""
+    """Return each stage's changes of the committed solver: the row's own, or else those of the shipped row."""
     settings = dict(own.settings)
     for stage in STAGES:
         if text := given.get(stage):
@@ -108,7 +108,7 @@ def _name(name: str, usual: str) -> str:
     if name and not _NAME.fullmatch(name):
         raise UsageError(f"the name {name!r} cannot be a folder's: give letters, digits and . , = + - _")
     if name in nets():
-        raise UsageError(f"the name {name} is that of a shipped net, whose figures are published: give another")
+        raise UsageError(f"the name {name} is that of a shipped netwith published results: give another")
     if name in experiments() and name != usual:
         raise UsageError(f"the name {name} is that of a shipped row, and this one is of {usual}: give another")
     return "" if name == usual else name
@@ -123,7 +123,7 @@ def _number(given: Mapping[str, str], column: str) -> float | None:
     except ValueError:
         value = float("nan")
     if column == "seed" and not (value.is_integer() and 0 <= value < 2**31):
-        raise UsageError(f"the seed {text} is no whole number from 0 to 2147483647")
+        raise UsageError(f"the seed {text} is not a whole number from 0 to 2147483647")
     if column == "epochs" and not (isfinite(value) and value > 0):
         raise UsageError(f"{text} epochs: give a number above 0")
     return value

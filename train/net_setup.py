@@ -1,4 +1,4 @@
-"""The net of a run before it trains: the prototxt as executed on a set, and the weights to start from."""
+"""Prepare a run's net for training: the prototxt as executed on a set, and the starting weights."""
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from emotiw.prototxt.formats.messages import (
 from emotiw.prototxt.message_diff import changes
 from emotiw.prototxt.shapes import shapes
 from emotiw.prototxt.solvers import merged
-from emotiw.prototxt.surgery import batch_size, classifiers, deploy, name_anew, use_classes, use_set
+from emotiw.prototxt.surgery import batch_size, classifiers, deploy, rename_layers, use_classes, use_set
 from emotiw.prototxt.weight_transfer import Copy, compare
 
 from .experiments import Experiment, require_solver
@@ -33,20 +33,20 @@ Existing = Literal["continue", "renew", "replace"]
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How a stage is trained, where it is not as its row says.
+    """Options of a stage that override its row.
 
     Attributes
     ----------
     weights
         The caffemodel or HDF5 file to start from, copied by layer name; None: from the fillers.
     iterations, epochs
-        Instead of the solver's `max_iter`, at most one of them: so many iterations, or as many as see every training
-        image so often.
+        Replace the solver's `max_iter`; at most one of them is given: a number of iterations, or of passes over the
+        training images.
     seed
-        Of fillers, dropout, crops and mirrors; None: the row's, else 1.
+        Seed of fillers, dropout, crops and mirrors; None: the row's, else 1.
     existing
-        What becomes of a run that the folder holds. "continue": it goes on; another run than this is an error. "renew":
-        this run goes on, another is removed. "replace": it is removed.
+        What to do with a run in the folder. "continue": resume it; a different run is an error. "renew": resume the
+        same run, remove a different one. "replace": remove it.
     """
 
     weights: Path | None = None
@@ -56,7 +56,7 @@ class TrainOptions:
     epochs: float | None = None
 
     def iterations_of(self, experiment: Experiment, stage: str, prepared: PreparedSet) -> int:
-        """Return the iterations of a row's stage on a set; 0 where nothing says any."""
+        """Return the number of iterations of a row's stage on a set; 0 if none is given."""
         solver = experiment.solver(stage)
         epochs = None if self.iterations else self.epochs or experiment.epochs
         if not epochs:
@@ -64,13 +64,13 @@ class TrainOptions:
         batch, images = batch_size(experiment.train_val(stage)) * solver.iter_size, prepared.count("train")
         if batch > images:
             raise UsageError(
-                f"{experiment.row}, {stage}: an iteration takes {batch} images and the set has {images}: no number of "
-                "epochs; give --iterations, or a net with a smaller batch_size"
+                f"{experiment.row}, {stage}: an iteration takes {batch} images and the set has {images}: epochs are "
+                "not possible; give --iterations, or a net with a smaller batch_size"
             )
         return ceil(round(epochs * images / batch, 9))
 
     def seed_of(self, experiment: Experiment, stage: str) -> int:
-        """Return the seed of a row's stage: this one, else the row's, else that of its solver's text, else 1."""
+        """Return the seed of a row's stage: this one, else the row's, else its solver's, else 1."""
         text = experiment.solver(stage)
         own = text.random_seed if text.HasField("random_seed") else 1
         return next(seed for seed in (self.seed, experiment.seed, own) if seed is not None)
@@ -86,9 +86,9 @@ class NetSetup:
     Attributes
     ----------
     train_val, solver
-        A NetParameter, as wide as the set has classes, and a SolverParameter, with these iterations and seed.
+        A NetParameter with the set's number of classes, and a SolverParameter with these iterations and seed.
     weights, copy
-        The caffemodel to start from, and what Caffe will copy of it; None: from the fillers.
+        The caffemodel to start from, and what Caffe will copy from it; None: from the fillers.
     """
 
     experiment: Experiment
@@ -101,23 +101,23 @@ class NetSetup:
 
     @property
     def batch(self) -> int:
-        """How many images an iteration takes."""
+        """The number of images in an iteration."""
         return batch_size(self.train_val) * self.solver.iter_size
 
     @property
     def of_other_length(self) -> bool:
-        """Whether it ends at another iteration than the row's own solver does, for which its schedule was made."""
+        """Whether it ends at another iteration than the row's solver, for which the schedule was made."""
         return self.solver.max_iter != self.experiment.solver(self.stage).max_iter
 
     def write(self, folder: Path) -> None:
-        """Write train_val, deploy, solver and mean into a run folder; they name the LMDBs of this set."""
+        """Write train_val, deploy, solver and mean into a run folder; the net names this set's LMDBs."""
         for name, message in self.messages().items():
             write_text(folder / f"{name}.prototxt", format_text(message))
         with whole(folder / "mean.binaryproto") as temporary:
             temporary.write_bytes(self.prepared.mean_file(self.experiment.representation).read_bytes())
 
     def messages(self) -> dict[str, Message]:
-        """Return train_val, deploy and solver as they are executed, by the names of their files."""
+        """Return train_val, deploy and solver as executed, by file name."""
         set_folder, representation = self.prepared.folder.resolve(), self.experiment.representation
         splits = {"TRAIN": "train", "TEST": "val"}
         lmdbs = {phase: str(set_folder / representation / f"{split}_lmdb") for phase, split in splits.items()}
@@ -126,14 +126,14 @@ class NetSetup:
         solver.net = "train_val.prototxt"
         most = solver.max_iter
         solver.snapshot = min(solver.snapshot or most, most)
-        # A diverging loss must show before the last good snapshot is pruned.
+        # A diverging loss must be displayed before the last good snapshot is pruned.
         solver.display = min(solver.display or most, solver.snapshot, max(1, most // 20))
         return {"train_val": train_val, "deploy": deploy(train_val), "solver": solver}
 
     def asked(self, folder: Path) -> list[str]:
-        """Return in what this setup is not what a run folder was executed with, in words: there -> here.
+        """Return how this setup differs from the one executed in a run folder, as text: there -> here.
 
-        What follows from where the set lies and how far the run goes does not count.
+        Differences that follow from the set's location and the number of iterations are ignored.
         """
         found = []
         for name, message in self.messages().items():
@@ -143,18 +143,18 @@ class NetSetup:
         return found
 
     def edited(self, folder: Path, executed: int) -> list[str]:
-        """Return in what the files of a run folder of this very recipe were edited, in words: as executed -> there.
+        """Return how the files in a run folder of the same recipe were edited, as text: as executed -> there.
 
         Parameters
         ----------
         executed
-            The iterations that the run's record says. A run that was stopped between its files and its record has those
-            of this setup.
+            The iterations in the run's record. A run that was stopped between writing its files and its record has
+            those of this setup.
         """
         before = replace(self, solver=merged(self.solver, SolverParameter(max_iter=executed)))
-        return min((before._apart(folder), self._apart(folder)), key=len)
+        return min((before._edits(folder), self._edits(folder)), key=len)
 
-    def _apart(self, folder: Path) -> list[str]:
+    def _edits(self, folder: Path) -> list[str]:
         found = []
         for name, message in self.messages().items():
             path = folder / f"{name}.prototxt"
@@ -165,19 +165,19 @@ class NetSetup:
 
 
 _PLACE = ("source",)
-# What differs between two executions of the same recipe.
+# Fields that may differ between two executions of the same recipe.
 _FOLLOWING = ("source", "net", "max_iter", "snapshot", "display", "random_seed")
 
 
 def set_up(experiment: Experiment, stage: str, prepared: PreparedSet, options: TrainOptions = DEFAULTS) -> NetSetup:
-    """Return a stage's net and solver as they are to be executed on a set.
+    """Return a stage's net and solver for execution on a set.
 
     Raises
     ------
     EmotiwError
         If the weights do not fit the net; see `fit`.
     UsageError
-        If the solver is one that no engine would carry out, or an epoch is less than an iteration.
+        If no engine would accept the solver, or an epoch is less than an iteration.
     """
     train_val, solver = experiment.train_val(stage), experiment.solver(stage)
     use_classes(train_val, len(prepared.classes))
@@ -190,20 +190,21 @@ def set_up(experiment: Experiment, stage: str, prepared: PreparedSet, options: T
 
 
 def fit(train_val: NetParameter, weights: Path) -> Copy:
-    """Return what Caffe will copy of `weights`; a last layer of another width is named anew in `train_val`.
+    """Return what Caffe will copy from `weights`; a last layer of another width is renamed in `train_val`.
 
-    Weights of 1000 classes can so start a net of other classes, as by hand in Caffe's fine-tuning example.
+    This way weights for 1000 classes can start a net for other classes, as is done by hand in Caffe's fine-tuning
+    example.
 
     Raises
     ------
     EmotiwError
-        Where another layer has the same name and another shape, which is fatal in Caffe, with all such layers; or
-        where no layer would be copied, which Caffe does in silence.
+        If another layer has the same name and another shape, which is fatal in Caffe, with all such layers; or
+        if no layer would be copied, for which Caffe gives no warning.
     """
     source = read_hdf5_layers(weights) if is_hdf5(weights) else read_binary(weights, PackedNet)
     copy = compare(source, shapes(train_val)[1])
     if renamed := copy.misfits.keys() & classifiers(train_val):
-        name_anew(train_val, renamed)
+        rename_layers(train_val, renamed)
         copy = compare(source, shapes(train_val)[1])
     if copy.misfits:
         misfits = "; ".join(f"{layer} is {words}" for layer, words in copy.misfits.items())

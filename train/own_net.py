@@ -1,9 +1,9 @@
-"""A net of one's own: a folder with `train_val.prototxt`, `deploy.prototxt` and, where there is one, a solver.
+"""A user's own net: a folder with `train_val.prototxt`, `deploy.prototxt` and, optionally, a solver.
 
 ```
 DIR/train_val.prototxt   data layers with the tops `data` and `label`, of any crop, batch, mean and scale; a last
                          InnerProduct, whose width is filled in; SoftmaxWithLoss
-    deploy.prototxt      the same for an input `data` of N x 3 x crop x crop; `prob`, or its last Softmax, answers
+    deploy.prototxt      the same for an input `data` of N x 3 x crop x crop; `prob`, or its last Softmax, is the output
     solver.prototxt      its settings, under those of --solver; without it base_lr and max_iter must be given
 ```
 
@@ -36,7 +36,7 @@ from emotiw.prototxt.surgery import (
 
 TRAIN_VAL, DEPLOY, SOLVER = "train_val.prototxt", "deploy.prototxt", "solver.prototxt"
 
-# What a solver needs that is no recipe; base_lr and max_iter have no value that suits every net.
+# Settings that a solver needs but that are not part of a recipe; no base_lr or max_iter suits every net.
 _BASE = SolverParameter(
     net=TRAIN_VAL,
     snapshot_prefix="snapshot",
@@ -47,22 +47,22 @@ _BASE = SolverParameter(
     weight_decay=0.0005,
     display=20,
 )
-# What a run fills in, whatever a solver file says.
+# Fields that a run fills in, ignoring a solver file's.
 _FILLED = ("net", "snapshot_prefix", "solver_mode", "random_seed")
 
 
 @dataclass(frozen=True)
 class OwnNet:
-    """A net as it was read and checked.
+    """A user's net, checked.
 
     Attributes
     ----------
     folder
-        Where it lies.
+        Its folder.
     train_val
-        Its train_val; sources and mean are those of no set.
+        Its train_val, with placeholders for sources and mean.
     solver
-        What its trainings begin from; without base_lr and max_iter where there is no solver file.
+        The solver settings; without a solver file they lack base_lr and max_iter.
     """
 
     folder: Path
@@ -71,16 +71,16 @@ class OwnNet:
 
 
 def read_own_net(folder: Path) -> OwnNet:
-    """Read a net of one's own.
+    """Read a user's own net.
 
     Raises
     ------
     UsageError
-        If a file is missing, or the net cannot be trained on a prepared set; it names file, layer and line.
+        If a file is missing, or the net cannot be trained on a prepared set; the message names file, layer and line.
     """
     for name in (TRAIN_VAL, DEPLOY):
         if not (folder / name).is_file():
-            raise UsageError(f"{folder / name} is missing: a net of your own needs {TRAIN_VAL} and {DEPLOY}")
+            raise UsageError(f"{folder / name} is missing: your own net needs {TRAIN_VAL} and {DEPLOY}")
     try:
         train_val, deployed = (read_net(folder / name) for name in (TRAIN_VAL, DEPLOY))
         _check(train_val, folder / TRAIN_VAL)
@@ -97,7 +97,7 @@ def read_own_net(folder: Path) -> OwnNet:
 
 
 def _line_of(path: Path, word: str) -> int:
-    """Return the number of the line of a prototxt on which a quoted word first stands as a name or a type; or 1."""
+    """Return the line of a prototxt on which a quoted word first occurs as a name or a type, or 1."""
     pattern = re.compile(rf"\b(?:name|type)\s*:\s*[\"']{re.escape(word)}[\"']")
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if pattern.search(line):
@@ -110,20 +110,20 @@ def _fail(path: Path, layer: str, words: str) -> NoReturn:
 
 
 def _check(train_val: NetParameter, path: Path) -> None:
-    """Raise where a train_val cannot be trained on a prepared set."""
+    """Raise if a train_val cannot be trained on a prepared set."""
     fail = partial(_fail, path)
     _check_data(train_val, path, fail)
     input_transform(train_val, path)
     _build(train_val, path)
     if not losses(train_val):
-        fail("", "no SoftmaxWithLoss: a net here learns to name classes")
+        fail("", "no SoftmaxWithLoss: a net must learn to classify")
     tops = {top for layer in train_val.layer if layer.name in classifiers(train_val) for top in layer.top}
     for loss in losses(train_val):
         if list(loss.bottom[1:]) != ["label"]:
-            fail(loss.name, f"layer {loss.name} is not held against the blob `label`, which the data layer gives")
+            fail(loss.name, f"layer {loss.name} is not computed from the blob `label` of the data layer")
         if loss.bottom[0] not in tops:
             words = (
-                f"layer {loss.name} judges {loss.bottom[0]}, which no InnerProduct makes: its width cannot be filled in"
+                f"layer {loss.name} takes {loss.bottom[0]}, which no InnerProduct makes: its width cannot be filled in"
             )
             fail(loss.name, words)
 
@@ -152,7 +152,7 @@ def _check_data(train_val: NetParameter, path: Path, fail: Callable[[str, str], 
 
 
 def _build(net: NetParameter, path: Path) -> None:
-    """Raise where a layer is of no known type, or does not fit what comes before it; name its line."""
+    """Raise if a layer's type is unknown, or it does not fit the layers before it; name its line."""
     try:
         shapes(net)
     except LayerError as error:
@@ -160,7 +160,7 @@ def _build(net: NetParameter, path: Path) -> None:
 
 
 def _check_deploy(train_val: NetParameter, deployed: NetParameter, folder: Path) -> None:
-    """Raise where the deploy form would score otherwise than was trained."""
+    """Raise if the deploy net differs from what was trained."""
     path = folder / DEPLOY
     _build(deployed, path)
     side, crop = input_side(deployed, path), crop_size(train_val)
@@ -170,7 +170,7 @@ def _check_deploy(train_val: NetParameter, deployed: NetParameter, folder: Path)
         raise UsageError(f"{path} takes {side} pixels, and {TRAIN_VAL} crops {crop}: make them alike")
     answers = [layer for layer in deployed.layer if layer.type == "Softmax"]
     if not answers:
-        raise UsageError(f"{path} has no Softmax: its answers must be posteriors")
+        raise UsageError(f"{path} has no Softmax: its output must be posteriors")
     last = next((layer for layer in answers if "prob" in layer.top), answers[-1])
     last.name, last.top[:] = "prob", ["prob"]
     last_layers = classifiers(train_val)
@@ -179,7 +179,7 @@ def _check_deploy(train_val: NetParameter, deployed: NetParameter, folder: Path)
 
 
 def _compared(net: NetParameter, last_layers: Collection[str]) -> NetParameter:
-    """Return a copy of a deploy net without what changes no score: dropout, phases and the width that is filled in."""
+    """Return a copy of a deploy net without dropout, phases and the filled-in width, which change no score."""
     compared = NetParameter()
     for layer in net.layer:
         if layer.type == "Dropout" and list(layer.top) == list(layer.bottom):
@@ -187,7 +187,7 @@ def _compared(net: NetParameter, last_layers: Collection[str]) -> NetParameter:
         added = compared.layer.add()
         added.CopyFrom(layer)
         added.ClearField("include")
-        if added.batch_norm_param.use_global_stats:  # as Caffe does in the TEST phase unasked
+        if added.batch_norm_param.use_global_stats:  # Caffe's default in the TEST phase
             added.ClearField("batch_norm_param")
         if layer.name in last_layers:
             added.inner_product_param.num_output = 1

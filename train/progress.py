@@ -1,4 +1,4 @@
-"""What a run has shown so far: losses and accuracies, on screen and in `progress.csv`."""
+"""The progress of a run: losses and accuracies, on screen and in `progress.csv`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -20,10 +20,10 @@ from .validation import Validation
 
 @dataclass(frozen=True)
 class Point:
-    """One line of `progress.csv`; a value that was not measured at that iteration is None.
+    """A line of `progress.csv`; values not measured at that iteration are None.
 
-    `loss` is the one that the engine displays, of a batch in training; the others are of snapshots: see `Validation`.
-    Files of older versions have the first three alone.
+    `loss` is the engine's displayed loss of a training batch; the others are of snapshots: see `Validation`. Files of
+    older versions have only the first three.
     """
 
     iteration: Count
@@ -37,7 +37,7 @@ _COLUMNS = tuple(field.name for field in fields(Point))
 _NEWER = ("val_loss", "train_accuracy")
 
 
-# What took nets off the prior here: the small nets (Deviation D6), and ones whose input was scaled.
+# What helped nets leave the prior's loss here: the small nets (Deviation D6), and nets with a scaled input.
 _HELPED = (
     "a base_lr three times higher or lower (--solver 'base_lr: ...'), or in a net of your own (--net) fillers of type "
     "xavier or msra in place of a narrow gaussian, which an input scaled by 1/128 needs, and less dropout"
@@ -52,11 +52,11 @@ class Progress:
     folder
         The run folder.
     start, iterations
-        Where it begins and ends.
+        Its first and last iteration.
     prior_loss
-        The loss of a net that always answers with the shares of the classes.
+        The loss of a net that always outputs the class frequencies.
     validate
-        From a caffemodel to how it does, or to None where the set has no validation split.
+        A function from a caffemodel to its `Validation`, or to None if the set has no validation split.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Progress:
         self._bar.close()
 
     def __call__(self, event: Event) -> None:
-        """Take in what the engine reports."""
+        """Process an event of the engine."""
         if isinstance(event, Loss):
             self._add(Point(event.iteration, loss=event.loss))
         elif found := self._validate(event.weights):
@@ -92,16 +92,16 @@ class Progress:
 
     @property
     def last_loss(self) -> int:
-        """The last iteration whose loss was finite: a later snapshot may be one of a net that has diverged."""
+        """The last iteration with a finite loss: a later snapshot may be of a diverged net."""
         return max([self._start, *series(self.points, "loss")[0]])
 
     def at_prior(self) -> bool:
-        """Whether the last losses are those of a net that has learned nothing."""
+        """Whether the last losses are those of a net that has not learned."""
         last = series(self.points, "loss")[1][-5:]
         return len(last) == 5 and float(np.mean(last)) > 0.98 * self._prior_loss
 
     def warning(self) -> str:
-        """Return the line that says so."""
+        """Return the warning for that."""
         return (
             f"warning: the loss is still that of guessing ({self._prior_loss:.3f}): the net has learned nothing yet; "
             f"if it stays there, try what has helped here: {_HELPED}"
@@ -113,45 +113,45 @@ class Progress:
             file.writelines(csv_lines([_row(point)]))
 
     def _shown(self) -> list[str]:
-        """Return what stands beside the bar: the last of each."""
+        """Return the text next to the bar: the latest values."""
         shown = {"loss": series(self.points, "loss"), "val accuracy": series(self.points, "val_accuracy")}
         return [f"{name} {values[-1]:.3f}" for name, (_, values) in shown.items() if values]
 
 
 def _known(folder: Path, start: int) -> list[Point]:
-    """Return the points of a run that lie before the iteration it goes on from.
+    """Return a run's points before the iteration from which it resumes.
 
-    Caffe, going on from a snapshot, tells the loss of its iteration once more, but we do not validate it again. Losses
-    that were told while we were killed, or busy with a validation, are only in the log.
+    When Caffe resumes from a snapshot, it logs the loss of that iteration again, but we do not validate it again.
+    Losses logged after this process was killed, or during a validation, are only in the log.
     """
     points = [point for point in read_progress(folder / "progress.csv") if _place(point) < (start, True)]
     noted = {point.iteration for point in points if point.loss is not None}
-    for iteration, loss in _told(folder / LOG).items():
+    for iteration, loss in _logged(folder / LOG).items():
         if iteration not in noted and iteration < start and np.isfinite(loss):
             points.append(Point(iteration, loss=loss))
     return sorted(points, key=_place)
 
 
 def _place(point: Point) -> tuple[int, bool]:
-    """Return where a point stands: a snapshot is validated before the loss of its iteration is told."""
+    """Return a point's position: a snapshot is validated before the loss of its iteration is logged."""
     return point.iteration, point.loss is not None
 
 
-def _told(log: Path) -> dict[int, float]:
-    """Return the loss of each iteration that a log tells."""
+def _logged(log: Path) -> dict[int, float]:
+    """Return the losses in a log, by iteration."""
     if not log.is_file():
         return {}
     with log.open(encoding="utf-8", errors="replace") as file:
-        return losses(line for line in file if line.endswith("\n"))  # a last one may be cut off
+        return losses(line for line in file if line.endswith("\n"))  # the last line may be cut off
 
 
 def read_progress(path: Path) -> list[Point]:
-    """Return the points of a `progress.csv`, without a last line that was cut off; none where there is no file.
+    """Return the points of a `progress.csv`, without a truncated last line; none if there is no file.
 
     Raises
     ------
     EmotiwError
-        If it is not what a training writes.
+        If it is not in the format that a training writes.
     """
     whole_lines = read_text(path).rpartition("\n")[0] if path.exists() else ""
     if not whole_lines:

@@ -1,4 +1,4 @@
-"""A run folder: one stage of one row, carried out; everything it was lies in it.
+"""A run folder: everything about one execution of a stage of a row.
 
 ```
 RUNS/<row>/<stage>/run.json                what was run, on what
@@ -25,12 +25,12 @@ from emotiw.prototxt.formats.blobs import array_of, read_weights
 from emotiw.prototxt.formats.messages import NetParameter, PackedState, read_binary, read_text
 
 STAGES = ("pretrain", "finetune")
-"""The stages of a row, in their order."""
+"""The stages of a row, in order."""
 
 
 @dataclass(frozen=True)
 class Before:
-    """A stage that a run's starting weights come from."""
+    """A stage from which a run's starting weights come."""
 
     stage: str
     set_folder: str
@@ -41,18 +41,18 @@ class Before:
 
 @dataclass(frozen=True)
 class Facts:
-    """What `run.json` says of a run.
+    """The contents of `run.json`.
 
     `set_digest`, `recipe` (the row's net and solver as committed, settings included) and `weights_sha256` are sha256
-    in hexadecimal; `engine` names all that had a part in it; `weights` and its sha256 are empty where the run began
-    from the fillers. `before` names the stages that the weights come from, the first one first; of weights that are no
-    run's it is empty, as it is in older runs. `inputs` is what the run was made of, in older runs nothing: what it read
-    of the set, its starting weights, the prototxts and the mean as executed, and its model. `resumed` has the
-    iterations at which the training went on from a snapshot without its place in the LMDB and its random numbers, so
-    that it is another experiment than one that ran through; `start` says what else is to be said of it by the weights
-    that it began with. `faces` is what of a picture it was trained on, as in `PreparedSet.faces`. `settings` says in
-    words in what the solver is not the shipped row's, and `net_folder` where a net of one's own lay. The last three are
-    empty in older runs.
+    in hexadecimal. `engine` names all engines that took part. `weights` and its sha256 are empty if the run began from
+    the fillers. `before` names the stages from which the weights come, the first one first; it is empty if the weights
+    are not those of a run, and in older runs. `inputs` records what the run was made of: the files of the set that it
+    read, its starting weights, the prototxts and the mean as executed, and its model; it is empty in older runs.
+    `resumed` has the iterations at which the training was resumed from a snapshot without its position in the LMDB and
+    its random state, which makes it another experiment than one that was never interrupted. `start` has other marks
+    that follow from the starting weights. `faces` is the part of each image on which it was trained, as in
+    `PreparedSet.faces`. `settings` describes how the solver differs from the shipped row's, and `net_folder` is the
+    folder of a user's own net. The last three are empty in older runs.
     """
 
     row: str
@@ -78,8 +78,8 @@ class Facts:
     settings: str = ""
     net_folder: str = ""
 
-    # What may differ when the same run goes on: where things lie, how far it goes, what it runs on. The classes and
-    # the faces follow from the set's digest, and what the settings are is in the recipe.
+    # Fields that may change when a run is resumed: paths, iterations, engine. The classes and the faces follow from the
+    # set's digest, and the settings are part of the recipe.
     _FREE = frozenset(
         (
             *("set_folder", "classes", "iterations", "weights", "engine", "engine_version", "emotiw"),
@@ -88,10 +88,10 @@ class Facts:
     )
 
     def differences(self, other: "Facts") -> list[str]:
-        """Return what keeps `other` from being the same run, in words."""
+        """Return the differences that make `other` another run, as text."""
         free = self._FREE | {"before", "inputs"}
         mine, others = ({key: one for key, one in asdict(facts).items() if key not in free} for facts in (self, other))
-        if self.set_digest == other.set_digest:  # another set has other LMDBs anyway
+        if self.set_digest == other.set_digest:  # with another set, the LMDBs differ anyway
             mine, others = mine | self._read_of_set(), others | other._read_of_set()
         return [
             f"{key} {_short(mine[key])}, not {_short(others[key])}"
@@ -100,12 +100,12 @@ class Facts:
         ]
 
     def _read_of_set(self) -> dict[str, str]:
-        """Return the digests of the LMDBs, and of the colours of their mapping, as far as they are on record."""
+        """Return the recorded digests of the LMDBs and of the colours of their mapping."""
         return {one.role: one.sha256 for one in self.inputs if one.role.startswith(("LMDB", "colours"))}
 
     @property
     def marks(self) -> list[str]:
-        """What is to be said wherever a figure of the run is printed; nothing of most runs."""
+        """Marks to print with every result of the run; most runs have none."""
         resumed = [f"resumed at {', '.join(map(str, self.resumed))}"] if self.resumed else []
         return [*resumed, *self.start]
 
@@ -114,13 +114,13 @@ class Facts:
         return replace(self, engine=other.engine, engine_version=other.engine_version)
 
     def resumed_at(self, iteration: int, other: "Facts", *, exactly: bool) -> "Facts":
-        """Return the facts of a run that goes on from a snapshot of `other`, where `exactly` as if it ran through."""
+        """Return the facts of a run resumed from a snapshot of `other`; `exactly` if its random state was restored."""
         at = [] if exactly else [iteration]
         return replace(self.made_by(other), resumed=list(dict.fromkeys([*other.resumed, *at])))
 
 
 def _joined(words: str, word: str) -> str:
-    """Return words with one more, each once."""
+    """Append a word to a list of words, unless it is there already."""
     return " + ".join(dict.fromkeys([*words.split(" + "), word]))
 
 
@@ -147,21 +147,21 @@ class Run:
         return (self.folder / "run.json").is_file()
 
     def facts(self) -> Facts:
-        """Return what `run.json` says.
+        """Read `run.json`.
 
         Raises
         ------
         EmotiwError
-            Where the folder is no run.
+            If the folder is not a run.
         """
         try:
             return read_sealed(self.folder / "run.json", Facts)
         except (FileNotFoundError, NotADirectoryError):
-            raise EmotiwError(f"{self.folder} is no run: make one with emotiw pretrain or emotiw finetune") from None
+            raise EmotiwError(f"{self.folder} is not a run: make one with emotiw pretrain or emotiw finetune") from None
         except ValueError as error:
             place = self.folder / "run.json"
             raise EmotiwError(
-                f"{place} is damaged or of another version of emotiw ({error}): start it anew with --force"
+                f"{place} is damaged or of another version of emotiw ({error}): start it again with --force"
             ) from None
 
     def write_facts(self, facts: Facts) -> None:
@@ -169,14 +169,14 @@ class Run:
         write_sealed(self.folder / "run.json", asdict(facts))
 
     def add_engine(self, title: str, version: str) -> None:
-        """Name an engine that has written a snapshot, beside those that did before."""
+        """Add an engine that has written a snapshot to the recorded engines."""
         known = self.facts()
         engine, engine_version = _joined(known.engine, title), _joined(known.engine_version, version)
         if (engine, engine_version) != (known.engine, known.engine_version):
             self.write_facts(replace(known, engine=engine, engine_version=engine_version))
 
     def snapshots(self) -> list[tuple[int, Path]]:
-        """Return (iteration, solverstate) of the snapshots that are whole and finite, oldest first.
+        """Return (iteration, solverstate) of the complete and finite snapshots, oldest first.
 
         Caffe writes under the final names, so the newest ones may be cut off; those are left out.
         """
@@ -184,7 +184,7 @@ class Run:
         return [(_iteration(state), state) for state in states if self._is_good(state)]
 
     def newest_snapshot(self) -> int:
-        """Return the iteration of the newest snapshot, whole or not; 0 where there is none."""
+        """Return the iteration of the newest snapshot, complete or not; 0 if there is none."""
         return max(map(_iteration, self.folder.glob("snapshot_iter_*.solverstate")), default=0)
 
     def _is_good(self, state: Path) -> bool:
@@ -193,12 +193,12 @@ class Run:
             history = [array_of(blob) for blob in read_binary(state, PackedState).history]
         except (EmotiwError, OSError):
             return False
-        # Adam and its like keep a second history behind the first.
+        # Adam and AdaDelta append a second history to the first.
         same = [blob.shape for blob in blobs] == [blob.shape for blob in history[: len(blobs)]]
         return same and all(np.isfinite(blob).all() for blob in blobs + history)
 
     def purge_snapshots(self, last: int) -> list[tuple[int, Path]]:
-        """Remove all snapshots but the good ones up to the iteration `last`; return these."""
+        """Remove all snapshots except the good ones up to the iteration `last`; return these."""
         good = [(iteration, state) for iteration, state in self.snapshots() if iteration <= last]
         names = {state.stem for _, state in good}
         for path in [*self.folder.glob("snapshot_iter_*"), *self.folder.glob(".snapshot_iter_*")]:  # cut-off ones, too
@@ -207,14 +207,14 @@ class Run:
         return good
 
     def prune_snapshots(self, reached: int, newest: int) -> None:
-        """Remove all snapshots up to the iteration `reached` but the newest few of them; later ones stay."""
+        """Remove all snapshots up to the iteration `reached` except the newest few of them; later ones stay."""
         states = sorted(self.folder.glob("snapshot_iter_*.solverstate"), key=_iteration)
         for state in [state for state in states if _iteration(state) <= reached][:-newest]:
             for path in self.folder.glob(f"{state.stem}.*"):
                 path.unlink()
 
     def reopen(self) -> None:
-        """Remove the model and what was made of it: the run goes on, and both will be others."""
+        """Remove the model and everything made from it, because the run will be resumed."""
         for pattern in ("scores_*", "predictions_*", "confusion_*", "curves.png", self.model.name):
             for path in self.folder.glob(pattern):
                 path.unlink()
@@ -225,7 +225,7 @@ class Run:
 
 
 def _short(value: object) -> str:
-    """Return a fact in words: of a sha256 its beginning."""
+    """Return a fact as text; a sha256 is shortened."""
     text = str(value)
     return text[:12] if len(text) == 64 else text or "none"
 

@@ -1,4 +1,4 @@
-"""What a run is made of, as its `run.json` records it, and whether that still lies in its folder."""
+"""The inputs of a run, as recorded in its `run.json`, and their comparison with the files in its folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,35 +10,35 @@ from emotiw.inputs import DEPLOY, MEAN, MODEL, WEIGHTS, Difference, Input, Look,
 from .run_folder import Before, Run
 
 FILES = {DEPLOY: "deploy.prototxt", MEAN: "mean.binaryproto", MODEL: "model.caffemodel"}
-"""By their roles, the files of a run that scores depend on."""
+"""The files of a run on which scores depend, by role."""
 
 _EXECUTED = {"train_val": "train_val.prototxt", "solver": "solver.prototxt", **FILES}
 
 
 def begun_with(prepared: PreparedSet, representation: str, weights: Path | None, sha256: str) -> list[Input]:
-    """Return the record of what a training reads: of its set, and the starting weights, whose digest is known."""
+    """Return the record of what a training reads: files of its set, and the starting weights, with digest `sha256`."""
     splits = [split for split in ("train", "val") if prepared.count(split)]
     found = prepared.inputs(representation, splits, mean=True)
     return [*found, taken(WEIGHTS, weights, sha256)] if weights else found
 
 
 def executed(run: Run) -> list[Input]:
-    """Return the record of what the folder of a run holds before it trains."""
+    """Return the record of a run folder's files before training."""
     return [taken(role, run.folder / name, name=name) for role, name in _EXECUTED.items() if role != MODEL]
 
 
 def model_input(path: Path) -> Input:
-    """Return the record of a run's model, while it has a temporary name."""
+    """Return the record of a run's model, which still has a temporary name."""
     return taken(MODEL, path, name=FILES[MODEL])
 
 
 def before(weights: Path | None) -> list[Before]:
-    """Return the stages that starting weights come from; none where they are no run's.
+    """Return the stages from which starting weights come; none if they are not a run's.
 
     Raises
     ------
     EmotiwError
-        If they are not the model that the run in their folder made.
+        If they are not the model of the run in their folder.
     """
     run = Run(weights.parent) if weights else None
     if not run or not run.started or run.model != weights:
@@ -47,12 +47,12 @@ def before(weights: Path | None) -> list[Before]:
     recorded = find(facts.inputs, MODEL)
     difference = compare(recorded, weights, Look.CHANGED) if recorded else None
     if difference:
-        raise EmotiwError(f"{difference.words}: name the weights of a finished run with --from, or train them anew")
+        raise EmotiwError(f"{difference.words}: name the weights of a finished run with --from, or train them again")
     return [*facts.before, Before(facts.stage, facts.set_folder, facts.set_digest, facts.iterations, facts.seed)]
 
 
 def differences(run: Run, look: Look) -> Iterator[Difference]:
-    """Yield what of a finished run is not as its run.json says; of older runs, which do not say it, nothing."""
+    """Yield a finished run's differences from its run.json; older runs have no record, and so no differences."""
     facts = run.facts()
     for role, name in FILES.items():
         recorded = find(facts.inputs, role)

@@ -32,8 +32,8 @@ from .validation import validate
 _LOG = logging.getLogger(__name__)
 
 KEPT_SNAPSHOTS = 2
-_MOST_TOLD = 4
-_FIRST = 50  # a loss that is no number by then was never a small one
+_MOST_LISTED = 4
+_FIRST = 50  # a training that diverges before this iteration did so from the start
 
 
 def run_stage(
@@ -44,12 +44,12 @@ def run_stage(
     engine: Engine,
     options: TrainOptions = DEFAULTS,
 ) -> None:
-    """Carry out a stage in `run.folder`, or go on with it, until `run.model` is there.
+    """Run or resume a stage in `run.folder` until `run.model` exists.
 
     Raises
     ------
     EmotiwError
-        Where set, weights and net do not fit, the folder holds another run or is in use, the engine fails or the loss
+        If set, weights and net do not fit, the folder holds another run or is in use, the engine fails or the loss
         diverges.
     """
     check_set(experiment, stage, prepared)
@@ -57,18 +57,18 @@ def run_stage(
     engine.require(training=True)
     facts = _facts(setup, engine)
     finish_swap(run.folder)
-    with alone(run.folder, f"another emotiw trains in {run.folder} now: wait for it, or name another -o"):
+    with alone(run.folder, f"another emotiw is training in {run.folder}: wait for it, or name another -o"):
         clear_successor(run)
         other = None if options.existing == "replace" else _other_run(run, facts, setup)
         if other and options.existing != "renew":
             raise other
-        anew = options.existing == "replace" or other
-        if anew and run.started:
+        replaced = options.existing == "replace" or other
+        if replaced and run.started:
             with successor(run) as (new, settle):
                 _carry_out(new, facts, setup, engine, settle)
                 settle()
         else:
-            if anew:
+            if replaced:
                 for path in run.folder.iterdir():
                     remove(path)
             _require_unedited(run, setup)
@@ -79,8 +79,8 @@ def run_stage(
 def _require_unedited(run: Run, setup: NetSetup) -> None:
     if run.started and (edited := setup.edited(run.folder, run.facts().iterations)):
         raise EmotiwError(
-            f"{run.folder}: its prototxt was edited ({'; '.join(_told(edited))}), which has no effect on a run: "
-            "give the change by --solver or a --net of your own, with another -o or --force to start anew"
+            f"{run.folder}: its prototxt was edited ({'; '.join(_shortened(edited))}), which has no effect on a run: "
+            "give the change by --solver or a --net of your own, with another -o or --force to start over"
         )
 
 
@@ -113,7 +113,7 @@ def _facts(setup: NetSetup, engine: Engine) -> Facts:
 
 
 def _start(experiment: Experiment, weights: Path | None) -> list[str]:
-    """Return what is to be said of a run by the run that its starting weights come from, if any; warn of it."""
+    """Return the marks that follow from the run that the starting weights come from, if any, and warn of them."""
     origin = Run(weights.parent) if weights else None
     if not origin or not origin.started:
         return []
@@ -131,12 +131,13 @@ def _start(experiment: Experiment, weights: Path | None) -> list[str]:
 def _carry_out(
     run: Run, facts: Facts, setup: NetSetup, engine: Engine, settle: Callable[[], None] = lambda: None
 ) -> None:
-    """Train from the last good snapshot, or from the start, to the end; `settle` once there is a snapshot."""
+    """Train from the last good snapshot, or from the start, to the end; call `settle` at the first snapshot."""
     if setup.copy and not run.started:
         _LOG.info("\n".join(setup.copy.lines()))
     setup.write(run.folder)
     facts = replace(facts, inputs=[*facts.inputs, *executed(run)])
-    good = run.purge_snapshots(facts.iterations if run.started else 0)  # without its facts a snapshot is anybody's
+    # Without run.json we cannot tell which run a snapshot belongs to.
+    good = run.purge_snapshots(facts.iterations if run.started else 0)
     start, state = good[-1] if good else (0, None)
     if state:
         known = run.facts()
@@ -144,11 +145,11 @@ def _carry_out(
         facts = facts.resumed_at(start, known, exactly=exactly)
         if not exactly:
             _LOG.warning(
-                f"warning: {run.folder} goes on from iteration {start}, but not as one that ran through (the LMDB from "
-                "its beginning, other random numbers, or other rates): it is another experiment, and its figures say: "
-                f"resumed at {start}"
+                f"warning: {run.folder} resumes at iteration {start}, but not exactly (the LMDB from its "
+                "beginning, other random numbers, or other rates): it is another experiment, and its results are "
+                f"marked: resumed at {start}"
             )
-    if not run.finished:  # one that goes on keeps its model, and says so, until there is a new one
+    if not run.finished:  # a finished run keeps its facts and model until there is a new model
         run.write_facts(facts)
     prior_loss = _prior_loss(setup.prepared) * loss_weight(setup.train_val)
     validated = partial(validate, run, setup.prepared, engine)
@@ -159,12 +160,12 @@ def _carry_out(
 
 
 def _other_rates(setup: NetSetup, known: Facts) -> bool:
-    """Return whether the rates before now were others than if all iterations had been asked for at once."""
+    """Return whether the rates so far differ from those of a run with all these iterations from the start."""
     return setup.solver.lr_policy == "poly" and known.iterations != setup.solver.max_iter
 
 
 def check_set(experiment: Experiment, stage: str, prepared: PreparedSet) -> None:
-    """Raise where a set has not the representation, the size or the images that a row needs."""
+    """Raise if a set lacks the representation, the size or the images that a row needs."""
     train_val = experiment.train_val(stage)
     prepared.lmdb(experiment.representation, "train")
     crop, size = crop_size(train_val), set_size(train_val)
@@ -186,13 +187,13 @@ def check_set(experiment: Experiment, stage: str, prepared: PreparedSet) -> None
 
 
 def schedule(solver: SolverParameter) -> tuple[list[int], list[int]]:
-    """Return the iterations at which the rate steps: those that are reached, and those that lie beyond the last one."""
+    """Return the iterations at which the rate steps: those that are reached, and those after the last iteration."""
     steps = rate_steps(solver)
     return [step for step in steps if step < solver.max_iter], [step for step in steps if step >= solver.max_iter]
 
 
 def unreached(setup: NetSetup) -> str:
-    """Return what must be said where a training is cut off before a step of its schedule; else nothing."""
+    """Return a warning if a training ends before a step of its schedule, else an empty string."""
     solver = setup.solver
     reached, beyond = schedule(solver)
     if not (beyond and setup.of_other_length):
@@ -204,35 +205,35 @@ def unreached(setup: NetSetup) -> str:
 
 
 def _other_run(run: Run, facts: Facts, setup: NetSetup) -> EmotiwError | None:
-    """Return what to say where the folder holds a run that cannot become this one."""
+    """Return the error for a folder with a run that cannot be resumed as this one, else None."""
     if not run.started:
         return None
-    known, mend = run.facts(), "name another -o, or give --force to start anew"
+    known, mend = run.facts(), "name another -o, or give --force to start over"
     if differences := known.differences(facts):
-        if known.recipe != facts.recipe:  # in words: as the run was executed -> as it is asked for
+        if known.recipe != facts.recipe:  # as text: as executed -> as requested
             differences = [each for each in differences if not each.startswith("recipe ")]
-            differences += _told(setup.asked(run.folder)) or ["another recipe, whose prototxt was edited since"]
+            differences += _shortened(setup.asked(run.folder)) or ["another recipe, whose prototxt was edited since"]
         return EmotiwError(f"{run.folder} holds another run ({'; '.join(differences)}): {mend}")
     if run.finished and known.iterations == facts.iterations:
         return None
     reached = max((iteration for iteration, _ in run.snapshots()), default=0)
     if reached > facts.iterations:
-        return UsageError(f"{run.folder} has gone {reached} iterations already, not {facts.iterations}: {mend}")
+        return UsageError(f"{run.folder} has already trained {reached} iterations, not {facts.iterations}: {mend}")
     if run.finished and reached < known.iterations:
         return EmotiwError(f"{run.folder} has lost its snapshot of iteration {known.iterations}: {mend}")
     return None
 
 
-def _told(changes: list[str]) -> list[str]:
-    """Return the first of them, and how many more there are."""
-    more = [f"and {len(changes) - _MOST_TOLD} more"] if len(changes) > _MOST_TOLD else []
-    return changes[:_MOST_TOLD] + more
+def _shortened(changes: list[str]) -> list[str]:
+    """Return at most `_MOST_LISTED` changes, then the number omitted."""
+    more = [f"and {len(changes) - _MOST_LISTED} more"] if len(changes) > _MOST_LISTED else []
+    return changes[:_MOST_LISTED] + more
 
 
 def _train(
     run: Run, engine: Engine, progress: Progress, setup: NetSetup, state: Path | None, settle: Callable[[], None]
 ) -> None:
-    """Train from the starting weights, or from a solverstate; `settle` once there is a snapshot."""
+    """Train from the starting weights, or from a solverstate; call `settle` at the first snapshot."""
 
     def on_progress(event: Event) -> None:
         if isinstance(event, Snapshot):
@@ -248,7 +249,7 @@ def _train(
 
 
 def _cure(error: DivergedError, setup: NetSetup) -> str:
-    """Return what to try: where it diverged at once, the scale of the input, too."""
+    """Return advice; if it diverged at the start, also about the scale of the input."""
     rate, scale = setup.solver.base_lr, data_layers(setup.train_val)[0].transform_param.scale
     scaled = any(layer.type == "Power" and "data" in layer.bottom for layer in setup.train_val.layer)
     lower = f"try a lower base_lr (--solver 'base_lr: {rate / 10:g}', not {rate:g})"
@@ -258,34 +259,34 @@ def _cure(error: DivergedError, setup: NetSetup) -> str:
 
 
 def _stopped(run: Run, why: str, last: int) -> EmotiwError:
-    """Return the error of a training that went wrong; only good snapshots up to the iteration `last` are kept."""
+    """Return the error of a failed training; only good snapshots up to the iteration `last` are kept."""
     good = run.purge_snapshots(last)
     kept = f"the last good snapshot is {good[-1][1].with_suffix('.caffemodel')}" if good else "no snapshot was made"
     return EmotiwError(f"{run.folder}: {why}; {kept}")
 
 
 def _prior_loss(prepared: PreparedSet) -> float:
-    """Return the loss of a net that knows the shares of the classes and nothing else: their entropy, in nats."""
+    """Return the loss of a net that outputs the class frequencies: their entropy, in nats."""
     counts = np.array(list(Counter(row["label"] for row in prepared.manifest if row["split"] == "train").values()))
     shares = counts / counts.sum()
     return float(-(shares * np.log(shares)).sum())
 
 
 def _finish(run: Run, facts: Facts, progress: Progress, steps: list[int]) -> None:
-    """Name the last snapshot the model: not the best on validation, which would flatter that figure."""
+    """Make the last snapshot the model, not the best one on validation, which would bias that accuracy upwards."""
     # Deviation D7
     good = run.snapshots()
     if not good or good[-1][0] != facts.iterations:
         why = f"the engine ended without a good snapshot of iteration {facts.iterations}: see log.txt"
         raise _stopped(run, why, facts.iterations)
-    run.prune_snapshots(facts.iterations, KEPT_SNAPSHOTS)  # some may have been made while nobody looked
+    run.prune_snapshots(facts.iterations, KEPT_SNAPSHOTS)  # some may have been made while this process was busy or dead
     run.reopen()
     draw_curves(progress.points, f"{facts.row}, {facts.stage}", run.folder / "curves.png", steps)
     with whole(run.model) as temporary:
         last = good[-1][1].with_suffix(".caffemodel")
         try:
             os.link(last, temporary)
-        except OSError:  # a file system that has no links
+        except OSError:  # a file system without links
             shutil.copyfile(last, temporary)
         made = replace(facts, inputs=[*facts.inputs, model_input(temporary)])
-        run.write_facts(made.made_by(run.facts()))  # before it has its name: killed here, the run is not finished
+        run.write_facts(made.made_by(run.facts()))  # before renaming the model: if killed here, the run is unfinished

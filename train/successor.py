@@ -1,4 +1,4 @@
-"""A run that takes the place of another one once it has something to show for it: its first snapshot."""
+"""A run that replaces an old one once it has its first snapshot."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ from .run_folder import Run
 
 @contextmanager
 def successor(old: Run) -> Iterator[tuple[Run, Callable[[], None]]]:
-    """Yield a run beside `old` to train in, and what gives it the place of `old`, which is removed only then.
+    """Yield a run next to `old` to train in, and a function that puts it in the place of `old`, which is then removed.
 
-    The run's folder stays valid in the block: once its name is the other one, its own is a link to that.
+    The run's folder stays valid in the block: after the replacement, its old name is a link to the new one.
     """
     place, settled = _place(old), False
 
@@ -25,11 +25,11 @@ def successor(old: Run) -> Iterator[tuple[Run, Callable[[], None]]]:
             place.symlink_to(old.folder.name)
             settled = True
 
-    with alone(place):  # the lock moves with the folder: nobody else trains in it under its final name
+    with alone(place):  # the lock moves with the folder, so no other process trains in it under its final name
         try:
             yield Run(place), settle
         except EmotiwError as error:
-            kept = f"{error}; {old.folder} still holds the run that was there"
+            kept = f"{error}; {old.folder} still has its previous run"
             error.args = (str(error).replace(str(place), str(old.folder)) if settled else kept,)
             raise
         finally:
@@ -38,7 +38,7 @@ def successor(old: Run) -> Iterator[tuple[Run, Callable[[], None]]]:
 
 
 def clear_successor(old: Run) -> None:
-    """Remove what a successor left that failed or was killed, and finish the change of places."""
+    """Remove what a failed or killed successor left, and finish an interrupted replacement."""
     clear_swap(old.folder)
     remove(_place(old))
 

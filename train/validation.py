@@ -1,6 +1,6 @@
-"""How well a snapshot does on images of a set, by our own scores.
+"""Loss and accuracy of a snapshot on images of a set, computed from our own scores.
 
-Caffe's own figure is a mean over batches, which is wrong where batches do not divide the set, and counts NaN as right.
+Caffe's own accuracy is a mean over batches, which is wrong if batches do not divide the set, and counts NaN as correct.
 """
 
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ from emotiw.prototxt.surgery import crop_size, input_transform
 
 from .run_folder import Run
 
-# So many images at the most, spread over the split: all of CASIA's would take minutes at every snapshot.
+# The largest number of images, spread over the split: all of CASIA's would take minutes at every snapshot.
 _MOST = 1000
-_LEAST = np.finfo(np.float32).tiny  # as Caffe's SoftmaxWithLoss, for the logarithm
+_LEAST = np.finfo(np.float32).tiny  # the minimum for the logarithm, as in Caffe's SoftmaxWithLoss
 
 
 @dataclass(frozen=True)
 class Validation:
-    """How a snapshot does on centre crops: on validation images, and on as many training images.
+    """Results of a snapshot on centre crops of validation images, and of as many training images.
 
     Attributes
     ----------
     accuracy, loss
-        On the validation split; the loss is the last head's alone, without an auxiliary head's and weight decay.
+        On the validation split; the loss is the last head's only, without auxiliary heads and weight decay.
     train_accuracy
-        On training images as they are scored: neither cropped at random, mirrored nor dropped.
+        On training images, processed as for scoring: without random crops, mirrors or dropout.
     """
 
     accuracy: float
@@ -42,7 +42,7 @@ class Validation:
 
 
 def validate(run: Run, prepared: PreparedSet, engine: Engine, model: Path) -> Validation | None:
-    """Return how `model`, a snapshot of a run, does; None where the set has no validation split."""
+    """Return the results of `model`, a snapshot of a run; None if the set has no validation split."""
     if not prepared.count("val"):
         return None
     most, train_val = min(_MOST, prepared.count("val")), run.train_val()

@@ -1,8 +1,8 @@
-"""What `emotiw predict` wraps: the authors' notebook for one picture, under Caffe's own Python.
+"""The bare program of `emotiw predict`: the authors' notebook for one picture, under Caffe's own Python.
 
 python classify_picture.py PICTURE DEPLOY WEIGHTS MEAN SIDE CROPPED    the posteriors, as a JSON list
 
-SIDE is what the picture is resized to; CROPPED is the side of the mean's centre that is subtracted, 0 the whole mean.
+The picture is resized to SIDE; CROPPED is the side of the mean's centre crop that is subtracted, 0 for the whole mean.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What `emotiw evaluate` wraps: a net that reads an LMDB by Caffe's own Data layer, under Caffe's own Python.
+"""The bare program of `emotiw evaluate`: a net that reads an LMDB by a Data layer, under Caffe's own Python.
 
 python score_lmdb.py NET WEIGHTS IMAGES OUTPUT    the posteriors, as CSV
 

@@ -2,7 +2,7 @@
 
 Two sets of drawn faces (many people; the seven expressions of others) go through the very commands
 that real ones would, with the net vgg_s_small on the real Caffe, in all five representations. The
-drawings prove the machinery, not the paper. Interrupted, the same command goes on.
+drawings prove the machinery, not the paper. If interrupted, run the same command again to continue.
 """
 
 import argparse

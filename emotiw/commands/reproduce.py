@@ -5,8 +5,8 @@ where the emotions' set has a test split, table_test/. Test is scored last: when
 of the ensemble are found on val. --dry-run says what is to do, in which hours and on how much disk, from iterations
 timed on this machine.
 
-Killed or interrupted, the same command goes on; Ctrl-C leaves a snapshot of every training. With another setting it
-makes again what depends on that, and nothing else.
+If killed or interrupted, run the same command again to continue; Ctrl-C leaves a snapshot of every training. With
+another setting it makes again what depends on that, and nothing else.
 
 With --experiments, rows of your own: one net on one representation may stand in several, each under its own name, with
 its own solver settings, epochs and seed. What follows -- goes to Snakemake, such as
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> None:
         options = _options(args, engine, sets["finetune"])
         reproduce(args.output, rows, sets, options, engine, dry_run=args.dry_run)
     except KeyboardInterrupt:
-        where = "" if args.dry_run else ": the same command goes on from the last snapshots"
+        where = "" if args.dry_run else ": run the same command again to continue from the last snapshots"
         raise KeyboardInterrupt(f"interrupted{where}") from None
     if not args.dry_run:
         look = Look.ALL if args.verify else Look.SMALL

@@ -133,8 +133,9 @@ def train_stage(args: argparse.Namespace, row: "Experiment", stage: str, weights
     try:
         run_stage(row, stage, prepared, run, engine, options)
     except KeyboardInterrupt:
-        command = "the same command without --force" if args.existing == "replace" else "the same command"
-        raise KeyboardInterrupt(f"interrupted: {command} goes on from the last snapshot in {run.folder}") from None
+        again = "the same command again, without --force," if args.existing == "replace" else "the same command again"
+        place = f"the last snapshot in {run.folder}"
+        raise KeyboardInterrupt(f"interrupted: run {again} to continue from {place}") from None
     print(f"model: {run.model}")
 
 
@@ -160,8 +161,8 @@ class Pretrain:
 
     The run folder RUNS/ROW/pretrain holds the prototxt as executed, the engine's log, snapshots, curves and
     the model. It starts from the fillers, or with --from from weights of the same net for other classes,
-    such as ImageNet's: the last layer is then new. Ctrl-C leaves a snapshot; interrupted or killed, the
-    same command goes on.
+    such as ImageNet's: the last layer is then new. Ctrl-C leaves a snapshot; if interrupted
+    or killed, run the same command again to continue.
 
     With --net, ROW is a name of your own and a representation, such as my_net-rgb.
     """
@@ -192,8 +193,8 @@ class Finetune:
     """The verb `finetune`.
 
     It starts from the row's own pre-trained model in RUNS, unless --from says otherwise; the last layer
-    is new, and so is what the weights do not have: it says which. Ctrl-C leaves a snapshot; interrupted
-    or killed, the same command goes on.
+    is new, and so is what the weights do not have: it says which. Ctrl-C leaves a snapshot; if
+    interrupted or killed, run the same command again to continue.
 
     With --net, ROW is a name of your own and a representation, such as my_net-rgb.
     """

@@ -1,4 +1,4 @@
-"""The real Caffe as an engine: the reference."""
+"""The reference engine: the real Caffe."""
 
 import os
 import subprocess
@@ -44,14 +44,14 @@ def train(
 
 
 def _unlockable(solver: Path) -> Path | None:
-    """Return the first LMDB of a training in which the user may not write LMDB's lock file; Caffe does not name it."""
+    """Return a training's first LMDB whose lock file the user may not write; Caffe's own error does not name it."""
     net = read_text(solver.parent / read_text(solver, SolverParameter).net, NetParameter)
     sources = [solver.parent / layer.data_param.source for layer in net.layer if layer.data_param.source]
     return next((folder for folder in sources if not os.access(_lock(folder), os.W_OK)), None)
 
 
 def _lock(folder: Path) -> Path:
-    """Return what has to be writable: the lock file, or the folder in which it is made."""
+    """Return what must be writable: the lock file, or, if there is none yet, the folder."""
     lock = folder / "lock.mdb"
     return lock if lock.exists() else folder
 
@@ -70,7 +70,7 @@ class CaffeEngine(Engine):
 
     @property
     def settings(self) -> EngineSettings:
-        """What `open_engine` finds this Caffe by."""
+        """The settings from which `open_engine` opens this engine."""
         return EngineSettings(caffe=str(self.caffe.program.absolute()), gpu=self.caffe.gpu)
 
     @property
@@ -82,12 +82,12 @@ class CaffeEngine(Engine):
         return f"Caffe {self.version}"
 
     def require(self, *, training: bool = False) -> None:
-        """Raise where a GPU is to train that this Caffe does not have; Caffe scores without one."""
+        """Raise if this Caffe cannot train on the GPUs in its settings; it scores on the CPU."""
         if training and self.caffe.gpu:
             require_gpu(self.caffe)
 
     def sharing(self, threads: int) -> "CaffeEngine":
-        """Return this Caffe on so many cores."""
+        """Return the same engine, limited to this many cores."""
         environment = {**self.caffe.environment, "OPENBLAS_NUM_THREADS": str(threads)}
         return CaffeEngine(replace(self.caffe, environment=environment))
 
@@ -98,9 +98,9 @@ class CaffeEngine(Engine):
         train(self.caffe, solver, on_progress, weights, resume)
 
     def continues(self, state: Path) -> bool:
-        """Return False: Caffe reads the LMDB from its beginning again, and draws other numbers."""
+        """Return False: Caffe reads the LMDB from its beginning again, and draws other random numbers."""
         return False
 
     def scorer(self, net: Path, weights: Path, output: str | None = "prob") -> CaffeScorer:
-        """Return what scores by pycaffe; see `Scorer`."""
+        """Return a scorer of a net, which runs pycaffe; see `Scorer`."""
         return CaffeScorer(self.caffe, net, weights, output)

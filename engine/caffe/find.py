@@ -1,4 +1,4 @@
-"""Find a Caffe: any build serves, whatever its Python."""
+"""Find a Caffe: any build, with any Python."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from .install.openblas import kernel
 
 _PROGRAM_IN_FOLDER = ("bin/caffe", "build/tools/caffe", "caffe")
 _PYTHONS = ("python", "python3", "python2")
-_PATIENCE = 120  # seconds for one `import caffe`, from a cold disk
+_PATIENCE = 120  # seconds for one `import caffe`, with nothing in the disk cache
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Caffe:
     python : Path
         A Python, 2.7 or 3, that can `import caffe`.
     source : str
-        Where it was found, in words.
+        How it was found, for display.
     environment : dict of str to str
-        What both need in their environment besides ours.
+        Additions to our environment that both need.
     gpu : str
-        Which GPUs train, as `caffe train --gpu` takes them ("0", "0,1", "all"); empty: the CPU does.
+        The GPUs for training, as for `caffe train --gpu` ("0", "0,1", "all"); empty: the CPU.
     """
 
     program: Path
@@ -48,7 +48,7 @@ class Caffe:
         Raises
         ------
         EmotiwError
-            Where this Caffe came without it.
+            If this Caffe does not include it.
         """
         for folder in (self.program.parent, self.program.resolve().parent):
             if (folder / name).is_file():
@@ -67,7 +67,7 @@ def find_caffe(named: str | Path | None = None) -> Caffe:
     Raises
     ------
     EmotiwError
-        Where what was named cannot be used, or none is anywhere.
+        If the named one cannot be used, or none is found.
     """
     for path, source in ((named, "--caffe"), (os.environ.get("EMOTIW_CAFFE"), "$EMOTIW_CAFFE")):
         if path:
@@ -93,7 +93,7 @@ def _program(path: Path, source: str) -> Path:
 
 
 def _caffe(program: Path, source: str) -> Caffe:
-    if program.resolve().name == "run":  # our install: its python was proved when it was made
+    if program.resolve().name == "run":  # our install, whose Python was tested when it was installed
         return Caffe(program, program.with_name("python"), source, kernel(program, {}))
     environment = _environment(program)
     for python in _pythons(program):
@@ -129,7 +129,7 @@ def _pythons(program: Path) -> Iterator[Path]:
 
 
 def _imports_caffe(python: Path, environment: dict[str, str]) -> bool:
-    """Try it; the package `caffe` of PyPI is an empty stub, hence `caffe.Net`."""
+    """Try to import it; `caffe.Net` is needed because the package `caffe` on PyPI is an empty stub."""
     try:
         done = subprocess.run(
             [python, "-c", "import caffe; caffe.Net"],

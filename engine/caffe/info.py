@@ -1,4 +1,4 @@
-"""What a Caffe is made of."""
+"""Versions, BLAS and devices of a Caffe."""
 
 import json
 import os
@@ -15,35 +15,35 @@ from .find import Caffe
 from .programs import start
 from .scorer import skip_to_answers, worker
 
-# What the worker answers to `about`.
-_Told = TypedDict("_Told", {"Python": str, "numpy": str, "BLAS": list[str], "layer types": int})
+# The worker's answer to `about`.
+_Facts = TypedDict("_Facts", {"Python": str, "numpy": str, "BLAS": list[str], "layer types": int})
 
 
 def about(caffe: Caffe) -> dict[str, str]:
-    """Return what `caffe` is made of: a row's name -> its text, in the order of `emotiw caffe info`."""
-    told = _ask(caffe)
+    """Return the rows of `emotiw caffe info`, in order: name -> text."""
+    facts = _ask(caffe)
     return {
         "program": str(caffe.program),
         "found by": caffe.source,
         "version": version(caffe),
-        "Python": f"{told['Python']} ({caffe.python})",
-        "numpy": told["numpy"],
-        "BLAS": ", ".join(told["BLAS"]) or "unknown",
+        "Python": f"{facts['Python']} ({caffe.python})",
+        "numpy": facts["numpy"],
+        "BLAS": ", ".join(facts["BLAS"]) or "unknown",
         "its kernels": {**os.environ, **caffe.environment}.get("OPENBLAS_CORETYPE", "its own choice"),
         "device": _device(caffe),
-        "layer types": str(told["layer types"]),
+        "layer types": str(facts["layer types"]),
     }
 
 
 def version(caffe: Caffe) -> str:
-    """Return what `caffe --version` says of itself, such as "1.0.0"."""
+    """Return the version that `caffe --version` prints, such as "1.0.0"."""
     _, said = _run(caffe, "--version")
     found = re.search(r"caffe version (\S+)", said)
     return found[1] if found else " ".join(said.split()) or "unknown"
 
 
 def require_gpu(caffe: Caffe) -> None:
-    """Raise where a Caffe does not find the GPUs that it is to train on."""
+    """Raise if a Caffe does not find the GPUs in its settings."""
     status, words = _run(caffe, "device_query", "-gpu", caffe.gpu)
     if status:
         raise EmotiwError(f"--gpu {caffe.gpu}: {caffe.program} cannot train there: {last_words(words, status)}")
@@ -56,7 +56,7 @@ def _device(caffe: Caffe) -> str:
     return "CPU only" if "CPU-only" in words else f"CPU; built for GPUs, but: {last_words(words, status)}"
 
 
-def _ask(caffe: Caffe) -> _Told:
+def _ask(caffe: Caffe) -> _Facts:
     with tempfile.TemporaryFile() as noise:
         with running(worker(caffe, "about", noise=noise)) as child:
             assert child.stdout is not None
@@ -67,8 +67,8 @@ def _ask(caffe: Caffe) -> _Told:
         if child.returncode:
             words = last_words(noise.read().decode(errors="replace"), child.returncode)
             raise EmotiwError(f"{caffe.program}: Caffe stopped: {words}")
-    told: _Told = json.loads(answer)
-    return told
+    facts: _Facts = json.loads(answer)
+    return facts
 
 
 def _run(caffe: Caffe, *arguments: str) -> tuple[int, str]:

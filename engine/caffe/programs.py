@@ -8,7 +8,7 @@ from emotiw.engine.child_process import Stream, leashed
 
 from .find import Caffe
 
-# To standard error alone: without this, glog leaves a file in the temporary folder for each level of each process.
+# Log to standard error only: else glog leaves a file in the temporary folder for each level of each process.
 _GLOG = {"GLOG_logtostderr": "1"}
 
 
@@ -20,20 +20,20 @@ def start(
     stderr: Stream = None,
     stdin: Stream = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Start a program of a Caffe in the environment that it needs, on the leash.
+    """Start a program of a Caffe in the environment that it needs; see `leashed`.
 
     Parameters
     ----------
     caffe : Caffe
-        Which one.
+        The Caffe.
     command : sequence of str or Path
         `caffe.program`, `caffe.python` or `caffe.tool(name)`, and its arguments.
     cwd, stdout, stderr, stdin
-        As in `subprocess.Popen`; unless told otherwise nothing is read.
+        As in `subprocess.Popen`; by default the child's standard input is empty.
 
     Returns
     -------
     subprocess.Popen
-        The process, head of its own group; it dies with the thread that started it.
+        The process, leader of its own group; it dies with the thread that started it.
     """
     return leashed(command, cwd, stdout, stderr, {**_GLOG, **caffe.environment}, stdin)

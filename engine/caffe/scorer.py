@@ -19,22 +19,22 @@ from .programs import start
 
 WORKER = Path(__file__).with_name("worker.py")
 _BEGIN = "emotiw: answers begin here"
-_PATIENCE = 10  # seconds for a worker to end, once nobody asks it anything more
+_PATIENCE = 10  # seconds for a worker to end after its input is closed
 
 
 def worker(caffe: Caffe, *words: str | Path, noise: IO[bytes], stdin: int = DEVNULL) -> "Popen[bytes]":
-    """Start the worker under Caffe's own Python; `skip_to_answers` comes first, and `noise` takes what else it says."""
+    """Start the worker under Caffe's own Python; `noise` is its standard error. Call `skip_to_answers` first."""
     return start(caffe, [caffe.python, WORKER, _BEGIN, *words], stdin=stdin, stdout=PIPE, stderr=noise)
 
 
 def skip_to_answers(stdout: IO[bytes]) -> None:
-    """Read what Caffe's Python printed before the worker's first answer; all, where there is none."""
+    """Skip what Caffe's Python printed before the worker's first answer; everything if there is no answer."""
     while (line := stdout.readline()) and line.strip() != _BEGIN.encode():
         pass
 
 
 class CaffeScorer(Scorer):
-    """A `Scorer` by `caffe`; where Caffe refuses something, its own words are the error's."""
+    """A `Scorer` that runs `caffe`; its errors quote Caffe's own message."""
 
     def __init__(self, caffe: Caffe, net: Path, weights: Path, output: str | None = "prob") -> None:
         super().__init__(net, weights, output)
@@ -70,7 +70,7 @@ class CaffeScorer(Scorer):
         return answer
 
     def _last_words(self) -> str:
-        """Return why there is no answer; a worker that lives on waits for us, and answered something else."""
+        """Return why there is no answer; a worker that is still alive has printed something else."""
         assert self._worker.stdin is not None
         with suppress(BrokenPipeError):
             self._worker.stdin.close()
@@ -85,5 +85,5 @@ class CaffeScorer(Scorer):
 
 
 def _pipe(file: IO[bytes]) -> Any:
-    """Return the reading and writing of `file` alone: numpy would seek in what looks like a real file."""
+    """Return an object with only `read` and `write` of `file`: numpy would seek in what looks like a real file."""
     return SimpleNamespace(read=file.read, write=file.write)

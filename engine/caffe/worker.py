@@ -1,9 +1,9 @@
-"""Runs under Caffe's own Python, 2.7 to 3.9: forward passes and what it is made of, over stdin and stdout.
+"""Runs under Caffe's own Python, 2.7 to 3.9: forward passes and version information, over stdin and stdout.
 
 python worker.py BEGIN scores NET WEIGHTS OUTPUT       .npy batches in, .npy scores out, until stdin ends
 python worker.py BEGIN about                           JSON out: versions and libraries
 
-The line BEGIN stands before the first answer: a wrapper, or a sitecustomize, may have printed something.
+The line BEGIN precedes the first answer, because a wrapper or a sitecustomize may have printed something.
 """
 
 from __future__ import print_function
@@ -17,7 +17,7 @@ import numpy as np
 
 
 class Pipe(object):
-    """The reading and writing of a file alone: numpy would seek in what looks like a real file."""
+    """Only `read` and `write` of a file: numpy would seek in what looks like a real file."""
 
     def __init__(self, file):
         self.read = file.read
@@ -44,7 +44,7 @@ def scores(caffe, stdout, net_path, weights, output):
 
 
 def about(caffe, stdout):
-    """Write the versions of what runs here, and the file names of the BLAS libraries that are loaded."""
+    """Write the versions of this Python and its libraries, and the file names of the loaded BLAS libraries."""
     with open("/proc/self/maps") as maps:
         files = {os.path.basename(line.split(None, 5)[-1].strip()) for line in maps if ".so" in line}
     kinds = ("libopenblas", "libmkl", "libatlas", "libsatlas", "libtatlas", "libblis", "libcblas", "libblas")

@@ -1,4 +1,4 @@
-"""The second engine: the same prototxt on PyTorch."""
+"""The second engine: the same prototxt files on PyTorch."""
 
 from emotiw.lazy import TYPE_CHECKING, attach
 

@@ -1,4 +1,4 @@
-"""PyTorch as an engine: the same nets and solvers, on any CPU or GPU that it knows."""
+"""The torch engine: the same nets and solvers on PyTorch, on any CPU or GPU that PyTorch supports."""
 
 import os
 import re
@@ -21,7 +21,7 @@ from .solver.random_state import Setting, read_random_state
 from .worker import LEASHED
 
 _WORKER = ["-m", "emotiw.engine.torch.worker"]
-# Nothing leaves this machine, whose name may lead nowhere in a container. A rank that was told to stop writes its
+# Everything stays on this machine, whose host name may not resolve in a container. A rank asked to stop writes its
 # snapshot before it ends, however long that takes.
 _LOCAL = ["--standalone", "--local-addr", "127.0.0.1", "--shutdown-timeout", "86400"]
 _TORCHRUN = ["-m", "torch.distributed.run", *_LOCAL, "--nproc-per-node"]
@@ -30,24 +30,23 @@ _GPU = re.compile(r"all|none|\d+(,\d+)*|")
 
 @dataclass(frozen=True)
 class TorchEngine(Engine):
-    """PyTorch; see `Engine`. A training has processes of its own, one a GPU; scores are computed in this one.
+    """PyTorch; see `Engine`. A training runs in one process per GPU; scores are computed in this process.
 
     Parameters
     ----------
     gpu
-        Which GPUs compute: "0", "0,1", "all", or "none"; empty: the first, where there is one. All of them train, the
-        first scores.
+        The GPUs: "0", "0,1", "all", or "none"; empty: the first, if any. All of them train, the first scores.
     precision
         "float32", "tf32" or "bf16".
     threads
-        On how many cores; 0: torch's own choice.
+        The number of cores; 0: torch's default.
     ranks
-        How many processes share out a training; 0: one a GPU, and one on a CPU.
+        How many processes share a training; 0: one per GPU, or one on a CPU.
 
     Raises
     ------
     UsageError
-        Where `gpu` is none of those.
+        If `gpu` is none of those.
     """
 
     gpu: str = ""
@@ -60,7 +59,7 @@ class TorchEngine(Engine):
             raise UsageError(f"--gpu {self.gpu}: it is 0, or 0,1, or all, or none")
 
     def require(self, *, training: bool = False) -> None:
-        """Raise where a GPU is named that is not here."""
+        """Raise if a named GPU does not exist here."""
         here = torch.cuda.device_count()
         missing = [number for number in self.gpus if number >= here]
         if missing or (self.gpu == "all" and not here):
@@ -68,7 +67,7 @@ class TorchEngine(Engine):
 
     @property
     def title(self) -> str:
-        """Its name, and its precision where that is not Caffe's."""
+        """Its name, with its precision unless that is Caffe's."""
         return "torch" if self.precision == "float32" else f"torch {self.precision}"
 
     @property
@@ -78,12 +77,12 @@ class TorchEngine(Engine):
 
     @property
     def settings(self) -> EngineSettings:
-        """What `open_engine` opens this engine by."""
+        """The settings from which `open_engine` opens this engine."""
         return EngineSettings("torch", gpu=self.gpu, precision=self.precision)
 
     @property
     def gpus(self) -> list[int]:
-        """The numbers of the GPUs that train; none: the CPU does."""
+        """The numbers of the GPUs that train; empty: the CPU trains."""
         if self.gpu in ("", "all"):
             return list(range(torch.cuda.device_count()))[: None if self.gpu else 1]
         return [] if self.gpu == "none" else list(map(int, self.gpu.split(",")))
@@ -99,7 +98,7 @@ class TorchEngine(Engine):
         return f"torch {self.version} ({where}{precision})"
 
     def sharing(self, threads: int) -> "TorchEngine":
-        """Return the same on so many cores."""
+        """Return the same engine, limited to this many cores."""
         return replace(self, threads=threads)
 
     def train(
@@ -117,27 +116,27 @@ class TorchEngine(Engine):
         follow(begin, solver.parent, on_progress, "training by torch")
 
     def continues(self, state: Path) -> bool:
-        """Return whether what this engine kept beside a solverstate is there, and of the same setting."""
+        """Return whether a solverstate has a random-state file that was written with the same setting."""
         device = "cuda" if self.gpus else "cpu"
         setting = Setting(self.version, self.precision, device, self.ranks or max(1, len(self.gpus)))
         return read_random_state(state, setting) is not None
 
     def scorer(self, net: Path, weights: Path, output: str | None = "prob") -> TorchScorer:
-        """Return what scores by torch; see `Scorer`."""
+        """Return a scorer of a net on torch; see `Scorer`."""
         device = f"cuda:{self.gpus[0]}" if self.gpus else "cpu"
         return TorchScorer(net, weights, output, device, self.precision)
 
     def _environment(self, ranks: int) -> dict[str, str]:
-        """Return what workers need in their environment besides ours."""
-        # Threads that spin while they wait cost five times the time where others use the cores, too.
+        """Return the additions to our environment that workers need."""
+        # If other programs use the cores, too, threads that spin while they wait take five times as long.
         needed = {"PYTHONSAFEPATH": "1", "OMP_WAIT_POLICY": "passive"}
         if self.gpu and self.gpus:
-            visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")  # ours are numbers in that list
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")  # our numbers index that list
             names = visible.split(",") if visible else list(map(str, range(max(self.gpus) + 1)))
             needed["CUDA_VISIBLE_DEVICES"] = ",".join(names[number] for number in self.gpus)
-        if self.threads or ranks > 1:  # torchrun's own choice is one thread a process
+        if self.threads or ranks > 1:  # torchrun's default is one thread per process
             cores = self.threads or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
             needed["OMP_NUM_THREADS"] = str(max(1, cores // ranks))
-        # A cluster may have set these for its job; a worker by itself must not wait for others.
+        # A cluster may have set these for its job; a single worker must not wait for others.
         alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
         return needed | ({LEASHED: "1"} if ranks > 1 else alone)

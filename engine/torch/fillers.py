@@ -1,4 +1,4 @@
-"""What weights begin with: the rules of Caffe's filler.hpp, drawn by torch."""
+"""Initial weights: the rules of Caffe's filler.hpp, drawn by torch."""
 
 from collections.abc import Callable, Mapping
 from math import ceil, prod, sqrt
@@ -18,7 +18,7 @@ def fill(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:
     Raises
     ------
     EmotiwError
-        Where Caffe has no such filler, or none for such a shape.
+        If Caffe has no such filler, or not for this shape.
     """
     if filler.type not in FILLERS:
         raise EmotiwError(f"no filler {filler.type!r}: there are {', '.join(FILLERS)}")
@@ -36,7 +36,7 @@ def _uniform(filler: FillerParameter, shape: Shape, generator: Generator) -> Ten
 
 
 def _gaussian(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:
-    """Of mean and std; `sparse` is the mean number of inputs of an output that are not zero."""
+    """Draw from N(mean, std); `sparse` is the mean number of an output's inputs that are not zero."""
     values = torch.empty(shape).normal_(filler.mean, filler.std, generator=generator)
     if filler.sparse >= 0:
         values *= torch.empty(shape).bernoulli_(filler.sparse / shape[0], generator=generator)
@@ -59,7 +59,7 @@ def _msra(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor
 
 
 def _bilinear(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:
-    """Return the weights with which a deconvolution enlarges bilinearly."""
+    """Return the weights of a deconvolution that upsamples bilinearly."""
     if len(shape) != 4 or shape[2] != shape[3]:
         raise EmotiwError(f"filler 'bilinear' needs a square kernel of four axes, not {shape}")
     factor = ceil(shape[3] / 2)

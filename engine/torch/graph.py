@@ -1,4 +1,4 @@
-"""Which layers of a prototxt run: the rules of Caffe's Net::FilterNet and StateMeetsRule."""
+"""The layers of a prototxt that run in a state: Caffe's Net::FilterNet and StateMeetsRule."""
 
 import re
 from collections.abc import Iterable
@@ -20,16 +20,16 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class State:
-    """Caffe's NetState: what a layer's `include` and `exclude` rules are held against.
+    """Caffe's NetState, to which a layer's `include` and `exclude` rules apply.
 
     Attributes
     ----------
     phase
         TRAIN or TEST.
     level
-        None: the level that the prototxt's own `state` names, 0 where it names none.
+        None: the level of the prototxt's own `state`, 0 if it has none.
     stages
-        Besides those of the prototxt's own `state`.
+        In addition to those of the prototxt's own `state`.
     """
 
     phase: Phase
@@ -39,20 +39,20 @@ class State:
 
 @dataclass(frozen=True)
 class Graph:
-    """The layers that run, in order.
+    """The layers that run in a state, in order.
 
     Attributes
     ----------
     name
         The net's.
     layers
-        LayerParameters, each with its `phase`; without the rules' losers.
+        LayerParameters, each with its `phase`; excluded layers are left out.
     phase
         The state's.
     force_backward
         Whether gradients reach the inputs too.
     where
-        Where each layer stands, ``"path:line: layer 'conv1' (Convolution)"``, for errors.
+        The location of each layer for errors, ``"path:line: layer 'conv1' (Convolution)"``.
     """
 
     name: str
@@ -63,19 +63,19 @@ class Graph:
 
 
 def read_graph(path: Path, state: State) -> Graph:
-    """Return the graph of a prototxt file, of V1 layers or of today's.
+    """Return the graph of a prototxt file, of V1 layers or of current ones.
 
     Raises
     ------
     EmotiwError
-        Where the file is no net.
+        If the file is not a net.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise EmotiwError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise EmotiwError(f"{path} is no prototxt: it is not text") from None
+        raise EmotiwError(f"{path} is not a prototxt: it is not text") from None
     return graph_of(parse_text(text, NetParameter, str(path)), state, str(path), layer_lines(text))
 
 
@@ -85,17 +85,17 @@ def graph_of(net: NetParameter, state: State, source: str = "the net", lines: It
     Parameters
     ----------
     net
-        Of V1 layers or of today's; it is not changed.
+        Of V1 layers or of current ones; it is not changed.
     state
-        What its rules are held against.
+        The state to which its rules apply.
     source, lines
-        What names the net in errors, and the line at which each of its layers begins, where that is known.
+        The net's name in errors, and the line at which each of its layers begins, if known.
     """
     upgraded = upgrade(net, source)
     level = net.state.level if state.level is None else state.level
     stages = state.stages | set(net.state.stage)
     known = list(lines)
-    # Named inputs have become a layer of their own, which stands nowhere.
+    # Named inputs have become an Input layer, which has no line in the file.
     places = [None] * (len(upgraded.layer) - len(known)) + known if known else [None] * len(upgraded.layer)
     kept, where = [], []
     for layer, line in zip(upgraded.layer, places, strict=True):
@@ -132,7 +132,7 @@ def _included(layer: LayerParameter, phase: int, level: int, stages: frozenset[s
 
 
 def _meets(rule: NetStateRule, phase: int, level: int, stages: frozenset[str]) -> bool:
-    """Return whether a state meets a rule: all of its stages, none of its not_stages."""
+    """Return whether a state has all stages of a rule and none of its not_stages, and a level in its range."""
     return (
         (not rule.HasField("phase") or rule.phase == phase)
         and (not rule.HasField("min_level") or level >= rule.min_level)

@@ -16,12 +16,12 @@ from .net import Net
 
 
 def write_hdf5(path: Path, net: Net) -> None:
-    """Write what a net learns, each blob once; whole or not at all."""
+    """Write a net's learned blobs, each once; the file is complete or absent."""
     shared = _shared(net)
     with whole(path) as temporary, h5py.File(temporary, "w") as file:
         data = file.create_group("data")
         for layer in net.layers:
-            place = data.require_group(layer.param.name)  # `a` may be there, of `a/b`
+            place = data.require_group(layer.param.name)  # `a` may exist already, made for `a/b`
             for k, (blob, shape) in enumerate(zip(layer.blobs, layer.shapes, strict=True)):
                 if (layer.param.name, k) not in shared:
                     place.create_dataset(str(k), data=blob.detach().cpu().reshape(shape).numpy())
@@ -33,7 +33,7 @@ def copy_from_hdf5(net: Net, path: Path) -> None:
     Raises
     ------
     EmotiwError
-        Where there is no such file, or a layer's blobs are not those of the net's; the net is as before then.
+        If there is no such file, or a layer's blobs differ from the net's; the net is then unchanged.
     """
     if not path.is_file():
         raise EmotiwError(f"{path}: no such file")
@@ -59,7 +59,7 @@ def copy_from_hdf5(net: Net, path: Path) -> None:
 def _read(
     group: h5py.Group, layer: Layer, shared: set[tuple[str, int]], where: str
 ) -> list[tuple[Tensor, NDArray[np.float32]]]:
-    """Return a layer's blobs with what they are to be."""
+    """Return a layer's blobs, each with its new values."""
     count = sum(isinstance(each, h5py.Dataset) for each in group.values())
     if count > len(layer.shapes):
         raise EmotiwError(f"{where} has {count} blobs there, not {len(layer.shapes)}")
@@ -70,13 +70,13 @@ def _read(
             continue
         if not isinstance(dataset, h5py.Dataset) or dataset.shape != shape:
             shown = getattr(dataset, "shape", "missing")
-            raise EmotiwError(f"{where}: its blob {k} is {shown} there, not {shape}: name the layer anew")
+            raise EmotiwError(f"{where}: its blob {k} is {shown} there, not {shape}: give the layer another name")
         found.append((blob, dataset[()].astype("float32")))
     return found
 
 
 def _shared(net: Net) -> set[tuple[str, int]]:
-    """Return the layers and numbers of blobs that an earlier layer owns."""
+    """Return the (layer, blob number) of each blob that an earlier layer owns."""
     seen: set[int] = set()
     found = set()
     for layer in net.layers:

@@ -19,49 +19,49 @@ from .precision import precision_of
 
 
 class Net(torch.nn.Module):
-    """A net that runs: called, it runs its layers and returns the loss, whose `backward()` computes the gradients.
+    """A runnable net: calling it runs its layers and returns the loss; `loss.backward()` computes the gradients.
 
     Parameters
     ----------
     graph
-        Its layers, of one state.
+        Its layers, filtered for one state.
     open_source
-        From a Data layer's LayerParameter to what feeds it; a net without such layers needs none.
+        Opens the source of a Data layer, given its LayerParameter; a net without Data layers needs none.
     seed
-        Of the fillers; None: another at each call. Dropout draws from torch's global generator.
+        Of the fillers; None: a random seed. Dropout draws from torch's global generator.
     device
-        Where it computes.
+        The device to compute on.
     layout
-        How blobs of four axes lie in memory. With `torch.channels_last` some convolutions are faster; on a CPU they
-        round three times as much, so that scores leave Caffe's by more than 1e-5.
+        The memory format of blobs with four axes. With `torch.channels_last` some convolutions are faster; on a CPU
+        their rounding errors are three times as large, so scores differ from Caffe's by more than 1e-5.
     precision
-        One of `engine.PRECISIONS`. Passes of float32 are that whatever torch's own switches say.
+        One of `engine.PRECISIONS`. float32 overrides torch's own switches.
 
     Attributes
     ----------
     graph
         As given.
     precision
-        By which `precision.computing()` is what backward passes belong in, too.
+        The `Precision`; run backward passes in `precision.computing()`, too.
     layers
         Its layers, in order; each has the LayerParameter `param` and the learned `blobs`.
     shapes
-        The shape of each blob by its name: at first as the prototxt says, then as of the last pass.
+        The shape of each blob by its name: at first from the prototxt, then from the last pass.
     blobs
-        The blobs by name, after a pass. What layers compute in place shares a name: the last value stays.
+        The blobs by name, after a pass. Layers that compute in place share a name: the last value stays.
     learnable
         Each learned blob once, with its multipliers, in Caffe's order.
     inputs, outputs
-        The names of the blobs that a user sets, and of those that no layer takes; these sorted, as Caffe's are.
+        The names of the blobs that a user sets, and of those that no layer takes, sorted as Caffe's are.
     generator
-        What fillers draw from; DummyData's at every pass.
+        The random generator of the fillers; DummyData's fillers draw from it at every pass.
     keep_diffs
-        Whether the next passes keep the gradient of every blob, for `diffs`.
+        Whether later passes keep the gradient of every blob, for `diffs`.
 
     Raises
     ------
     EmotiwError
-        Where a layer cannot be built: it names the layer and its place in the prototxt.
+        If a layer cannot be built; the message has the layer and its line in the prototxt.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Net(torch.nn.Module):
                 self._add(param, open_source, params, self.generator)
             except EmotiwError as error:
                 raise EmotiwError(f"{where}: {error}") from None
-        self.chain = torch.nn.ModuleList(self.layers)  # how torch finds the parameters
+        self.chain = torch.nn.ModuleList(self.layers)  # registers the parameters with torch
         self.learnable: list[Learnable] = params.learnable
         self.inputs = [top for layer in self._inputs() for top in layer.param.top]
         self.outputs = _outputs(graph)
@@ -103,7 +103,7 @@ class Net(torch.nn.Module):
 
     @property
     def diffs(self) -> dict[str, Tensor]:
-        """Return the gradient of each blob that has one, by name; of one computed in place, that of its first value."""
+        """Return the gradient of each blob that has one, by name; after in-place layers, that of the first value."""
         return {name: made.grad for name, made in self._made.items() if made.grad is not None}
 
     def forward(self, batch: Mapping[str, Tensor] | None = None) -> Tensor:
@@ -112,7 +112,7 @@ class Net(torch.nn.Module):
         Parameters
         ----------
         batch
-            What inputs are to be from now on, by name; their shapes may be others than before.
+            New values of inputs, by name, for this and later passes; their shapes may differ from before.
 
         Returns
         -------
@@ -124,20 +124,20 @@ class Net(torch.nn.Module):
         return self.run(0, len(self.layers))
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of a loss that `forward` returned to what the learned blobs have in `grad`."""
-        if loss.requires_grad:  # else nothing that learns has a part in it
+        """Add the gradients of a loss that `forward` returned to the `grad` of the learned blobs."""
+        if loss.requires_grad:  # else it depends on no learned blob
             with self.precision.computing():
                 torch.autograd.backward(loss)
 
     def forget(self) -> None:
-        """Let go of the blobs of the last pass and of all gradients, and so of their memory."""
+        """Free the blobs of the last pass and all gradients."""
         self.blobs.clear()
         self._made.clear()
         for one in self.learnable:
             one.blob.grad = None
 
     def run(self, first: int, last: int) -> Tensor:
-        """Run the layers from `first` to before `last` on what is in `blobs`; return their loss."""
+        """Run the layers from `first` up to but not including `last` on the values in `blobs`; return their loss."""
         with self.precision.computing():
             return self._run(first, last)
 
@@ -150,18 +150,18 @@ class Net(torch.nn.Module):
                 raise EmotiwError(f"{where}: {error}") from None
             except torch.OutOfMemoryError:
                 raise
-            except RuntimeError as error:  # torch's own words
+            except RuntimeError as error:  # torch's own message
                 raise EmotiwError(f"{where}: {str(error).partition(chr(10))[0]}") from None
             for weight, top in zip(layer.loss_weights, tops, strict=True):
                 if weight:
                     loss = loss + weight * top.float().sum()
-            named = layer.param.top  # a loss need not be
+            named = layer.param.top  # a loss's top may be unnamed
             for name, top in zip(named, tops[: len(named)], strict=True):
                 self._keep(layer, name, top)
         return loss
 
     def set_input(self, name: str, value: Tensor) -> None:
-        """Set an input from now on."""
+        """Set an input for later passes."""
         for layer in self._inputs():
             if name in layer.param.top:
                 layer.values[list(layer.param.top).index(name)] = self._laid(value.to(torch.float32))
@@ -179,7 +179,7 @@ class Net(torch.nn.Module):
         return tops
 
     def _laid(self, value: Tensor) -> Tensor:
-        """Return a value that comes from outside: here, in our layout; the same memory where it is so already."""
+        """Return an external value on our device, in our layout; its own memory if it already is."""
         return laid(value.detach().to(self.device), self.layout)
 
     def _bottom(self, name: str, propagates: bool) -> Tensor:
@@ -204,7 +204,7 @@ class Net(torch.nn.Module):
         )
         if isinstance(layer, Data):
             if open_source is None:
-                raise EmotiwError("nothing feeds it: this net was opened without a source of data")
+                raise EmotiwError("it has no source of data: this net was opened without one")
             layer.feed(open_source(param))
             self._labels.update(dict.fromkeys(param.top[1:2], layer))
         if isinstance(layer, SourceLayer):
@@ -224,7 +224,7 @@ class Net(torch.nn.Module):
         self.layers.append(layer)
 
     def _expect(self, layer: Layer, bottoms: list[Shape]) -> None:
-        """Tell where a layer's labels come from which ones it takes: met on a GPU, another one would be too late."""
+        """Tell a layer's data source which labels it accepts: on a GPU the layer itself would notice too late."""
         param = layer.param
         if param.type == "Split" and param.bottom[0] in self._labels:
             self._labels.update(dict.fromkeys(param.top, self._labels[param.bottom[0]]))
@@ -233,7 +233,7 @@ class Net(torch.nn.Module):
             self._labels[param.bottom[1]].expect(classes)
 
     def _check_names(self, param: LayerParameter) -> None:
-        """Refuse bottoms that nothing makes, tops that are made already, and more or fewer than the type takes."""
+        """Refuse bottoms that no layer makes, tops made already, and a number of either that the type does not take."""
         LAYERS[param.type].check_counts(param)
         for name in param.bottom:
             if name not in self.shapes:

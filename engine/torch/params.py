@@ -1,4 +1,4 @@
-"""The learned blobs of a net: filled, shared by name, with their multipliers; Caffe's Net::AppendParam."""
+"""The learned blobs of a net, their multipliers, and sharing by name: Caffe's Net::AppendParam."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ class Learnable:
     Attributes
     ----------
     blob
-        Its numbers and, after a backward pass, its gradient in `blob.grad`.
+        Its values and, after a backward pass, its gradient in `blob.grad`.
     spec
-        Its ParamSpec: name, lr_mult, decay_mult; of a shared blob, what any of its layers says.
+        Its ParamSpec: name, lr_mult, decay_mult; of a shared blob, whatever any of its layers sets.
     owner
-        In words, for errors.
+        Its blob number and layer, for errors.
     """
 
     blob: torch.nn.Parameter
@@ -38,12 +38,12 @@ class Learnable:
 
     @property
     def lr_mult(self) -> float:
-        """Return by what its rate is multiplied."""
+        """Return the multiplier of its learning rate."""
         return self.spec.lr_mult
 
     @property
     def decay_mult(self) -> float:
-        """Return by what its weight decay is multiplied."""
+        """Return the multiplier of its weight decay."""
         return self.spec.decay_mult
 
 
@@ -53,7 +53,7 @@ class Params:
     Attributes
     ----------
     learnable
-        Each once, in the order of their first layers.
+        Each blob once, in the order of their first layers.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Params:
         self.learnable: list[Learnable] = []
 
     def add(self, layer: Layer, bottoms: Sequence[Shape]) -> None:
-        """Give a layer its blobs: filled ones, or those that another layer has by the same name."""
+        """Give a layer its blobs: newly filled ones, or those of an earlier layer with the same param name."""
         learned, specs = layer.learned(bottoms), list(layer.param.param)
         if len(specs) > len(learned):
             raise EmotiwError(f"{len(specs)} params for {len(learned)} learned blobs")
@@ -79,7 +79,7 @@ class Params:
             else:
                 self._share(layer, each.shape, spec)
             owner = self._named[spec.name] if spec.name else self.learnable[-1]
-            # As in Caffe, a rate of zero ends the way of the gradients.
+            # As in Caffe, no gradient is computed for an lr_mult of zero.
             owner.blob.requires_grad_(self._always or owner.lr_mult != 0)
             layer.blobs.append(owner.blob)
 
@@ -89,7 +89,7 @@ class Params:
             self._named[learnable.spec.name] = learnable
 
     def _share(self, layer: Layer, shape: Shape, spec: ParamSpec) -> None:
-        """Hold a blob's second layer against its first."""
+        """Check a shared blob's shape and multipliers against its owner's; add new multipliers to the owner."""
         owner = self._named[spec.name]
         fits = owner.blob.numel() == shape_count(shape) if spec.share_mode == _PERMISSIVE else owner.blob.shape == shape
         if not fits:
@@ -103,7 +103,7 @@ class Params:
 
 
 def shape_count(shape: Shape) -> int:
-    """Return how many numbers a blob of this shape has; refuse what Caffe's Blob::Reshape refuses."""
+    """Return the size of a blob of this shape; refuse what Caffe's Blob::Reshape refuses."""
     count = prod(shape)
     if min(shape, default=0) < 0 or count > _INT_MAX:
         raise EmotiwError(f"a blob of {' x '.join(map(str, shape))}: Caffe's hold 0 to {_INT_MAX} numbers")
@@ -111,5 +111,5 @@ def shape_count(shape: Shape) -> int:
 
 
 def laid(blob: Tensor, layout: torch.memory_format) -> Tensor:
-    """Return a blob, its memory in `layout` where it has four axes; the same one where it is so already."""
+    """Return a blob, in memory format `layout` if it has four axes; the same blob if it already is."""
     return blob.contiguous(memory_format=layout) if blob.dim() == 4 else blob

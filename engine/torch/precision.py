@@ -1,4 +1,4 @@
-"""In how many bits a net computes: `float32`, and the named choices `tf32` and `bf16`.
+"""The precision in which a net computes: `float32`, `tf32` or `bf16`.
 
 Weights, their gradients, the solver's history, softmax, losses and LRN are float32 in each of them.
 """
@@ -16,25 +16,26 @@ from emotiw.errors import EmotiwError
 from .layers.layer import Layer
 
 _MULTIPLYING = frozenset({"Convolution", "Deconvolution", "InnerProduct"})
-# They pass on numbers, or means of them: in whatever they are given.
+# These layers only copy values or average them: they keep the precision of their bottoms.
 _PASSING = frozenset({"ReLU", "Pooling", "Dropout", "Concat", "Slice", "Split", "Flatten", "Reshape", "Silence"})
-# Torch's own default lets convolutions on a GPU be TF32; a CPU's library may be told to round, too.
-_BACKENDS: Any = torch.backends  # of which torch's own types know not everything
+# By default torch lets convolutions on a GPU use TF32; a CPU's library can be set to reduced precision, too.
+_BACKENDS: Any = torch.backends  # torch's own type hints are incomplete here
 _SWITCHES = (_BACKENDS.cuda.matmul, _BACKENDS.cudnn.conv, _BACKENDS.mkldnn.matmul, _BACKENDS.mkldnn.conv)
 
 
 @dataclass(frozen=True)
 class Precision:
-    """A way to compute.
+    """A precision.
 
     Attributes
     ----------
     name
         One of `engine.PRECISIONS`.
     float32
-        How torch multiplies float32 numbers: "ieee", or "tf32" with 10 bits of each factor behind the point.
+        How torch multiplies float32 values: "ieee", or "tf32", with 10 mantissa bits of each factor.
     multiplied
-        What convolutions and inner products take and give instead of float32, which sums stay in; None: float32.
+        The type of the inputs and outputs of convolutions and inner products, whose sums stay in float32; None:
+        float32.
     """
 
     name: str
@@ -42,14 +43,14 @@ class Precision:
     multiplied: torch.dtype | None = None
 
     def check(self, device: torch.device) -> None:
-        """Refuse a device that would silently compute in another one."""
+        """Refuse a device that would silently compute in another precision."""
         if self.float32 == "tf32" and (device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0)):
             what = "a CPU" if device.type != "cuda" else torch.cuda.get_device_name(device)
             raise EmotiwError(f"{what} has no precision tf32, NVIDIA's GPUs since Ampere do: name float32 or bf16")
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """Have torch compute so: forward passes, and backward ones; afterwards its switches are as before."""
+        """Set torch's switches for this precision, for forward and backward passes; restore them afterwards."""
         before = [switch.fp32_precision for switch in _SWITCHES]
         try:
             for switch in _SWITCHES:
@@ -60,7 +61,7 @@ class Precision:
                 switch.fp32_precision = value
 
     def tops(self, layer: Layer, bottoms: Sequence[Tensor]) -> list[Tensor]:
-        """Return a layer's tops, of bottoms in what is right for it."""
+        """Return a layer's tops, after casting its bottoms to the type that this layer uses."""
         if self.multiplied is None:
             tops: list[Tensor] = layer(*bottoms)
             return tops
@@ -85,7 +86,7 @@ def precision_of(name: str, device: torch.device) -> Precision:
     Raises
     ------
     EmotiwError
-        Where there is none of that name, or the device has it not.
+        If there is none of that name, or the device does not support it.
     """
     if name not in BY_NAME:
         raise EmotiwError(f"no precision {name!r}: there are {', '.join(BY_NAME)}")

@@ -15,7 +15,7 @@ from .weights import copy_from
 
 
 class TorchScorer(Scorer):
-    """A `Scorer` by torch, on a device, in a precision."""
+    """A `Scorer` on torch, with a device and a precision."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class TorchScorer(Scorer):
     def __exit__(self, *exception: object) -> None:
         self._loaded = None
         if torch.device(self._device).type == "cuda":
-            torch.cuda.empty_cache()  # a training may want that memory
+            torch.cuda.empty_cache()  # a training may need that memory
 
     def _answer(self, blob: Blob) -> Blob:
         net = self._loaded

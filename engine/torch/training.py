@@ -1,4 +1,4 @@
-"""A training as a worker carries it out: its log, the signals it takes, its ranks."""
+"""A training in a worker process: its log, signals and ranks."""
 
 import logging
 import signal
@@ -23,7 +23,7 @@ _GLOG = "%(levelname).1s%(asctime)s.%(msecs)03d %(process)d %(module)s] %(messag
 
 
 def carry_out(solver: Path, weights: Path | None, resume: Path | None, device: str, precision: str) -> int:
-    """Train as `train` does, and log it; return 1 where that fails, after a line that says why."""
+    """Run `train`, and log it; if that fails, log why and return 1."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(_GLOG, "%m%d %H:%M:%S"))
     log = logging.getLogger(__name__)
@@ -31,8 +31,8 @@ def carry_out(solver: Path, weights: Path | None, resume: Path | None, device: s
     log.setLevel(logging.INFO)
     try:
         train(solver, weights, resume, device, precision, log.info)
-    except Exception as error:  # torch's own and the disk's, too: a traceback is nothing to read in a log
-        if isinstance(error, DivergedError) and error.loss:  # as Caffe, which goes on, would log it
+    except Exception as error:  # torch's errors and the disk's, too: logs have one line instead of a traceback
+        if isinstance(error, DivergedError) and error.loss:  # as Caffe, which does not stop, would log it
             log.info("Iteration %d, loss = %g", error.loss.iteration, error.loss.loss)
         log.error("%s", str(error).partition("\n")[0] or type(error).__name__)
         return 1
@@ -42,20 +42,20 @@ def carry_out(solver: Path, weights: Path | None, resume: Path | None, device: s
 def train(
     solver: Path, weights: Path | None, resume: Path | None, device: str, precision: str, log: Callable[..., None]
 ) -> None:
-    """Train as a solver.prototxt says, with the other ranks where torchrun has started some.
+    """Train by a solver.prototxt, together with other ranks if torchrun started this process.
 
     Parameters
     ----------
     solver
         Paths in it are relative to its folder.
     weights, resume
-        A caffemodel or HDF5 file to start from; a solverstate to go on from, relative to the solver's folder.
+        A caffemodel or HDF5 file to start from; a solverstate to resume from, relative to the solver's folder.
     device
         `cpu` or `cuda`.
     precision
         One of `engine.PRECISIONS`.
     log
-        Called with every line that Caffe would log.
+        Called with each line that Caffe would log.
     """
     folder = solver.parent
     param = read_solver(Path(solver.name), folder)
@@ -75,7 +75,7 @@ def train(
 
 
 def _signals() -> Callable[[], Request]:
-    """Take signals as requests; return what hands on the next one."""
+    """Turn signals into requests; return a function that returns the next request."""
     waiting: deque[Request] = deque()
     for number, request in ((signal.SIGINT, Request.STOP), (signal.SIGHUP, Request.SNAPSHOT)):
         signal.signal(number, lambda *_, request=request: waiting.append(request))

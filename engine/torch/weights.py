@@ -1,4 +1,4 @@
-"""Caffemodels in and out: Caffe's Net::CopyTrainedLayersFrom and Net::ToProto."""
+"""Read and write caffemodels: Caffe's Net::CopyTrainedLayersFrom and Net::ToProto."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ def copy_from(net: Net, path: Path) -> None:
     Parameters
     ----------
     net
-        Its layers that the caffemodel lacks stay as they are.
+        Layers that are not in the caffemodel keep their values.
     path
-        A caffemodel of V1 layers or of today's.
+        A caffemodel of V1 layers or of current ones.
 
     Raises
     ------
     EmotiwError
-        Where the file is missing or no caffemodel, or a layer's blobs have another shape; the net is as before then.
+        If the file is missing or not a caffemodel, or a layer's blobs have another shape; the net is then unchanged.
     """
     if not path.is_file():
         raise EmotiwError(f"{path}: no such file")
@@ -35,9 +35,7 @@ def copy_from(net: Net, path: Path) -> None:
     copy = compare(source, {name: layer.shapes for name, layer in layers.items()})
     if copy.misfits:
         layer, words = next(iter(copy.misfits.items()))
-        raise EmotiwError(
-            f"{path}: layer {layer!r} does not fit: {words}; name the layer anew to train it from scratch"
-        )
+        raise EmotiwError(f"{path}: layer {layer!r} does not fit: {words}; rename the layer to train it from scratch")
     found = weighted(source)
     arrays = {name: [array_of(blob, f"{path}: {name}") for blob in found[name]] for name in copy.copied}
     with torch.no_grad():
@@ -47,7 +45,7 @@ def copy_from(net: Net, path: Path) -> None:
 
 
 def share_weights(net: Net, source: Net) -> None:
-    """Give a net the learned blobs of another one's layers of the same names: Caffe's ShareTrainedLayersWith."""
+    """Share the learned blobs of another net's layers of the same names: Caffe's ShareTrainedLayersWith."""
     layers = {layer.param.name: layer for layer in source.layers if layer.shapes}
     shared = {}
     for layer in net.layers:
@@ -64,7 +62,7 @@ def share_weights(net: Net, source: Net) -> None:
 
 
 def to_proto(net: Net) -> NetParameter:
-    """Return a net as a NetParameter with its weights, in today's format."""
+    """Return a net with its weights as a NetParameter, in the current format."""
     proto = NetParameter(name=net.graph.name)
     for layer in net.layers:
         added = proto.layer.add()
@@ -76,5 +74,5 @@ def to_proto(net: Net) -> NetParameter:
 
 
 def write_weights(path: Path, net: Net) -> None:
-    """Write a net as a caffemodel, whole or not at all."""
+    """Write a net as a caffemodel; the file is complete or absent."""
     write_binary(path, to_proto(net))

@@ -1,7 +1,7 @@
-"""A training in a process of its own: `python -m emotiw.engine.torch.worker SOLVER`, alone or under torchrun.
+"""The training process: `python -m emotiw.engine.torch.worker SOLVER`, alone or under torchrun.
 
-It logs on standard error in Caffe's words. SIGINT (Ctrl-C) ends it in order, with a snapshot; SIGHUP makes one, as in
-`caffe train`.
+It logs to standard error in Caffe's format. At SIGINT (Ctrl-C) it writes a snapshot and stops; at SIGHUP it writes a
+snapshot, as in `caffe train`.
 """
 
 import argparse
@@ -13,15 +13,15 @@ from pathlib import Path
 from emotiw.engine.child_process import die_with
 from emotiw.engine.settings import PRECISIONS
 
-LEASHED = "EMOTIW_LEASHED"  # in the environment: an emotiw has started this, by torchrun
+LEASHED = "EMOTIW_LEASHED"  # in the environment: set if emotiw started this worker by torchrun
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train; return 1, after a line that says why, where that fails."""
-    if "LOCAL_RANK" in os.environ:  # torchrun gives each rank a session of its own: no signal to its group reaches it
+    """Train; if that fails, log why in one line and return 1."""
+    if "LOCAL_RANK" in os.environ:  # torchrun starts each rank in its own session
         _die_with_torchrun()
     args = _parser().parse_args(argv)
-    from .training import carry_out  # torch takes seconds, in which torchrun may be gone
+    from .training import carry_out  # importing torch takes seconds; meanwhile torchrun may die
 
     return carry_out(args.solver, args.weights, args.resume, args.device, args.precision)
 
@@ -30,14 +30,14 @@ def _die_with_torchrun() -> None:
     parent = os.getppid()
     die_with(parent)
     if LEASHED in os.environ and b"torch.distributed" not in Path(f"/proc/{parent}/cmdline").read_bytes():
-        sys.exit(1)  # it was gone already
+        sys.exit(1)  # torchrun is dead already
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="emotiw.engine.torch.worker", description="Train as a solver.prototxt says.")
     parser.add_argument("solver", type=Path, help="paths in it are relative to its folder")
     parser.add_argument("--weights", type=Path, help="a caffemodel to start from")
-    parser.add_argument("--resume", type=Path, help="a solverstate to go on from")
+    parser.add_argument("--resume", type=Path, help="a solverstate to resume from")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0])
     return parser

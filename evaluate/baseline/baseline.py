@@ -1,6 +1,6 @@
-"""The classical baseline of a prepared set, no net at all: region histograms of LBP codes and a linear or RBF SVM.
+"""The classical baseline of a prepared set, without a net: region histograms of LBP codes and a linear or RBF SVM.
 
-The method's text leaves open which grid, kernel and C.  # Deviation D14
+The text of the method does not specify grid, kernel and C.  # Deviation D14
 The grid is that of Ahonen et al. 2006 (faces), the kernels are those of Shan et al. 2009 (expressions), C is chosen on
 the training images. The codes are those of the set's `rgb` images: resized first, unlike the nets' inputs.
 
@@ -28,7 +28,7 @@ from .features import face_histograms
 from .svm import Choice, Features, Labels, choose, posteriors
 
 GRID, RADIUS = 7, 1
-MOST_IMAGES = 10_000  # the kernel's matrix is quadratic
+MOST_IMAGES = 10_000  # the kernel matrix grows quadratically
 _TOO_FEW = (
     "has too few training images to choose C on: each class needs two, in two groups, and there must be two classes"
 )
@@ -36,7 +36,7 @@ _TOO_FEW = (
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a baseline's scores were made; `scores_sha256` and `inputs` are as in `scoring.Protocol`."""
+    """The protocol of a baseline's scores; `scores_sha256` and `inputs` are as in `scoring.Protocol`."""
 
     engine: str
     engine_version: str
@@ -56,19 +56,19 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline's scores on a split, and how they were made."""
+    """A baseline's scores on a split, and their protocol."""
 
     protocol: Protocol
     scores: Scores
 
 
 def folder_of(runs: Path, set_digest: str) -> Path:
-    """Return where the baseline of the set of a digest lies below RUNS."""
+    """Return the folder below RUNS of the baseline for the set with this digest."""
     return runs / "baseline" / set_digest[:12]
 
 
 def require(prepared: PreparedSet) -> None:
-    """Raise `EmotiwError` where a set can have no baseline, before any image is read."""
+    """Raise `EmotiwError` if a set can have no baseline, before any image is read."""
     prepared.lmdb("rgb", "train")
     count = prepared.count("train")
     if count > MOST_IMAGES:
@@ -84,27 +84,27 @@ def require(prepared: PreparedSet) -> None:
 
 
 def make(prepared: PreparedSet, split: str, seed: int = 0) -> Baseline:
-    """Return the baseline's scores: chosen and fitted on the train split, for every image of another split.
+    """Return the baseline's scores of a split, chosen and fitted on the train split.
 
     Raises
     ------
     EmotiwError
-        Where the set has no such split or no `rgb`, or its training images are too many, too few or too small.
+        If the set has no such split or no `rgb`, or its training images are too many, too few or too small.
     """
     import sklearn
 
-    prepared.lmdb("rgb", split)  # raises where there is none
+    prepared.lmdb("rgb", split)  # raises if there is none
     require(prepared)
     inputs = prepared.inputs("rgb", ["train", split])
     train, paths, labels = _features(prepared, "train")
     groups = {row["path"]: row["group"] for row in prepared.manifest}
     if strangers := [path for path in paths if path not in groups]:
-        raise EmotiwError(f"{prepared.folder}: its manifest does not name {strangers[0]}: prepare the set anew")
+        raise EmotiwError(f"{prepared.folder}: its manifest does not name {strangers[0]}: prepare the set again")
     choice = choose(train, labels, [groups[path] for path in paths], seed)
     if choice is None:
         raise EmotiwError(f"{prepared.folder} {_TOO_FEW}")
     others, paths, truth = _features(prepared, split)
-    if (truth < 0).any():  # partly labelled: a table judges it by the labels that the nets were evaluated with
+    if (truth < 0).any():  # partly labelled: a table uses the labels with which the nets were evaluated
         truth = np.full_like(truth, -1)
     answers = posteriors(choice, train, labels, others, len(prepared.classes))
     protocol = Protocol(
@@ -127,17 +127,17 @@ def make(prepared: PreparedSet, split: str, seed: int = 0) -> Baseline:
 
 
 def write(baseline: Baseline, folder: Path) -> None:
-    """Write the scores and what belongs to them into `folder`."""
+    """Write the scores and their files into `folder`."""
     write_evaluation(folder, "baseline", baseline.protocol.split, baseline.scores, asdict(baseline.protocol))
 
 
 def find(runs: Path, split: str, set_digest: str) -> Baseline | None:
-    """Return the baseline below RUNS of the set of this digest, or None where none was made.
+    """Return the baseline below RUNS for the set with this digest, or None if none was made.
 
     Raises
     ------
     EmotiwError
-        Where its files are damaged.
+        If its files are damaged.
     """
     folder = folder_of(runs, set_digest)
     if not scores_file(folder, split).is_file():
@@ -147,12 +147,12 @@ def find(runs: Path, split: str, set_digest: str) -> Baseline | None:
         return Baseline(protocol, read_scores_of(folder, split, protocol.scores_sha256))
     except (EmotiwError, OSError, ValueError):
         raise EmotiwError(
-            f"{folder} holds damaged scores of {split}: make them anew with emotiw baseline --set SET --force"
+            f"{folder} holds damaged scores of {split}: make them again with emotiw baseline --set SET --force"
         ) from None
 
 
 def _features(prepared: PreparedSet, split: str) -> tuple[Features, tuple[str, ...], Labels]:
-    """Return the (N, D) histograms of a split, the images' paths and (N,) labels; the images themselves pass by."""
+    """Return the (N, D) histograms of a split, the images' paths and (N,) labels; images are not kept in memory."""
     features: list[Features] = []
     paths: list[str] = []
     labels: list[int] = []

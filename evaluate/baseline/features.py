@@ -1,4 +1,4 @@
-"""Region histograms of LBP codes: what a face is to the classical baseline."""
+"""Region histograms of LBP codes: the features of the classical baseline."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ CODES = 256
 
 
 def region_histograms(codes: Grey, grid: int) -> NDArray[np.float32]:
-    """Return how often each code is in each cell of a grid, the cells one after the other.
+    """Return the frequencies of the codes in each cell of a grid, concatenated.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def region_histograms(codes: Grey, grid: int) -> NDArray[np.float32]:
     Returns
     -------
     (grid * grid * 256,) float32
-        Row by row of cells; the 256 shares of each cell sum to 1.
+        Cells row by row; the 256 frequencies of each cell sum to 1.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def region_histograms(codes: Grey, grid: int) -> NDArray[np.float32]:
 
 
 def face_histograms(blob: NDArray[np.uint8], grid: int, radius: int) -> NDArray[np.float32]:
-    """Return the region histograms of the LBP codes of an image's grey, (grid * grid * 256,) float32.
+    """Return the region histograms of LBP codes of a grey version of an image, (grid * grid * 256,) float32.
 
     The image is a (3, H, W) uint8 blob in B, G, R order.
     """

@@ -1,4 +1,4 @@
-"""A support vector machine whose kernel and C are chosen on what it learns from."""
+"""A support vector machine, with kernel and C chosen on its training images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,19 +42,19 @@ class Choice:
 
 
 def choose(train: Features, labels: Labels, groups: Sequence[str], seed: int = 0) -> Choice | None:
-    """Return the kernel and C that are most accurate in cross-validation; of equals the first and smallest.
+    """Return the kernel and C that are most accurate in cross-validation; at ties the first kernel and smallest C.
 
     Parameters
     ----------
     train : (N, D) float32
     labels : (N,) int
     groups
-        The group of each image; none is on both sides of a fold.
+        The group of each image; no group is on both sides of a fold.
 
     Returns
     -------
     Choice or None
-        None where no folds can be made. Gamma is scikit-learn's `scale`: 1 / (D times the variance of all features).
+        None if no folds can be made. Gamma is scikit-learn's `scale`: 1 / (D times the variance of all features).
     """
     from sklearn.model_selection import GridSearchCV
     from sklearn.svm import SVC
@@ -66,7 +66,7 @@ def choose(train: Features, labels: Labels, groups: Sequence[str], seed: int = 0
     gamma = 1 / spread if spread else 1.0
     found = []
     for name, kernel in KERNELS.items():
-        # Each kernel's matrix once, not once a fold and C.
+        # Compute each kernel's matrix only once for all folds and C.
         search = GridSearchCV(SVC(kernel="precomputed", break_ties=True), {"C": COSTS}, cv=drawn, error_score="raise")
         search.fit(kernel(train, train, gamma), labels)
         found.append(Choice(name, search.best_params_["C"], gamma, len(drawn), float(search.best_score_)))
@@ -74,21 +74,21 @@ def choose(train: Features, labels: Labels, groups: Sequence[str], seed: int = 0
 
 
 def posteriors(choice: Choice, train: Features, labels: Labels, others: Features, classes: int) -> Array:
-    """Return what a machine fitted on all of `train` answers for other images.
+    """Return the posteriors of other images by a machine fitted on all of `train`.
 
     Parameters
     ----------
     train, others : (N, D), (M, D) float32
     labels : (N,) int
     classes : int
-        How many there are, C; some may have no training image.
+        The number of classes, C; some may have no training image.
 
     Returns
     -------
     (M, C) float64
-        The softmax of the decision values, one against the rest; 0 for a class without training images. Its largest
-        is what the machine itself answers. As probabilities they are not calibrated: scikit-learn's own calibration
-        changes the answers.
+        The softmax of the one-against-rest decision values; 0 for a class without training images. The largest is the
+        machine's own prediction. They are not calibrated as probabilities: scikit-learn's own calibration changes the
+        predictions.
     """
     from scipy.special import softmax
     from sklearn.svm import SVC
@@ -96,7 +96,7 @@ def posteriors(choice: Choice, train: Features, labels: Labels, others: Features
     kernel = KERNELS[choice.kernel]
     machine = SVC(C=choice.C, kernel="precomputed", break_ties=True).fit(kernel(train, train, choice.gamma), labels)
     values = machine.decision_function(kernel(others, train, choice.gamma))
-    if values.ndim == 1:  # two classes: how far on the second one's side
+    if values.ndim == 1:  # two classes: one decision value, positive for the second class
         values = np.column_stack([-values, values])
     spread = np.zeros((len(others), classes))
     spread[:, machine.classes_] = softmax(values, axis=1)

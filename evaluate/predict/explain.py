@@ -1,4 +1,4 @@
-"""What a net makes of a face, as the authors' notebook shows it: input, first filters, their response, posteriors."""
+"""A net's view of a face, as in the authors' notebook: input, first filters, their response, posteriors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ PANEL = 2.9  # inches
 
 @dataclass(frozen=True)
 class Explanation:
-    """One model's way with a face.
+    """The intermediate results of one model for a face.
 
     Attributes
     ----------
     model, title
-        Which, and its name, with what it was trained on where the face is not like that.
+        The model and its name, with what it was trained on if the face is of another kind.
     layer
         The name of its first convolution.
     seen : (crop, crop, 3) float32
@@ -41,7 +41,7 @@ class Explanation:
     filters : (N, 3, k, k) float32
         The first convolution's weights, B, G, R.
     response : (N, h, w) float32
-        What they answer, behind the ReLU, which works in place.
+        Their output after the ReLU, which works in place.
     posteriors : (C,) float64
     """
 
@@ -56,12 +56,12 @@ class Explanation:
 
 
 def explain(face: Face, predictor: Predictor) -> list[Explanation]:
-    """Return what each model of a predictor of one crop makes of a face.
+    """Return the explanation of a face by each model of a predictor with one crop.
 
     Raises
     ------
     EmotiwError
-        Where the face is too small for a radius, or a net has no convolution.
+        If the face is too small for a radius, or a net has no convolution.
     """
     try:
         inputs = predictor.inputs(face.rgb)
@@ -90,7 +90,7 @@ def first_convolution(model: Model) -> tuple[str, str, tuple[int, ...]]:
 
 
 def tiles(images: Pixels) -> Pixels:
-    """Lay (N, H, W, ...) images out as one, in rows as in `vis_square` of Caffe's examples: a line of 1 between them.
+    """Arrange (N, H, W, ...) images in a grid, as `vis_square` of Caffe's examples: separated by lines of 1.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def tiles(images: Pixels) -> Pixels:
 
 
 def explanation_figure(explanations: Sequence[Explanation]) -> Figure:
-    """Return one picture, a row a model: what it sees, its first filters, their response, its posteriors."""
+    """Return one picture with a row per model: its input, its first filters, their response, its posteriors."""
     figure = Figure((5 * PANEL, (PANEL + 0.35) * len(explanations)), dpi=DPI, layout="constrained")
     grid = figure.subplots(len(explanations), 5, squeeze=False)
     for one, axes in zip(explanations, grid, strict=True):

@@ -1,4 +1,4 @@
-"""What `emotiw predict` is given -> the faces in it, one picture at a time."""
+"""Read the pictures for `emotiw predict`, and find the faces in them, one picture at a time."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ Rgb = NDArray[np.uint8]
 
 STDIN = "-"
 _GIF = b"GIF8"
-NO_FACE = "no face found; if it is the crop of a face already, give --aligned"
+NO_FACE = "no face found; if it is already a face crop, give --aligned"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Face:
     image
         The picture's name.
     number
-        Which face of it, from 1.
+        The number of the face in it, from 1.
     box
         (x, y, width, height) in the picture, in pixels; None: the picture is the face.
     picture, rgb : (H, W, 3) uint8
@@ -47,12 +47,12 @@ class Face:
 
     @property
     def kind(self) -> str:
-        """What of the picture it is, as in `PreparedSet.faces`."""
+        """The part of the picture, as in `PreparedSet.faces`."""
         return "whole" if self.box is None else "detected"
 
     @property
     def where(self) -> str:
-        """The face's place in words."""
+        """The face's position as text."""
         if self.box is None:
             return "whole picture"
         x, y, width, height = self.box
@@ -61,24 +61,24 @@ class Face:
 
 @dataclass(frozen=True)
 class Failure:
-    """A picture, or a face of it, that was not scored, and why."""
+    """A picture or a face that was not scored, and why."""
 
     image: str
     reason: str
 
 
 def title(model: Model, face: Face) -> str:
-    """Return a model's name beside what it makes of a face, with what it was trained on where that is not the like."""
+    """Return a model's name for its results on a face, with what it was trained on if the face is of another kind."""
     return model.title if model.faces in ("", face.kind) else f"{model.title}, trained on {FACES[model.faces]}"
 
 
 def looked_for(models: Iterable[Model], asked: bool | None = None) -> bool:
-    """Return whether faces are looked for: as asked; else unless all models were trained on whole pictures."""
+    """Return whether to detect faces: as asked; by default yes, unless all models were trained on whole pictures."""
     return {model.faces for model in models} != {"whole"} if asked is None else asked
 
 
 def warnings(models: Iterable[Model], *, detect: bool) -> list[str]:
-    """Return a line for each model that is not given what it was trained on."""
+    """Return a warning for each model that is given another kind of input than it was trained on."""
     given = "detected" if detect else "whole"
     return [
         f"warning: {model.title} was trained on {FACES[model.faces]} and is given {FACES[given]}"
@@ -88,14 +88,14 @@ def warnings(models: Iterable[Model], *, detect: bool) -> list[str]:
 
 
 def pictures(named: Sequence[str]) -> list[str]:
-    """Return the pictures that are meant: files, what lies in folders by its name's ending, and - for standard input.
+    """Return the named pictures: files, image files in folders (by suffix), and - for standard input.
 
     Raises
     ------
     EmotiwError
-        Where one is not there, or a folder holds no image.
+        If one does not exist, or a folder has no image.
     UsageError
-        If a folder is that of a run, or holds runs, or - is there twice.
+        If a folder is that of a run, or has runs in it, or - is given twice.
     """
     found: list[str] = []
     for name in named:
@@ -107,14 +107,12 @@ def pictures(named: Sequence[str]) -> list[str]:
             if not inside:
                 raise EmotiwError(f"{name} holds no image: give a folder of JPEGs, PNGs or other pictures")
             if runs := [Path(file).parent for file in inside if Run(Path(file).parent).started]:
-                raise UsageError(
-                    f"{name} holds a run's plots, which are no faces: a model is named by --model {runs[0]}"
-                )
+                raise UsageError(f"{name} has a run's plots, not faces: name a model by --model {runs[0]}")
             found += inside
         else:
             raise EmotiwError(f"{name}: no such file")
     if found.count(STDIN) > 1:
-        raise UsageError("- is there twice: standard input is one picture")
+        raise UsageError("- is given twice: standard input is one picture")
     return found
 
 
@@ -133,7 +131,7 @@ def faces_in(images: Iterable[str], *, detect: bool) -> Iterator[Face | Failure]
 
 
 def find(picture: Rgb, image: str, *, detect: bool) -> list[Face]:
-    """Return the faces of a picture, the largest first; without `detect` the picture itself is one."""
+    """Return the faces of a picture, the largest first; without `detect` the picture itself is the face."""
     if not detect:
         return [Face(image, 1, None, picture, picture)]
     # Deviation D4
@@ -149,7 +147,7 @@ def read(image: str) -> Rgb:
     Raises
     ------
     UnreadableImageError
-        Where it is no picture, or one that moves: which of a GIF's is meant nobody said.
+        If it is not a picture, or is a GIF, which may hold several pictures.
     """
     if image == STDIN:
         return decode_one(sys.stdin.buffer.read())

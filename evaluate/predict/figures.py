@@ -1,4 +1,4 @@
-"""A picture with its faces and their posteriors: what `emotiw predict --figure` writes."""
+"""The figures of `emotiw predict --figure`: a picture with its faces and their posteriors."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -20,11 +20,11 @@ from .predictor import Prediction, Predictor
 Answer = Prediction | Failure
 Posteriors = NDArray[np.float64]
 COLOURS = ("#3b6ea8", "#c9703d", "#5a8f5a", "#9a5b9a", "#b0a03c", "#6b6b6b")
-_MOST_FACES = 6  # a panel each; of a crowd the largest
+_MOST_FACES = 6  # one panel each; only the largest faces are shown
 
 
 def figures_of(images: Sequence[str], folder: Path, force: bool) -> list[Path]:
-    """Return where the pictures' figures go; raise where two are one, or one is there already."""
+    """Return the paths of the pictures' figures; raise if two are equal, or one exists already."""
     paths = [figure_path(image, folder) for image in images]
     seen: dict[Path, str] = {}
     for image, path in zip(images, paths, strict=True):
@@ -36,12 +36,12 @@ def figures_of(images: Sequence[str], folder: Path, force: bool) -> list[Path]:
 
 
 def figure_path(image: str, folder: Path) -> Path:
-    """Return where a picture's figure goes."""
+    """Return the path of a picture's figure."""
     return folder / f"{'stdin' if image == STDIN else Path(image).stem}.prediction.png"
 
 
 def with_figures(answers: Iterable[Answer], predictor: Predictor, folder: Path) -> Iterator[Answer]:
-    """Hand the answers on; after the last face of a picture, write its figure."""
+    """Pass the answers on; after the last face of a picture, write its figure."""
     for image, group in groupby(
         answers, lambda answer: answer.face.image if isinstance(answer, Prediction) else answer.image
     ):
@@ -80,14 +80,14 @@ def prediction_figure(faces: Sequence[Prediction], predictor: Predictor) -> Figu
 
 
 def bars(axes: Axes, classes: Sequence[str], rows: Sequence[tuple[str, Posteriors]], average: Posteriors) -> None:
-    """Draw posteriors as bars: each model's, and where there are several their average's behind them.
+    """Draw posteriors as bars: each model's, and, if there are several, their average behind them.
 
     Parameters
     ----------
     rows
         Title and (C,) posteriors of each model.
     average : (C,) float64
-        Its likeliest class is the heading.
+        Its most probable class is the heading.
     """
     places, height = np.arange(len(classes)), 0.8 / len(rows)
     if len(rows) > 1:

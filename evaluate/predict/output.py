@@ -1,4 +1,4 @@
-"""Predictions as people and programs read them: text, JSON, CSV; each is written as it comes."""
+"""Output formats of predictions: text, JSON, CSV, written one by one."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,21 +18,21 @@ Format = Callable[[Answers, Predictor, int], Iterator[str]]
 
 
 def text(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
-    """Yield a line a face with its `top` likeliest classes; with several models a line for each below it."""
+    """Yield a line for each face with its `top` most probable classes, then, of several models, a line for each."""
     classes, several = predictor.models[0].classes, len(predictor.models) > 1
     for answer in answers:
         if isinstance(answer, Failure):
             yield f"{answer.image}: {answer.reason}\n"
             continue
         titles = [title(model, answer.face) for model in predictor.models]
-        whose = f", {average_title(predictor)}" if several else titles[0].removeprefix(predictor.models[0].title)
-        head = f"{answer.face.image}: {answer.face.where}{whose}: {_likeliest(answer.average, classes, top)}\n"
+        title = f", {average_title(predictor)}" if several else titles[0].removeprefix(predictor.models[0].title)
+        head = f"{answer.face.image}: {answer.face.where}{title}: {_likeliest(answer.average, classes, top)}\n"
         each = zip(titles, answer.posteriors, strict=True) if several else ()
         yield head + "".join(f"  {name}: {_likeliest(row, classes, top)}\n" for name, row in each)
 
 
 def as_json(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
-    """Yield one JSON document, a face or a failure a line: `top` does not bind it, all posteriors are in it."""
+    """Yield one JSON document, with a line for each face or failure and all posteriors; `top` is ignored."""
     classes = predictor.models[0].classes
     models = [
         {
@@ -53,9 +53,9 @@ def as_json(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
 
 
 def as_csv(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
-    """Yield a head, then a row for each face and model, the average's last where there are several.
+    """Yield a head, then a row for each face and model; with several models, the average's row is last.
 
-    Pictures without a face have a row without numbers. `top` does not bind it.
+    Pictures without a face have a row without numbers. `top` is ignored.
     """
     classes = predictor.models[0].classes
     yield _row("image", "face", "x", "y", "width", "height", "model", "label", *classes, "reason")
@@ -74,14 +74,14 @@ FORMATS: Mapping[str, Format] = {"text": text, "json": as_json, "csv": as_csv}
 
 
 def average_title(predictor: Predictor) -> str:
-    """Return what several models' average is called: with stand-ins among them it says so."""
+    """Return the title of several models' average, which mentions stand-ins among them."""
     if STAND_INS in (model.provenance for model in predictor.models):
         return f"average ({STAND_INS.mark} among them)"
     return "average"
 
 
 def _named(answer: Prediction, predictor: Predictor) -> list[tuple[str, NDArray[np.float64]]]:
-    """Return each model's posteriors under its title; the average's last where there are several."""
+    """Return each model's posteriors with its title; with several models, the average's are last."""
     titles = [title(model, answer.face) for model in predictor.models]
     rows = list(zip(titles, answer.posteriors, strict=True))
     return [*rows, (average_title(predictor), answer.average)] if len(rows) > 1 else rows
@@ -105,7 +105,7 @@ def _record(answer: Prediction | Failure, predictor: Predictor) -> dict[str, obj
 
 
 def _likeliest(posteriors: NDArray[np.float64], classes: tuple[str, ...], top: int) -> str:
-    """Return the likeliest classes with their posteriors; of equals the lower label is first."""
+    """Return the most probable classes with their posteriors; at ties the lower label is first."""
     order = np.argsort(-posteriors, kind="stable")[:top]
     return ", ".join(f"{classes[label]} {posteriors[label]:.4f}" for label in order)
 

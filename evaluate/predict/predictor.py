@@ -1,4 +1,4 @@
-"""Faces to class posteriors by several models, each with the input that it needs, in batches at flat memory."""
+"""Class posteriors of faces by several models, each with its own preprocessing, in batches and constant memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -21,7 +21,7 @@ from .faces import Face, Failure
 Rgb = NDArray[np.uint8]
 Key = TypeVar("Key")
 
-BATCH = 10  # inputs a forward pass: VGG_S takes half the time of single ones, and little memory
+BATCH = 10  # inputs per forward pass: VGG_S takes half the time of single inputs, and little memory
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Prediction:
 
 @dataclass
 class Tally:
-    """How many faces were scored, and how many pictures or faces were not."""
+    """The number of faces that were scored, and of pictures or faces that were not."""
 
     faces: int = 0
     failures: int = 0
 
     def counted(self, answers: Iterable[Prediction | Failure]) -> Iterator[Prediction | Failure]:
-        """Hand the answers on, and count them."""
+        """Pass the answers on, and count them."""
         for answer in answers:
             if isinstance(answer, Failure):
                 self.failures += 1
@@ -54,25 +54,25 @@ class Tally:
 
 
 class Predictor:
-    """Models ready to score, each loaded once; use it in a `with` statement.
+    """Models, each loaded once, that score faces; use it in a `with` statement.
 
     Parameters
     ----------
     models
-        All of the same classes.
+        All with the same classes.
     engine
-        Which computes.
+        The engine that computes.
     crops
         1 (the centre) or 10.
     mean_rule
-        `resize` or `crop`; empty: each as its maker takes it.
+        `resize` or `crop`; empty: each model's own rule.
     weights : (M,) float64, optional
-        Of the models in their average; equal where not given.
+        Of the models in their average; equal by default.
 
     Raises
     ------
     EmotiwError
-        Where the models have different classes.
+        If the models have different classes.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Predictor:
     ) -> None:
         for model in models:
             if model.classes != models[0].classes:
-                raise EmotiwError(f"{model.name} and {models[0].name} have other classes: predict with each alone")
+                raise EmotiwError(f"{model.name} and {models[0].name} have different classes: predict with each alone")
         self.models, self.crops, self.mean_rule, self.engine = models, crops, mean_rule, engine
         self.weights = np.full(len(models), 1 / len(models)) if weights is None else weights
         self._representations = [parse(model.representation) for model in models]
@@ -103,7 +103,7 @@ class Predictor:
         self._stack.close()
 
     def describe(self) -> list[str]:
-        """Return, in a line a model, what is run: input, crops, mean, engine."""
+        """Return a one-line description for each model: input, crops, mean, engine."""
         crops = "the centre crop" if self.crops == 1 else f"the average of {self.crops} crops"
         weighted = bool(np.ptp(self.weights))
         return [
@@ -131,7 +131,7 @@ class Predictor:
         Raises
         ------
         ValueError
-            Where the face is too small for the radius of a representation.
+            If the face is too small for the radius of a representation.
         """
         return [
             net_inputs(
@@ -159,7 +159,7 @@ class Predictor:
         return np.asarray(np.tensordot(self.weights, scores, axes=1), np.float64)
 
     def predict(self, faces: Iterable[Face | Failure]) -> Iterator[Prediction | Failure]:
-        """Yield what becomes of each face, in their order, a batch at a time."""
+        """Yield the prediction or failure of each face, in order, computed batch by batch."""
         for face, scores in self._scored(map(self._prepared, faces)):
             yield face if isinstance(face, Failure) else Prediction(face, scores, self.average(scores))
 
@@ -176,4 +176,4 @@ class Predictor:
         try:
             yield from posteriors(nets, images, self.crops, BATCH)
         except NotFiniteError as error:
-            raise DivergedError(f"{self.models[error.net].weights}: {error}: fetch or train it anew") from None
+            raise DivergedError(f"{self.models[error.net].weights}: {error}: fetch or train it again") from None

@@ -1,7 +1,7 @@
-"""The authors' five released models: what they consist of, and where they lie when they are here.
+"""The authors' five released models: their files, and the folder of fetched ones.
 
-`released.csv` lists their files as the authors' gist in Caffe's Model Zoo does; a digest stands where a public source
-has one. The files are the authors', "as is", under no open licence: they are fetched, never shipped.
+`released.csv` lists their files as the authors' gist in Caffe's Model Zoo does, with a digest if a public source has
+one. The files are the authors', "as is", under no open licence: they are fetched, never shipped.
 """
 
 import csv
@@ -16,15 +16,15 @@ from emotiw.files import cache_folder
 
 NET = "vgg_s"
 WEIGHTS, MEAN, DEPLOY = "EmotiW_VGG_S.caffemodel", "mean.binaryproto", "deploy.prototxt"
-MEAN_SIDE = 256  # of their mean images, and of the images behind them, in pixels
+MEAN_SIDE = 256  # of their mean images, and of the images they were computed from, in pixels
 
-# A stand-in's files say so themselves, each in its first bytes, so it goes where the file goes.
+# Each of a stand-in's files says so in its first bytes, so the mark stays with a copied file.
 STAND_IN = "stand-in for EmotiW_VGG_S: random weights"
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of a model: its id on Google Drive, and its bytes and digest (`sha256:...`) where a source has them."""
+    """A file of a model: its id on Google Drive, and its size and digest (`sha256:...`) if a source has them."""
 
     name: str
     drive: str
@@ -34,7 +34,7 @@ class File:
 
 @dataclass(frozen=True)
 class Released:
-    """One of the five; `name` is the authors' folder, `representation` what it takes as its input."""
+    """A released model; `name` is the authors' folder, `representation` the kind of its input."""
 
     name: str
     files: Mapping[str, File]
@@ -57,13 +57,13 @@ def released() -> Mapping[str, Released]:
 
 
 def models_folder() -> Path:
-    """Return where fetched models lie, a folder each: $EMOTIW_MODELS, else in the user's cache folder."""
+    """Return the parent of fetched models' folders: $EMOTIW_MODELS, else a folder in the user's cache folder."""
     named = os.environ.get("EMOTIW_MODELS")
     return Path(named) if named else cache_folder() / "models"
 
 
 def is_stand_in(file: Path, words: str = STAND_IN) -> bool:
-    """Return whether a model's file calls itself a stand-in's: all three do, near their beginning."""
+    """Return whether a model's file is marked as a stand-in's, near its beginning, as all three are."""
     if not file.is_file():
         return False
     with file.open("rb") as opened:

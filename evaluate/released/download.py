@@ -1,4 +1,4 @@
-"""A file from the web, by gdown: under a temporary name, gone on with after an interruption, whole in the end."""
+"""Download a file by gdown, under a temporary name until it is complete; interrupted downloads can be resumed."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -21,59 +21,59 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-RETRIES = 3  # of a connection that breaks, before the command gives up; the same command goes on
+RETRIES = 3  # of a broken connection, before the command gives up; running it again continues
 _PATIENCE = 60  # seconds without a byte
 
 
 class RefusedError(EmotiwError):
-    """The other side answers, and does not give the file."""
+    """The server responds, but does not give the file."""
 
 
 def download(url: str, target: Path, title: str) -> None:
-    """Download `url` to `target`; what an earlier call left of it is gone on with, where the file is still the same.
+    """Download `url` to `target`; resume an earlier call's download if the server still has the same file.
 
     Parameters
     ----------
     url
-        http or https; Google Drive's pages before a file are passed through.
+        http or https; Google Drive's confirmation pages before a file are handled.
     target
-        In a folder of this URL's own: beside it lies what has come so far.
+        In a folder used only for this URL, which also has the partial file.
     title
-        Of the progress bar.
+        Title of the progress bar.
 
     Raises
     ------
     RefusedError
-        Where there is an answer and no file in it.
+        If the server responds without the file.
     EmotiwError
-        Where there is no answer, it breaks off, or the disk is too small.
+        If there is no response, the connection breaks, or the disk is too small.
     """
     left = _unfinished(target)
     with ExitStack() as stack:
-        told = _Progress(target.parent, title, stack)
+        progress = _Progress(target.parent, title, stack)
         stack.enter_context(_responses(_Same(target, known=bool(left))))
         try:
-            _gdown(url, target, told)
+            _gdown(url, target, progress)
         except (_NotResumedError, _ChangedError) as error:
-            if isinstance(error, _NotResumedError) and (not left or told.begun):
+            if isinstance(error, _NotResumedError) and (not left or progress.begun):
                 raise
-            for file in left:  # a server that cannot begin in the middle, or has another file now
+            for file in left:  # the server cannot resume, or has another file now
                 file.unlink()
-            _gdown(url, target, told)
+            _gdown(url, target, progress)
     remove(_validators(target))
 
 
 class _NotResumedError(EmotiwError):
-    """It broke off, or could not be gone on with."""
+    """The download was interrupted, or cannot be resumed."""
 
 
 class _ChangedError(EmotiwError):
-    """The server has another file than the one whose beginning is here."""
+    """The server's file differs from the partial file."""
 
 
 @dataclass(frozen=True)
 class _Validators:
-    """What a server says of a file by which another one is known: the headers ETag, Content-Length, Last-Modified."""
+    """The headers that identify a version of a file: ETag, Content-Length, Last-Modified."""
 
     etag: str
     length: str
@@ -81,26 +81,26 @@ class _Validators:
 
 
 class _Same:
-    """Sees to it that what is gone on with is the same file, by what the server said of it when it began.
+    """Checks that a resumed download is of the same file, by the headers of its first response.
 
-    gdown asks for the whole file before it asks for the rest, but compares the two answers of one call alone.
+    gdown requests the whole file before it requests the rest, but compares only the responses of a single call.
     """
 
     def __init__(self, target: Path, *, known: bool) -> None:
         self._path, self._known = _validators(target), known
 
     def __call__(self, response: "Response", **_: object) -> None:
-        """Look at an answer; raise `_ChangedError` where it is of another file."""
+        """Check a response; raise `_ChangedError` if it is of another file."""
         kind = response.headers.get("Content-Type", "")
         if response.status_code != HTTPStatus.OK or kind.startswith("text/html"):
-            return  # Google Drive's pages before a file, refusals, the rest of a file
-        told = _Validators(*(response.headers.get(name, "") for name in ("ETag", "Content-Length", "Last-Modified")))
+            return  # Google Drive's pages before a file, refusals, partial content
+        found = _Validators(*(response.headers.get(name, "") for name in ("ETag", "Content-Length", "Last-Modified")))
         known, self._known = self._known, False
-        if known and self._noted() != told:
+        if known and self._noted() != found:
             response.close()
-            _LOG.info(f"{response.url} is not the file whose beginning is here: it is fetched from its beginning")
+            _LOG.info(f"{response.url} is not the file of the partial download: fetching it from its beginning")
             raise _ChangedError(f"{response.url} has changed")
-        write_json(self._path, asdict(told))
+        write_json(self._path, asdict(found))
 
     def _noted(self) -> _Validators | None:
         try:
@@ -111,7 +111,7 @@ class _Same:
 
 @contextmanager
 def _responses(see: Callable[..., None]) -> Iterator[None]:
-    """Have `see` called with every answer that gdown gets, which has no parameter for that."""
+    """Call `see` with every response that gdown gets; gdown has no parameter for that."""
     import requests
 
     make = requests.session
@@ -133,7 +133,7 @@ def _gdown(url: str, target: Path, progress: Callable[[int, int | None], None]) 
     from gdown.exceptions import DownloadError, FileURLRetrievalError
 
     try:
-        # No cookies: gdown would keep them in the user's home.
+        # No cookies: gdown would store them in the user's home.
         gdown.download(
             url,
             str(target),
@@ -147,17 +147,17 @@ def _gdown(url: str, target: Path, progress: Callable[[int, int | None], None]) 
     except FileURLRetrievalError as error:
         raise RefusedError(f"{url}: {_first(error.__context__ or error)}") from None
     except DownloadError as error:
-        raise _NotResumedError(f"{url} broke off ({_reason(error)}): the same command goes on") from None
-    except OSError as error:  # requests' own errors are some
+        raise _NotResumedError(f"{url} broke off ({_reason(error)}): run the same command again to continue") from None
+    except OSError as error:  # includes the errors of requests
         if error.errno is not None:
             raise
         if getattr(error, "response", None) is not None:
             raise RefusedError(f"{url} is not given: {_reason(error).partition(' for url')[0]}") from None
-        raise EmotiwError(f"{url} cannot be reached ({_reason(error)}): the same command tries again") from None
+        raise EmotiwError(f"{url} cannot be reached ({_reason(error)}): run the same command again to retry") from None
 
 
 class _Progress:
-    """A bar, once it is known of how much; it looks first whether that fits on the disk."""
+    """A progress bar, shown once the size is known; first it checks that the size fits on the disk."""
 
     def __init__(self, folder: Path, title: str, stack: ExitStack) -> None:
         self._folder, self._title, self._stack = folder, title, stack
@@ -165,7 +165,7 @@ class _Progress:
 
     @property
     def begun(self) -> bool:
-        """Whether anything has come."""
+        """Whether any data has arrived."""
         return self._bar is not None
 
     def __call__(self, done: int, total: int | None) -> None:
@@ -178,12 +178,12 @@ class _Progress:
 
 
 def _unfinished(target: Path) -> list[Path]:
-    """Return what gdown left: its name, eight letters, `.part`."""
+    """Return gdown's partial files, named `<target>` + eight characters + `.part`."""
     return list(target.parent.glob(f"{target.name}????????.part"))
 
 
 def _validators(target: Path) -> Path:
-    """Return where it is noted what the server said of the file."""
+    """Return the path of the record of the server's headers."""
     return target.with_name(f"{target.name}.server.json")
 
 
@@ -193,7 +193,7 @@ def _first(error: BaseException) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """Return what is at the bottom of an error, in the system's words where there are some."""
+    """Return the root cause of an error, as the system's message if there is one."""
     bottom = error
     while inner := bottom.__cause__ or bottom.__context__:
         bottom = inner

@@ -1,4 +1,4 @@
-"""Released models, fetched: each file under a temporary name, checked, and only then where models lie."""
+"""Fetch released models: each file gets a temporary name, is checked, and only then moved to the models' folder."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -19,28 +19,28 @@ _LOG = logging.getLogger(__name__)
 
 
 def known(names: Sequence[str]) -> list[str]:
-    """Return the released models that are asked for, each once; `all` is all of them."""
+    """Return the requested released models, without duplicates; `all` is all of them."""
     if strangers := sorted({*names} - {*released(), "all"}):
         raise UsageError(f"no released model {strangers[0]!r}: there are {', '.join(released())}, or all")
     return [name for name in released() if name in names or "all" in names]
 
 
 def fetch(names: Sequence[str], named: str | None, force: bool) -> None:
-    """Fetch the files of models that are not here; log what will be done and what was.
+    """Fetch missing files of models, and log the plan and the results.
 
     Parameters
     ----------
     names
-        Of the models.
+        The names of the models.
     named
-        Where from, as for `open_source`.
+        The source, as for `open_source`.
     force
-        Whether files that are here are replaced.
+        Whether existing files are replaced.
 
     Raises
     ------
     EmotiwError
-        Where a file is not to be had, or is not what it should be: expected and found.
+        If a file cannot be fetched, or is wrong; the message says what was expected and found.
     """
     with _staging(named or "") as store:
         source = open_source(named, names, store)
@@ -59,7 +59,7 @@ def fetch(names: Sequence[str], named: str | None, force: bool) -> None:
 
 
 def make_stand_ins(names: Sequence[str], seed: int, force: bool) -> None:
-    """Make stand-ins of models where nothing else is; what is there of the same seed stays."""
+    """Make stand-ins for models that are not here; existing stand-ins of the same seed stay."""
     with _staging("stand-in"):
         for name in names:
             folder = models_folder() / name
@@ -73,22 +73,22 @@ def make_stand_ins(names: Sequence[str], seed: int, force: bool) -> None:
 
 @contextmanager
 def _staging(origin: str) -> Iterator[Path]:
-    """Yield a folder beside the models for what comes from one origin; it stays while anything lies in it.
+    """Yield a folder next to the models for downloads from one origin; it is removed when empty.
 
-    What an interrupted download left is gone on with from the same origin alone: bytes of two are not to be mixed.
+    An interrupted download is resumed only from the same origin, because the bytes of two origins must not be mixed.
     """
     folder = models_folder() / ".fetching"
     store = folder / sha256_of(origin.encode())[:16]
-    with alone(folder, f"another emotiw models fetch is at work in {models_folder()}: wait for it"):
+    with alone(folder, f"another emotiw models fetch is running in {models_folder()}: wait for it"):
         store.mkdir(exist_ok=True)
         try:
             yield store
             remove(store)
         except UnfitError:
-            remove(store)  # as it is, it would be met again
+            remove(store)  # otherwise the next call would find the same wrong file
             raise
         except KeyboardInterrupt:
-            raise KeyboardInterrupt("interrupted: the same command goes on where it stopped") from None
+            raise KeyboardInterrupt("interrupted: run the same command again to continue") from None
         finally:
             for empty in (*store.glob("*/"), store, folder):
                 with suppress(OSError):
@@ -96,7 +96,7 @@ def _staging(origin: str) -> Iterator[Path]:
 
 
 def _is_here(name: str, file: File, force: bool) -> bool:
-    """Return whether a file is here and whole; raise where another one is in its place."""
+    """Return whether a file is here and complete; raise if another file has its name."""
     path = models_folder() / name / file.name
     if force or not path.exists():
         return False
@@ -107,7 +107,7 @@ def _is_here(name: str, file: File, force: bool) -> bool:
 
 
 def _announce(wanted: Sequence[tuple[str, File]], source: Source) -> None:
-    """Log what is about to come and in what room; raise where it is too small."""
+    """Log what will be fetched and the free space; raise if that is too small."""
     need = sum(file.size or least_bytes(file.name) for _, file in wanted)
     free = free_space(models_folder())
     files, models = len(wanted), len({name for name, _ in wanted})
@@ -115,11 +115,11 @@ def _announce(wanted: Sequence[tuple[str, File]], source: Source) -> None:
         f"{counted(files, 'file')} of {counted(models, 'model')} from {source}: {need / 1e9:.2f} GB, "
         f"and {free / 1e9:.2f} GB are free in {models_folder()}"
     )
-    require_space(models_folder(), "what is asked for needs", need)
+    require_space(models_folder(), "the download needs", need)
 
 
 def _fetch_file(name: str, file: File, source: Source, store: Path) -> None:
-    """Fetch a file, check it, and put it in its place."""
+    """Fetch a file, check it, and move it to its final place."""
     staged, target = store / name / file.name, models_folder() / name / file.name
     staged.parent.mkdir(exist_ok=True)
     source.give(name, file, staged)

@@ -1,4 +1,4 @@
-"""Where the files of released models are fetched from: Google Drive, a site, a zip archive, a folder, one file."""
+"""Sources of released models' files: Google Drive, a site, a zip archive, a folder, a single file."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ _SUFFIXES = {Path(name).suffix: name for name in (WEIGHTS, MEAN, DEPLOY)}
 
 
 class UnfitError(EmotiwError):
-    """What a source has is not what is asked for."""
+    """A source does not have the requested file."""
 
 
 class Source(Protocol):
-    """Something that has files of models."""
+    """A source of models' files."""
 
     def offers(self) -> Collection[str]:
-        """Return which of a model's files it is asked for."""
+        """Return the files of a model that it provides."""
 
     def give(self, name: str, file: File, target: Path) -> None:
-        """Write a file of the model `name` to `target`; raise `EmotiwError` where that is not to be had."""
+        """Write a file of the model `name` to `target`; raise `EmotiwError` if it cannot be fetched."""
 
 
 class _Whole:
-    """A source of whole models."""
+    """A source of complete models."""
 
     def offers(self) -> Collection[str]:
         """Return all of a model's files."""
@@ -48,7 +48,7 @@ class Drive(_Whole):
         return "Google Drive"
 
     def give(self, name: str, file: File, target: Path) -> None:
-        """Download it; where Drive wants more than a link, say how it is done by hand."""
+        """Download it; if Drive refuses, explain how to do it by hand."""
         try:
             download(drive_address(file), target, f"{name}/{file.name}")
         except RefusedError as error:
@@ -60,7 +60,7 @@ class Drive(_Whole):
 
 
 def drive_address(file: File) -> str:
-    """Return from where gdown fetches a file on Google Drive."""
+    """Return the URL from which gdown fetches a file on Google Drive."""
     return f"https://drive.google.com/uc?id={file.drive}"
 
 
@@ -106,7 +106,7 @@ class Archive(_Whole):
 
 @dataclass(frozen=True)
 class SiteArchive(_Whole):
-    """A URL of a zip archive, which is downloaded into a folder when the first file of it is wanted."""
+    """A URL of a zip archive, which is downloaded into a folder when its first file is requested."""
 
     url: str
     folder: Path
@@ -123,18 +123,18 @@ class SiteArchive(_Whole):
 
 
 def _models_in(members: Sequence[str]) -> str:
-    """Return the models that an archive has anything of."""
+    """Return the models of which an archive has files."""
     return ", ".join(name for name in released() if any(name in PurePosixPath(m).parts for m in members)) or "none"
 
 
 def _copy(path: Path, target: Path, title: str) -> None:
-    """Copy a file, with a bar."""
+    """Copy a file, with a progress bar."""
     with path.open("rb") as file:
         _pour(iter(lambda: file.read(CHUNK), b""), path.stat().st_size, target, title)
 
 
 def _pour(chunks: Iterable[bytes], size: int, target: Path, title: str) -> None:
-    """Write chunks of a MiB."""
+    """Write chunks of a MiB, with a progress bar."""
     require_space(target.parent, f"{title} needs", size)
     with target.open("wb") as file, bar(chunks, title, -(-size // CHUNK), "MiB") as shown:
         file.writelines(shown)
@@ -142,7 +142,7 @@ def _pour(chunks: Iterable[bytes], size: int, target: Path, title: str) -> None:
 
 @dataclass(frozen=True)
 class Folder(_Whole):
-    """A folder that has the models' folders in it, or is one of them."""
+    """A folder that contains the models' folders, or is one of them."""
 
     path: Path
 
@@ -160,7 +160,7 @@ class Folder(_Whole):
 
 @dataclass(frozen=True)
 class Single:
-    """One file, which its suffix tells."""
+    """A single file, identified by its suffix."""
 
     path: Path
 
@@ -168,7 +168,7 @@ class Single:
         return str(self.path)
 
     def offers(self) -> Collection[str]:
-        """Return the one that it is."""
+        """Return this file."""
         return (_SUFFIXES[self.path.suffix.lower()],)
 
     def give(self, name: str, file: File, target: Path) -> None:
@@ -177,16 +177,16 @@ class Single:
 
 
 def open_source(named: str | None, names: Collection[str], store: Path) -> Source:
-    """Return what --from names; nothing is Google Drive.
+    """Return the source that --from names; the default is Google Drive.
 
     Parameters
     ----------
     named
-        A zip archive, a file of a model, a folder, a http(s) URL of a zip or of what has the files below it.
+        A zip archive, a file of a model, a folder, or an http(s) URL of a zip or of a site with the files.
     names
-        The models that are asked for.
+        The requested models.
     store
-        A folder of this source's own, into which a zip is downloaded from a URL.
+        A folder for this source only, into which a zip is downloaded from a URL.
     """
     if named is None:
         return Drive()

@@ -1,7 +1,7 @@
 """A stand-in for a released model: the same files with the same structure, and random weights.
 
-It serves where the authors' files cannot be had: tests, rehearsals. Its posteriors mean nothing. Each of its three
-files says of itself that it is one, in its first bytes, so none can pass for the authors' beside files of theirs.
+It is for tests and rehearsals without the authors' files. Its posteriors mean nothing. Each of its three files is
+marked in its first bytes, so none can be taken for the authors', even among files of theirs.
 """
 
 from collections.abc import Mapping
@@ -20,16 +20,17 @@ from emotiw.prototxt.surgery import committed
 
 from .catalog import DEPLOY, MEAN, MEAN_SIDE, NET, STAND_IN, WEIGHTS, is_stand_in
 
-_GAIN = sqrt(2 / (1 - 1 / np.pi))  # what a rectified Gaussian's deviation lost, given back; He's is sqrt(2)
-_LAST_GAIN = 0.15  # logits so far apart that a posterior is neither flat nor all of one class
-_BIAS = 0.5  # the most of one
-_KNOTS, _DARK, _BRIGHT = 5, 60, 180  # of a mean image: knots a side, and the values there
+_GAIN = sqrt(2 / (1 - 1 / np.pi))  # restores the standard deviation after a ReLU of a Gaussian; He's gain is sqrt(2)
+_LAST_GAIN = 0.15  # gives logits for which a posterior is neither flat nor concentrated in one class
+_BIAS = 0.5  # the largest bias
+_KNOTS, _DARK, _BRIGHT = 5, 60, 180  # of a mean image: knots per side, and the range of their values
 
 
 def write_stand_in(folder: Path, name: str, seed: int = 0) -> None:
-    """Write the three files of a stand-in for the model `name` into `folder`, in Caffe's V1 format as the authors' are.
+    """Write the three files of a stand-in for the model `name` into `folder`, in Caffe's V1 format, like the authors'.
 
-    The same name and seed give the same bytes on every machine; another of either gives other weights and another mean.
+    The same name and seed give the same bytes on every machine; another name or seed gives other weights and another
+    mean.
     """
     random = np.random.default_rng([seed, *name.encode()])
     net: NetParameter = committed(NET, "deploy.prototxt")
@@ -45,7 +46,7 @@ def write_stand_in(folder: Path, name: str, seed: int = 0) -> None:
 
 
 def calls_itself(file: Path, name: str, seed: int) -> bool:
-    """Return whether a file is there and calls itself one of this very stand-in's."""
+    """Return whether a file exists and is marked as one of this stand-in's."""
     return is_stand_in(file, _words(name, seed))
 
 
@@ -54,12 +55,12 @@ def _words(name: str, seed: int) -> str:
 
 
 def _mark(words: str) -> bytes:
-    """Return a field that no BlobProto has, which every reader passes over: that message has no name to say it in."""
+    """Return a field unknown to BlobProto, which every reader skips; the message has no name field for the mark."""
     return V1LayerParameter(param=[words]).SerializeToString()
 
 
 def _mean(random: np.random.Generator) -> Blob:
-    """Return a smooth (3, S, S) image in [60, 180]: straight between knots; binary fractions, so exact everywhere."""
+    """Return a smooth (3, S, S) image in [60, 180]: linear between knots; binary fractions, so exact anywhere."""
     knots = random.integers(_DARK, _BRIGHT, (3, _KNOTS, _KNOTS)).astype(float)
     places = np.arange(MEAN_SIDE) * (_KNOTS - 1) / MEAN_SIDE
     hats: NDArray[np.float64] = np.maximum(0, 1 - abs(places[:, None] - np.arange(_KNOTS)))
@@ -67,7 +68,7 @@ def _mean(random: np.random.Generator) -> Blob:
 
 
 def _layer_blobs(layer: str, params: Mapping[str, list[Shape]], random: np.random.Generator) -> list[Blob]:
-    """Return a layer's random weights and biases; none where it has none."""
+    """Return a layer's random weights and biases, if it has any."""
     if layer not in params:
         return []
     weight, bias = params[layer]
@@ -76,10 +77,10 @@ def _layer_blobs(layer: str, params: Mapping[str, list[Shape]], random: np.rando
 
 
 def _weight(shape: Shape, gain: float, random: np.random.Generator) -> Blob:
-    """Return random weights of deviation gain / sqrt(fan-in) whose second half undoes the first.
+    """Return random weights with standard deviation gain / sqrt(fan-in) in which the second half negates the first.
 
-    Each output's weights then sum to zero (but for one weight, where they are odd in number), so what all images have
-    in common, such as their brightness, cancels; otherwise all images would get one posterior after eight layers.
+    Each output's weights then sum to zero (except for one weight if their number is odd), so what all images have in
+    common, such as their brightness, cancels; otherwise all images would get the same posterior after eight layers.
     """
     outputs, fan_in = shape[0], prod(shape[1:])
     half = fan_in // 2
@@ -90,7 +91,7 @@ def _weight(shape: Shape, gain: float, random: np.random.Generator) -> Blob:
 
 
 def _uniform(shape: Shape, most: float, random: np.random.Generator) -> Blob:
-    """Return float32 numbers in [-most, most): no sum, no logarithm, so the same on every machine."""
+    """Return float32 numbers in [-most, most), without sums or logarithms, so the same on every machine."""
     values = random.random(shape, np.float32)
     values -= np.float32(0.5)
     values *= np.float32(2 * most)

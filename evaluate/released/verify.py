@@ -1,4 +1,4 @@
-"""Verify the released models that are here: structure, and bytes where a public source gives them."""
+"""Verify fetched released models: their structure, and size and digest if a public source gives them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ from emotiw.prototxt.weight_transfer import compare
 
 from .catalog import DEPLOY, MEAN, MEAN_SIDE, NET, WEIGHTS, File, is_stand_in, models_folder, released
 
-_MOST = 4  # faults of one file that are told
+_MOST = 4  # reported faults per file
 
 
 def faults(path: Path, file: File) -> list[str]:
-    """Return what is wrong with one of a model's files, a sentence each: expected, and found.
+    """Return the faults of one of a model's files, a sentence each, with expected and found values.
 
-    Structure is looked at always, but where the file is to the byte what a source says; size and digest where a source
-    gives them, and the file is no stand-in's.
+    Size and digest are checked if a source gives them and the file is not a stand-in's; the structure is checked unless
+    the digest already matches.
 
     Parameters
     ----------
     path
-        Where it lies, under whatever name.
+        The path, which may have any name.
     file
-        Which one it is to be.
+        The file that it should be.
     """
     if not is_stand_in(path) and file.digest and not _wrong_bytes(path, file):
         return []
@@ -58,7 +58,7 @@ def _wrong_bytes(path: Path, file: File) -> list[str]:
 
 
 def _anothers(path: Path, file: File) -> list[str]:
-    """Return whose weights these are, where they are known to be another model's: all five have one name and size."""
+    """Return the other model that these weights belong to, if known: those of all five have the same name and size."""
     for name, model in released().items():
         other = model.files[file.name]
         kind, _, digest = other.digest.partition(":")
@@ -73,12 +73,12 @@ def _card() -> NetParameter:
 
 
 def card_params() -> dict[str, list[Shape]]:
-    """Return the shapes of weights and biases by layer, as the net's model card has them."""
+    """Return the shapes of weights and biases by layer, from the net's model card."""
     return shapes(_card())[1]
 
 
 def least_bytes(file: str) -> int:
-    """Return the least size of a model's file, by the numbers that it holds."""
+    """Return the smallest possible size of a model's file, from the number of values that it holds."""
     return {WEIGHTS: 4 * parameters(card_params()), MEAN: 4 * 3 * MEAN_SIDE**2, DEPLOY: 1}[file]
 
 
@@ -96,8 +96,8 @@ def _weights(path: Path) -> list[str]:
     wrong += [f"{layer} is one too many: the card has none" for layer in copy.left]
     wrong += [f"{layer} is of type {kinds[layer]}, expected: {wanted[layer]}"
               for layer in found if layer in wanted and kinds[layer] != wanted[layer]]  # fmt: skip
-    return wrong or [f"{layer} holds {count} values that are no numbers (NaN, infinity)"
-                     for layer, blobs in found.items() if (count := _infinite(blobs, layer))]  # fmt: skip
+    return wrong or [f"{layer} holds {count} values that are not numbers (NaN, infinity)"
+          for layer, blobs in found.items() if (count := _infinite(blobs, layer))]  # fmt: skip
 
 
 def _card_words(wanted: list[Shape]) -> str:
@@ -113,7 +113,7 @@ def _mean(path: Path) -> list[str]:
     if mean.shape != (3, MEAN_SIDE, MEAN_SIDE):
         return [f"it is a mean of {' x '.join(map(str, mean.shape))}, expected: 3 x {MEAN_SIDE} x {MEAN_SIDE}"]
     if not np.isfinite(mean).all():
-        return ["it holds values that are no numbers (NaN, infinity)"]
+        return ["it holds values that are not numbers (NaN, infinity)"]
     if mean.min() < 0 or mean.max() > 255:
         return [f"its values reach from {mean.min():g} to {mean.max():g}, expected: within 0 to 255"]
     return []
@@ -128,14 +128,14 @@ _CHECKS: Mapping[str, Callable[[Path], list[str]]] = {WEIGHTS: _weights, MEAN: _
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a model's verification.
+    """The result of a model's verification.
 
     Attributes
     ----------
     checked
-        What was looked at, and what could not be.
+        What was checked, and what could not be.
     wrong
-        What is not as it should be, a line each.
+        The faults, a line each.
     """
 
     checked: str
@@ -143,7 +143,7 @@ class Verdict:
 
 
 def verify(name: str) -> Verdict:
-    """Verify the model `name` where fetched models lie; all that is wrong of it is told, not the first thing alone."""
+    """Verify the fetched model `name`; report every problem, not only the first."""
     folder, files = models_folder() / name, released()[name].files
     here = _here(name)
     wrong = [f"{folder / file} is missing: emotiw models fetch {name}" for file in files if file not in here]
@@ -151,7 +151,7 @@ def verify(name: str) -> Verdict:
     random = _random(name)
     if len(random) not in {0, len(here)}:
         wrong.append(
-            f"{folder} has {', '.join(random)} of a STAND-IN beside files that are none: "
+            f"{folder} has {', '.join(random)} of a STAND-IN among files that are not: "
             f"emotiw models fetch {name} --force"
         )
     structure = (
@@ -162,7 +162,7 @@ def verify(name: str) -> Verdict:
 
 
 def state(name: str) -> str:
-    """Return in a few words what is here of a model; nothing is read for it but sizes and first bytes."""
+    """Return the state of a fetched model in a few words; only sizes and first bytes are read."""
     folder, here = models_folder() / name, _here(name)
     if not here:
         return "nothing"
@@ -179,19 +179,19 @@ def _here(name: str) -> list[str]:
 
 
 def _random(name: str) -> list[str]:
-    """Return which files are a stand-in's."""
+    """Return the files that are a stand-in's."""
     return [file for file in _here(name) if is_stand_in(models_folder() / name / file)]
 
 
 def _digests(files: Mapping[str, File], stand_in: bool) -> str:
-    """Return which files have the bytes that a public source gives, and of which no source does."""
+    """Return which files have a published digest, and for which files none is published."""
     if stand_in:
-        return "random weights, so no digest is looked at"
+        return "random weights, so no digest is checked"
     known = [f"{file.digest.partition(':')[0]} of {file.name}" for file in files.values() if file.digest]
     unknown = [file.name for file in files.values() if not file.digest]
-    told = []
+    said = []
     if known:
-        told.append(f"{' and '.join(known)} as published")
+        said.append(f"{' and '.join(known)} as published")
     if unknown:
-        told.append(f"no digest is known of {', '.join(unknown)}")
-    return "; ".join(told)
+        said.append(f"no digest is known of {', '.join(unknown)}")
+    return "; ".join(said)

@@ -1,4 +1,4 @@
-"""The local page of `emotiw serve`: examination, page, server and what guards it."""
+"""The local page of `emotiw serve`: examination, page, server and guard."""
 
 from emotiw.lazy import TYPE_CHECKING, attach
 

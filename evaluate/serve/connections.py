@@ -1,4 +1,4 @@
-"""The page's connections: uvicorn's, with a bound on how many there are and on how long one may be silent or busy."""
+"""The page's connections: uvicorn's, with limits on their number, idle time and duration."""
 
 import asyncio
 from typing import Any
@@ -9,18 +9,18 @@ MOST = 128
 
 
 class Connection(H11Protocol):
-    """A connection that is closed when its client, whose turn it is, is silent for `silence` seconds.
+    """A connection that is closed if it waits for its client for `silence` seconds.
 
-    It is the client's turn until the head of a request is complete, while its body is incomplete, and while an answer
-    waits to be read. The whole head has `silence` seconds, and a request with its answer `longest`. (uvicorn
-    bounds only how long it waits for a further request.)
+    It waits for the client until the head of a request is complete, while the body is incomplete, and while a response
+    is not read. The whole head must arrive within `silence` seconds, and a request with its response must end within
+    `longest`. (uvicorn limits only the wait for a further request.)
     """
 
     silence = 10.0
     longest = 600.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request."""
+        """Start the timer for a request."""
         super().connection_made(transport)
         self._unread = 0
         self._began = self.loop.time()
@@ -30,18 +30,18 @@ class Connection(H11Protocol):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the wait."""
+        """Stop the timer."""
         self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Go on; a part of a head is no reason to wait longer."""
+        """Process data; a part of a head does not extend the wait."""
         super().data_received(data)
         if not self._between_requests():
             self._heard()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request."""
+        """Start the timer for the next request."""
         self._began = self.loop.time()
         self._heard()
         super().on_response_complete()
@@ -54,7 +54,7 @@ class Connection(H11Protocol):
         return cycle is None or cycle.response_complete
 
     def _look(self) -> None:
-        """Close the connection if it was silent or took too long, else look again when it may have been silent."""
+        """Close the connection if it was silent or took too long, else check again when the limit may be reached."""
         left = self._last + self.silence - self.loop.time()
         unread = self.transport.get_write_buffer_size()
         if self.loop.time() - self._began > self.longest:

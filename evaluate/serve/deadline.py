@@ -1,4 +1,4 @@
-"""A process that ends within seconds after Ctrl-C or SIGTERM, whatever its threads do."""
+"""End the process within seconds after Ctrl-C or SIGTERM, even if threads hang."""
 
 import os
 import signal
@@ -15,17 +15,17 @@ _SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 @contextmanager
 def deadline(seconds: float, last: Callable[[], None]) -> Iterator[None]:
-    """After a signal, give the process `seconds` to end in order; then call `last` and end it.
+    """After a signal, give the process `seconds` to shut down; then call `last` and end it.
 
-    A thread waits for the signals, for the main thread, which runs their handlers, may hang. Once there was a signal
-    nothing cancels it: what runs after this context is what may hang.
+    A thread waits for the signals, because the main thread, which runs their handlers, may hang. After a signal nothing
+    cancels the deadline: the code that runs after this context may hang, too.
 
     Parameters
     ----------
     seconds
-        How long an orderly end may take.
+        The time allowed for an orderly shutdown.
     last
-        What is to be done in any case, within a second.
+        Called in any case; it must return within a second.
     """
     reader, writer = socket.socketpair()
     writer.setblocking(False)
@@ -39,7 +39,7 @@ def deadline(seconds: float, last: Callable[[], None]) -> Iterator[None]:
 
 
 def _wait(reader: socket.socket, seconds: float, last: Callable[[], None]) -> None:
-    """Wait for a signal, which comes as a byte; the end of the stream means that there is none."""
+    """Wait for a signal, which arrives as a byte; the end of the stream means that there was none."""
     with reader:
         while numbers := reader.recv(1):
             if numbers[0] in _SIGNALS:
@@ -58,6 +58,6 @@ def _end(seconds: float, last: Callable[[], None]) -> None:
 
 
 def _tell() -> None:
-    """Say why the process ends; standard error may be a pipe that is full or broken."""
+    """Print why the process ends; standard error may be a full or broken pipe."""
     with suppress(OSError):
         print("emotiw: interrupted", file=sys.stderr, flush=True)

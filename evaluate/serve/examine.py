@@ -1,4 +1,4 @@
-"""A picture and some of the models -> all that `emotiw serve` shows of it: faces, representations, posteriors."""
+"""Examine a picture by some models for `emotiw serve`: faces, representations, posteriors."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,39 +19,39 @@ Rgb = NDArray[np.uint8]
 
 
 class Predicting(Protocol):
-    """What is asked of a `Predictor`: the models it runs, what it does in words, and their answers."""
+    """The part of `Predictor` that is used here."""
 
     @property
     def models(self) -> Sequence[Model]:
         """The models."""
 
     def describe(self) -> list[str]:
-        """Return, in a line a model, what is run."""
+        """Return a one-line description for each model."""
 
     def predict(self, faces: Iterable[Face | Failure]) -> Iterator[Prediction | Failure]:
-        """Yield what becomes of each face."""
+        """Yield the prediction or the failure of each face."""
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found in a picture.
+    """The results for a picture.
 
     Attributes
     ----------
     picture : (H, W, 3) uint8
         RGB, [0, 255].
     faces
-        All of it, the largest first; may be none.
+        All faces in it, the largest first; may be empty.
     number
-        Which of them the rest is about, from 1.
+        The number of the face that the other attributes are about, from 1.
     representations
-        Its face at native size, RGB, by name; None where it is too small for the radius.
+        That face at native size, RGB, by representation; None if it is too small for the radius.
     models
-        Those that were asked.
+        The chosen models.
     posteriors : (M, C) float64
-        Theirs; empty where none was asked or none could answer.
+        Their posteriors; empty if no model was chosen or none could answer.
     reason
-        Why there are no posteriors, where there are none.
+        Why there are no posteriors, if there are none.
     """
 
     picture: Rgb
@@ -64,7 +64,7 @@ class Examination:
 
     @property
     def titles(self) -> list[str]:
-        """The models' names, with what they were trained on where the face is not like that."""
+        """The models' names, with what they were trained on if the face is of another kind."""
         return [title(model, self.faces[self.number - 1]) for model in self.models] if self.faces else []
 
     @property
@@ -74,66 +74,66 @@ class Examination:
 
 
 class Examiner:
-    """Models ready to look at pictures, one picture at a time.
+    """Loaded models that examine pictures, one at a time.
 
     Parameters
     ----------
     predictors
-        One for each model, loaded; all of the same classes.
+        One for each model, loaded; all with the same classes.
 
     Raises
     ------
     EmotiwError
-        Where the models have different classes.
+        If the models have different classes.
     """
 
     def __init__(self, predictors: Sequence[Predicting]) -> None:
         self.models = [model for predictor in predictors for model in predictor.models]
         for model in self.models:
             if model.classes != self.models[0].classes:
-                raise EmotiwError(f"{model.name} and {self.models[0].name} have other classes: serve each alone")
+                raise EmotiwError(f"{model.name} and {self.models[0].name} have different classes: serve each alone")
         self.classes = self.models[0].classes
         self._predictors = predictors
         self._none = np.empty((0, len(self.classes)))
         own = [parse(model.representation) for model in self.models]
         self._representations = dict.fromkeys((*PAPER, *own))
-        self._lock = Lock()  # a worker answers one batch after another, and the cascade is not made for threads
+        self._lock = Lock()  # a worker handles one batch at a time, and the face detector is not thread-safe
 
     def describe(self) -> list[str]:
-        """Return, in a line a model, what is run."""
+        """Return a one-line description for each model."""
         return [line for predictor in self._predictors for line in predictor.describe()]
 
     def rehearse(self) -> None:
-        """Have every model answer once: what cannot run is known before anybody asks.
+        """Run every model once, so that one that cannot run is noticed before the first request.
 
         Raises
         ------
         EmotiwError
-            Where the engine fails.
+            If the engine fails.
         """
         grey = np.full((256, 256, 3), 128, np.uint8)
         self._answers(Face("a grey picture", 1, None, grey, grey), range(len(self.models)))
 
     def examine(self, data: bytes, chosen: Sequence[int], *, detect: bool, number: int = 1) -> Examination:
-        """Return all that is shown of a picture.
+        """Return the results for a picture.
 
         Parameters
         ----------
         data
-            The bytes of its file, which nobody has vouched for.
+            The bytes of its file, which are untrusted.
         chosen
-            Which of `models`, by position.
+            The chosen models, by index in `models`.
         detect
-            Whether faces are looked for; else the picture is the crop of one.
+            Whether to detect faces; if false, the picture is a face crop.
         number
-            Which of its faces, from 1; the first where it has fewer.
+            The number of the face, from 1; the first if there are fewer.
 
         Raises
         ------
         UnreadableImageError
-            Where it is no picture.
+            If it is not a picture.
         EmotiwError
-            Where the engine fails.
+            If the engine fails.
         """
         with self._lock:
             picture = decode_one(data)
@@ -147,7 +147,7 @@ class Examiner:
             return Examination(picture, faces, number, represented, models, *self._answers(face, chosen))
 
     def _answers(self, face: Face, chosen: Sequence[int]) -> tuple[NDArray[np.float64], str]:
-        """Return the chosen models' posteriors, (M, C), or none and why."""
+        """Return the chosen models' posteriors, (M, C), or an empty array and the reason."""
         rows = []
         for at in chosen:
             (answer,) = self._predictors[at].predict([face])
@@ -160,5 +160,5 @@ class Examiner:
 def _represented(rgb: Rgb, representation: Representation) -> Rgb | None:
     try:
         return map_image(rgb, representation)
-    except ValueError:  # too small for its radius
+    except ValueError:  # too small for the radius
         return None

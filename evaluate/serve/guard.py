@@ -1,4 +1,4 @@
-"""What stands between the network and the page: only what the page needs, and nothing that leads outside."""
+"""The guard between the network and the page: it passes on only what the page needs, and nothing that leads outside."""
 
 import asyncio
 import logging
@@ -12,8 +12,8 @@ from .uploads import FullError, Uploads
 
 Check = Callable[[bytes, str], bytes]
 
-# Gradio answers many more paths than its page asks for, and some of them have the server itself ask others. Of a query
-# the named part is handed on, where it is an identifier.
+# Gradio answers many more paths than its page requests, and some make the server itself send requests. Of a query, the
+# named parameter is passed on if it is an identifier.
 _FILE = "/gradio_api/file="
 _JOIN = "/gradio_api/queue/join"
 _UPLOAD = "/gradio_api/upload"
@@ -36,28 +36,28 @@ _HEADERS_IN = {
 }  # fmt: skip
 
 _LOG = logging.getLogger("uvicorn.error")
-_ENVELOPE = 1 << 16  # bytes of a request besides the file in it
+_ENVELOPE = 1 << 16  # bytes of a request in addition to its file
 _LONGEST = 600  # seconds that an upload may take
-_JOINING = 30  # seconds that a request for an answer may take to arrive
+_JOINING = 30  # seconds within which a request for a prediction must arrive
 
 
 class Guard:
-    """An ASGI application in front of another one.
+    """An ASGI application that protects another one.
 
     Parameters
     ----------
     app
-        The one behind.
+        The protected application.
     hosts
-        The names, besides localhost, by which a browser may ask for it, without a port. An IP address always may. (A
-        page of somebody else's, whose name came to mean this machine, gets nothing.)
+        The host names, besides localhost, that a browser may use, without a port. IP addresses are always allowed.
+        (This stops DNS rebinding: a foreign page with a host name that now resolves to this machine gets nothing.)
     most
-        Bytes of an upload at most.
+        The largest upload in bytes.
     uploads
-        Where uploads lie.
+        The folder of uploads.
     check
-        Returns what a request for an answer may hand on, given its body and host; raises ValueError if it is none,
-        LookupError if it asks for what is not there, FullError if it has to wait.
+        Returns the part of a request for a prediction to pass on, given its body and host; raises ValueError if it is
+        not such a request, LookupError if its picture does not exist, FullError if it has to wait.
     """
 
     def __init__(self, app: App, hosts: frozenset[str], most: int, uploads: Uploads, check: Check) -> None:
@@ -65,7 +65,7 @@ class Guard:
         self._uploads, self._check = uploads, check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or let the application do it."""
+        """Answer a request, or pass it on to the application."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":  # there are no web sockets
@@ -76,7 +76,7 @@ class Guard:
                 await answer.refuse(refused)
             except TimeoutError:
                 await answer.refuse(RefusedError(408))
-            except Exception as error:  # Gradio's, of what it did not expect; uvicorn would print its traceback
+            except Exception as error:  # an unexpected error of Gradio, for which uvicorn would print a traceback
                 _LOG.warning("%s: %s", scope["path"], type(error).__name__)
                 await answer.refuse(RefusedError(400))
 
@@ -92,13 +92,13 @@ class Guard:
             await self._join(scope, receive, send)
         elif scope["path"] == _UPLOAD:
             await self._upload(_with_plain_type(scope), receive, send)
-        elif scope["path"] == _PROGRESS:  # Gradio would answer for as long as the client likes
+        elif scope["path"] == _PROGRESS:  # Gradio would keep this stream open for as long as the client likes
             await send_whole(send, 200, "text/event-stream", _DONE)
         else:
             await self._app(scope, receive, send)
 
     def _accepted(self, scope: Scope, headers: dict[bytes, bytes]) -> bytes:
-        """Return the part of the query that is handed on; raise if the request is refused unread."""
+        """Return the part of the query to pass on; raise if the request is refused unread."""
         host, path = headers.get(b"host", b"").decode("latin-1"), scope["path"]
         if not self._known(_name(host)):
             raise RefusedError(421)  # Misdirected Request
@@ -109,7 +109,7 @@ class Guard:
             raise RefusedError(404)
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and origin.partition("://")[2] != host:
-            raise RefusedError(403)  # a page of somebody else's
+            raise RefusedError(403)  # from a page of another origin
         if given and not self._uploads.holds(path.removeprefix(_FILE)):
             raise RefusedError(403)
         if method == "POST":
@@ -119,7 +119,7 @@ class Guard:
         return urlencode({name: value}).encode() if name and _IDENTIFIER.fullmatch(value) else b""
 
     def _known(self, name: str) -> bool:
-        """Return whether a browser may ask by this name."""
+        """Return whether a browser may use this host name."""
         try:
             ip_address(name)
         except ValueError:
@@ -128,7 +128,7 @@ class Guard:
 
     @staticmethod
     def _bound(headers: dict[bytes, bytes], most: int) -> None:
-        """Refuse a body that does not say how long it is, or that is too long."""
+        """Refuse a body of unknown length, or one that is too long."""
         length = headers.get(b"content-length", b"")
         if b"transfer-encoding" in headers or not length.isdigit():
             raise RefusedError(411)
@@ -136,7 +136,7 @@ class Guard:
             raise RefusedError(413, "The file is too large.")
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request for an answer on, with nothing in it but what the page needs."""
+        """Pass on a request for a prediction, with only what the page needs."""
         headers = dict(scope["headers"])
         async with asyncio.timeout(_JOINING):
             body = await _read(receive)
@@ -157,7 +157,7 @@ class Guard:
         await self._app({**scope, "headers": list(headers.items())}, again, send)
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand an upload on while there is room, and for a while."""
+        """Pass on an upload while there is room, within a time limit."""
         refused: RefusedError | None = None
 
         async def counted() -> Message:
@@ -171,7 +171,7 @@ class Guard:
             return message
 
         async def heard(message: Message) -> None:
-            if refused is None:  # else it is Gradio's own word on our error
+            if refused is None:  # otherwise this is Gradio's response to our error
                 await send(message)
 
         try:
@@ -187,9 +187,9 @@ class Guard:
 
 
 def _with_plain_type(scope: Scope) -> Scope:
-    """Return an upload with nothing in its content type but the boundary; refuse another content type.
+    """Reduce an upload's content type to the boundary; refuse other content types.
 
-    Gradio would use any codec of Python's that it names, and some take hours.
+    Gradio would use any Python codec that it names, and some take hours.
     """
     headers = dict(scope["headers"])
     form = _FORM.fullmatch(headers.get(b"content-type", b""))

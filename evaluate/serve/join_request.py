@@ -1,4 +1,4 @@
-"""A strict schema of the two requests for an answer that the page makes; pydantic comes with Gradio."""
+"""A strict schema of the page's two requests for a prediction; pydantic comes with Gradio."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from .uploads import FullError, Uploads
 
-GONE = "The picture is no longer here: give it again."
+GONE = "The picture has been deleted: upload it again."
 _UNREAD = 8
 _WRONG = "not a request of this page"
 
@@ -25,7 +25,7 @@ class _Meta(_Strict):
 
 
 def _own(url: str, info: ValidationInfo) -> str:
-    """Refuse an address other than the page's own of that file."""
+    """Refuse an address other than the page's own address of that file."""
     host, path = (info.context or {}).get("host"), info.data.get("path")
     if not {url, unquote(url)} & {f"{scheme}://{host}/gradio_api/file={path}" for scheme in ("http", "https")}:
         raise ValueError("an address elsewhere")
@@ -33,7 +33,7 @@ def _own(url: str, info: ValidationInfo) -> str:
 
 
 class _Picture(_Strict):
-    """An uploaded file; what is not its path or its mark is checked, but not handed on."""
+    """An uploaded file; other fields than path and mark are checked, but not passed on."""
 
     path: Annotated[str, Field(max_length=4096)]
     url: Annotated[str, AfterValidator(_own)] | None = Field(None, exclude=True)
@@ -53,8 +53,8 @@ class _Join(_Strict):
     event_data: None = None
 
 
-class _LookAnew(_Join):
-    """A new picture, or another answer to whether it is a face crop."""
+class _NewPicture(_Join):
+    """A new picture, or a change of whether it is a face crop."""
 
     fn_index: Literal[0]
     data: tuple[_Picture | None, bool, _Models]
@@ -67,31 +67,31 @@ class _Look(_Join):
     data: tuple[_Picture | None, bool, _Models, _Small | None]
 
 
-_REQUEST: TypeAdapter[Any] = TypeAdapter(Annotated[_LookAnew | _Look, Field(discriminator="fn_index")])
+_REQUEST: TypeAdapter[Any] = TypeAdapter(Annotated[_NewPicture | _Look, Field(discriminator="fn_index")])
 
 
 def checked(body: bytes, host: str, uploads: Uploads, unread: Callable[[str], int]) -> bytes:
-    """Return the JSON of a request with nothing in it but what the page needs.
+    """Return the JSON of a request with only what the page needs.
 
     Parameters
     ----------
     body
-        As it came.
+        The request's body.
     host
-        The name by which the browser asks for the page, with its port.
+        The host name that the browser uses, with its port.
     uploads
-        Where pictures may lie.
+        The folder in which pictures must lie.
     unread
-        Returns how many requests of a session have answers that are not read yet.
+        Returns the number of a session's unread responses.
 
     Raises
     ------
     ValueError
         If it is not a request of the page.
     LookupError
-        If its picture is not an upload, or is one no longer.
+        If its picture is not an upload, or has been deleted.
     FullError
-        If its session has too many answers to read.
+        If its session has too many unread responses.
     """
     try:
         request = _REQUEST.validate_json(body, context={"host": host})
@@ -101,6 +101,6 @@ def checked(body: bytes, host: str, uploads: Uploads, unread: Callable[[str], in
     if picture is not None and not uploads.holds(picture.path):
         raise LookupError(GONE)
     if unread(request.session_hash) >= _UNREAD:
-        raise FullError("Too many answers of this page wait to be read.")
+        raise FullError("Too many responses of this page are unread.")
     made: bytes = _REQUEST.dump_json(request, by_alias=True)
     return made

@@ -1,4 +1,4 @@
-"""The page of `emotiw serve`: a face in, what the models say of it out. It needs Gradio, and nothing from outside."""
+"""The page of `emotiw serve`: predictions for an uploaded face. It needs Gradio, and nothing from other machines."""
 
 import base64
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 Rgb = NDArray[np.uint8]
 
-_PICTURE, _TILE = 960, 320  # pixels of the longer side at most, shown at half of that and less
+_PICTURE, _TILE = 960, 320  # pixels of the longer side at most, displayed at half that size or less
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92]
 
 
 def render(examination: Examination) -> str:
-    """Return an examination as HTML that refers to nothing outside itself."""
+    """Return an examination as self-contained HTML."""
     return _rendered("examination", found=examination)
 
 
 def render_message(text: str, kind: str = "error") -> str:
-    """Return a message, an `error` or a `hint`, as HTML; its characters mean themselves."""
+    """Return a message, an `error` or a `hint`, as HTML; the text is escaped."""
     return _rendered("message", text=text, kind=kind)
 
 
@@ -43,7 +43,7 @@ def render_title() -> str:
 
 
 def render_foot(lines: Sequence[str]) -> str:
-    """Return the page's foot as HTML: in `lines` what is run."""
+    """Return the page's foot as HTML, with descriptions of the models in `lines`."""
     return _rendered("foot", lines=lines)
 
 
@@ -80,11 +80,11 @@ def data_url(rgb: Rgb, side: int, ending: str, settings: list[int] | None = None
     rgb : (H, W, 3) uint8
         RGB, [0, 255].
     side
-        Where its longer side has more pixels it is made as small as that.
+        A larger picture is reduced to this length of its longer side.
     ending
-        Of the format: `.png` keeps every value.
+        The file suffix of the format: `.png` is lossless.
     settings
-        As OpenCV's `imencode` takes them.
+        As for OpenCV's `imencode`.
     """
     shrink = side / max(rgb.shape[:2])
     if shrink < 1:
@@ -97,7 +97,7 @@ def data_url(rgb: Rgb, side: int, ending: str, settings: list[int] | None = None
 
 HINT = "Drop a picture of a face on the left, choose one there, or take one with the camera."
 _KEPT = 3600  # seconds that a picture stays in the temporary folder
-_WAITING = 8  # requests that wait for an answer, at most
+_WAITING = 8  # the largest number of waiting requests
 _ONE_AT_A_TIME = {
     "concurrency_limit": 1,
     "concurrency_id": "caffe",
@@ -114,7 +114,7 @@ def build(examiner: Examiner, *, detect: bool) -> gr.Blocks:
     examiner
         The models, ready.
     detect
-        Whether faces are looked for until the user says otherwise.
+        Whether faces are detected by default.
     """
     page: gr.Blocks = gr.Blocks(title="emotiw", analytics_enabled=False, fill_width=True, delete_cache=(_KEPT, _KEPT))
     with page:
@@ -191,14 +191,14 @@ def answered(
     except UnreadableImageError as error:
         return render_message(f"This file cannot be used: {error}."), None
     except OSError:
-        return render_message("The picture is no longer here: give it again."), None
+        return render_message("The picture has been deleted: upload it again."), None
     except EmotiwError as error:
         return render_message(f"{error}."), None
     return render(found), found
 
 
 def _faces(found: Examination | None) -> gr.Radio:
-    """Return the choice between the faces of a picture, where it has several."""
+    """Return the choice between the faces of a picture, if it has several."""
     if found is None or len(found.faces) < 2:
         return gr.Radio([], visible=False)
     return gr.Radio([(f"{face.number}", face.number) for face in found.faces], value=found.number, visible=True)

@@ -1,4 +1,4 @@
-"""Responses with the page's security headers, refusals among them."""
+"""Responses, including refusals, with the page's security headers."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -10,14 +10,14 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# The page compiles its templates and has scripts and styles inline; whatever it names elsewhere a browser does not ask.
+# The page compiles its templates and has inline scripts and styles; a browser requests nothing from other hosts.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; worker-src 'self' blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
 UPLOADED = "default-src 'none'; sandbox"
-"""The policy of an uploaded file: one that is opened by itself runs nothing."""
+"""The policy of an uploaded file: if opened by itself, it runs nothing."""
 _HEADERS = {
     "content-security-policy": POLICY,
     "referrer-policy": "no-referrer",
@@ -28,19 +28,19 @@ _HEADERS = {
 
 
 class RefusedError(Exception):
-    """A request that is not handed on: the status of the answer, and why."""
+    """A request that is refused: the response's status, and the reason."""
 
     def __init__(self, status: int, reason: str = "") -> None:
         self.status, self.reason = status, reason
 
 
 class Answer:
-    """The answer to a request, with our headers on it.
+    """The response to a request, with our headers.
 
     Parameters
     ----------
     send
-        Sends a part of it.
+        Sends a part of the response.
     policy
         Its content security policy.
     """
@@ -60,7 +60,7 @@ class Answer:
         await self._send(message)
 
     async def refuse(self, refused: RefusedError) -> None:
-        """Answer with a status, and with why, in the shape that Gradio's page shows; end an answer that has begun."""
+        """Respond with status and reason, in the format that Gradio's page shows; end a response that has begun."""
         if not self._started:
             body = json.dumps({"detail": refused.reason}).encode() if refused.reason else b""
             await send_whole(self.send, refused.status, "application/json", body)
@@ -69,7 +69,7 @@ class Answer:
 
 
 async def send_whole(send: Send, status: int, kind: str, body: bytes) -> None:
-    """Send a whole answer of a content type."""
+    """Send a complete response of a content type."""
     headers = [(b"content-length", b"%d" % len(body)), (b"content-type", kind.encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,4 +1,4 @@
-"""A server for the page, on one socket of this machine, which asks nothing of others."""
+"""The page's server: one socket, and no requests to other machines."""
 
 import logging
 import os
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     import gradio as gr
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-_SESSIONS = 16  # pages in browsers that are remembered: more than can wait; each may have 8 answers of 3 MB unread
+_SESSIONS = 16  # remembered browser pages, more than can wait; each may have 8 unread responses of 3 MB
 _FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 _MONO = ("ui-monospace", "Consolas", "monospace")
 
 
 def require_gradio() -> None:
-    """Raise where Gradio is not installed."""
+    """Raise if Gradio is not installed."""
     if find_spec("gradio") is None:
         raise EmotiwError("emotiw serve needs Gradio: pip install 'emotiw[serve]'")
 
 
 @contextmanager
 def quiet_gradio() -> Iterator[Uploads]:
-    """Keep Gradio, not imported yet, from asking anything of others; yield the folder of uploads, which goes."""
+    """Keep Gradio, not imported yet, from contacting other hosts; yield the folder of uploads, removed at the end."""
     with upload_folder() as uploads:
         ours = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         ours["GRADIO_TEMP_DIR"] = str(uploads.folder)
@@ -50,12 +50,12 @@ def quiet_gradio() -> Iterator[Uploads]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; port 0 is any that is free.
+    """Return a listening socket; port 0 is any free port.
 
     Raises
     ------
     EmotiwError
-        Where it cannot be had.
+        If it cannot listen there.
     """
     if not 0 <= port <= 65535:
         raise UsageError(f"--port {port}: give 0 (any) to 65535")
@@ -63,14 +63,14 @@ def listen(host: str, port: int) -> socket.socket:
         host.encode("idna")  # create_server would leave its socket open
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=128)
-    except (OSError, UnicodeError) as error:  # CPython adds the address to its own words
+    except (OSError, UnicodeError) as error:  # CPython adds the address to the system's message
         number = getattr(error, "errno", None) or 0
-        why = os.strerror(number) if number > 0 else "no host of that name"  # a name's errors are below 0
+        why = os.strerror(number) if number > 0 else "no host of that name"  # errors of name resolution are negative
     raise EmotiwError(f"cannot listen on {host}, port {port}: {why}: give another --port or --host")
 
 
 def address(listening: socket.socket) -> str:
-    """Return where a browser finds it."""
+    """Return the URL for a browser."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -85,27 +85,27 @@ def host_names(given: Sequence[str]) -> frozenset[str]:
     """
     for name in given:
         if not _NAME.fullmatch(name):
-            raise UsageError(f"--allow-host {name}: give the name alone, without http://, port or path")
+            raise UsageError(f"--allow-host {name}: give only the name, without http://, port or path")
     return frozenset(name.lower() for name in given)
 
 
 def application(
     page: "gr.Blocks", host: str, port: int, most: int, uploads: Uploads, hosts: frozenset[str] = frozenset()
 ) -> Guard:
-    """Return the page as an ASGI application behind its guard.
+    """Return the page as an ASGI application with its guard.
 
     Parameters
     ----------
     page
-        Of `page.build`.
+        From `page.build`.
     host, port
         The address and port that it listens on.
     most
-        Bytes of an upload at most.
+        The largest upload in bytes.
     uploads
-        Of `quiet_gradio`.
+        From `quiet_gradio`.
     hosts
-        The names, besides localhost and any IP address, by which a browser may ask for it.
+        The host names, besides localhost and any IP address, that a browser may use.
     """
     import gradio as gr
     from fastapi import FastAPI
@@ -149,20 +149,20 @@ def application(
 def serve(
     app: Guard, listening: socket.socket, ready: Callable[[], None], silence: float = 10, longest: float = 600
 ) -> None:
-    """Answer until Ctrl-C or SIGTERM, which is a KeyboardInterrupt.
+    """Serve until Ctrl-C or SIGTERM, which raises KeyboardInterrupt.
 
     Parameters
     ----------
     app
-        Of `application`.
+        From `application`.
     listening
-        Of `listen`.
+        From `listen`.
     ready
-        Called first.
+        Called before the first request.
     silence
         Seconds after which a silent connection is closed.
     longest
-        Seconds that a request and its answer may take.
+        Seconds that a request and its response may take.
     """
     import uvicorn
 
@@ -170,7 +170,7 @@ def serve(
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            logging.getLogger("uvicorn.error").disabled = True  # that it cuts off who still waits is no fault
+            logging.getLogger("uvicorn.error").disabled = True  # cutting off waiting clients is not an error
             await super().shutdown(sockets)
 
     config = uvicorn.Config(
@@ -183,6 +183,6 @@ def serve(
         timeout_graceful_shutdown=1,
         server_header=False,
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the workers and the uploads go in order then, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that workers and uploads are cleaned up, too
     ready()
     Server(config).run(sockets=[listening])

@@ -1,4 +1,4 @@
-"""Bounds on the sessions of Gradio's queue: how many it remembers, and when one may open an event stream."""
+"""Limits on the sessions of Gradio's queue: their number, and when one may open an event stream."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -16,17 +16,17 @@ _STREAM = "/gradio_api/queue/data"
 
 
 class Sessions(dict[str, Messages]):
-    """Each session's unread messages; if there are too many sessions, the least recently used one is forgotten.
+    """Each session's unread messages; if there are too many sessions, the least recently used one is dropped.
 
-    Unlike Gradio's own cache it may be asked for a forgotten session, whose messages are dropped. Gradio's raises
+    Unlike Gradio's own cache it can be asked for a dropped session, whose messages are discarded. Gradio's raises
     KeyError, which stops its queue.
 
     Parameters
     ----------
     most
-        Sessions at most.
+        The largest number of sessions.
     events
-        Gradio's ids of each session's unanswered requests. Those of forgotten sessions are removed.
+        Gradio's ids of each session's pending requests. Those of dropped sessions are removed.
     """
 
     def __init__(self, most: int, events: MutableMapping[str, set[str]]) -> None:
@@ -50,9 +50,9 @@ class Sessions(dict[str, Messages]):
 
 
 class Streams:
-    """An ASGI application in front of Gradio's, which bounds the event streams.
+    """An ASGI application in front of Gradio's that limits the event streams.
 
-    A stream ends when its session has no unanswered request. So a session without one gets none, for it would not end.
+    A stream ends when its session has no pending request. So a session without one gets no stream, which would not end.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Streams:
         self._open: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on, unless it is for a stream that is refused."""
+        """Pass on a request, unless it is for a stream that is refused."""
         if scope["type"] != "http" or scope["path"] != _STREAM:
             await self._app(scope, receive, send)
             return
@@ -84,23 +84,23 @@ class Streams:
             self._forget_cancelled(session)
 
     def unread(self, session: str) -> int:
-        """Return how many requests of a session have answers that are not read yet."""
+        """Return the number of a session's unread responses."""
         return len(self._queue.pending_event_ids_session.get(session, ()))
 
     def _has_answers(self, session: str) -> bool:
-        """Return whether answers of a session are unread, or will come."""
+        """Return whether a session has unread or pending responses."""
         messages = self._queue.pending_messages_per_session.get(session)
         if messages is None or not self.unread(session):
             return False
         return not messages.empty() or bool(self._coming(session))
 
     def _coming(self, session: str) -> set[str]:
-        """Return the requests of a session that will be answered."""
-        events = self._queue.event_ids_to_events  # an answered one stays there for a moment
+        """Return the pending requests of a session."""
+        events = self._queue.event_ids_to_events  # an answered request stays there for a moment
         unread = self._queue.pending_event_ids_session.get(session, set())
         return {event for event in unread if event in events and events[event].alive}
 
     def _forget_cancelled(self, session: str) -> None:
-        """Remove the requests that Gradio cancels when a stream breaks off; it would wait for them in the next one."""
+        """Remove the requests that Gradio cancels when a stream breaks off; the next stream would wait for them."""
         if session in self._queue.pending_event_ids_session:
             self._queue.pending_event_ids_session[session] &= self._coming(session)

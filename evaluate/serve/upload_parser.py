@@ -1,4 +1,4 @@
-"""Gradio's parser of uploads, held to one file a request: it keeps a file open for each."""
+"""Gradio's parser of uploads, limited to one file per request, because it keeps each file open."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -8,12 +8,12 @@ from starlette.datastructures import Headers
 
 
 class OneFileParser(route_utils.GradioMultiPartParser):
-    """Gradio's parser, which refuses a second file and any other field, whatever Gradio allows."""
+    """Gradio's parser, but it refuses a second file and any other field, whatever limits Gradio passes."""
 
     def __init__(self, headers: Headers, stream: AsyncGenerator[bytes, None], **settings: Any) -> None:
         super().__init__(headers, stream, **{**settings, "max_files": 1, "max_fields": 0})
 
 
 def install() -> None:
-    """Make Gradio use it."""
+    """Make Gradio use this parser."""
     route_utils.GradioMultiPartParser = OneFileParser  # type: ignore[misc]

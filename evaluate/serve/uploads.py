@@ -1,4 +1,4 @@
-"""The folder of uploaded pictures: what lies in it, how much room is left, and the folders that killed pages left."""
+"""The folder of uploaded pictures: contents, free space, and removal of folders left by killed servers."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from emotiw.files import take_lock
 
 PREFIX = "emotiw-serve-"
 _NAME = re.compile(r"[0-9a-f]{64}/[^/\0]+")  # Gradio names a folder by the SHA-256 of the file in it
-_BLOCK = 4096  # bytes that a file or a folder takes at least
+_BLOCK = 4096  # the least bytes that a file or a folder takes on disk
 _NEW = 60  # seconds for which Gradio may be about to put a file into an empty folder
 _FORGOTTEN = 3 * 3600  # seconds after which Gradio has deleted every upload that it knows of
 
@@ -33,15 +33,15 @@ class Uploads:
     folder
         Its path, without symbolic links in it.
     most
-        Bytes of all uploads at most.
+        The largest total size of all uploads in bytes.
     interval
-        Seconds for which the folder is not measured again, which takes seconds where it has many files.
+        Seconds between two measurements of the folder, each of which takes seconds if it has many files.
     """
 
     def __init__(self, folder: Path, most: int = 200_000_000, interval: float = 10) -> None:
         self.folder, self.most, self.interval = folder, most, interval
         self._used, self._measured, self._measuring = 0, -interval, Lock()
-        self._started: list[float] = []  # when the uploads that still arrive began
+        self._started: list[float] = []  # the start times of uploads in progress
 
     def holds(self, path: str) -> bool:
         """Return whether `path` is an upload: a regular file, named without detours and without symbolic links."""
@@ -50,12 +50,12 @@ class Uploads:
             return False
         try:
             return os.path.realpath(path) == path and stat.S_ISREG(os.lstat(path).st_mode)
-        except (OSError, ValueError):  # too long a name, or one that is no UTF-8
+        except (OSError, ValueError):  # a name that is too long or not UTF-8
             return False
 
     @contextmanager
     def arriving(self) -> Iterator[Self]:
-        """Note that an upload arrives, whose bytes `add` counts."""
+        """Register an upload in progress; `add` counts its bytes."""
         started = time.time()
         self._started.append(started)
         try:
@@ -76,28 +76,28 @@ class Uploads:
             raise FullError
 
     def measure(self) -> None:
-        """Delete what is left over and see how much room the rest takes, unless that was done just now."""
+        """Delete leftovers and measure the rest, unless that was done within the interval."""
         if time.monotonic() >= self._measured + self.interval and self._measuring.acquire(blocking=False):
             try:
                 before = self._used
                 found = self._clean()
-                self._used += found - before  # what has arrived meanwhile stays counted
+                self._used += found - before  # bytes that arrived meanwhile stay counted
                 self._measured = time.monotonic()
             finally:
                 self._measuring.release()
 
     def remove(self) -> None:
-        """Remove the folder with all that lies in it."""
+        """Remove the folder and its contents."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _clean(self) -> int:
-        """Delete what Gradio does not delete; return the bytes that the rest takes on the disk.
+        """Delete what Gradio does not delete; return the disk usage of the rest in bytes.
 
         An upload that breaks off leaves a file directly in the folder, one that Gradio refuses may leave one below, and
         each deleted upload leaves an empty folder.
         """
         used, now = 0, time.time()
-        oldest = min(self._started, default=now) - 1  # a file's time may lag behind the clock's
+        oldest = min(self._started, default=now) - 1  # a file's time may lag behind the clock
         for where, _, files in os.walk(self.folder, topdown=False):
             folder = Path(where)
             limit = oldest if folder == self.folder else now - _FORGOTTEN
@@ -119,9 +119,9 @@ class Uploads:
 
 @contextmanager
 def upload_folder() -> Iterator[Uploads]:
-    """Make the folder of a page; it is removed at the end, and at the start those of pages that were killed.
+    """Make the folder of a server, removed at the end; first remove the folders of killed servers.
 
-    A page holds a lock on its folder while it lives, so a folder that can be locked is nobody's.
+    A server holds a lock on its folder while it lives, so a folder that can be locked has no owner.
     """
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         _remove_if_left(folder)
@@ -134,12 +134,12 @@ def upload_folder() -> Iterator[Uploads]:
 
 
 def _make() -> tuple[Uploads, int]:
-    """Make a folder; return it, and the descriptor that holds the lock on it."""
+    """Make a folder; return it, and the descriptor that holds its lock."""
     while True:
         uploads = Uploads(Path(tempfile.mkdtemp(prefix=PREFIX)).resolve())
-        with suppress(FileNotFoundError):  # another page that starts may take it for one that was left
+        with suppress(FileNotFoundError):  # another server that starts may take it for a leftover
             lock = os.open(uploads.folder, os.O_RDONLY | os.O_DIRECTORY)
-            with suppress(OSError):  # a file system without locks: nobody removes what cannot be locked
+            with suppress(OSError):  # a file system without locks: what cannot be locked is not removed
                 take_lock(lock)
             if uploads.folder.is_dir():
                 return uploads, lock
@@ -147,14 +147,14 @@ def _make() -> tuple[Uploads, int]:
 
 
 def _remove_if_left(folder: Path) -> None:
-    """Remove a folder of this user's on which no living page holds a lock."""
+    """Remove a folder of this user's on which no running server holds a lock."""
     try:
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:  # a link, a file, or somebody else's
+    except OSError:  # a link, a file, or another user's
         return
     try:
         with suppress(OSError):  # a file system without locks
-            if os.fstat(lock).st_uid == os.geteuid() and take_lock(lock, wait=False):  # else its page lives
+            if os.fstat(lock).st_uid == os.geteuid() and take_lock(lock, wait=False):  # otherwise its server is running
                 shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)

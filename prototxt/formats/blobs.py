@@ -15,7 +15,7 @@ Blob = NDArray[np.float32]
 
 
 def shape_of(blob: AnyBlob) -> tuple[int, ...]:
-    """Return a BlobProto's shape, from the four old fields (num, channels, height, width) where it has no `shape`."""
+    """Return a BlobProto's shape; without `shape`, from the four old fields (num, channels, height, width)."""
     if blob.HasField("shape"):
         return tuple(blob.shape.dim)
     return (blob.num, blob.channels, blob.height, blob.width)
@@ -27,17 +27,17 @@ def array_of(blob: AnyBlob, where: str = "a blob") -> Blob:
     Raises
     ------
     EmotiwError
-        Where its values are not as many as its shape says; `where` names it.
+        If the number of values does not fit the shape; `where` names the blob.
     """
     shape = shape_of(blob)
     packed = blob if isinstance(blob, PackedBlob) else PackedBlob.FromString(blob.SerializeToString())
     try:
         values = np.frombuffer(packed.data, "<f4") if packed.data else np.frombuffer(packed.double_data, "<f8")
     except ValueError:
-        raise EmotiwError(f"{where} holds half a number: damaged; fetch or make it anew") from None
+        raise EmotiwError(f"{where} holds half a number: damaged; fetch or make it again") from None
     if min(shape, default=0) < 0 or values.size != prod(shape):
-        raise EmotiwError(f"{where} of shape {shape} holds {values.size} values: damaged; fetch or make it anew")
-    with np.errstate(over="ignore", invalid="ignore"):  # as Caffe casts doubles: what is too large becomes infinite
+        raise EmotiwError(f"{where} of shape {shape} holds {values.size} values: damaged; fetch or make it again")
+    with np.errstate(over="ignore", invalid="ignore"):  # too large doubles become infinite, as in Caffe
         return values.reshape(shape).astype(np.float32)
 
 
@@ -68,7 +68,7 @@ def read_mean(path: Path) -> Blob:
     if mean.ndim == 4 and mean.shape[0] == 1:
         mean = mean[0]
     if mean.ndim != 3 or mean.size == 0:
-        raise EmotiwError(f"{path} is no mean image: its shape is {mean.shape}, not (C, H, W)")
+        raise EmotiwError(f"{path} is not a mean image: its shape is {mean.shape}, not (C, H, W)")
     return mean
 
 
@@ -78,6 +78,6 @@ def write_mean(path: Path, mean: Blob) -> None:
 
 
 def read_weights(path: Path) -> dict[str, list[Blob]]:
-    """Return the blobs of every layer of a caffemodel that has any; V1 files (the authors') are read alike."""
+    """Return the blobs of every layer of a caffemodel that has any; V1 files (the authors') can be read, too."""
     blobs = weighted(read_binary(path, PackedNet))
     return {name: [array_of(blob, f"{path}: {name}") for blob in found] for name, found in blobs.items()}

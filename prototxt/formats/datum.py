@@ -16,25 +16,25 @@ from emotiw.errors import EmotiwError
 from .image_codec import RefusedPictureError, imdecode
 from .messages import Datum
 
-_LABEL = 5  # the number of that field of a Datum
+_LABEL = 5  # the field number of a Datum's label
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
 
 class Colour(Enum):
-    """How an encoded picture is decoded, by OpenCV's flags: Caffe's DecodeDatumToCVMat and its Native."""
+    """OpenCV's flags for decoding an encoded image: Caffe's DecodeDatumToCVMat and DecodeDatumToCVMatNative."""
 
-    NATIVE = -1  # as it is: grey is one channel; a photo is not turned as its EXIF says
+    NATIVE = -1  # unchanged: grey is one channel; EXIF orientation is ignored
     GREY = 0
     COLOUR = 1
 
 
 def parse(serialised: bytes | bytearray | memoryview) -> Datum:
-    """Return a Datum, a copy of its bytes."""
+    """Parse a Datum; its bytes are copied."""
     try:
-        return Datum.FromString(cast(bytes, memoryview(serialised)))  # every protobuf takes one; 4 takes no bytearray
+        return Datum.FromString(cast(bytes, memoryview(serialised)))  # protobuf 4 takes no bytearray
     except DecodeError:
-        raise EmotiwError("it is no Datum of Caffe's") from None
+        raise EmotiwError("it is not a Caffe Datum") from None
 
 
 def pixels(datum: Datum, colour: Colour = Colour.NATIVE) -> Pixels:
@@ -43,33 +43,33 @@ def pixels(datum: Datum, colour: Colour = Colour.NATIVE) -> Pixels:
     Parameters
     ----------
     datum : Datum
-        An encoded one's own sides do not matter.
+        If it is encoded, its height and width fields are ignored.
     colour
-        For encoded ones.
+        How an encoded image is decoded.
 
     Returns
     -------
-    (C, H, W) uint8, or float32 where the Datum has floats; channels in blue, green, red order.
+    (C, H, W) uint8, or float32 if the Datum has floats; channels in blue, green, red order.
 
     Raises
     ------
     EmotiwError
-        Where it is damaged: in what way, without its place, which the caller knows.
+        If it is damaged; the message says how, and leaves it to the caller to say where.
     """
     return _decoded(datum.data, colour) if datum.encoded else _planes(datum)
 
 
 @contextmanager
 def damage_placed(path: Path, key: bytes) -> Iterator[None]:
-    """Name the record of an LMDB in an error about its Datum."""
+    """Add an LMDB's path and key to errors about its Datum."""
     try:
         yield
     except EmotiwError as error:
-        raise EmotiwError(f"{spelt(path, key)} is damaged: {error}; make the LMDB anew") from None
+        raise EmotiwError(f"{spelt(path, key)} is damaged: {error}; make the LMDB again") from None
 
 
 def spelt(path: Path, key: bytes) -> str:
-    """Return how errors name the record of an LMDB."""
+    """Return the name of an LMDB's record for errors."""
     return f"{path}: the record {key.decode(errors='backslashreplace')!r}"
 
 
@@ -79,7 +79,7 @@ def _planes(datum: Datum) -> Pixels:
     if not values.size:
         values = np.array(datum.float_data, np.float32)
     if min(shape) < 1 or values.size != shape[0] * shape[1] * shape[2]:
-        raise EmotiwError(f"it says {shape[0]} x {shape[1]} x {shape[2]} and holds {values.size} values")
+        raise EmotiwError(f"its size is {shape[0]} x {shape[1]} x {shape[2]}, but it holds {values.size} values")
     return values.reshape(shape)
 
 
@@ -91,12 +91,12 @@ def _decoded(data: bytes, colour: Colour) -> NDArray[np.uint8]:
     if picture is None:
         raise EmotiwError("its picture cannot be decoded")
     if picture.dtype != np.uint8:
-        raise EmotiwError(f"its picture is {picture.dtype}: Caffe takes 8 bits a channel")
+        raise EmotiwError(f"its picture is {picture.dtype}: Caffe needs 8 bits per channel")
     return np.asarray(np.atleast_3d(picture).transpose(2, 0, 1), np.uint8)
 
 
 class Encoded(NamedTuple):
-    """An image as it is stored: the serialised Datum, and the (C, H, W) uint8 array that comes back from it."""
+    """A stored image: the serialised Datum, and the (C, H, W) uint8 array that decoding it returns."""
 
     datum: bytes
     blob: NDArray[np.uint8]
@@ -108,11 +108,11 @@ def encode(rgb: NDArray[np.uint8], label: int, store: str) -> Encoded:
     Parameters
     ----------
     store
-        "raw": bytes in channel (blue, green, red), row, column order; "png": an encoded, loss-free PNG.
+        "raw": bytes in channel (blue, green, red), row, column order; "png": an encoded, lossless PNG.
     """
     import cv2
 
-    assert rgb.dtype == np.uint8, "OpenCV would fill other planes than ours"
+    assert rgb.dtype == np.uint8, "uint8 only: OpenCV would write into other arrays than ours"
     assert rgb.shape[2:] == (3,)
     blob = np.empty((3, *rgb.shape[:2]), np.uint8)
     cv2.split(rgb, list(blob[::-1]))
@@ -125,7 +125,7 @@ def encode(rgb: NDArray[np.uint8], label: int, store: str) -> Encoded:
 
 @cache
 def _around(shape: tuple[int, int, int], label: int) -> tuple[bytes, bytes]:
-    """Return what stands before and behind the pixels in a serialised Datum: protobuf would copy them three times."""
+    """Return a serialised Datum's bytes before and after its pixels; protobuf would copy the pixels three times."""
     channels, height, width = shape
     pixels = b"\xff" * (channels * height * width)
     datum = Datum(channels=channels, height=height, width=width, data=pixels, label=label, encoded=False)
@@ -134,7 +134,7 @@ def _around(shape: tuple[int, int, int], label: int) -> tuple[bytes, bytes]:
 
 
 def label_of(serialised: bytes | memoryview) -> int:
-    """Return the label of a serialised Datum; of its pixels nothing is read, wherever they lie.
+    """Return the label of a serialised Datum without reading its pixels, wherever they are.
 
     Raises
     ------
@@ -154,14 +154,14 @@ def label_of(serialised: bytes | memoryview) -> int:
         elif kind in (1, 5):
             at += 8 if kind == 1 else 4
         else:
-            raise EmotiwError("it is no Datum of Caffe's")
+            raise EmotiwError("it is not a Caffe Datum")
     if at != len(serialised):
-        raise EmotiwError("it is no Datum of Caffe's")
-    return (label & 0xFFFFFFFF ^ 0x80000000) - 0x80000000  # an int32, of which a negative one takes ten bytes
+        raise EmotiwError("it is not a Caffe Datum")
+    return (label & 0xFFFFFFFF ^ 0x80000000) - 0x80000000  # an int32; a negative one is encoded in ten bytes
 
 
 def _varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
-    """Return the number at a place, as protobuf writes it, and the place behind it."""
+    """Return the varint at an offset, and the offset after it."""
     number = shift = 0
     while at < len(data) and shift < 70:
         number |= (data[at] & 0x7F) << shift
@@ -169,7 +169,7 @@ def _varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
         if data[at - 1] < 0x80:
             return number, at
         shift += 7
-    raise EmotiwError("it is no Datum of Caffe's")
+    raise EmotiwError("it is not a Caffe Datum")
 
 
 def decode(serialised: bytes | memoryview) -> tuple[NDArray[np.uint8], int]:
@@ -178,10 +178,10 @@ def decode(serialised: bytes | memoryview) -> tuple[NDArray[np.uint8], int]:
     Raises
     ------
     EmotiwError
-        Where it is damaged: in what way, without its place, which the caller knows.
+        If it is damaged; the message says how, and leaves it to the caller to say where.
     """
     datum = parse(serialised)
     values = pixels(datum, Colour.COLOUR)
     if values.dtype != np.uint8:
-        raise EmotiwError("it holds floats, no picture")
+        raise EmotiwError("it holds floats, not a picture")
     return np.asarray(values, np.uint8), datum.label

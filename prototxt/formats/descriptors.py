@@ -1,8 +1,8 @@
 """The descriptors of Caffe's protobuf messages, built at run time from `messages.csv`.
 
-The table has the field numbers, types and defaults of Caffe 1.0.0. They fill a descriptor pool of their own, so no
-generated code ties the project to one protobuf release, and another package's copy of Caffe's messages cannot clash
-with ours.
+The table has the field numbers, types and defaults of Caffe 1.0.0. They go into a separate descriptor pool, so no
+generated code ties the project to one protobuf release, and our messages do not conflict with another package's copy of
+Caffe's.
 """
 
 import csv
@@ -19,7 +19,7 @@ _Field = descriptor_pb2.FieldDescriptorProto
 
 
 def _file_descriptor(types: Mapping[tuple[str, str], str]) -> descriptor_pb2.FileDescriptorProto:
-    """Return the description of the package `caffe` that `messages.csv` holds, with other `types` of some fields."""
+    """Return the package `caffe` as described by `messages.csv`, with the types of some fields replaced by `types`."""
     table = resources.files(__package__).joinpath("messages.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(table.splitlines()))
     of_enums = {row["message"] for row in rows if row["label"] == "value"}
@@ -62,8 +62,8 @@ def _pool(types: Mapping[tuple[str, str], str]) -> descriptor_pool.DescriptorPoo
 
 
 POOL = _pool({})
-# The same on the wire, but a blob's packed numbers are one string of bytes: a hundred million of them then pass between
-# a file and an array as they are, not one Python float each.
+# The same on the wire, but a blob's packed numbers are one string of bytes: a hundred million of them are then copied
+# between file and array in one piece, without a Python float each.
 PACKED = _pool({("BlobProto", "data"): "bytes", ("BlobProto", "double_data"): "bytes"})
 
 
@@ -73,12 +73,12 @@ def message_class(name: str, pool: descriptor_pool.DescriptorPool = POOL) -> typ
 
 
 def built(declared: type[M]) -> type[M]:
-    """Return the message of a declaration's name, in place of it: the declaration is for type checkers."""
+    """Replace a declaration, which is for type checkers, by the built message of the same name."""
     return cast("type[M]", message_class(declared.__name__))
 
 
 def packed(name: str) -> Callable[[type[M]], type[M]]:
-    """Return what puts the message `name`, with packed blobs, in place of a declaration."""
+    """Return a decorator that replaces a declaration by the message `name` with packed blobs."""
 
     def built_packed(declared: type[M]) -> type[M]:
         return cast("type[M]", message_class(name, PACKED))
@@ -89,5 +89,5 @@ def packed(name: str) -> Callable[[type[M]], type[M]]:
 def enum_name(message: Message, field: str) -> str:
     """Return the name of the value that an enum field of a message has, such as ``"TEST"``."""
     kind = message.DESCRIPTOR.fields_by_name[field].enum_type
-    assert kind is not None, f"{field} is no enum"
+    assert kind is not None, f"{field} is not an enum"
     return kind.values_by_number[getattr(message, field)].name

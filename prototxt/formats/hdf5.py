@@ -1,4 +1,4 @@
-"""Weights as HDF5, as far as their layers and shapes go: Caffe copies them by layer name, as it does a caffemodel's."""
+"""The layers and shapes of weights in HDF5; Caffe copies these by layer name, as it does those of a caffemodel."""
 
 from pathlib import Path
 
@@ -10,18 +10,18 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def is_hdf5(path: Path) -> bool:
-    """Return whether a file is HDF5, by its first bytes, as Caffe sees it."""
+    """Return whether a file is HDF5, by its first bytes, as Caffe does."""
     with path.open("rb") as file:
         return file.read(len(_SIGNATURE)) == _SIGNATURE
 
 
 def read_hdf5_layers(path: Path) -> PackedNet:
-    """Return the layers of weights in HDF5: their names and their blobs' shapes, without the numbers.
+    """Return the layers of weights in HDF5: their names and their blobs' shapes, without their values.
 
     Raises
     ------
     EmotiwError
-        If h5py, an extra of ours, is not installed, or the file holds no weights of Caffe.
+        If h5py, an optional dependency, is not installed, or the file holds no Caffe weights.
     """
     try:
         import h5py
@@ -35,7 +35,7 @@ def read_hdf5_layers(path: Path) -> PackedNet:
                 raise EmotiwError(f"{path}: no group `data` in it: Caffe's weights have one")
             found: dict[str, list[tuple[int, tuple[int, ...]]]] = {}
 
-            def note(name: str, entry: object) -> None:  # a layer's name may hold slashes: so do the groups
+            def note(name: str, entry: object) -> None:  # a layer's name may contain slashes, and so may the groups
                 layer, _, number = name.rpartition("/")
                 if isinstance(entry, h5py.Dataset) and number.isdigit():
                     found.setdefault(layer, []).append((int(number), entry.shape))

@@ -1,4 +1,4 @@
-"""Pictures in files and in encoded Datums, decoded by OpenCV at memory that suits them."""
+"""Decode images of files and encoded Datums by OpenCV, within memory limits."""
 
 from typing import TYPE_CHECKING
 
@@ -12,23 +12,23 @@ from .image_headers import header_size
 if TYPE_CHECKING:
     from cv2.typing import MatLike
 
-_PNG, _SIGNATURE = b"\x89PNG", 8  # how it begins, and the bytes before its first chunk
-_ISO_MEDIA = b"ftyp"  # the type of the first box of an AVIF
-_CHUNK = 12  # bytes beside its data: length, type, CRC
-_JPEG, _SCAN = b"\xff\xd8", b"\xff\xda"  # how it begins, and how each scan does
-_SCANS = 100  # in a JPEG at most: a progressive one has about ten, and each may take a pass over all pixels
+_PNG, _SIGNATURE = b"\x89PNG", 8  # its first bytes, and the number of bytes before its first chunk
+_ISO_MEDIA = b"ftyp"  # the type of an AVIF's first box
+_CHUNK = 12  # bytes in addition to its data: length, type, CRC
+_JPEG, _SCAN = b"\xff\xd8", b"\xff\xda"  # the first bytes of a JPEG, and of each scan
+_SCANS = 100  # at most, in a JPEG: a progressive one has about ten, and each may need a pass over all pixels
 _BY_CHANCE = 1 << 15  # bytes after a JPEG, such as a film, for which one more is allowed
 
 
 class RefusedPictureError(EmotiwError):
-    """The reason why a picture is not decoded, in a few words."""
+    """A short reason why an image is not decoded."""
 
 
 def imdecode(data: bytes, flags: int) -> "MatLike | None":
-    """Return what `cv2.imdecode` does, None where it can make nothing of the bytes.
+    """Decode as `cv2.imdecode` does; None if it cannot decode the bytes.
 
-    The header's size is held to the limit first, because OpenCV has another limit if it was imported before this
-    package.
+    The size in the header is checked against the limit first, because OpenCV has another limit if it was imported
+    before this package.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def imdecode(data: bytes, flags: int) -> "MatLike | None":
     if not data or png_cut_off(data):
         return None
     require_few_pixels(data)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # callers tell what is wrong, once
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # callers report errors, once
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
@@ -64,7 +64,7 @@ def _too_many(size: str = "") -> str:
 
 
 def png_cut_off(data: bytes) -> bool:
-    """Return whether a PNG's chunks do not end in it; OpenCV asks for what a chunk says it needs, 4 GB at the most."""
+    """Return whether a PNG ends within a chunk; OpenCV allocates the size that a chunk claims, up to 4 GB."""
     if not data.startswith(_PNG):
         return False
     place, kind = _SIGNATURE, b""

@@ -1,7 +1,7 @@
 """The width and height in an image file's header, for the formats that OpenCV decodes.
 
-Pillow reads headers too, but it holds them to a limit of its own, which is the whole process's, warns in ways that
-threads cannot mute, knows neither HDR nor PAM, and its import would add a sixth to the time of `emotiw map`.
+Pillow reads headers too, but it has its own, process-wide limit on pixels, emits warnings that threads cannot suppress,
+knows neither HDR nor PAM, and its import would add a sixth to the time of `emotiw map`.
 """
 
 import re
@@ -10,24 +10,24 @@ from collections.abc import Callable
 
 Size = tuple[int, int]
 
-# Where a WebP's first chunk keeps its sides: offset, bits of a side, distance between the two in bits, what to add.
+# Width and height in a WebP's first chunk: offset, bits of each, distance between the two in bits, what to add.
 _WEBP = {b"VP8 ": (26, 14, 16, 0), b"VP8L": (21, 14, 14, 1), b"VP8X": (24, 24, 24, 1)}
 
-# A JPEG's next marker segment and its length; the markers left out have none.
+# A JPEG's next marker segment and its length; the excluded markers have no length.
 _SEGMENT = re.compile(rb"\xff([^\0\1\xd0-\xd9\xff])(..)", re.DOTALL)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 _TIFF_SIDES = (256, 257)  # tags ImageWidth, ImageLength
 _TIFF_TILE = (322, 323)  # tags TileWidth, TileLength
-_TIFF_TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q", 17: "q"}  # that libtiff takes for these tags
+_TIFF_TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q", 17: "q"}  # those that libtiff accepts here
 
 _CODESTREAM = b"\xff\x4f\xff\x51"  # JPEG 2000: start of codestream, image and tile size
 _GAP = rb"(?:\s|#[^\n]*\n)++"  # between the words of a PNM
-_TEXT = 4096  # bytes in which a header of words ends; a search through all of a large file may not end
+_TEXT = 4096  # a text header must end within so many bytes; searching all of a large file may take forever
 
 
 def header_size(data: bytes) -> Size | None:
-    """Return (width, height) as a file's header has them, or that of its tiles if a TIFF has larger ones.
+    """Return (width, height) from a file's header, or a TIFF's tile size if its tiles are larger.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def _tiff(data: bytes) -> Size:
         tag, kind, _ = struct.unpack_from(order + entry, data, place)
         if tag in _TIFF_SIDES + _TIFF_TILE:
             (value,) = struct.unpack_from(order + _TIFF_TYPES[kind], data, place + struct.calcsize(order + entry))
-            found[tag] = max(value, found.get(tag, 0))  # a tag may stand there twice
+            found[tag] = max(value, found.get(tag, 0))  # a tag may occur twice
         place += 20 if big else 12
     width, height = (found[tag] for tag in _TIFF_SIDES)
     tile_width, tile_height = (found.get(tag, 0) for tag in _TIFF_TILE)
@@ -107,7 +107,7 @@ _READERS: dict[bytes, Callable[[bytes], Size | None]] = {
     rb"\x89PNG": _fields(">II", 16),
     rb"\xff\xd8": _jpeg,
     rb"GIF8": _fields("<HH", 6),
-    rb"BM.{12}\x0c\0\0\0": _fields("<HH", 18),  # of OS/2
+    rb"BM.{12}\x0c\0\0\0": _fields("<HH", 18),  # OS/2
     rb"BM": _fields("<ii", 18),
     rb"RIFF.{4}WEBP": _webp,
     rb"II[*+]\0|MM\0[*+]": _tiff,

@@ -1,7 +1,7 @@
-"""The messages that say what each type of layer does, declared with the fields that this package uses.
+"""The parameter messages of layer types, declared with the fields that this package uses.
 
-The classes are built at run time; see `descriptors.py`. A declaration lets code name the type, and tells a type checker
-what is in it. An enum's values are numbers.
+The classes are built at run time; see `descriptors.py`. The declarations name the types for code and type checkers. An
+enum's values are numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class BlobShape(Message):
 
 @built
 class FillerParameter(Message):
-    """What weights begin with."""
+    """The initial values of weights."""
 
     type: str
     value: float
@@ -40,7 +40,7 @@ class FillerParameter(Message):
 
 @built
 class TransformationParameter(Message):
-    """What a data layer does to its images."""
+    """The transformation of a data layer's images."""
 
     scale: float
     mirror: bool
@@ -53,7 +53,7 @@ class TransformationParameter(Message):
 
 @built
 class LossParameter(Message):
-    """Which labels a loss ignores, and by what it is divided."""
+    """The label that a loss ignores, and its normalisation."""
 
     ignore_label: int
     normalize: bool

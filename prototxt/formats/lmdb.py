@@ -1,4 +1,4 @@
-"""Read LMDBs: one environment a process and path, as py-lmdb allows, shared by all who read it."""
+"""Read LMDBs: one environment per process and path, because py-lmdb allows no more; all readers share it."""
 
 import os
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class _Opened:
 
 
 _opened: dict[Path, _Opened] = {}
-_inherited: dict[Path, _Opened] = {}  # of the process that forked us: neither to be used here nor, as py-lmdb may wait
+_inherited: dict[Path, _Opened] = {}  # of the parent of a fork: must be neither used here nor, as py-lmdb may wait
 # for a thread that is not here, to be closed
 _lock = Lock()
 
@@ -39,12 +39,12 @@ def environment(path: Path, readahead: bool = True) -> Iterator["lmdb.Environmen
     path
         Its folder.
     readahead
-        Whether the system reads on from the disk behind what is asked for; the first of several users decides.
+        Whether the system reads ahead from the disk; the first of several readers decides.
 
     Raises
     ------
     EmotiwError
-        Where there is no LMDB, it is damaged, or the address space does not suffice.
+        If there is no LMDB, it is damaged, or the address space is too small.
     """
     import lmdb
 
@@ -58,13 +58,13 @@ def environment(path: Path, readahead: bool = True) -> Iterator["lmdb.Environmen
     except lmdb.MemoryError:
         raise EmotiwError(f"{path}: {ADDRESS_SPACE}") from None
     except lmdb.Error as error:
-        raise EmotiwError(f"{path} is no whole LMDB ({error}): copy it again, or prepare it anew") from None
+        raise EmotiwError(f"{path} is not a complete LMDB ({error}): copy it again, or prepare it again") from None
 
 
 def _take(place: Path, path: Path, readahead: bool) -> _Opened:
     with _lock:
         if place in _inherited:
-            raise EmotiwError(f"{path} was being read when this process was forked: start it by spawn instead")
+            raise EmotiwError(f"{path} was being read when this process was forked: use the start method spawn instead")
         if place not in _opened:
             _opened[place] = _Opened(_open(path, readahead))
         _opened[place].users += 1
@@ -84,17 +84,17 @@ def _open(path: Path, readahead: bool) -> "lmdb.Environment":
 
     if not (path / _DATA).is_file():
         what = "it is a file" if path.is_file() else f"no {_DATA} in it" if path.is_dir() else "no such folder"
-        raise EmotiwError(f"{path} is no LMDB: {what}")
+        raise EmotiwError(f"{path} is not an LMDB: {what}")
     opened = lmdb.open(str(path), readonly=True, lock=False, readahead=readahead)
     whole = (opened.info()["last_pgno"] + 1) * opened.stat()["psize"]
-    if (path / _DATA).stat().st_size < whole:  # to read behind its end is to die of SIGBUS
+    if (path / _DATA).stat().st_size < whole:  # reading after its end would raise SIGBUS
         opened.close()
-        raise EmotiwError(f"{path} is cut off: copy it again, or prepare it anew")
+        raise EmotiwError(f"{path} is cut off: copy it again, or prepare it again")
     return opened
 
 
 def _forget() -> None:
-    """In a fork: what the parent has open is the parent's, and a lock may be held by a thread that is not here."""
+    """In a forked child: drop the parent's environments, and the lock, which a thread of the parent may hold."""
     global _lock
     _lock = Lock()
     _inherited.update(_opened)
@@ -112,6 +112,6 @@ def reading(path: Path) -> Iterator["lmdb.Transaction[bytes]"]:
 
 
 def keys_of(path: Path) -> list[bytes]:
-    """Return the keys of the LMDB `path`, in order; what they name is not read from the disk."""
+    """Return the keys of the LMDB `path`, in order; the values are not read from the disk."""
     with environment(path, readahead=False) as opened, opened.begin() as transaction:
         return list(transaction.cursor().iternext(keys=True, values=False))

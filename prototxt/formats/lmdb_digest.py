@@ -1,4 +1,4 @@
-"""Digests of LMDBs: of every record, whatever pages they lie on; and of the images' paths and labels alone."""
+"""Digests of LMDBs: of all records, independent of their pages; and of the images' paths and labels only."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from .lmdb import environment
 
 
 class RecordsDigest:
-    """The sha256 of records in the order of their keys: of each the lengths of key and value, and both."""
+    """The sha256 of records in the order of their keys: for each, the lengths of key and value, then both."""
 
     def __init__(self) -> None:
         self._hashed = hashlib.sha256()
@@ -22,12 +22,12 @@ class RecordsDigest:
 
     @property
     def sha256(self) -> str:
-        """The digest, in hexadecimal, of what was added so far."""
+        """The digest of the records added so far, in hexadecimal."""
         return self._hashed.hexdigest()
 
 
 def content_digest(path: Path) -> str:
-    """Return the digest of all records of the LMDB `path`, in hexadecimal; of a file, of its bytes."""
+    """Return the digest of all records of the LMDB `path`, in hexadecimal; for a file, of its bytes."""
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -39,7 +39,7 @@ def content_digest(path: Path) -> str:
 
 
 def labels(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Yield what each key of the LMDB `path` names behind its position, and the label; the pixels are not read."""
+    """Yield the name in each key of the LMDB `path`, after its position, and the label; pixels are not read."""
     with environment(path, readahead=False) as opened, opened.begin(buffers=True) as transaction:
         for key, value in transaction.cursor():
             name = bytes(key)
@@ -48,7 +48,7 @@ def labels(path: Path) -> Iterator[tuple[bytes, int]]:
 
 
 def pairs_digest(pairs: Iterable[tuple[bytes, int]]) -> str:
-    """Return the digest of names and labels, whatever their order."""
+    """Return the digest of names and labels, independent of their order."""
     return hashlib.sha256(b"".join(b"%s\0%d\n" % pair for pair in sorted(pairs))).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """Caffe's protobuf messages, and the files that hold them.
 
-The classes are built at run time; see `descriptors.py`. Here each is declared with the fields that this package uses,
-so that code can name its type and a type checker knows what is in it. An enum's values are numbers.
+The classes are built at run time; see `descriptors.py`. The declarations, with the fields that this package uses, name
+the types for code and type checkers. An enum's values are numbers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TRAIN, TEST = (POOL.FindEnumTypeByName("caffe.Phase").values_by_name[name].numbe
 
 @built
 class BlobProto(Message):
-    """Numbers and their gradients; files from before `shape` have four axes."""
+    """Values and their gradients; old files have four axes and no `shape`."""
 
     shape: layer_parameters.BlobShape
     num: int
@@ -42,7 +42,7 @@ class BlobProto(Message):
 
 @packed("BlobProto")
 class PackedBlob(Message):
-    """A BlobProto whose numbers are one string of bytes."""
+    """A BlobProto with its values as one string of bytes."""
 
     shape: layer_parameters.BlobShape
     num: int
@@ -75,7 +75,7 @@ class Datum(Message):
 
 @built
 class NetState(Message):
-    """What the rules of layers are held against."""
+    """The state to which the rules of layers apply."""
 
     phase: int
     level: int
@@ -95,7 +95,7 @@ class NetStateRule(Message):
 
 @built
 class ParamSpec(Message):
-    """How a learned blob learns, and its name where layers share it."""
+    """The multipliers of a learned blob, and its name if layers share it."""
 
     name: str
     share_mode: int
@@ -156,7 +156,7 @@ class V1LayerParameter(Message):
 
 @built
 class NetParameter(Message):
-    """A net: its layers, in today's format in `layer`, else in `layers`."""
+    """A net: its layers, in `layer` in the current format, else in `layers`."""
 
     name: str
     layer: Messages[LayerParameter]
@@ -170,7 +170,7 @@ class NetParameter(Message):
 
 @packed("LayerParameter")
 class PackedLayer(Message):
-    """A LayerParameter whose blobs are packed."""
+    """A LayerParameter with packed blobs."""
 
     name: str
     type: str
@@ -179,7 +179,7 @@ class PackedLayer(Message):
 
 @packed("V1LayerParameter")
 class PackedV1Layer(Message):
-    """A V1LayerParameter whose blobs are packed."""
+    """A V1LayerParameter with packed blobs."""
 
     name: str
     type: int
@@ -188,7 +188,7 @@ class PackedV1Layer(Message):
 
 @packed("NetParameter")
 class PackedNet(Message):
-    """A NetParameter whose blobs are packed."""
+    """A NetParameter with packed blobs."""
 
     layer: Messages[PackedLayer]
     layers: Messages[PackedV1Layer]
@@ -196,7 +196,7 @@ class PackedNet(Message):
 
 @built
 class SolverParameter(Message):
-    """How a net is trained."""
+    """The settings of a training."""
 
     net: str
     net_param: NetParameter
@@ -240,7 +240,7 @@ class SolverParameter(Message):
 
 @built
 class SolverState(Message):
-    """Where a training stands."""
+    """The state of a training."""
 
     iter: int
     learned_net: str
@@ -250,7 +250,7 @@ class SolverState(Message):
 
 @packed("SolverState")
 class PackedState(Message):
-    """A SolverState whose blobs are packed."""
+    """A SolverState with packed blobs."""
 
     iter: int
     learned_net: str
@@ -263,11 +263,11 @@ AnyNet = NetParameter | PackedNet
 
 
 def parse_text(text: str, kind: type[M], where: str) -> M:
-    """Return the message of class `kind` that prototxt `text` spells; `where` names it in the error."""
+    """Parse a message of class `kind` from prototxt `text`; `where` names it in errors."""
     try:
         return text_format.Parse(text, kind())
     except text_format.ParseError as error:
-        raise EmotiwError(f"{where} is no {kind.DESCRIPTOR.name} in prototxt: {error}") from None
+        raise EmotiwError(f"{where} is not a {kind.DESCRIPTOR.name} in prototxt format: {error}") from None
 
 
 def read_text(path: Path, kind: type[M]) -> M:
@@ -275,9 +275,9 @@ def read_text(path: Path, kind: type[M]) -> M:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise EmotiwError(f"{path} is no prototxt: it is not text, but {looks(path)}") from None
+        raise EmotiwError(f"{path} is not a prototxt: it is not text, but {looks(path)}") from None
     if looks(path) == _PAGE:
-        raise EmotiwError(f"{path} is no prototxt, but {_PAGE}: fetch it anew")
+        raise EmotiwError(f"{path} is not a prototxt, but {_PAGE}: fetch it again")
     return parse_text(text, kind, str(path))
 
 
@@ -292,7 +292,7 @@ def read_binary(path: Path, kind: type[M]) -> M:
         return kind.FromString(path.read_bytes())
     except DecodeError:
         raise EmotiwError(
-            f"{path} is no whole {kind.DESCRIPTOR.name} of Caffe, but {looks(path)}: fetch or make it anew"
+            f"{path} is not a complete {kind.DESCRIPTOR.name} of Caffe, but {looks(path)}: fetch or make it again"
         ) from None
 
 
@@ -301,13 +301,13 @@ _LOOKS = {b"<!doctype": _PAGE, b"<html": _PAGE, b"<?xml": _PAGE, b"pk\x03\x04": 
 
 
 def looks(path: Path) -> str:
-    """Return what a file seems to be that is not what it should be: a web page, a zip archive, so many bytes."""
+    """Return what a wrong file seems to be: a web page, a zip archive, or its number of bytes."""
     with path.open("rb") as file:
         head = file.read(64).lstrip().lower()
     return next((words for begin, words in _LOOKS.items() if head.startswith(begin)), f"{path.stat().st_size} bytes")
 
 
 def write_binary(path: Path, message: Message) -> None:
-    """Write `message` in binary, whole or not at all."""
+    """Write `message` in binary; the file is complete or absent."""
     with whole(path) as temporary:
         temporary.write_bytes(message.SerializeToString())

@@ -1,4 +1,4 @@
-"""Nets in Caffe's V1 format, the authors' among them, brought to today's: the rules of Caffe's upgrade_proto.cpp."""
+"""Upgrade nets from Caffe's V1 format, such as the authors', to the current one, as Caffe's upgrade_proto.cpp does."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from emotiw.errors import EmotiwError
 from .descriptors import POOL, enum_name
 from .messages import AnyBlob, AnyNet, LayerParameter, NetParameter, PackedV1Layer, V1LayerParameter, read_text
 
-# Types whose name today is not the old one's words with capitals.
+# Types whose current name is not the old one in CamelCase.
 _TYPES: Mapping[str, str] = {
     "NONE": "",
     "ABSVAL": "AbsVal",
@@ -22,7 +22,7 @@ _TYPES: Mapping[str, str] = {
     "SOFTMAX_LOSS": "SoftmaxWithLoss",
     "TANH": "TanH",
 }
-# What became of the three lists that say how each of a layer's blobs learns.
+# The three V1 lists with a setting for each blob, and the ParamSpec fields that replaced them.
 _LEARNING: Mapping[str, str] = {
     "param": "name",
     "blob_share_mode": "share_mode",
@@ -32,27 +32,27 @@ _LEARNING: Mapping[str, str] = {
 
 
 def read_net(path: Path) -> NetParameter:
-    """Return the NetParameter of a prototxt file, of V1 layers or of today's, as `upgrade` gives it."""
+    """Return the NetParameter of a prototxt file, of V1 layers or of current ones, upgraded."""
     return upgrade(read_text(path, NetParameter), str(path))
 
 
 def upgrade(net: NetParameter, where: str = "the net") -> NetParameter:
-    """Return a net in today's format: V1 layers as layers, named inputs as an Input layer.
+    """Return a net in the current format: V1 layers become layers, named inputs an Input layer.
 
-    What is in today's format already stays as it is. Settings of a V1 data layer that are older than
-    `transform_param` are not moved there.
+    Layers in the current format are unchanged. Settings of a V1 data layer that are older than `transform_param` are
+    not moved there.
 
     Parameters
     ----------
     net : NetParameter
         It is not changed.
     where
-        What names it in the error.
+        Its name in errors.
 
     Raises
     ------
     EmotiwError
-        Where it has layers of both formats, or inputs without a shape.
+        If it has layers of both formats, or inputs without a shape.
     """
     if net.layer and net.layers:
         raise EmotiwError(f"{where} has `layer` and `layers`, two formats in one: Caffe takes either")
@@ -66,7 +66,7 @@ def upgrade(net: NetParameter, where: str = "the net") -> NetParameter:
 
 
 def downgrade(net: NetParameter) -> NetParameter:
-    """Return a net of today's format in V1's: `upgrade` undone, for an Input layer and what V1 knew."""
+    """Return a current net in V1 format: the inverse of `upgrade`, for an Input layer and what V1 supports."""
     v1 = NetParameter()
     v1.CopyFrom(net)
     v1.ClearField("layer")
@@ -83,12 +83,12 @@ def weighted(net: AnyNet) -> dict[str, Sequence[AnyBlob]]:
 
 
 def types(net: AnyNet) -> dict[str, str]:
-    """Return every layer's type as it is called today, by the layer's name; the net may be of either format."""
+    """Return every layer's current type name, by the layer's name; the net may be of either format."""
     return {layer.name: layer.type for layer in net.layer} | {layer.name: _type(layer) for layer in net.layers}
 
 
 def _inputs(net: NetParameter, where: str) -> list[LayerParameter]:
-    """UpgradeNetInput: one layer that has all of them."""
+    """UpgradeNetInput: one layer with all inputs."""
     dims = [list(shape.dim) for shape in net.input_shape] or [
         list(net.input_dim[first : first + 4]) for first in range(0, len(net.input_dim), 4)
     ]
@@ -114,7 +114,7 @@ def _layer(v1: V1LayerParameter) -> LayerParameter:
 
 
 def _say_of_blob(layer: LayerParameter, number: int, field: str, value: object) -> None:
-    """Say of a layer's blob how it learns."""
+    """Set a field in the ParamSpec of a layer's blob."""
     while len(layer.param) <= number:
         layer.param.add()
     setattr(layer.param[number], field, value)
@@ -137,7 +137,7 @@ def _type(v1: V1LayerParameter | PackedV1Layer) -> str:
 
 
 def _today(kind: str) -> str:
-    """Return what a V1 type is called today."""
+    """Return the current name of a V1 type."""
     return _TYPES.get(kind, "".join(word.capitalize() for word in kind.split("_")))
 
 

@@ -50,7 +50,7 @@ def run(script, *arguments):
     return done.stdout.splitlines()
 
 
-def test_engines_take_turns_on_two_cores_after_they_were_compared(load, monkeypatch, tmp_path):
+def test_engines_are_compared_then_timed_in_turns_on_two_cores(load, monkeypatch, tmp_path):
     engines, done = load("engines"), []
     monkeypatch.setattr(engines, "open_engine", lambda settings: settings.engine)
     monkeypatch.setattr(engines, "write_run", lambda *args: None)
@@ -94,7 +94,7 @@ def test_losses_that_differ_or_do_not_change_are_refused(load):
     same = load("engines").same_losses
     same([2.0, 1.9], [2.0, 1.9001])
     for ours in ([2.0, 1.9], [2.0], [2.0, float("nan")]):
-        with pytest.raises(SystemExit, match="other losses"):
+        with pytest.raises(SystemExit, match="different losses"):
             same(ours, [2.0, 1.91])
     with pytest.raises(SystemExit, match="hardly change"):
         same([2.0, 1.999], [2.0, 1.999])
@@ -118,12 +118,12 @@ class Faulty:
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name == "vgg_s_small" else pytest.mark.slow) for name in NETS]
 )
-def test_both_engines_come_to_the_same_losses_and_another_momentum_is_seen(load, engine, tmp_path, name):
+def test_engines_give_equal_losses_and_a_wrong_momentum_is_seen(load, engine, tmp_path, name):
     engines = load("engines")
     torch_engine = engines.open_engine(engines.EngineSettings("torch", gpu="none"))
     engines.compare(tmp_path / "right", name, torch_engine, engine)
     if name.endswith("_small"):
-        with pytest.raises(SystemExit, match="other losses"):
+        with pytest.raises(SystemExit, match="different losses"):
             engines.compare(tmp_path / "wrong", name, torch_engine, Faulty(engine))
 
 
@@ -152,7 +152,7 @@ def with_another_rate(steps_by_hand):
 def test_a_fault_of_the_net_by_hand_is_seen(load, monkeypatch, tmp_path, what, fault):
     gpu = load("gpu")
     monkeypatch.setattr(gpu, what, fault(getattr(gpu, what)))
-    with pytest.raises(SystemExit, match="other losses"):
+    with pytest.raises(SystemExit, match="different losses"):
         gpu.compare(tmp_path, "vgg_s_small", 8, torch.device("cpu"), "float32")
 
 

@@ -9,7 +9,7 @@ from emotiw.data_prep.prepared_set import open_set
 
 @pytest.mark.slow
 def test_a_hundred_thousand_images_keep_memory_flat(load, tmp_path):
-    """What grows is a row of text an image: where it lies, whose it is, its sha256; never its pixels."""
+    """Only a row of text per image may grow: its path, its class, its sha256; never its pixels."""
     growth, peaks = load("growth"), {}
     for count in (10_000, 100_000):
         source, made = growth.records(tmp_path / f"{count}", count), tmp_path / f"set{count}"

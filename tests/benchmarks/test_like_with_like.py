@@ -42,7 +42,7 @@ def test_no_caffe_is_looked_for_on_the_clock(little, monkeypatch, tmp_path, name
     assert min(*turns.ours, *turns.theirs) > 0
 
 
-def test_the_peer_makes_an_image_grey_once_and_computes_the_codes_of_a_radius_once(load, monkeypatch):
+def test_the_peer_computes_grey_and_codes_of_a_radius_only_once(load, monkeypatch):
     peer, face = load("by_skimage"), load("faces").face()
     done = []
     for name in ("grey", "local_binary_pattern"):
@@ -64,8 +64,8 @@ def test_other_colours_of_the_peer_are_seen(load, monkeypatch):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("codes[each.radius]]", "255 - codes[each.radius]]", "pictures are others"),
-        ("np.float32(len(lines))", "np.float32(len(lines) + 1)", "mean is another"),
+        ("codes[each.radius]]", "255 - codes[each.radius]]", "pictures differ"),
+        ("np.float32(len(lines))", "np.float32(len(lines) + 1)", "mean differs"),
     ],
 )
 def test_other_sets_of_the_peer_are_seen(little, monkeypatch, tmp_path, old, new, said):
@@ -78,7 +78,7 @@ def test_other_sets_of_the_peer_are_seen(little, monkeypatch, tmp_path, old, new
 def test_another_mean_is_seen(little, monkeypatch, tmp_path):
     fault = changed(little.MEAN_OF_LMDB, tmp_path, "recount(keys)", "recount(keys[1:])")
     monkeypatch.setattr(little, "MEAN_OF_LMDB", fault)
-    with pytest.raises(SystemExit, match="gives another mean"):
+    with pytest.raises(SystemExit, match="gives a different mean"):
         little.measure_mean(tmp_path)
 
 
@@ -91,7 +91,7 @@ def test_another_lmdb_is_seen(little, monkeypatch, tmp_path):
         path.write_text(re.sub(r" 1$", " 2", path.read_text(), flags=re.MULTILINE))
 
     monkeypatch.setattr(little, "write_list", other_labels)
-    with pytest.raises(SystemExit, match="another LMDB"):
+    with pytest.raises(SystemExit, match="a different LMDB"):
         little.measure_rgb(tmp_path, jobs=1)
 
 
@@ -114,7 +114,7 @@ def test_other_posteriors_of_the_bare_program_are_seen(load, monkeypatch, tmp_pa
 def test_posteriors_that_are_all_alike_show_nothing(load):
     costs = load("costs")
     costs.same_posteriors([0.25, 0.75], [0.25, 0.75])
-    with pytest.raises(SystemExit, match="all alike"):
+    with pytest.raises(SystemExit, match="all equal"):
         costs.same_posteriors([0.5, 0.5], [0.5, 0.5])
 
 

@@ -85,7 +85,7 @@ def test_a_line_by_hand():
 MEAN = np.arange(3 * 8 * 8, dtype=np.float32).reshape(3, 8, 8)
 RGB_MODEL = SimpleNamespace(
     representation="rgb", size=8, crop=7, mean=MEAN, input_mean=lambda: MEAN[:, :7, :7]
-)  # every image of 8 x 8 stays as it is
+)  # every image of 8 x 8 stays unchanged
 PICTURE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
 RIGHT = PICTURE[..., [2, 1, 0]].transpose(2, 0, 1)
 

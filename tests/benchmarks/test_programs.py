@@ -1,4 +1,4 @@
-"""What is measured of programs."""
+"""The measurements of programs."""
 
 import subprocess
 import sys

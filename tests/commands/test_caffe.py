@@ -20,7 +20,7 @@ def test_info_tells_what_this_caffe_is(caffe, capsys):
 
 
 @pytest.mark.caffe
-def test_python_runs_a_script_with_its_arguments_streams_and_status(caffe, tmp_path):
+def test_python_passes_arguments_streams_and_status_of_a_script(caffe, tmp_path):
     script = tmp_path / "a script.py"
     script.write_text("import sys, caffe\nprint(sys.argv[1:], sys.stdin.read(), caffe.TEST)\nsys.exit(7)\n")
     done = subprocess.run(

@@ -57,7 +57,7 @@ def test_a_short_demo_goes_the_whole_way_and_is_done_once(tmp_path, capsys):
     )
 
 
-def test_a_demo_replaces_and_goes_on_with_nothing_but_a_like_demo(tmp_path, capsys):
+def test_a_demo_replaces_or_resumes_only_a_like_demo(tmp_path, capsys):
     precious = tmp_path / "thesis.txt"
     precious.write_text("mine")
     assert main(["demo", "-o", str(tmp_path), "--force"]) == 2

@@ -1,4 +1,4 @@
-"""What the verbs do by `--engine torch`: the same, and they say so."""
+"""The verbs with `--engine torch`: the same results, with the engine named."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ def copy(runs, tmp_path):
 
 
 def test_evaluate_and_table(copy, sets, tmp_path, capsys):
-    """A net that Caffe trained and torch scored: the same scores, and the table tells both engines."""
+    """A net that Caffe trained and torch scored: the same scores, and the table names both engines."""
     scores = copy / RUN / "scores_val.csv"
     before = read_scores(scores)
     assert main(["evaluate", str(copy / RUN), "--set", str(sets / "expressions"), "--force", *TORCH]) == 0
@@ -70,14 +70,14 @@ def test_a_run_changes_engines_and_says_so(sets, tmp_path, capsys):
     assert main(["evaluate", str(run), "--set", str(sets / "people"), "--split", "train", *TORCH]) == 0
 
 
-def test_an_engine_that_trained_nothing_is_not_named_and_one_that_did_is(sets, tmp_path, monkeypatch):
+def test_only_engines_that_trained_are_named(sets, tmp_path, monkeypatch):
     command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path), "--iterations"]
     run = Run(tmp_path / "vgg_s_small-rgb/pretrain")
     assert main([*command, "2"]) == 0
     run.model.unlink()
     assert main([*command, "4", *TORCH, "--precision", "tf32", "--gpu", "none"]) == 1  # a CPU has none
     assert run.facts().engine == "caffe"
-    # Stopped behind its snapshot: what torch trained of a run that Caffe ends is torch's.
+    # Stopped after its snapshot: torch is named for its part of a run that Caffe finishes.
     train = TorchEngine.train
 
     def stopped(self, solver, on_progress, *args):
@@ -90,7 +90,7 @@ def test_an_engine_that_trained_nothing_is_not_named_and_one_that_did_is(sets, t
     assert run.facts().engine == "caffe + torch"
 
 
-def test_snapshots_without_facts_are_not_gone_on_with(sets, tmp_path):
+def test_snapshots_without_run_json_are_not_resumed(sets, tmp_path):
     command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path), "--iterations", "2"]
     run = Run(tmp_path / "vgg_s_small-rgb/pretrain")
     assert main(command) == 0
@@ -100,14 +100,14 @@ def test_snapshots_without_facts_are_not_gone_on_with(sets, tmp_path):
     assert main(command) == 0
     left = sorted(path.name for path in run.folder.glob("*snapshot*"))
     assert left == ["snapshot_iter_2.caffemodel", "snapshot_iter_2.solverstate"]
-    assert len(re.findall(r"Iteration 0\b.* loss = ", (run.folder / "log.txt").read_text())) == 2  # anew
+    assert len(re.findall(r"Iteration 0\b.* loss = ", (run.folder / "log.txt").read_text())) == 2  # restarted
 
 
 @pytest.mark.parametrize(
     ("options", "status", "line"),
     [
         (["--precision", "bf16"], 2, "emotiw: --precision bf16 needs --engine torch: Caffe computes in float32\n"),
-        ([*TORCH, "--caffe", "x"], 2, "emotiw: --caffe x is of no use to --engine torch: leave one of them out\n"),
+        ([*TORCH, "--caffe", "x"], 2, "emotiw: --caffe x does not apply to --engine torch: leave one out\n"),
         ([*TORCH, "--gpu", "7"], 1, "emotiw: --gpu 7: torch 2.13.0+cpu finds no GPUs here\n"),
         ([*TORCH, "--gpu", "first"], 2, "emotiw: --gpu first: it is 0, or 0,1, or all, or none\n"),
     ],

@@ -1,4 +1,4 @@
-"""The verb `experiments`, and what command lines that are off are told."""
+"""The verb `experiments`, and the errors of wrong command lines."""
 
 import pytest
 

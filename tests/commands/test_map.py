@@ -144,7 +144,7 @@ def test_no_image_is_a_usage_error(capsys):
     assert complaint(capsys)[0] == 2
 
 
-def test_what_is_no_image(tmp_path, capsys):
+def test_a_file_that_is_not_an_image(tmp_path, capsys):
     (tmp_path / "text.png").write_text("not an image")
     (tmp_path / "empty.png").touch()
     for name, reason in {

@@ -51,8 +51,8 @@ def test_verify_tells_all_models_and_fails(models, capsys):
     out, err = capsys.readouterr()
     wrong, mixed, whole = out.splitlines()
     assert wrong.startswith("VGG_S_rgb: WRONG: ")
-    assert "deploy.prototxt: is no prototxt, but a web page" in wrong
-    assert "of a STAND-IN beside files that are none" in mixed
+    assert "deploy.prototxt: is not a prototxt, but a web page" in wrong
+    assert "of a STAND-IN among files that are not" in mixed
     assert whole.startswith("VGG_S_lbp: STAND-IN: ")
     assert err == "emotiw: 1 of 2 models are not as they should be\n"
 

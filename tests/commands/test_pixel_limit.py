@@ -139,7 +139,7 @@ def test_whatever_is_imported_first_opencv_has_the_limit(module, bomb, measured)
 
 
 @pytest.mark.parametrize("value", ["", "lots", "0", "-1", "1e9", "64MB", "1_000", " 5", "5\n", "²", "9" * 20])
-def test_a_value_that_is_no_number_is_one_line(value, tmp_path, monkeypatch, capsys):
+def test_a_value_that_is_not_a_number_is_one_line(value, tmp_path, monkeypatch, capsys):
     """OpenCV itself would abort the process at most of these."""
     monkeypatch.setenv(VARIABLE, value)
     assert main(["map", str(tmp_path / "face.png")]) == 1

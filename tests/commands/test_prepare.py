@@ -66,7 +66,7 @@ def test_it_says_what_it_does_and_prints_the_report(drawn, tmp_path, capfd):
     )  # no terminal, no flood: two bars, a line at the beginning and at the end of each
 
 
-def test_the_five_are_what_is_prepared_unless_told_otherwise(drawn, tmp_path):
+def test_the_five_are_prepared_by_default(drawn, tmp_path):
     assert prepare(drawn, tmp_path / "set") == 0
     expected = ["rgb", "lbp", "cyclic_lbp", "cyclic_lbp_5", "cyclic_lbp_10"]
     assert open_set(tmp_path / "set").facts.representations == expected
@@ -86,7 +86,7 @@ def test_a_set_is_replaced_only_by_force(drawn, tmp_path, capsys):
     assert not (tmp_path / "set/rgb").exists()
 
 
-def test_force_does_not_replace_what_is_no_set(drawn, tmp_path, capsys):
+def test_force_replaces_only_a_set(drawn, tmp_path, capsys):
     shutil.copytree(drawn, tmp_path / "faces")
     (tmp_path / "thesis").mkdir()
     for output in (tmp_path / "faces", tmp_path, tmp_path / "thesis"):
@@ -175,7 +175,7 @@ def train(caffe, folder, prepared, name):
 
 
 @pytest.mark.caffe
-def test_own_radii_and_thresholds_make_lmdbs_that_caffe_trains_on(caffe, drawn, tmp_path):
+def test_caffe_trains_on_lmdbs_of_own_radii_and_thresholds(caffe, drawn, tmp_path):
     names = ["rgb", "lbp", "cyclic_lbp", "cyclic_lbp_5", "cyclic_lbp_10"]
     own = ["cyclic_lbp_r3_t5", "lbp_r2", "cyclic_lbp_r7_t-2.5"]
     assert prepare(drawn, tmp_path / "set", "--size", "64", "--val", "0.25", "-r", *names, *OWN) == 0
@@ -208,7 +208,7 @@ def test_faces_are_found_and_cropped_in_every_yale_picture(tmp_path, capsys):
     assert np.abs(record.blob.astype(int) - shrunk).mean() > 10  # a crop of it, not all of it
 
 
-def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(drawn, tmp_path):
+def test_ctrl_c_ends_with_130_and_the_same_command_resumes(drawn, tmp_path):
     """A real Ctrl-C to the command and its processes; what it made is the set of an uninterrupted one."""
     arguments = ["prepare", str(drawn), "--labels", "emotions", "--size", "256", "--jobs", "2"]
     code = (

@@ -1,4 +1,4 @@
-"""The page for real: `emotiw serve` as a process, the distribution's Chromium in front of it."""
+"""End-to-end test of the page: `emotiw serve` as a process, with the distribution's Chromium."""
 
 import base64
 import csv
@@ -53,7 +53,7 @@ def drawn(seed: int, scale: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> SimpleNamespace:
-    """What somebody might drop on the page, and a camera's film of one face."""
+    """Files that a user might drop on the page, and a camera's film of one face."""
     folder = tmp_path_factory.mktemp("pictures")
     picture = np.full((360, 560, 3), 220, np.uint8)
     for left, face in ((50, drawn(2, 2)), (360, drawn(8, 1))):
@@ -127,13 +127,13 @@ def browser(chromium, files):
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the browser complained of on the page."""
+    """The browser's errors on the page."""
     return []
 
 
 @pytest.fixture
 def page(server, browser, complaints):
-    """The page, opened anew; whatever it asks of others, or complains of, fails its test."""
+    """The page, newly opened; a request to another host, or an error, fails the test."""
     with browser.new_context(viewport={"width": 1280, "height": 1000}) as context:
         context.set_default_timeout(120_000)  # ms
         page = context.new_page()
@@ -160,7 +160,7 @@ def _ours(url: str, server: str) -> bool:
 
 
 def give(page, file: Path) -> None:
-    """Give the page a file, as somebody's click or drop would."""
+    """Give the page a file, as a click or drop would."""
     if page.query_selector("#picture button[aria-label='Clear']"):
         page.click("#picture button[aria-label='Clear']")
         page.wait_for_selector("#answer .hint")
@@ -193,7 +193,7 @@ def workers(server) -> list[str]:
 
 
 def check_shown(page, rows: list[dict[str, str]]) -> None:
-    """See that the page has what `predict` printed, but for its last digit: the page scores each face by itself."""
+    """Check that the page shows what `predict` printed, except the last digit: the page scores each face separately."""
     expected = np.array([[row[name] for name in EXPRESSIONS] for row in rows], float)
     np.testing.assert_allclose(np.array(shown(page), float), expected, rtol=0, atol=2e-6)
 
@@ -267,7 +267,7 @@ def test_models_are_chosen_and_a_stand_in_is_called_one(page, server, files):
 
 @pytest.mark.slow
 @pytest.mark.caffe
-def test_what_cannot_be_used_is_told_on_the_page(page, files, server):
+def test_unusable_files_are_reported_on_the_page(page, files, server):
     for file, words in (
         (files.text, "This file cannot be used: not an image that OpenCV reads."),
         (files.cut, "This file cannot be used: cut off before its end."),
@@ -284,7 +284,7 @@ def test_what_cannot_be_used_is_told_on_the_page(page, files, server):
 
 @pytest.mark.slow
 @pytest.mark.caffe
-def test_a_large_file_is_told_on_the_page_and_not_sent(page, files, complaints):
+def test_a_large_file_is_reported_on_the_page_and_not_sent(page, files, complaints):
     assert files.large.stat().st_size > 1 << 20
     sent = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)

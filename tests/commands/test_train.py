@@ -1,4 +1,4 @@
-"""What pretrain, finetune, evaluate and table say; what they do is in tests/train and tests/evaluate."""
+"""The output of pretrain, finetune, evaluate and table; tests/train and tests/evaluate test their results."""
 
 import shutil
 
@@ -55,7 +55,7 @@ def test_debug_shows_where_it_failed(runs, sets):
 
 
 @pytest.mark.caffe
-def test_a_gpu_that_caffe_has_not_is_refused_before_anything_is_written(sets, tmp_path, capsys):
+def test_a_missing_gpu_is_refused_before_anything_is_written(sets, tmp_path, capsys):
     """The Caffe of the tests has none, and says so in its own words."""
     command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path), "--gpu", "all"]
     assert main([*command, "--iterations", "2"]) == 1

@@ -145,7 +145,7 @@ def test_too_little_address_space_is_called_that(tmp_path, draw):
     said = done.stderr.splitlines()[-1]
     assert said == (
         f"emotiw: {tmp_path / '.set.partial/rgb/train_lmdb'}: the limit on address space (ulimit -v) is too small to "
-        "map the LMDB: raise it, or prepare one representation at a time; then the same command goes on"
+        "map the LMDB: raise it, or prepare one representation at a time; then run the same command again to continue"
     )
     assert not output.exists()
 

@@ -369,7 +369,7 @@ def test_a_full_disk_is_one_line_and_the_call_goes_on(source, tmp_path):
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))  # noqa: E731
     full = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
     assert full.returncode == 1
-    assert full.stderr.splitlines()[-1].endswith("(disk full?): make room, then the same command goes on")
+    assert full.stderr.splitlines()[-1].endswith("(disk full?): make room, then run the same command again to continue")
     assert "Traceback" not in full.stderr
     assert subprocess.run(command, capture_output=True).returncode == 0
 
@@ -467,5 +467,5 @@ def test_ctrl_c_waits_for_what_is_done_behind():
 def test_an_lmdb_whose_beginning_is_cut_off(tmp_path):
     (tmp_path / "set/rgb/train_lmdb").mkdir(parents=True)
     (tmp_path / "set/rgb/train_lmdb/data.mdb").write_bytes(bytes(4096))
-    with pytest.raises(EmotiwError, match=r"train_lmdb is damaged: remove .*set, then the same command begins anew$"):
+    with pytest.raises(EmotiwError, match=r"train_lmdb is damaged: remove .*set, then run the same command again$"):
         LmdbWriter(tmp_path / "set/rgb/train_lmdb")

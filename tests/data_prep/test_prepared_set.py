@@ -152,7 +152,7 @@ def test_another_version_and_a_damaged_set_are_refused(folder):
         assert said.endswith("): prepare the set anew")
     (folder / "set.json").write_text(json.dumps(facts))
     (folder / "rgb/train_lmdb/data.mdb").write_bytes(b"x" * 9000)
-    assert "train_lmdb is no whole LMDB" in refusal(lambda: list(open_set(folder).records("rgb", "train")))
+    assert "train_lmdb is not a complete LMDB" in refusal(lambda: list(open_set(folder).records("rgb", "train")))
 
 
 def test_a_set_of_which_something_is_gone_is_told(folder):
@@ -162,7 +162,7 @@ def test_a_set_of_which_something_is_gone_is_told(folder):
     for size in (len(whole) - 1, len(whole) // 2, 9000):
         data.write_bytes(whole[:size])
         assert refusal(lambda: open_set(folder).lmdb("rgb", "train")) == (
-            f"{data.parent} is cut off: copy it again, or prepare it anew"
+            f"{data.parent} is cut off: copy it again, or prepare it again"
         )
     shutil.copy(folder / "rgb/val_lmdb/data.mdb", data)
     assert refusal(lambda: list(open_set(folder).records("rgb", "train"))) == (

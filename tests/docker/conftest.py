@@ -20,7 +20,7 @@ def move(root, source, target):
 
 
 def as_debian(root):
-    """Programs and libraries where the packages have them, and the alternatives that dpkg would have made: absolute
+    """Programs and libraries where the packages put them, and the alternatives that dpkg would have made: absolute
     links, which lead out of a copied image."""
     for name in ("libblas.so.3", "liblapack.so.3"):
         (root / "etc/alternatives" / name).symlink_to(f"/{TRIPLET}/openblas-pthread/{name}")

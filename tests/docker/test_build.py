@@ -26,13 +26,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.caffe]
 
 ROOT = Path(__file__).parents[2]
 BASE = re.search(r"^ARG DEBIAN=(debian:(\w+)-slim)$", (ROOT / "docker/Dockerfile").read_text(encoding="utf-8"), re.M)
-# Nobody in the image: it must do for whoever calls it. (A builder that is not root has only itself.)
+# A user unknown to the image, which must work for any caller. (A builder that is not root has only its own user.)
 USER = 12345 if os.geteuid() == 0 else 0
 SCRIPT = "import sys, caffe, numpy as np\nprint(len(caffe.layer_type_list()), sys.argv[1:], np.__file__)\n"
 
 
 class Builder:
-    """buildah, with a store of its own."""
+    """buildah, with its own store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ class Builder:
         self("bud", *options, "-f", ROOT / "docker/Dockerfile", "--target", target, "-t", f"emotiw:{target}", ROOT)
 
     def run(self, target: str, work: Path, *command) -> str:
-        """Run a command in `work`, as somebody whom the image does not know."""
+        """Run a command in `work`, as a user unknown to the image."""
         container = self("from", "--pull-never", f"emotiw:{target}")
         options = ["--isolation", "chroot", "--user", f"{USER}:{USER}", "--workingdir", work]
         try:
@@ -178,8 +178,8 @@ def test_the_caffe_of_another_image_is_driven_alike(builder, trained, work, caff
     assert "model: runs/vgg_s_small-rgb/finetune/model.caffemodel" in builder.run("caffe-cuda", work, "emotiw", *again)
 
 
-def test_torch_trains_beside_the_debian_caffe(builder, trained, work):
-    """The wheel of this machine's index; there is no GPU here, so the CPU computes."""
+def test_torch_trains_in_the_image_with_debians_caffe(builder, trained, work):
+    """The wheel from this machine's index; there is no GPU here, so the CPU computes."""
     builder.build("torch-cuda")
     assert re.search(
         r"^program +/opt/caffe/bin/caffe$", builder.run("torch-cuda", work, "emotiw", "caffe", "info"), re.M

@@ -1,4 +1,4 @@
-"""What the Dockerfile, .dockerignore and docs/docker.md say agrees with the rest; real builds are in test_build.py."""
+"""Dockerfile, .dockerignore and docs/docker.md agree with the rest; real builds are in test_build.py."""
 
 import ast
 import re

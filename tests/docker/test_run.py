@@ -19,7 +19,7 @@ printf '%s\\0' "$@" > "{folder}/said"
 
 @pytest.fixture
 def docker(tmp_path, monkeypatch):
-    """A function that runs docker/run in a folder with a space, and returns what the container tool was told."""
+    """A function that runs docker/run in a folder with a space, and returns the container tool's arguments."""
     programs, work = tmp_path / "programs", tmp_path / "my work"
     programs.mkdir()
     work.mkdir()
@@ -72,7 +72,7 @@ def test_the_gpus_are_for_the_targets_with_cuda(docker, target):
     assert "--gpus all" in before
 
 
-def test_sets_and_runs_elsewhere_are_mounted_under_their_own_names(docker, tmp_path):
+def test_linked_sets_and_runs_are_mounted_under_their_own_names(docker, tmp_path):
     for name in ("the sets", "the runs", "more"):
         (tmp_path / name).mkdir()
     (docker.work / "sets").symlink_to(tmp_path / "the sets")
@@ -83,7 +83,7 @@ def test_sets_and_runs_elsewhere_are_mounted_under_their_own_names(docker, tmp_p
     assert sorted(volumes) == sorted(f"{folder}:{folder}" for folder in folders)  # each once, or docker refuses
 
 
-def test_a_colon_in_a_folders_name_is_told(docker, tmp_path):
+def test_a_colon_in_a_folders_name_is_reported(docker, tmp_path):
     (tmp_path / "a:b").mkdir()
     (docker.work / "runs").symlink_to(tmp_path / "a:b")
     assert docker("table", "runs") is None
@@ -91,7 +91,7 @@ def test_a_colon_in_a_folders_name_is_told(docker, tmp_path):
     assert docker.done.returncode == 2
 
 
-def test_podman_where_there_is_no_docker(docker):
+def test_podman_without_docker(docker):
     before, _ = options(docker("map", tool="podman", EMOTIW_TARGET="caffe-cuda"), "emotiw:caffe-cuda")
     assert "--device nvidia.com/gpu=all" in before
     assert ("--userns keep-id" in before) == (os.getuid() != 0)
@@ -116,7 +116,7 @@ def test_errors_are_one_line(docker, environment, tool, status, complaint):
     assert line.startswith(complaint)
 
 
-def test_an_image_that_is_not_there_is_not_looked_for_in_a_registry(docker, tmp_path):
+def test_a_missing_image_is_not_pulled_from_a_registry(docker, tmp_path):
     (tmp_path / "no image").touch()
     assert docker("map", EMOTIW_TARGET="caffe-cuda") is None
     assert docker.done.returncode == 1

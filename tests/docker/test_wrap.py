@@ -36,7 +36,7 @@ def patched(path, old, new):
     path.chmod(0o755)
 
 
-# Where the program and pycaffe lie in each layout.
+# The folders of the program and pycaffe in each layout.
 FOUND = {
     "debian": ("usr/bin/caffe", "usr/lib/python3/dist-packages/caffe"),
     "bvlc": ("opt/caffe/build/tools/caffe", "opt/caffe/python/caffe"),
@@ -45,7 +45,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_caffe_of_an_image_is_found_wherever_it_lies_and_runs(image, layout, runs, caffe, scores):
+def test_the_caffe_of_an_image_is_found_and_runs(image, layout, runs, caffe, scores):
     program, pycaffe = FOUND[layout]
     folder = image(layout)
     done = wrap(folder)
@@ -74,7 +74,7 @@ def test_it_trains_and_evaluates(image, sets, tmp_path):
 
 
 def test_only_libraries_of_the_image_are_used(image):
-    """And no link leads out of it, nor does anything but the driver's folders."""
+    """No link leads out of the image, and of the library path only the driver's folders do."""
     folder = image("debian")
     wrap(folder)
     root = folder / "root"
@@ -87,7 +87,7 @@ def test_only_libraries_of_the_image_are_used(image):
     assert not [path for path in libraries if not Path(path).is_relative_to(root.resolve())]
 
 
-def test_a_library_that_is_not_there_is_told(image):
+def test_a_missing_library_is_reported(image):
     folder = image("debian")
     for path in (folder / "root" / TRIPLET).glob("libglog.so*"):
         path.unlink()
@@ -142,7 +142,7 @@ def test_names_in_the_image_do_not_reach_the_shell(image, tmp_path):
         ("usr/bin/python3.9", "no Python that pycaffe was built for in this image"),
     ],
 )
-def test_an_image_without_a_caffe_is_told(image, without, complaint):
+def test_an_image_without_a_caffe_is_reported(image, without, complaint):
     folder = image("debian")
     for path in (folder / "root" / name for name in without.split()):
         shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -88,7 +88,7 @@ def test_a_batch_is_of_so_many_inputs(images, crops, batch, sizes):
     assert seen == sizes
 
 
-def test_several_nets_answer_each_with_its_own_input_and_images_without_keep_their_places(images):
+def test_nets_get_their_inputs_and_images_keep_positions(images):
     other = MEAN[:, :5, :5]
     given = [(name, [net_inputs(image, mean) for mean in (MEAN, other)]) for name, image in enumerate(images[:7])]
     given[2:2] = [("nothing", []), ("nothing either", [])]
@@ -101,7 +101,7 @@ def test_several_nets_answer_each_with_its_own_input_and_images_without_keep_the
     assert list(posteriors([forward], [])) == []
 
 
-def test_a_score_that_is_no_number_raises(images):
+def test_a_nan_score_raises(images):
     def nan(blob):
         scores = forward(blob)
         scores[0, 0] = np.nan

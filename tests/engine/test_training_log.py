@@ -70,7 +70,7 @@ def test_losses_of_other_builds(line, iteration, loss):
     assert math.isnan(event.loss) if loss is None else event.loss == loss
 
 
-# Put together from the messages in NVIDIA's solver.cpp, sgd_solver.cpp and parallel.cpp (0.17); not a log of a run.
+# Composed from the messages in NVIDIA's solver.cpp, sgd_solver.cpp and parallel.cpp (0.17); not a log of a real run.
 NVIDIA = """\
 I1123 15:06:43.3 100 parallel.cpp:61] P2PManager::Init @ gpu-machine
 I1123 15:06:43.3 100 solver.cpp:44] Solver data type: FLOAT
@@ -109,7 +109,7 @@ def test_another_gpus_thread_does_not_make_a_snapshot_whole():
 
 
 @pytest.mark.parametrize("word", ["nan", "-nan", "inf", "-inf"])
-def test_a_loss_that_is_no_number_stops_a_run(word):
+def test_a_nan_loss_stops_a_run(word):
     (event,) = found(f"I1123 15:06:43.4 1 solver.cpp:239] Iteration 9 (7.5 iter/s, 0.1s/1 iters), loss = {word}\n")
     assert not math.isfinite(event.loss)
     with pytest.raises(DivergedError, match=r"^the loss is -?(nan|inf) at iteration 9$"):
@@ -124,7 +124,7 @@ def test_a_snapshot_is_reported_with_the_line_after_it():
     assert found("".join(lines[: state + 2])) == [Loss(0, 3.71725), Loss(20, 2.8057), whole, Loss(40, 2.70763)]
 
 
-def test_the_thread_that_reads_ahead_does_not_make_a_snapshot_whole():
+def test_a_prefetch_thread_does_not_complete_a_snapshot():
     lines = LOG.splitlines(keepends=True)
     state = next(number for number, line in enumerate(lines) if "solver state" in line)
     other = "I1123 15:07:13.2 19186 data_layer.cpp:73] Restarting data prefetching from start.\n"
@@ -157,8 +157,8 @@ BY_TORCH = (
     ("told", "left"),
     [
         ([loss(0, 4), loss(20, 3), RESTORED % 20, loss(20, 2.5), loss(40, 2)], {0: 4, 20: 2.5, 40: 2}),
-        ([loss(0, 4), loss(20, 3), loss(0, 3.5)], {0: 3.5}),  # anew
-        # Killed behind 70, begun again from 40, and shown every 30 iterations this time.
+        ([loss(0, 4), loss(20, 3), loss(0, 3.5)], {0: 3.5}),  # a new start
+        # Killed after 70, resumed from 40, and displayed every 30 iterations this time.
         ([loss(0, 4), loss(50, 3), loss(70, 2), RESTORED % 40, loss(60, 2.5), loss(90, 1)], {0: 4, 60: 2.5, 90: 1}),
         ([loss(0, 4), loss(50, 3), loss(70, 2), RESTORED % 40], {0: 4}),
         ([loss(0, 4), loss(50, 3), loss(70, 2), BY_TORCH % 40, loss(60, 2.5)], {0: 4, 60: 2.5}),

@@ -41,7 +41,7 @@ def make_run(tmp_path: Path) -> MakeRun:
     """Write a run folder by hand, with scores of a split, below RUNS = tmp_path / "runs"."""
 
     def write(row, posteriors, labels, classes=EMOTIONS, digest="d" * 64, engine="caffe", run=None, **more):  # type: ignore[no-untyped-def]
-        """`run` is what `run.json` says otherwise; a folder's name may go on behind a second hyphen."""
+        """`run` overrides values of `run.json`; a folder's name may have a suffix after a second hyphen."""
         net, representation = row.split("-")[:2]
         folder: Path = tmp_path / "runs" / row / "finetune"
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def answers() -> Callable[..., list[list[float]]]:
 
 
 class FileServer(ThreadingHTTPServer):
-    """Serves `folder` on the loopback, and misbehaves as told; `asked` is (path, Range) of every request."""
+    """Serves `folder` on the loopback, with selectable faults; `asked` is (path, Range) of every request."""
 
     daemon_threads = True
 
@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.stalled.set()
                 self.connection.recv(1)  # until the client is gone
         except OSError:
-            pass  # it asked for the beginning alone, and went
+            pass  # the client needed only the beginning, and closed
 
     def log_message(self, *_args: object) -> None:
         pass
@@ -166,7 +166,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServ
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """`tmp_path / "models"` as the folder of models, which are of vgg_s_small: 3 MB where the authors' have 498."""
+    """`tmp_path / "models"` as the folder of models, which are of vgg_s_small: 3 MB instead of the authors' 498."""
     for module in (verify, model, stand_in):
         monkeypatch.setattr(module, "NET", "vgg_s_small")
     monkeypatch.setenv("EMOTIW_MODELS", str(tmp_path / "models"))

@@ -123,7 +123,7 @@ def caffe_test(caffe, folder, batches):
     return mean
 
 
-def test_validation_accuracy_is_that_of_the_scores_and_not_caffes_mean_over_batches(runs, caffe):
+def test_validation_accuracy_is_not_caffes_mean_over_batches(runs, caffe):
     """28 images are no multiple of Caffe's batch of 20, so it counts the first 12 twice: from our scores, too."""
     folder = runs / "vgg_s_small-rgb/finetune"
     scores = read_scores(folder / "scores_val.csv")
@@ -147,8 +147,8 @@ def test_a_net_of_nan_is_right_for_caffe_and_an_error_for_us(copy, sets, caffe, 
     assert main(["evaluate", str(folder), "--set", str(sets / "expressions"), "--force"]) == 1
     complaint = capsys.readouterr().err.replace("\r", "\n").splitlines()
     assert complaint[-1] == (
-        f"emotiw: {folder}/model.caffemodel: fc8_cat holds weights that are no numbers (NaN or infinite): fetch it "
-        "again, or train it anew with a lower base_lr"
+        f"emotiw: {folder}/model.caffemodel: fc8_cat holds weights that are not numbers (NaN or infinite): fetch it "
+        "again, or train it again with a lower base_lr"
     )
 
 
@@ -165,13 +165,13 @@ def test_what_cannot_be_scored_is_one_line(copy, sets, capsys):
     assert "scores_val.csv exists already: give --force" in refused(folder, *faces)
     assert "has other classes than" in refused(folder, "--set", sets / "people", "--force")
     assert "holds no test split" in refused(folder, *faces, "--split", "test")
-    assert "is no model: give one of VGG_S_rgb, " in refused(copy, *faces)
+    assert "is not a model: give one of VGG_S_rgb, " in refused(copy, *faces)
     assert "is no prepared set" in refused(folder, "--set", copy, "--force")
     (folder / "model.caffemodel").unlink()
-    assert "is not finished: go on with emotiw finetune vgg_s_small-rgb" in refused(folder, *faces, "--force")
+    assert "is not finished: continue with emotiw finetune vgg_s_small-rgb" in refused(folder, *faces, "--force")
 
 
-def test_a_set_of_another_size_or_without_the_representation_is_one_line(copy, sets, tmp_path, capsys):
+def test_a_set_of_wrong_size_or_representation_is_one_line(copy, sets, tmp_path, capsys):
     from emotiw.data_prep.prepare import prepare
     from emotiw.data_prep.transform import Settings
 

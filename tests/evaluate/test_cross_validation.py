@@ -6,7 +6,7 @@ from sklearn.model_selection import StratifiedKFold
 from emotiw.evaluate.cross_validation import folds
 
 
-def test_every_image_is_held_out_once_and_every_fold_has_its_share_of_each_class():
+def test_images_are_held_out_once_in_stratified_folds():
     for seed in range(20):
         labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(4), [10, 15, 20, 7]))
         drawn = folds(labels, seed=seed)
@@ -38,7 +38,7 @@ def test_groups_of_one_image_are_no_groups():
             assert np.array_equal(ours[1], theirs[1])
 
 
-def test_as_many_folds_as_the_smallest_class_has_images_or_groups():
+def test_the_smallest_class_limits_the_number_of_folds():
     labels = np.array([0] * 9 + [1] * 3)
     assert len(folds(labels)) == 3
     assert len(folds(labels, list("abcdefghijjk"))) == 2

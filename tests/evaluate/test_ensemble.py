@@ -43,7 +43,7 @@ def test_an_average_by_hand():
     assert combine(two, np.array([1.0, 0.0])).tolist() == [[0.75, 0.25]]
 
 
-def test_weights_are_on_the_simplex_and_no_single_net_nor_the_uniform_average_is_likelier():
+def test_fitted_weights_are_on_the_simplex_and_likeliest():
     for seed in range(60):
         posteriors, labels = draw(np.random.default_rng(seed))
         nets = len(posteriors)
@@ -97,7 +97,7 @@ def test_one_net_and_equal_nets_and_certain_nets():
     np.testing.assert_allclose(combine(same, fit_weights(same, labels)), posteriors[0], rtol=1e-12)
     certain = np.eye(7)[(labels + np.arange(3)[:, None]) % 7]  # the first net is always right, the others never
     np.testing.assert_allclose(fit_weights(certain, labels), [1, 0, 0], atol=1e-6)
-    weights = fit_weights(certain[1:], labels)  # nobody is ever right: any weights do
+    weights = fit_weights(certain[1:], labels)  # no net is ever right: any weights are optimal
     assert weights.sum() == pytest.approx(1)
 
 
@@ -120,7 +120,7 @@ def test_cross_validated_posteriors_use_no_image_of_their_own():
 
 
 def test_cross_validation_by_its_definition():
-    """Each image's weights are those found on all images of other folds: few values, each fitted anew here."""
+    """Each image's weights are those found on all images of other folds: few distinct values, each refitted here."""
     posteriors, labels = draw(np.random.default_rng(3), nets=2, images=50, classes=3)
     combined = cross_validated(posteriors, labels, most=5)
     weights = (combined[:, 0] - posteriors[1, :, 0]) / (posteriors[0, :, 0] - posteriors[1, :, 0])
@@ -163,7 +163,7 @@ def test_greedy_selection_by_hand():
     np.testing.assert_allclose(select_greedily(posteriors, np.array([0, 0, 1])), [0.5, 0.5])
 
 
-def test_greedy_selection_is_on_the_simplex_and_no_single_net_is_more_accurate():
+def test_greedy_weights_are_on_the_simplex_and_beat_single_nets():
     for seed in range(40):
         posteriors, labels = draw(np.random.default_rng(seed))
         weights = select_greedily(posteriors, labels)
@@ -187,7 +187,7 @@ def test_the_order_of_nets_and_of_images_does_not_matter(find):
 
 
 def test_nested_cross_validation_by_its_definition():
-    """Written down once more: folds by scikit-learn, within each the more accurate method by folds of its own."""
+    """Reimplemented: folds by scikit-learn, and within each the more accurate method by inner folds."""
     methods, chosen_anywhere = {**METHODS, "uniform average": uniform}, set()
     for seed in range(8):
         posteriors, labels = draw(np.random.default_rng(seed), nets=4, images=70, classes=3)
@@ -222,7 +222,7 @@ def test_images_held_out_choose_neither_method_nor_weights():
             np.testing.assert_allclose(after[image], weights @ lie[:, image], atol=1e-6)
 
 
-def test_nested_cross_validation_does_not_flatter_where_the_best_of_several_figures_does():
+def test_nested_is_unbiased_unlike_the_best_of_several_methods():
     """On nets that know nothing, 3 classes: a third is right, but the best method's figure is above it."""
     honest, best = [], []
     for seed in range(30):
@@ -268,7 +268,7 @@ def movies(seed, count=12, each=10):
     return posteriors, labels, names
 
 
-def test_no_image_of_a_movie_takes_part_in_what_scores_another_of_it():
+def test_no_image_takes_part_in_scoring_another_of_its_movie():
     """By the definition, with scikit-learn's StratifiedGroupKFold; and lies about a movie change nothing in it."""
     posteriors, labels, names = movies(3)
     drawn = list(StratifiedGroupKFold(5, shuffle=True, random_state=0).split(labels, labels, names))
@@ -300,7 +300,7 @@ def test_nested_folds_keep_movies_together_inside_too(monkeypatch):
     assert all(seen)
 
 
-def test_the_best_member_is_chosen_on_other_images_than_it_is_judged_on():
+def test_the_best_member_is_chosen_on_other_images():
     for seed in range(10):
         posteriors, labels, names = movies(seed)
         for groups, kind in ((names, StratifiedGroupKFold), ((), StratifiedKFold)):

@@ -1,4 +1,4 @@
-"""What scores are made of: noticed where it is replaced meanwhile, and compared with what the run was trained on."""
+"""The inputs of scores: a replacement during scoring is noticed, and they are compared with those of training."""
 
 import json
 import shutil
@@ -102,7 +102,7 @@ def test_a_run_that_is_replaced_while_it_is_scored(run, faces, monkeypatch, vict
     monkeypatch.setattr(scoring, "score", meanwhile)
     model = of_run(run, Look.CHANGED)
     assert model.inputs
-    with pytest.raises(EmotiwError, match=rf"{victim}, the .*, was replaced while it was read: give the same command"):
+    with pytest.raises(EmotiwError, match=rf"{victim}, the .*, was replaced while it was read: run the same command"):
         scoring.evaluate(model, open_set(faces / "1"), Fake(), Task("val"), run.folder)
     assert not (run.folder / "scores_val.csv").exists()
 
@@ -118,11 +118,11 @@ def test_a_set_that_is_replaced_while_it_is_scored(run, faces, tmp_path, monkeyp
         return found
 
     monkeypatch.setattr(scoring, "score", meanwhile)
-    with pytest.raises(EmotiwError, match=r"was replaced while it was read: give the same command again"):
+    with pytest.raises(EmotiwError, match=r"was replaced while it was read: run the same command again"):
         scoring.evaluate(of_run(run, Look.CHANGED), open_set(copy), Fake(), Task("val"), run.folder)
 
 
-def test_stages_before_are_counted_and_what_is_not_known_is_said(run, faces, tmp_path):
+def test_earlier_stages_count_and_unknown_inputs_are_reported(run, faces, tmp_path):
     one, other = open_set(faces / "0"), open_set(faces / "1")
     model = of_run(run)
     first = Before("pretrain", str(other.folder), other.digest, 9, 1)
@@ -149,7 +149,7 @@ def test_weights_that_are_another_runs_are_refused(run):
         before(run.model)
 
 
-def test_a_copied_run_is_said_not_to_be_verified_until_it_is_hashed(run, tmp_path):
+def test_a_copied_run_is_marked_unverified_until_hashed(run, tmp_path):
     assert of_run(run).title == "vgg_s-rgb/finetune"
     copy = Run(tmp_path / "copy/vgg_s-rgb/finetune")
     shutil.copytree(run.folder, copy.folder)
@@ -157,7 +157,9 @@ def test_a_copied_run_is_said_not_to_be_verified_until_it_is_hashed(run, tmp_pat
     assert all("was not hashed" in difference.words for difference in of_run(copy).unverified)
     assert of_run(copy, Look.CHANGED).title == of_run(copy).title == "vgg_s-rgb/finetune"
     copy.model.write_text("other")
-    with pytest.raises(EmotiwError, match=r"is not the model on record: sha256 .*: put it back, or train the run anew"):
+    with pytest.raises(
+        EmotiwError, match=r"is not the model on record: sha256 .*: put it back, or train the run again"
+    ):
         of_run(copy, Look.CHANGED)
 
 

@@ -29,7 +29,7 @@ def listed(tmp_path):
         (["a/x.png", "b/x.png"], "SFEW/Test/b/x Sad\nSFEW/Test/a/x Happy\n"),  # of a folder that lies around the set's
         (["x.png", "a/x.png"], "a/x.png Sad\nx.png Happy\n"),  # a whole path means itself
         (["x.png", "x.jpg"], "x.jpg Sad\nx.png Happy\n"),
-        (["x.png", "x.1.png"], "x.1 Sad\nx Happy\n"),  # what stands behind the last point is no ending
+        (["x.png", "x.1.png"], "x.1 Sad\nx Happy\n"),  # the part after the last point is not a suffix
         (["x.png", "y.png"], "y.jpg Sad\nx.tif Happy\nother Sad\n"),
         (["x y.png", "z.png"], "x y Happy\nz Sad\n"),
     ],
@@ -44,8 +44,8 @@ def test_names_mean_images_by_the_end_of_their_paths(listed, paths, text):
         (["a/x.png", "b/x.png"], "x Sad\n", r"line 1: it means a/x\.png and b/x\.png: give more of the path"),
         (["a/x.png", "b/x.png"], "a/x Sad\nx.png Sad\n", r"line 2: it means a/x\.png and b/x\.png"),
         (["a/x.png", "a/x.jpg"], "a/x Sad\n", r"line 1: it means a/x\.png and a/x\.jpg"),
-        (["a/x.png"], "x Sad\na/x.png Happy\n", r"line 2: a/x\.png comes twice \(line 1\)"),
-        (["a/x.png"], "x Sad\nx Sad\n", r"line 2: a/x\.png comes twice"),
+        (["a/x.png"], "x Sad\na/x.png Happy\n", r"line 2: a/x\.png occurs twice \(line 1\)"),
+        (["a/x.png"], "x Sad\nx Sad\n", r"line 2: a/x\.png occurs twice"),
         (["a/xy.png"], "y Sad\n", r"no label for 1 of the images, such as a/xy\.png"),  # parts of a path, not letters
         (["a/x.png"], "b/x Sad\n", r"no label for 1 of the images"),
         (["x.png"], ". Sad\n/ Sad\n", r"no label for 1 of the images"),
@@ -89,5 +89,5 @@ def test_scores_that_name_an_image_twice_are_refused(tmp_path):
     """Counted twice, all rows would give the same figure with a narrower interval."""
     rows = "a/x.png,0,0.5,0.5\nb/x.png,1,0.5,0.5\n"
     (tmp_path / "scores.csv").write_text(f"path,label,a,b\n{rows}{rows}")
-    with pytest.raises(EmotiwError, match=r"scores\.csv names a/x\.png twice: make it anew"):
+    with pytest.raises(EmotiwError, match=r"scores\.csv names a/x\.png twice: make it again"):
         read_scores(tmp_path / "scores.csv")

@@ -23,7 +23,7 @@ def drawn(monkeypatch):
 
 def scores(classes, count=12):
     labels = np.arange(count) % classes
-    posteriors = np.eye(classes)[(labels + (np.arange(count) == 0)) % classes]  # the first image alone is named wrongly
+    posteriors = np.eye(classes)[(labels + (np.arange(count) == 0)) % classes]  # only the first image is misclassified
     return Scores(tuple(map(str, range(count))), labels, tuple(f"class {k}" for k in range(classes)), posteriors)
 
 

@@ -30,7 +30,7 @@ def test_scores_without_labels_there_and_back(unlabelled, tmp_path):
     assert not read_scores(tmp_path / "scores.csv").labelled
     half = Scores(PATHS, np.array([-1, 3]), CLASSES, unlabelled.posteriors)
     write_scores(tmp_path / "half.csv", half)
-    with pytest.raises(EmotiwError, match="no table of scores"):
+    with pytest.raises(EmotiwError, match="not a table of scores"):
         read_scores(tmp_path / "half.csv")
 
 
@@ -48,20 +48,20 @@ def test_truth_by_name_alias_or_number(unlabelled, tmp_path, label):
     [
         ("a.png Contempt\n", "line 1: give <name> <label>"),
         ("a.png\n", "line 1: give <name> <label>"),
-        ("a.png Happy\na.jpg Sad\n", "line 2: a comes twice"),
+        ("a.png Happy\na.jpg Sad\n", "line 2: a occurs twice"),
         ("a.png 7\n", "line 1: give <name> <label>"),
         ("a.png Happy\n", "no label for 2 of the images, such as Test/Airheads_000519240_00000005"),
     ],
 )
-def test_what_is_no_truth(unlabelled, tmp_path, text, words):
+def test_invalid_truth_files(unlabelled, tmp_path, text, words):
     truth = tmp_path / "truth.txt"
     truth.write_text(text)
     with pytest.raises(EmotiwError, match=words):
         true_labels(unlabelled.paths, CLASSES, truth)
 
 
-def test_a_table_of_a_split_without_labels_is_its_ensembles_predictions(make_run, answers, tmp_path, capsys):
-    """The weights are frozen on val, where the second net is always right and the first never."""
+def test_a_split_without_labels_gets_the_ensembles_predictions(make_run, answers, tmp_path, capsys):
+    """The weights are frozen on val, on which the second net is always right and the first never."""
     val = list(range(7))
     for row, val_answers, test_answers in (("vgg_s-rgb", [1] + [0] * 6, [2, 2]), ("vgg_s-lbp", val, [3, 4])):
         make_run(row, answers(*val_answers), val)

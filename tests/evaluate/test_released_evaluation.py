@@ -100,7 +100,7 @@ def test_what_is_written_says_what_it_is_of(scored, stand_ins, faces):
         protocol = json.loads((folder / "scores_val.json").read_text())
         inputs = {one["role"]: one["path"] for one in protocol.pop("inputs")}
         assert inputs["model"] == str((stand_ins / name / WEIGHTS).resolve())
-        assert protocol.pop("trained_on") == []  # by whom, nobody says
+        assert protocol.pop("trained_on") == []  # unknown
         for more in ("scores_sha256", "seal"):
             assert len(protocol.pop(more)) == 64
         assert protocol == {
@@ -132,7 +132,7 @@ def test_the_table_of_stand_ins_alone(scored, tmp_path, capsys):
     average = np.mean([one.posteriors for one in scores], axis=0).argmax(axis=1)
     (uniform,) = [row for row in rows if row["name"] == "ensemble of 5, STAND-INS: uniform average"]
     assert float(uniform["accuracy"]) == pytest.approx(np.mean(average == scores[0].labels), abs=1e-6)
-    # The set was found by what the scores say of it, so its faces are in the report.
+    # The set was found by the scores' record, so its faces are in the report.
     assert "The faces, as the nets see them" in (tmp_path / "table/report.html").read_text()
 
 
@@ -153,7 +153,7 @@ def test_one_line_each(scored, stand_ins, faces, sets, tmp_path, capsys, monkeyp
     assert "has other classes than VGG_S_rgb" in said("VGG_S_rgb", of=sets / "people", status=1)
     # Told before anything is scored, wherever in the list it stands.
     assert "holds no lbp, only" in said("VGG_S_lbp", of=sets / "expressions", status=1)
-    assert "VGG_S_face is no model: give one of VGG_S_rgb, " in said("VGG_S_rgb", "VGG_S_face", status=1)
+    assert "VGG_S_face is not a model: give one of VGG_S_rgb, " in said("VGG_S_rgb", "VGG_S_face", status=1)
     twice = said("VGG_S_rgb", stand_ins / "VGG_S_rgb", status=2)
     assert "the scores of two models cannot both go to" in twice
     assert not runs.exists()

@@ -52,7 +52,7 @@ def test_the_file_by_hand(tmp_path):
 
 
 def test_groups_stand_where_no_class_can_be_taken_for_them(tmp_path):
-    """A class may be called group, or like a group: where the column stands says which it is."""
+    """A class may be called group, or like a group: the position of the column decides."""
     grouped = replace(HAND, groups=("m 1", "m 1", "m, 2", "0.5", "a"))
     write_scores(tmp_path / "scores.csv", grouped)
     lines = (tmp_path / "scores.csv").read_text().splitlines()
@@ -116,9 +116,9 @@ HEAD = "path,label,a,b\n"
         HEAD + "x,0,0.5," + "5" * 200_000,
     ],
 )
-def test_what_is_no_table_of_scores_is_one_line(tmp_path, text):
+def test_an_invalid_table_of_scores_is_one_line(tmp_path, text):
     path = tmp_path / "scores_val.csv"
     path.write_bytes(text.encode("latin-1"))
-    line = r"scores_val\.csv is no table of scores( \(.+\))?: make it anew with emotiw evaluate"
+    line = r"scores_val\.csv is not a table of scores( \(.+\))?: make it again with emotiw evaluate"
     with pytest.raises(EmotiwError, match=line):
         read_scores(path)

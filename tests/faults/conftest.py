@@ -1,4 +1,4 @@
-"""What victims are given, what each comes to undisturbed, and this folder's modules importable."""
+"""The victims' inputs, their undisturbed results, and this folder's modules importable."""
 
 import hashlib
 import os
@@ -97,14 +97,14 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Scene:
-    """Where a victim is let loose."""
+    """A folder with a victim to disturb."""
 
     given: Callable[[str], Path]
     site: str
     undisturbed: Callable[[str], tuple[Trial, dict[str, object]]]
 
     def trial(self, name: str, folder: Path, **how: object) -> Trial:
-        """Return a victim in a folder of its own, not yet begun."""
+        """Return a victim in its own folder, not yet started."""
         return Trial(VICTIMS[name], place(VICTIMS[name], self.given, folder), self.site, **how)  # type: ignore[arg-type]
 
     def again(self, trial: Trial, name: str) -> None:

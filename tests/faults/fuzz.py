@@ -1,6 +1,6 @@
 """Fuzz a reader with atheris, guided by the lines it reaches: only our own errors may come out.
 
-python tests/faults/fuzz.py READER CORPUS [-runs=200000 ...]    CORPUS is filled where it is empty
+python tests/faults/fuzz.py READER CORPUS [-runs=200000 ...]    CORPUS is filled if it is empty
 """
 
 import sys

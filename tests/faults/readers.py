@@ -1,6 +1,6 @@
-"""What reads other people's bytes: each reader as a function of a file's bytes, and valid files of it.
+"""The readers of foreign files: each as a function of a file's bytes, with valid files for it.
 
-A reader takes a folder of its own, in which it finds the input under the name it expects.
+A reader gets its own folder, with the input under the expected name.
 """
 
 import io
@@ -39,7 +39,7 @@ REFUSED = (
     b"\xff\xd8" + 101 * b"\xff\xda" + b"\xff\xd9",  # more scans than may be
 )
 OURS = (EmotiwError, UnreadableImageError)
-"""What may come out of a reader beside its answer."""
+"""The exceptions that a reader may raise."""
 
 CORPUS = Path(__file__).with_name("corpus")
 HISTORY = [torch.zeros(2, 3), torch.zeros(2)]
@@ -58,7 +58,7 @@ class Reader:
     drawn
         Makes, with a folder to work in, valid files of every kind that it knows, and such as it refuses with a reason.
     modules
-        Where it lies, below the package; what finds files and their layout is not the reader's.
+        Its path below the package; finding files and their layout is not part of the reader.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Reader:
 
 
 def try_to_read(reader: Reader, folder: Path, data: bytes) -> None:
-    """Read bytes; what comes out beside our own errors is a fault."""
+    """Read bytes; any exception other than our own errors is a fault."""
     (folder / reader.name).write_bytes(data)
     with suppress(*OURS):
         reader.read(folder)
@@ -102,7 +102,7 @@ def read_records(folder: Path) -> None:
 
 
 def records(folder: Path) -> list[bytes]:
-    """Return RecordIOs with and without a first record that tells where samples end, one of them split at the magic."""
+    """Return RecordIOs with and without a first record that gives where samples end, one split at the magic."""
     image = picture()
     samples = [(0, (float(k // 2),), image) for k in range(4)]
     variants = [samples, [(2, (5.0, 7.0), b""), *samples, (2, (0.0, 1.0), b"")], [(0, (0.0,), magic_within())]]
@@ -121,7 +121,7 @@ def magic_within() -> bytes:
 
 
 def parts() -> list[bytes]:
-    """Return a record in three parts, and one whose second part is a first one."""
+    """Return a record in three parts, and one with a first part as its second part."""
     header = struct.pack("<IfQQ", 0, 0.0, 0, 0)
 
     def part(kind: int, data: bytes) -> bytes:
@@ -137,7 +137,7 @@ def parts() -> list[bytes]:
 
 
 def read_prototxt(folder: Path) -> None:
-    """Read a net, upgraded where it is of V1."""
+    """Read a net, upgraded if it is of V1."""
     upgrade(read_text(folder / "net.prototxt", NetParameter))
 
 
@@ -150,7 +150,7 @@ def prototxts(folder: Path) -> list[bytes]:
 
 
 def weights(folder: Path) -> list[bytes]:
-    """Return a caffemodel of today and of V1, and one whose blobs are of doubles."""
+    """Return a current and a V1 caffemodel, and one with blobs of doubles."""
     blob = np.arange(6, dtype=np.float32).reshape(2, 3)
     new = NetParameter(name="new")
     new.layer.add(name="ip", type="InnerProduct").blobs.extend([blob_of(blob), blob_of(blob[0])])
@@ -192,7 +192,7 @@ def read_picture(folder: Path) -> None:
 
 
 def pictures(folder: Path) -> list[bytes]:
-    """Return pictures of every format whose header is read, and such as are refused."""
+    """Return pictures of every format with a supported header, and refused ones."""
     rgb = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8), (40, 32))
     made = [cv2.imencode(kind, rgb)[1] for kind in PICTURES]
     made += [cv2.imencode(".pgm", rgb[..., 0])[1], cv2.imencode(".hdr", rgb.astype(np.float32))[1]]
@@ -226,7 +226,7 @@ def read_solverstate(folder: Path) -> None:
 
 
 def read_table(folder: Path) -> None:
-    """List by a table of paths and labels, beside which a picture lies."""
+    """List by a table of paths and labels, with a picture next to it."""
     (folder / "a.png").write_bytes(PICTURE)
     for image in list_images(folder, Interpretation("emotions", layout="csv", order="emotiw")).images:
         image.path.encode()
@@ -257,7 +257,7 @@ def lists(folder: Path) -> list[bytes]:
 
 
 def read_votes(folder: Path) -> None:
-    """List by FERPlus's votes, beside which a picture lies."""
+    """List by FERPlus's votes, with a picture next to them."""
     (folder / "fer0000000.png").write_bytes(PICTURE)
     for image in list_images(folder, Interpretation("emotions", layout="ferplus")).images:
         image.path.encode()
@@ -273,7 +273,7 @@ def votes(folder: Path) -> list[bytes]:
 
 
 def read_annotation(folder: Path) -> None:
-    """List by AffectNet's label beside an image."""
+    """List by AffectNet's label next to an image."""
     for place in ("images", "annotations"):
         (folder / place).mkdir(exist_ok=True)
     (folder / "images/7.png").write_bytes(PICTURE)

@@ -44,9 +44,9 @@ ENTRY = '["' + "a" * 64 + '", "' + "b" * 64 + '", ""]\n'
 
 @dataclass(frozen=True)
 class File:
-    """A file of ours or of a user: where it lies, how it is read, and its record, of a JSON, or its row, of a table.
+    """A file of ours or of a user: its path, its reader, and the record of a JSON file or the row of a table.
 
-    `text` is what it says, where the older set and run have none.
+    `text` is its content if the older set and run have no such file.
     """
 
     path: str
@@ -98,7 +98,7 @@ FILES = {
 
 @pytest.fixture
 def place(request, tmp_path) -> Path:
-    """The file of `name`, as it should be, beside what belongs to it."""
+    """The correct file of `name`, with the files that belong to it."""
     large = shutil.ignore_patterns("*.mdb", "*.caffemodel", "*.solverstate", "*.binaryproto")
     folder = Path(shutil.copytree(OLDER, tmp_path / "it", ignore=large))
     file = FILES[request.getfixturevalue("name")]
@@ -110,7 +110,7 @@ def place(request, tmp_path) -> Path:
 
 
 def outcome(name: str, path: Path) -> tuple[object, str]:
-    """What is read, or the one line that is said instead, as the command ends with it."""
+    """The value read, or the one-line error of the command."""
     try:
         return FILES[name].read(path), ""
     except (EmotiwError, OSError) as error:  # all else is an internal error
@@ -148,7 +148,7 @@ DAMAGES = {
     "unreadable": lambda path: path.chmod(0),
 }
 READ_ALL_THE_SAME = {"BOM", "CRLF"}
-# What has nothing to lose: an empty list names no image, an unfinished set is made anew, a curve is drawn anew.
+# Files that may be empty: a list names no image, an unfinished set is started over, a curve is drawn again.
 MAY_BE_EMPTY = {"truth", "progress.csv"}
 
 
@@ -165,7 +165,7 @@ def test_a_file_that_was_changed(name, damage, place):
     elif damage in READ_ALL_THE_SAME:
         assert found == expected or name == "journal"
     elif name == "journal":
-        assert found in ([], expected[:1])  # begun anew, or without its last line
+        assert found in ([], expected[:1])  # started over, or without its last line
     elif damage == "cut off":
         assert name in {"progress.csv", "truth", "table.csv", "published"}
     else:
@@ -219,7 +219,7 @@ def test_a_key_that_was_changed(name, change, place):
         place.write_text(put(json.loads(before), [*key], change))
         found, line = outcome(name, place)
         if line:
-            # What is no JSON at all has no key; the baseline's scores are made anew as a whole.
+            # Invalid JSON has no key; the baseline's scores are remade as a whole.
             assert change in NO_JSON or name == "the baseline's" or key[-1] in line or key == ("format",), line
             assert change != "NaN" or name == "the baseline's" or " line " in line
         else:
@@ -311,7 +311,7 @@ def test_a_command_says_it_in_one_line(name, command, damage, place, monkeypatch
         status = main(command)
     said = capsys.readouterr().err
     lines = [line for line in said.splitlines() if line.startswith("emotiw: ")]
-    assert "a fault of our own" not in said
+    assert "internal error" not in said
     assert "Traceback" not in said
     if damage in READ_ALL_THE_SAME and name != "manifest.csv":
         assert status == 0 or place.name not in said, said

@@ -1,4 +1,4 @@
-"""What every drawn case of the statistics keeps; and the order of labels, from a folder's name to a printed word."""
+"""Invariants of the statistics in random cases; and the order of labels, from a folder's name to the printed name."""
 
 import csv
 import io
@@ -49,7 +49,7 @@ def accuracy(posteriors, labels):
 
 @given(judged())
 @pytest.mark.parametrize(("method", "worth"), [("likelihood", likelihood), ("greedy selection", accuracy)])
-def test_weights_are_on_the_simplex_and_no_single_net_is_better_in_sample(method, worth, case):
+def test_weights_are_on_the_simplex_and_best_in_sample(method, worth, case):
     posteriors, labels = case
     weights = METHODS[method](posteriors, labels)
     assert weights.shape == (len(posteriors),)
@@ -83,7 +83,7 @@ def test_an_interval_ends_at_the_binomials_quantiles(outcome, seed):
     right, n = outcome
     found = interval(np.arange(n) < right, seed=seed)
     assert found.low <= right / n <= found.high
-    if min(right, n - right) < FEW:  # of so few it is the exact bound, and never one figure alone
+    if min(right, n - right) < FEW:  # with so few it is the exact bound, never an interval of zero width
         exact = binomtest(right, n).proportion_ci(CONFIDENCE, "exact")
         assert (found.low, found.high) == (pytest.approx(exact.low), pytest.approx(exact.high))
         assert found.high - found.low > 1 / (n + 1)
@@ -115,18 +115,18 @@ def test_scores_and_their_file(tmp_path_factory, case):
 
 
 def test_weights_of_certain_and_wrong_nets():
-    """What drawing seldom meets: a net whose every posterior of the truth is zero."""
+    """A case that is rare in random draws: a net with zero posteriors for all true classes."""
     posteriors = np.array([[[1.0, 0.0]] * 3, [[0.0, 1.0]] * 3])
     np.testing.assert_allclose(fit_weights(posteriors, np.array([0, 0, 0])), [1, 0], atol=1e-6)
 
 
-# Of three colours on or off seven marks can be made beside black: each stands for a class.
+# Three colours, each on or off, give seven marks besides black, one for each class.
 MARKS = {name: [255 * (number >> k & 1) for k in range(3)] for number, name in enumerate(EMOTIONS, start=1)}
 
 
 @pytest.fixture(scope="module")
 def marked(tmp_path_factory):
-    """Noise with a mark in its middle that says the label; what is named is known from the folder alone."""
+    """Noise with a mark in its middle that encodes the label; the correct name is known only from the folder."""
     folder, rng = tmp_path_factory.mktemp("marked"), np.random.default_rng(0)
     for name, colour in MARKS.items():
         (folder / "faces" / name).mkdir(parents=True)
@@ -144,7 +144,7 @@ def marked(tmp_path_factory):
 
 @pytest.mark.caffe
 @pytest.mark.parametrize("engine", ["caffe", "torch"])
-def test_the_order_of_labels_from_the_folders_name_to_the_printed_word(marked, engine, capsys):
+def test_the_order_of_labels_from_folder_to_printed_name(marked, engine, capsys):
     run = marked / "runs/vgg_s_small-rgb/pretrain"
     argv = ["evaluate", run, "--set", marked / "set", "--engine", engine, "--force"]
     assert main([str(word) for word in argv]) == 0

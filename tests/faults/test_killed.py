@@ -1,4 +1,4 @@
-"""Commands killed anywhere, and the same command again: nothing partial, nobody left, and the end is the same.
+"""Commands killed at any moment, then run again: nothing partial, no process left, and the same results.
 
 `pytest tests/faults/test_killed.py -m slow -s` kills each 30 times and says when, and what it had said last.
 """

@@ -21,7 +21,7 @@ ODD = "a b'c\"d\ne $HOME ü{x};&"  # a folder's name
 QUICK = ("prepare", "evaluate by torch", "models fetch", "caffe install")  # the others in make test-all
 EVERY = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in VICTIMS]
 WITHIN = ("sh", "-c", 'cd "$0" && exec "$@"')  # a folder
-# Processes of their own, by what is in their command lines.
+# Child processes, by words in their command lines.
 OTHERS = {
     "pretrain by caffe": "caffe train",
     "pretrain by torch": "torch.worker",
@@ -53,7 +53,7 @@ def test_a_full_disk(name, scene, tmp_path):
 
 @contextmanager
 def small_disk(folder):
-    """Mount a small disk there, in a world of its own; yield a function that sets its size, and how to enter it."""
+    """Mount a small disk in its own namespace; yield a function that sets its size, and a command prefix to enter."""
     hold = ["unshare", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && echo && exec cat']
     folder.mkdir()
     if not (shutil.which("unshare") and shutil.which("nsenter")):
@@ -221,7 +221,7 @@ def test_a_set_that_changes_under_a_running_training(engine, scene, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["prepare", "pretrain by torch"])
-def test_a_place_where_nobody_may_write(name, scene, tmp_path):
+def test_a_read_only_place(name, scene, tmp_path):
     """Not even root makes a folder there."""
     trial = scene.trial(name, tmp_path / "it")
     made = {"prepare": "made", "pretrain by torch": "runs"}[name]

@@ -27,7 +27,7 @@ FIGURES = {"table": _TABLE, "reproduce": _TABLE, "evaluate": "accuracy ", "predi
 
 @pytest.fixture(scope="module")
 def kept(sets, caffe, tmp_path_factory):
-    """The sets, and what a finished reproduction of theirs has; it names them where they lie."""
+    """The sets, and the results of a finished reproduction with them."""
     folder = tmp_path_factory.mktemp("one input")
     shutil.copytree(sets / "expressions", folder / "expressions")
     shutil.copytree(sets / "faces/expressions", folder / "faces")
@@ -49,13 +49,13 @@ WHY = (", recorded ", "manifest.csv was changed after the set was prepared", "ru
 
 @dataclass(frozen=True)
 class Printed:
-    """What a command printed, and how it ended."""
+    """A command's output and exit status."""
 
     status: int
     words: str
 
     def is_honest(self, name: str) -> bool:
-        """Whether it refused for a reason that is to be, or said beside the figure what is wrong."""
+        """Whether it refused for an expected reason, or marked the result with the fault."""
         figure = FIGURES[name] in self.words
         if self.status:
             return not figure and any(why in self.words for why in WHY)
@@ -103,7 +103,7 @@ def changed(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """A recorded input, and the commands whose figures are made of it."""
+    """A recorded input, and the commands with results that depend on it."""
 
     role: str
     path: Path

@@ -66,7 +66,7 @@ def bomb(data, rng):
 
 
 def other(data, rng):
-    """Something that is no image."""
+    """A file that is not an image."""
     return [b"", b"\0", b"GIF89a", b"\xff\xd8\xff", b"no image at all", bytes(5000), b"<svg/>"][rng.integers(7)]
 
 
@@ -82,7 +82,7 @@ def faces(tmp_path_factory):
         (folder / label).mkdir(parents=True)
     for number, kind in enumerate(KINDS):
         other_kind = KINDS[(number + 1) % len(KINDS)]
-        # One of each kind, and one whose ending is that of another kind: what it is counts, not what it is called.
+        # One of each kind, and one with the suffix of another kind: the content decides, not the name.
         for name in (f"Happy/good.{kind}", f"Sad/good_{kind}.{other_kind}"):
             (folder / name).write_bytes(picture(kind, (40, 50), rng))
             good.append(name)

@@ -29,7 +29,7 @@ row = Experiment("vgg_s_small", "rgb", {"pretrain": "snapshot: 5", "finetune": "
 experiments()[row.row] = row
 sys.exit(main(sys.argv[1:]))
 """
-# `emotiw`, whose released models are of a small net: 3 MB where the authors' have 498.
+# `emotiw` with released models of a small net: 3 MB instead of the authors' 498.
 SMALL = """
 import sys
 from emotiw.evaluate.released import verify as checking, stand_in; from emotiw.evaluate import model as models
@@ -71,17 +71,17 @@ class Victim:
     arguments
         Of emotiw.
     answer
-        What the folder comes to: the same after a kill and the same command again.
+        Returns the folder's results, which must be the same after a kill and a second run.
     whole
-        Looks, after a kill, at what has its final name already; raises where that is partial.
+        Checks, after a kill, the files that already have their final names; raises if one is partial.
     given
-        What of the givens is copied into the folder, by its name there.
+        The inputs that are copied into the folder, by their names there.
     script
-        What is run instead of `python -m emotiw`.
+        The program to run instead of `python -m emotiw`.
     caches
-        Whether it has its own cache folder, in which there is no Caffe.
+        Whether it has its own cache folder, without a Caffe.
     room
-        Bytes that a file of it may have on a disk that is full: fewer than it needs.
+        The largest file size on a simulated full disk: less than it needs.
     """
 
     arguments: tuple[str, ...]
@@ -112,7 +112,7 @@ def digests(folder: Path, top: str) -> Answer:
 
 
 def recorded(path: Path) -> object:
-    """Return a record without where and when its inputs were written, and without the seal over that."""
+    """Return a record without the paths and times of its inputs, and without the seal over them."""
     values = json.loads(path.read_text())
     if not isinstance(values, dict):
         return values
@@ -140,9 +140,9 @@ def same_as_whole(top: str) -> Callable[[Path], None]:
 
 
 def trained(folder: Path, stage: str, last: int = ITERATIONS) -> Answer:
-    """Return what does not depend on where Caffe's restore begins to read again: iterations, files, shapes.
+    """Return what does not depend on the position at which a restored Caffe reads: iterations, files, shapes.
 
-    The last loss, which is told behind the last snapshot, may not have been told when the kill came.
+    The last loss, which is logged after the last snapshot, may not have been logged before the kill.
     """
     run = Run(folder / f"runs/{ROW}/{stage}")
     points = [point for point in read_progress(run.folder / "progress.csv") if point.loss is not None]
@@ -170,7 +170,7 @@ def scored(folder: Path) -> Answer:
 
 
 def reproduced(folder: Path) -> Answer:
-    """Return both stages, and the names of all that was made beside what Snakemake keeps for itself."""
+    """Return both stages, and the names of all files made, except Snakemake's own."""
     there = folder / "reproduction"
     files = [path.relative_to(there) for path in there.rglob("*") if path.is_file()]
     told = {stage: trained(there, stage, last=10) for stage in ("pretrain", "finetune")}
@@ -237,7 +237,7 @@ OURS = f"{MARK}={os.getpid()}-"
 
 
 def living(mark: str = OURS) -> dict[int, str]:
-    """Return the command lines of those whose environment has a mark, by their numbers."""
+    """Return the command lines, by process number, of the processes with a mark in their environment."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -259,9 +259,9 @@ class Trial:
     more
         Of the environment.
     limit
-        What the process does to itself before it begins.
+        Called in the process before it starts.
     before
-        What is put before its command.
+        Prefix of its command.
     first, seconds
         When it said its first word, and when it ended, from its start.
     """
@@ -315,7 +315,7 @@ class Trial:
         return self
 
     def _read(self) -> bytes:
-        return os.pread(self.output.fileno(), 1 << 24, 0)  # the place where it writes stays
+        return os.pread(self.output.fileno(), 1 << 24, 0)  # does not move the position for writing
 
     @property
     def said(self) -> list[str]:
@@ -328,7 +328,7 @@ class Trial:
     def complaint(self) -> str:
         """The one line with which it refused."""
         (line,) = [line for line in self.said if line.startswith("emotiw: ")]
-        assert "a fault of our own" not in line, line
+        assert "internal error" not in line, line
         assert not any(line.startswith("Traceback") for line in self.said), self.said
         return line
 
@@ -337,7 +337,7 @@ class Trial:
         return living(f"{MARK}={self.mark}")
 
     def gone(self) -> None:
-        """Wait until nobody lives on; a minute is too long."""
+        """Wait, for a minute at most, until all its processes have ended."""
         end = time.monotonic() + 60
         while self.living():
             assert time.monotonic() < end, self.living()
@@ -345,14 +345,14 @@ class Trial:
 
 
 def place(victim: Victim, made: Callable[[str], Path], folder: Path) -> Path:
-    """Make a folder with what a victim is given; `made` knows where each fixture has its files."""
+    """Make a folder with a victim's inputs; `made` has the folder of each fixture's files."""
     folder.mkdir()
     for name, given in victim.given.items():
         top, _, rest = given.partition("/")
         source = made(top) / rest
         if source.is_file():
             shutil.copy(source, folder / name)
-        elif top == "runs":  # what is written lies beside what is read
+        elif top == "runs":  # outputs are written next to the inputs
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*s_val.*", "confusion_*"))
         else:
             (folder / name).symlink_to(source)

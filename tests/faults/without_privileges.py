@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What `before` a command starts it without the two privileges that look past a file's mode.
+# `before` a command, this starts it without the two privileges that override file modes.
 ORDINARY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all") if os.geteuid() == 0 else ()
 
 _VERSION = 0x20080522  # linux/capability.h, _LINUX_CAPABILITY_VERSION_3
@@ -29,6 +29,6 @@ def modes_count() -> Iterator[None]:
 
 
 def ordinary(command: list[str]) -> list[str]:
-    """Return a command as somebody gives it for whom the modes of files count."""
+    """Return a command that runs without the privileges to override file modes."""
     assert not ORDINARY or shutil.which(ORDINARY[0])
     return [*ORDINARY, *command]

@@ -10,7 +10,7 @@ layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_
 layer { name: "norm" type: "LRN" bottom: "conv" top: "norm" lrn_param { alpha: 0.0005 } }
 layer { name: "pool" type: "Pooling" bottom: "norm" top: "pool" pooling_param { pool: MAX kernel_size: 3 stride: 3 } }
 """
-# The same in the old format, with all that changes no result.
+# The same in the old format, with all differences that change no result.
 SAME = """
 name: "CaffeNet" input: "data" input_dim: 10 input_dim: 3 input_dim: 8 input_dim: 8
 layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv" blobs_lr: 9 weight_decay: 0
@@ -25,7 +25,7 @@ def found(text):
     return differences(upgrade(parse_text(text, NetParameter, "here")), parse_text(CARD, NetParameter, "card"))
 
 
-def test_what_changes_no_result_is_no_difference():
+def test_settings_without_effect_are_not_differences():
     assert found(SAME) == []
 
 
@@ -33,10 +33,10 @@ def test_what_changes_no_result_is_no_difference():
     ("old", "new", "words"),
     [
         ("kernel_size: 3 }", "kernel_size: 5 }", ["conv's kernel_size is 5, expected: 3"]),
-        ("kernel_size: 3 }", "kernel_size: 3 pad: 2 }", ["conv's pad is 2, expected: what Caffe takes unasked"]),
+        ("kernel_size: 3 }", "kernel_size: 3 pad: 2 }", ["conv's pad is 2, expected: Caffe's default"]),
         ("alpha: 0.0005", "alpha: 0.0001", ["norm's alpha is 0.0001, expected: 0.0005"]),
-        ("alpha: 0.0005", "alpha: 0.0005 k: 2", ["norm's k is 2, expected: what Caffe takes unasked"]),
-        ("pool: MAX", "pool: AVE", ["pool's pool is AVE, expected: what Caffe takes unasked"]),
+        ("alpha: 0.0005", "alpha: 0.0005 k: 2", ["norm's k is 2, expected: Caffe's default"]),
+        ("pool: MAX", "pool: AVE", ["pool's pool is AVE, expected: Caffe's default"]),
         (" stride: 3", "", ["pool's stride is not given, expected: 3"]),
         ("dim: 8 dim: 8", "dim: 8 dim: 7", ["input's dim is 3 x 8 x 7, expected: 3 x 8 x 8"]),
         ('type: "LRN"', 'type: "ReLU"', ["norm's type is ReLU, expected: LRN"]),
@@ -44,11 +44,11 @@ def test_what_changes_no_result_is_no_difference():
         ('name: "norm"', 'name: "norm1"', ["layer norm is missing", "layer norm1 is one too many"]),
     ],
 )
-def test_what_changes_a_result_is_told(old, new, words):
+def test_differences_that_change_a_result_are_reported(old, new, words):
     assert old in CARD
     assert found(CARD.replace(old, new, 1)) == words
 
 
-def test_another_order_of_layers_is_told():
+def test_another_order_of_layers_is_reported():
     *first, third, fourth = CARD.strip().split("\n")
-    assert found("\n".join([*first, fourth, third])) == ["its layers stand in another order: input, conv, pool, norm"]
+    assert found("\n".join([*first, fourth, third])) == ["its layers are in another order: input, conv, pool, norm"]

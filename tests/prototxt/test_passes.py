@@ -69,7 +69,7 @@ def test_every_net_forward_and_backward(caffe, tmp_path, net):
         # Our nets begin by guessing: ln 7 = 1.95 a head, give or take what random weights do.
         if NETS[net].preset != "paper":
             assert all(1.5 < told[stage][phase][head] < 3 for head in heads for phase in ("TRAIN", "TEST"))
-        # Every blob of the training net, auxiliary heads too; what several layers read, Caffe splits.
+        # Every blob of the training net, including auxiliary heads; Caffe splits blobs that several layers read.
         found = {blob: tuple(shape) for blob, shape in told[stage]["shapes"].items() if "_split_" not in blob}
         train_val = committed(net, f"train_val_{stage}.prototxt")
         train_val.layer[0].data_param.batch_size = 2

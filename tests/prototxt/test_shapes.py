@@ -140,7 +140,7 @@ def test_our_shapes_are_the_literals(net):
 def test_caffes_shapes_are_the_literals(describe, net):
     with resources.as_file(resources.files("emotiw.prototxt") / net / "deploy.prototxt") as file:
         told = describe(file)
-    # What several layers read, Caffe splits.
+    # Caffe splits blobs that several layers read.
     blobs = {name: tuple(shape) for name, shape in told["blobs"].items() if "_split_" not in name}
     assert blobs == expected(net)
     assert told["parameters"] == PARAMETERS[net]
@@ -204,7 +204,7 @@ def test_a_layer_that_cannot_be_built_is_one_line(layer):
         shapes(parse_text(net, NetParameter, "here"))
 
 
-# Layers that a net of one's own may have, with windows that differ in height and width.
+# Layers that a user's own net may have, with windows that differ in height and width.
 ODD = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 21 dim: 21 } } }
 layer { name: "by" type: "Power" bottom: "data" top: "by" power_param { scale: 0.5 } }
@@ -231,7 +231,7 @@ layer { name: "prob" type: "Softmax" bottom: "last" top: "prob" }
 
 
 @pytest.mark.caffe
-def test_layers_of_nets_of_ones_own_are_as_caffe_shapes_them(describe, tmp_path):
+def test_shapes_of_layers_of_own_nets_equal_caffes(describe, tmp_path):
     (tmp_path / "odd.prototxt").write_text(ODD)
     told = describe(tmp_path / "odd.prototxt")
     blobs, params = shapes(parse_text(ODD, NetParameter, "odd"))

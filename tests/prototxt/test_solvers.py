@@ -1,4 +1,4 @@
-"""Solver settings over others: what is merged, what is refused, where the rate steps."""
+"""Solver settings: merging, refusals, and the steps of the rate."""
 
 import pytest
 
@@ -24,17 +24,17 @@ def test_single_fields_are_replaced_and_repeated_ones_as_a_whole():
     ("text", "words"),
     [
         ("base_lrr: 0.1", 'no field named "base_lrr"'),
-        ("base_lr: fast", "--solver is no SolverParameter"),
-        ("net: 'other.prototxt'", "net is not for you to set: a net of your own is named by --net"),
-        ("weights: 'x.caffemodel'", "weights to start from are named by --from"),
+        ("base_lr: fast", "--solver is not a SolverParameter"),
+        ("net: 'other.prototxt'", "net cannot be set: name your own net by --net"),
+        ("weights: 'x.caffemodel'", "name the weights to start from by --from"),
         ("snapshot_prefix: 'elsewhere/x'", "snapshots lie in the run folder"),
-        ("snapshot_format: HDF5", "snapshot_format: a run is gone on with from binary snapshots"),
+        ("snapshot_format: HDF5", "snapshot_format: a run is resumed from binary snapshots"),
         ("snapshot_after_train: false", "the last snapshot is the model"),
-        ("solver_mode: GPU", "a GPU is named by --gpu"),
-        ("solver_type: ADAM", "today's Caffe calls it `type`"),
+        ("solver_mode: GPU", "name a GPU by --gpu"),
+        ("solver_type: ADAM", "the current name is `type`"),
     ],
 )
-def test_what_is_no_setting_is_named(text, words):
+def test_an_unknown_setting_is_named(text, words):
     with pytest.raises(UsageError) as caught:
         parse_settings(text, "--solver")
     assert words in str(caught.value)
@@ -52,7 +52,7 @@ def test_an_executed_solver_is_a_text_of_settings():
     [
         ("lr_policy: 'fixed'", "lacks base_lr and max_iter"),
         ("base_lr: 0 lr_policy: 'fixed' max_iter: 5", "must be above 0"),
-        ("base_lr: 1 lr_policy: 'fixed' max_iter: 5 type: 'Adm'", "no solver is of type 'Adm'"),
+        ("base_lr: 1 lr_policy: 'fixed' max_iter: 5 type: 'Adm'", "no solver type 'Adm'"),
     ],
 )
 def test_what_no_engine_would_carry_out(text, words):

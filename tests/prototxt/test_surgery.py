@@ -4,10 +4,10 @@ import pytest
 
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.prototxt.formats.messages import NetParameter, format_text, parse_text
-from emotiw.prototxt.surgery import classifiers, committed, deploy, name_anew, use_classes, use_set
+from emotiw.prototxt.surgery import classifiers, committed, deploy, rename_layers, use_classes, use_set
 
 
-def test_a_net_there_is_not_is_a_usage_error_that_lists_those_there_are():
+def test_an_unknown_net_is_a_usage_error_that_lists_the_known():
     for name in ("vgg", "../vgg_s", "", "messages.csv"):
         with pytest.raises(UsageError, match=r"^no net .*: there are googlenet, googlenet_small, .*, vgg_s_small$"):
             committed(name, "solver_finetune.prototxt")
@@ -29,7 +29,7 @@ def test_use_classes_widens_what_feeds_the_loss_and_nothing_else():
     assert after == {"fc6": 4048, "fc7": 4048, "fc8": 10572}
 
 
-# Two heads, as GoogLeNet has: the last loss is the net's, the other's layers only help to train it.
+# Two heads, as in GoogLeNet: the last loss is the net's, the other head's layers only help training.
 TWO_HEADS = """
 name: "heads"
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN } transform_param { crop_size: 8 } }
@@ -44,7 +44,7 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "last" bottom: "label" top:
 """
 
 
-def test_every_head_of_googlenet_is_as_wide_as_the_set_and_deploy_has_the_last_alone():
+def test_all_heads_get_the_sets_width_and_deploy_keeps_one():
     net = committed("googlenet_small", "train_val_finetune.prototxt")
     heads = {f"loss{k}/classifier_cat" for k in (1, 2, 3)}
     assert classifiers(net) == heads
@@ -56,9 +56,9 @@ def test_every_head_of_googlenet_is_as_wide_as_the_set_and_deploy_has_the_last_a
     assert not [name for name in names if name.startswith(("loss1", "loss2")) or "top-1" in name]
 
 
-def test_layers_named_anew():
+def test_renamed_layers():
     net = committed("vgg_s_small", "train_val_pretrain.prototxt")
-    name_anew(net, {"fc8", "fc9"})
+    rename_layers(net, {"fc8", "fc9"})
     assert [layer.name for layer in net.layer if "_new" in layer.name] == ["fc8_new"]
     assert deploy(net).layer[-1].bottom[0] == "fc8"  # the blob keeps its name
 
@@ -97,5 +97,5 @@ def test_a_damaged_file_names_itself(tmp_path, monkeypatch):
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd/solver_finetune.prototxt").write_text("base_rate: 1")
     monkeypatch.setattr(resources, "files", lambda package: tmp_path)
-    with pytest.raises(EmotiwError, match=r"^odd/solver_finetune\.prototxt is no SolverParameter"):
+    with pytest.raises(EmotiwError, match=r"^odd/solver_finetune\.prototxt is not a SolverParameter"):
         committed("odd", "solver_finetune.prototxt")

@@ -24,7 +24,7 @@ PARAMS = {"conv1": [(8, 3, 7, 7), (8,)], "fc7": [(16, 32), (16,)], "fc8_cat": [(
 
 def test_what_copies_what_is_new_what_is_left():
     source = weights(conv1=[(8, 3, 7, 7), (8,)], fc7=[(16, 32), (16,)], fc8=[(1000, 16), (1000,)])
-    source.layer.add(name="relu1", type="ReLU")  # nothing learned: of no interest
+    source.layer.add(name="relu1", type="ReLU")  # has no learned blobs
     copy = compare(source, PARAMS)
     assert (copy.copied, copy.new, copy.left, copy.misfits) == (("conv1", "fc7"), ("fc8_cat",), ("fc8",), {})
     assert copy.lines() == [

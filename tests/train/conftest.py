@@ -1,4 +1,4 @@
-"""Nets of one's own, copied from the small VGG_S and edited; an engine without a net behind it."""
+"""Users' own nets, copied from the small VGG_S and edited; a fake engine without a net."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from emotiw.prototxt.surgery import committed, data_layers, deploy
 
 @dataclass
 class Drill:
-    """An engine that trains nothing: it writes snapshots of zeros, tells a loss after each, and fails where told."""
+    """A fake engine: it writes snapshots of zeros, reports a loss after each, and fails on request."""
 
     fails_at: int | None = None
     watch: object = None
@@ -91,7 +91,7 @@ def transformed() -> Callable[..., NetParameter]:
 
 @pytest.fixture(scope="session")
 def written() -> Callable[..., Path]:
-    """Write the folder of a net; without a deploy form of its own, with the one that belongs to it."""
+    """Write the folder of a net; by default with the matching deploy net."""
 
     def write(folder: Path, train_val: NetParameter, deployed: NetParameter | None = None, solver: bool = True) -> Path:
         folder.mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,7 @@ def test_rows_by_name(spelled, row):
         ("../x-rgb", "no net"),
     ],
 )
-def test_what_is_no_row(spelled, words):
+def test_an_invalid_row(spelled, words):
     with pytest.raises(UsageError, match=words) as caught:
         experiment(spelled)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""A table of one's own experiments: what its rows become, and that the whole file is checked."""
+"""A user's table of experiments: its rows, and the check of the whole file."""
 
 import csv
 import re
@@ -69,8 +69,8 @@ def test_one_net_and_representation_in_several_rows(table):
         ("a,vgg_s,rgb,base_lrr: 1,,", 'has no field named "base_lrr"'),
         ("a,vgg_s,rgb,base_lr: -1,,", "base_lr, max_iter and iter_size must be above 0"),
         ("a,vgg_s,rgb,lr_policy: 'stepp',,", "no lr_policy 'stepp'"),
-        ("a,vgg_s,rgb,type: 'Adm',,", "no solver is of type 'Adm'"),
-        ("a,vgg_s,rgb,net: 'x',,", "a net of your own is named by --net"),
+        ("a,vgg_s,rgb,type: 'Adm',,", "no solver type 'Adm'"),
+        ("a,vgg_s,rgb,net: 'x',,", "name your own net by --net"),
         ("a/b,vgg_s,rgb,,,", "'a/b' cannot be a folder's"),
         ("..,vgg_s,rgb,,,", "'..' cannot be a folder's"),
         ("vgg_s-lbp,vgg_s,rgb,,,", "the name vgg_s-lbp is that of a shipped row, and this one is of vgg_s-rgb"),
@@ -79,8 +79,8 @@ def test_one_net_and_representation_in_several_rows(table):
         ("a,vgg_s,rgb,,0,", "0 epochs: give a number above 0"),
         ("a,vgg_s,rgb,,many,", "many epochs"),
         ("a,vgg_s,rgb,,nan,", "nan epochs"),
-        ("a,vgg_s,rgb,,,1.5", "the seed 1.5 is no whole number"),
-        ("a,vgg_s,rgb,,,-1", "the seed -1 is no whole number"),
+        ("a,vgg_s,rgb,,,1.5", "the seed 1.5 is not a whole number"),
+        ("a,vgg_s,rgb,,,-1", "the seed -1 is not a whole number"),
         ("a,vgg_s,rgb,,", "more or fewer cells"),
         ("a,vgg_s,rgb,,,,", "more or fewer cells"),
     ],
@@ -92,7 +92,7 @@ def test_a_row_that_is_wrong_is_named_by_its_line(table, line, words):
     assert "\n" not in str(caught.value)
 
 
-def test_every_wrong_row_is_told(table):
+def test_every_wrong_row_is_reported(table):
     with pytest.raises(UsageError) as caught:
         read_experiments(table(HEAD, "a,x,rgb,,,", "b,vgg_s,rgb,,,", *(f"c{k},vgg_s,no,,," for k in range(7))))
     assert [f"line {k}: " in str(caught.value) for k in (2, 3, 4, 7, 8)] == [True, False, True, True, False]
@@ -110,14 +110,14 @@ def test_every_wrong_row_is_told(table):
         (["row,net,representation", "vgg_s-lbp,vgg_s,rgb"], "its `row` is vgg_s-lbp"),
     ],
 )
-def test_what_is_no_table_of_experiments(table, lines, words):
+def test_an_invalid_table_of_experiments(table, lines, words):
     with pytest.raises(UsageError, match=re.escape(words)):
         read_experiments(table(*lines))
 
 
 def test_what_is_no_text(tmp_path):
     (tmp_path / "mine.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(EmotiwError, match="is no table of experiments"):
+    with pytest.raises(EmotiwError, match="is not a table of experiments"):
         read_experiments(tmp_path / "mine.csv")
 
 

@@ -35,7 +35,7 @@ def blobs(train_val):
 
 @pytest.fixture
 def weights(tmp_path):
-    """Where to write weights; they are large, and go at once."""
+    """The folder for weights, which are large and removed at once."""
     path = tmp_path / "weights"
     yield path
     path.unlink()
@@ -91,7 +91,7 @@ def test_all_but_the_classifiers_is_copied(weights, net, copied, write):
 
 @pytest.mark.parametrize("write", [LARGE, hdf5])
 def test_vgg_s_of_imagenet_is_wider_than_the_authors(weights, write):
-    """Chatfield's has 4096 in fc6 and fc7, theirs 4048: it fits a net of one's own of that width."""
+    """Chatfield's has 4096 in fc6 and fc7, theirs 4048: it fits a user's own net of that width."""
     path = write(weights, imagenet("vgg_s", [("fc6", 4096), ("fc7", 4096)]))
     authors: NetParameter = committed("vgg_s", "train_val_pretrain.prototxt")
     with pytest.raises(EmotiwError) as caught:
@@ -108,7 +108,7 @@ def test_vgg_s_of_imagenet_is_wider_than_the_authors(weights, write):
     assert (copy.new, copy.left) == (("fc8_new",), ("fc8",))
 
 
-def test_what_is_no_weights_in_hdf5(tmp_path):
+def test_invalid_weights_in_hdf5(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file.create_dataset("images", data=[1])
     with pytest.raises(EmotiwError, match="no group `data` in it"):

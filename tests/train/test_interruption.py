@@ -1,4 +1,4 @@
-"""A killed, an interrupted and a diverging training: real ones, in a process of their own where they are to die."""
+"""Killed, interrupted and diverging trainings: real ones, in a separate process if they are killed."""
 
 import os
 import re
@@ -44,7 +44,7 @@ def command(sets, runs, iterations):
 
 
 def start(sets, runs, iterations):
-    """Start it as a terminal would: in a process group of its own."""
+    """Start it as a terminal would: in its own process group."""
     arguments = command(sets, runs, iterations)
     return running(subprocess.Popen(arguments, process_group=0, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
 
@@ -65,7 +65,7 @@ def wait_for(condition):
 
 
 def processes_in(folder):
-    """The processes whose current folder is `folder`: Caffe, while it trains there."""
+    """The processes with `folder` as current folder: Caffe, while it trains there."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -80,10 +80,10 @@ def losses(run):
     return [point.iteration for point in read_progress(run.folder / "progress.csv") if point.loss is not None]
 
 
-def test_killed_and_cut_off_it_goes_on_from_the_last_good_snapshot(sets, tmp_path):
+def test_a_killed_run_resumes_from_the_last_good_snapshot(sets, tmp_path):
     run = Run(tmp_path / "runs/vgg_s_small-rgb/pretrain")
     with start(sets, tmp_path / "runs", 4000) as process:  # more than it can come to meanwhile
-        wait_for(lambda: 2 * _EVERY in losses(run))  # told after the second snapshot
+        wait_for(lambda: 2 * _EVERY in losses(run))  # logged after the second snapshot
         assert processes_in(run.folder)
         process.kill()
         process.wait()
@@ -110,7 +110,8 @@ def test_ctrl_c_leaves_a_snapshot_of_where_it_is(sets, tmp_path):
         _, complaint = process.communicate(timeout=60)
     assert process.returncode == 130
     lines = [line for line in complaint.decode().splitlines() if line and not line.startswith("train:")]
-    assert lines == [f"emotiw: interrupted: the same command goes on from the last snapshot in {run.folder}"]
+    again = "run the same command again to continue from the last snapshot in"
+    assert lines == [f"emotiw: interrupted: {again} {run.folder}"]
     assert not processes_in(run.folder)
     assert not run.finished
     reached = run.snapshots()[-1][0]
@@ -134,7 +135,7 @@ def diverge(sets, engine, run, solver, name="people"):
     return str(caught.value)
 
 
-def test_a_diverging_run_stops_and_says_that_no_snapshot_was_made(sets, engine, tmp_path):
+def test_a_diverging_run_stops_and_reports_no_snapshot(sets, engine, tmp_path):
     run = Run(tmp_path / "run")
     line = diverge(sets, engine, run, "base_lr: 1e6")
     told = r"run: the loss is (nan|inf) at iteration \d+; try a lower base_lr .*; no snapshot was made$"
@@ -156,7 +157,7 @@ def test_a_diverging_run_keeps_the_last_good_snapshot(sets, engine, tmp_path, na
     assert len(list(run.folder.glob("snapshot_*"))) == 2
 
 
-def test_a_snapshot_whose_own_loss_is_no_number_is_not_good(sets, engine, tmp_path):
+def test_a_snapshot_with_a_nan_loss_is_not_good(sets, engine, tmp_path):
     """Its weights are finite, but they are those after the step that went wrong."""
     run = Run(tmp_path / "run")
     line = diverge(sets, engine, run, LATE.replace(f"snapshot: {_EVERY}", f"snapshot: {_EVERY + 1}"))

@@ -1,4 +1,4 @@
-"""A stage's net before it trains: what is asked for is in it, and the committed prototxt stays as it is."""
+"""A stage's net before training: it has the requested settings, and the committed prototxt is unchanged."""
 
 from collections import Counter
 

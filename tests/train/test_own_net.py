@@ -1,4 +1,4 @@
-"""A net of one's own is read and checked whole: file, layer and line are named."""
+"""A user's own net is read and checked completely: errors name file, layer and line."""
 
 import re
 
@@ -51,8 +51,8 @@ def test_without_a_solver_file_it_lacks_what_has_no_usual_value(tmp_path, transf
 
 @pytest.mark.parametrize("name", ["vgg_s", "vgg_s_small", "a net", "../x"])
 def test_it_may_not_go_by_a_shipped_nets_name(tmp_path, transformed, written, name):
-    """Its figures would stand beside those published for that net."""
-    with pytest.raises(UsageError, match="call a net of your own otherwise"):
+    """Otherwise its results would be shown next to those published for that net."""
+    with pytest.raises(UsageError, match="name your own net differently"):
         experiment(f"{name}-rgb", read_own_net(written(tmp_path, transformed())))
 
 
@@ -62,9 +62,9 @@ def test_it_may_not_go_by_a_shipped_nets_name(tmp_path, transformed, written, na
         ("conv3", lambda one: setattr(one, "type", "Convolutoin"), "layer conv3 is of type Convolutoin"),
         ("conv3", lambda one: one.bottom.__setitem__(0, "nowhere"), "layer conv3 of type Convolution cannot be built"),
         ("conv1", lambda one: one.convolution_param.kernel_size.__setitem__(0, 99), "layer conv1 of type Convolution"),
-        ("loss", lambda one: one.bottom.__setitem__(1, "fc7"), "layer loss is not held against the blob `label`"),
+        ("loss", lambda one: one.bottom.__setitem__(1, "fc7"), "layer loss is not computed from the blob `label`"),
         ("loss", lambda one: one.bottom.__setitem__(0, "fc7"), ""),
-        ("loss", lambda one: one.bottom.__setitem__(0, "conv5"), "judges conv5, which no InnerProduct makes"),
+        ("loss", lambda one: one.bottom.__setitem__(0, "conv5"), "takes conv5, which no InnerProduct makes"),
         ("data", lambda one: one.top.__delitem__(1), "layer data has the tops data, and must have `data` and `label`"),
         ("data", lambda one: setattr(one, "type", "ImageData"), "images come from a prepared set, by a Data layer"),
         (
@@ -97,7 +97,7 @@ def test_a_misspelt_field_is_named_with_its_line(tmp_path, transformed, written)
     text = (folder / "train_val.prototxt").read_text()
     (folder / "train_val.prototxt").write_text(text.replace("kernel_size", "kernel_sise", 1))
     line = text[: text.index("kernel_size")].count("\n") + 1
-    with pytest.raises(UsageError, match=rf'train_val.prototxt is no NetParameter.*{line}:.*"kernel_sise"'):
+    with pytest.raises(UsageError, match=rf'train_val.prototxt is not a NetParameter.*{line}:.*"kernel_sise"'):
         read_own_net(folder)
 
 
@@ -118,14 +118,14 @@ def test_a_misspelt_field_is_named_with_its_line(tmp_path, transformed, written)
     ],
 )
 def test_a_deploy_form_that_scores_otherwise_is_refused(tmp_path, transformed, written, edit, words):
-    """A Power layer in one of both files alone would scale what is scored, or what is trained."""
+    """A Power layer in only one of both files would scale only what is scored, or only what is trained."""
     whole = deploy(transformed())
     edit(whole)
     with pytest.raises(UsageError, match=words):
         read_own_net(written(tmp_path, transformed(), whole))
 
 
-def test_a_deploy_form_may_lack_dropout_and_call_its_answer_as_it_likes(tmp_path, transformed, written):
+def test_a_deploy_may_lack_dropout_and_rename_its_output(tmp_path, transformed, written):
     whole = deploy(transformed())
     kept = [layer for layer in whole.layer if layer.type != "Dropout"]
     assert len(kept) < len(whole.layer)

@@ -1,4 +1,4 @@
-"""The loss of a net that knows the shares of the classes alone, where these are unequal, as SFEW's are."""
+"""The loss of a net that outputs only the class frequencies, for unequal frequencies, as in SFEW."""
 
 from math import log
 
@@ -40,7 +40,7 @@ class Setup:
 
 
 @pytest.mark.parametrize(("iteration", "at_once"), [(4, True), (50, True), (51, False), (5000, False)])
-def test_a_divergence_at_once_names_the_scale_of_the_input_and_the_rate(transformed, iteration, at_once):
+def test_an_early_divergence_names_input_scale_and_rate(transformed, iteration, at_once):
     error = DivergedError("the loss is nan", Loss(iteration, float("nan")))
     cure = _cure(error, Setup(transformed(), 0.01))
     assert "a lower base_lr (--solver 'base_lr: 0.001', not 0.01)" in cure

@@ -52,7 +52,7 @@ def test_the_snapshots_weights_are_validated(tmp_path):
     assert progress.points == [Point(0, 2.0)]  # without a validation split there is no accuracy
 
 
-def test_going_on_drops_what_is_told_again(tmp_path):
+def test_resuming_drops_losses_logged_again(tmp_path):
     follow(tmp_path, Loss(0, 2.0), Loss(20, 1.5), snapshot(tmp_path, 40), Loss(40, 1.25), Loss(60, 1.0))
     with (tmp_path / "progress.csv").open("a") as file:
         file.write("80,0.")  # cut off

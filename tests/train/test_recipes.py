@@ -1,4 +1,4 @@
-"""A recipe of one's own, by the command line and the real Caffe: settings, epochs, nets, and what comes of them."""
+"""A user's own recipe, by the command line and the real Caffe: settings, epochs, nets, and their results."""
 
 import re
 import shutil
@@ -24,7 +24,7 @@ SETTINGS = "base_lr: 0.002 lr_policy: 'multistep' stepvalue: 2 stepvalue: 9"
 
 @pytest.fixture
 def finetune(sets, tmp_path, capsys):
-    """Fine-tune from scratch into tmp_path/runs, two epochs unless told otherwise; return what was said."""
+    """Fine-tune from scratch into tmp_path/runs, by default for two epochs; return the output."""
 
     def run(*words, row=ROW, length=("--epochs", "0.9"), status=0):
         command = ["finetune", row, "--set", sets / "expressions", "-o", tmp_path / "runs", "--from", "scratch"]
@@ -49,13 +49,13 @@ def test_settings_and_epochs_are_executed_and_noted(finetune, tmp_path):
     assert (facts.settings, facts.iterations, facts.net_folder) == (changed, 2, "")
 
 
-def test_the_same_run_goes_on_and_another_is_refused_by_its_settings(finetune, tmp_path):
+def test_the_same_run_resumes_and_another_is_refused(finetune, tmp_path):
     (tmp_path / "solver.prototxt").write_text(SETTINGS)
     finetune("--solver", SETTINGS)
     log = tmp_path / "runs" / ROW / "finetune/log.txt"
     finetune("--solver", tmp_path / "solver.prototxt", length=("--iterations", "4"))
     assert "Resuming from snapshot_iter_2.solverstate" in log.read_text()
-    mend = r"\): name another -o, or give --force to start anew$"
+    mend = r"\): name another -o, or give --force to start over$"
     line = finetune("--solver", "base_lr: 0.001", status=1)
     assert re.search(
         r"holds another run \(base_lr 0.002 -> 0.001; lr_policy multistep -> step; stepvalue 2, 9 -> not given" + mend,
@@ -88,7 +88,7 @@ def test_an_executed_solver_or_net_that_was_edited_is_refused(finetune, tmp_path
     finetune(length=("--iterations", "3"))
 
 
-def test_a_committed_file_that_was_edited_beside_the_installed_package_is_refused(finetune, tmp_path, monkeypatch):
+def test_an_edited_committed_file_in_a_checkout_is_refused(finetune, tmp_path, monkeypatch):
     from importlib import resources
 
     installed = resources.files("emotiw.prototxt") / "vgg_s_small"
@@ -102,7 +102,7 @@ def test_a_committed_file_that_was_edited_beside_the_installed_package_is_refuse
     assert "--solver" in line
 
 
-def test_a_net_of_ones_own_from_its_folder_to_an_answer(finetune, tmp_path, sets, transformed, written, capsys):
+def test_an_own_net_from_its_folder_to_a_prediction(finetune, tmp_path, sets, transformed, written, capsys):
     """Of another crop than 7/8 of the set's; its run folder is a net's folder again."""
     folder = written(
         tmp_path / "nets/mine", transformed(crop_size=48, mean_file=None, mean_value=[104, 117, 123], scale=0.0078125)
@@ -122,7 +122,7 @@ def test_a_net_of_ones_own_from_its_folder_to_an_answer(finetune, tmp_path, sets
     assert changes(run.train_val(), again.train_val()) == []
 
 
-def test_a_net_of_ones_own_is_held_against_the_set(finetune, tmp_path, transformed, written):
+def test_an_own_net_is_checked_against_the_set(finetune, tmp_path, transformed, written):
     large = written(tmp_path / "large", transformed(crop_size=65))
     assert finetune("--net", large, row="mine-rgb", status=2).endswith("has 64-pixel images and mine crops 65 of them")
     net = transformed()
@@ -137,7 +137,7 @@ def test_a_net_of_ones_own_is_held_against_the_set(finetune, tmp_path, transform
 
 def test_an_epoch_that_is_less_than_an_iteration_is_refused(sets):
     row = experiment(ROW).over(["finetune"], "iter_size: 2", "--solver")
-    with pytest.raises(UsageError, match="an iteration takes 60 images and the set has 56: no number of epochs"):
+    with pytest.raises(UsageError, match="an iteration takes 60 images and the set has 56: epochs are not possible"):
         set_up(row, "finetune", open_set(sets / "expressions"), TrainOptions(epochs=3))
 
 
@@ -148,8 +148,8 @@ def test_epochs_are_rounded_up_and_no_further(sets, epochs, iterations):
     assert setup.solver.max_iter == iterations
 
 
-def test_a_representation_of_ones_own_takes_the_settings_of_its_nets_row_and_says_so(finetune, monkeypatch, tmp_path):
-    """Also where those are not what the committed solver begins with."""
+def test_an_own_representation_takes_its_nets_settings(finetune, monkeypatch, tmp_path):
+    """Also if those differ from the committed solver's."""
     from dataclasses import replace
 
     from emotiw.train import experiments

@@ -38,7 +38,7 @@ def train(sets, run, engine, iterations=ITERATIONS):
 
 
 def interrupted(sets, run, engine, monkeypatch):
-    """Train until a loss behind the first snapshot is told, then kill the engine; return the last snapshot."""
+    """Train until a loss after the first snapshot is reported, then kill the engine; return the last snapshot."""
 
     def follow(self, event):
         if isinstance(event, Loss) and event.iteration == 4:
@@ -99,7 +99,7 @@ def test_without_what_it_drew_from_it_is_another_experiment(sets, torch, through
     else:
         kept.unlink()
     train(sets, run, torch)
-    assert f"goes on from iteration {at}, but not as one that ran through" in caplog.text
+    assert f"resumes at iteration {at}, but not exactly" in caplog.text
     assert run.facts().resumed == [at]
     assert run.facts().marks == [f"resumed at {at}"]
     assert not same(run, through)
@@ -107,7 +107,7 @@ def test_without_what_it_drew_from_it_is_another_experiment(sets, torch, through
 
 @pytest.mark.caffe
 @pytest.mark.parametrize("second", ["caffe", "torch"])
-def test_what_caffe_began_is_resumed_whoever_goes_on(sets, engine, torch, tmp_path, monkeypatch, second):
+def test_either_engine_resumes_caffes_run(sets, engine, torch, tmp_path, monkeypatch, second):
     run = Run(tmp_path / "run")
     at = interrupted(sets, run, engine, monkeypatch)
     train(sets, run, engine if second == "caffe" else torch)

@@ -52,7 +52,7 @@ def test_what_makes_it_another_run(change, words):
     assert FACTS.differences(replace(FACTS, **change)) == words
 
 
-def test_lmdbs_of_the_same_images_in_another_order_make_another_run():
+def test_lmdbs_in_another_order_make_another_run():
     lmdb = Input("LMDB of rgb, train", "sets/people/rgb/train_lmdb", 1, 2, 3, "a" * 64)
     known, other = replace(FACTS, inputs=[lmdb]), replace(FACTS, inputs=[replace(lmdb, sha256="b" * 64)])
     assert known.differences(other) == ["LMDB of rgb, train aaaaaaaaaaaa, not bbbbbbbbbbbb"]
@@ -63,7 +63,7 @@ def test_lmdbs_of_the_same_images_in_another_order_make_another_run():
 
 
 def test_no_run_and_damaged_facts_are_one_line(tmp_path):
-    with pytest.raises(EmotiwError, match="is no run: make one with emotiw pretrain"):
+    with pytest.raises(EmotiwError, match="is not a run: make one with emotiw pretrain"):
         Run(tmp_path / "none").facts()
     for text in ("{", "[]", '{"row": "x"}', "\xff"):
         (tmp_path / "run.json").write_text(text, encoding="latin-1")
@@ -86,7 +86,7 @@ def test_pruning_by_hand(tmp_path):
         for ending in ("caffemodel", "solverstate"):
             (tmp_path / f"snapshot_iter_{iteration}.{ending}").touch()
     Run(tmp_path).prune_snapshots(12, newest=2)
-    assert lie_there() == [8, 12, 100, 104]  # Caffe is ahead of what it has told
+    assert lie_there() == [8, 12, 100, 104]  # Caffe is ahead of its log
     Run(tmp_path).prune_snapshots(104, newest=2)
     assert lie_there() == [100, 104]
     assert len(list(tmp_path.glob("*.solverstate"))) == 2
@@ -135,7 +135,7 @@ def test_a_snapshot_that_was_cut_off_is_not_good(run, ending):
 
 @pytest.mark.caffe
 def test_a_snapshot_cut_between_two_blobs_is_not_good(run):
-    """Such a file is a valid message: only the count of blobs tells."""
+    """Such a file is a valid message: only the number of blobs shows it."""
     path = run.folder / "snapshot_iter_3.solverstate"
     state = read_binary(path, SolverState)
     del state.history[-1]

@@ -161,14 +161,14 @@ def test_another_run_in_the_folder_is_refused(copy, sets, capsys):
     pretrain, finetune, seed = ["pretrain", "vgg_s_small-rgb"], ["finetune", "vgg_s_small-rgb"], ["--seed", 7]
     folder = copy / "vgg_s_small-rgb"
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
-    advice = r"\): name another -o, or give --force to start anew$"
+    advice = r"\): name another -o, or give --force to start over$"
     for command, words in (
         ([*pretrain, *people, "--iterations", 6, "--seed", 2], r"holds another run \(seed 7, not 2" + advice),
         ([*pretrain, *faces, *seed, "--iterations", 6], r"holds another run \(set_digest \w{12}, not \w{12}" + advice),
         ([*finetune, *faces, *scratch], r"holds another run \(weights_sha256 \w{12}, not none" + advice),
     ):
         assert re.search(words, refused(capsys, *command))
-    assert "has gone 6 iterations already, not 4" in refused(
+    assert "has already trained 6 iterations, not 4" in refused(
         capsys, *pretrain, *people, *seed, "--iterations", 4, status=2
     )
     for path in (folder / "pretrain").glob("snapshot_*"):
@@ -179,7 +179,7 @@ def test_another_run_in_the_folder_is_refused(copy, sets, capsys):
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")} == before
 
 
-def test_force_starts_anew(copy, sets):
+def test_force_starts_over(copy, sets):
     folder = copy / "vgg_s_small-rgb/finetune"
     before = read_weights(folder / "model.caffemodel")["conv1"][0]
     (folder / "scores_test.csv").touch()
@@ -221,13 +221,13 @@ def test_what_does_not_fit_is_one_line(sets, tmp_path, capsys):
     assert "--iterations must be" in refused(capsys, *finetune, "--from", "scratch", "--iterations", 0, status=2)
     assert "--seed at least 0" in refused(capsys, *finetune, "--from", "scratch", "--seed", 2**31, status=2)
     (tmp_path / "text.caffemodel").write_text("no model")
-    assert "is no whole NetParameter" in refused(capsys, *finetune, "--from", tmp_path / "text.caffemodel")
+    assert "is not a complete NetParameter" in refused(capsys, *finetune, "--from", tmp_path / "text.caffemodel")
     (tmp_path / "empty.caffemodel").touch()
     assert "has no layer of vgg_s_small" in refused(capsys, *finetune, "--from", tmp_path / "empty.caffemodel")
     assert not (tmp_path / "vgg_s_small-rgb").exists()
 
 
-def test_weights_that_do_not_fit_are_told_layer_by_layer_before_anything_runs(runs, sets, tmp_path, capsys):
+def test_misfitting_weights_are_listed_before_anything_runs(runs, sets, tmp_path, capsys):
     """The pretrained conv1 and fc6 made of other shapes: fatal in Caffe."""
     net = read_binary(runs / "vgg_s_small-rgb/pretrain/model.caffemodel", NetParameter)
     layers = {layer.name: layer for layer in net.layer}
@@ -262,7 +262,7 @@ def test_weights_of_other_classes_are_a_start(runs, sets, tmp_path, capsys):
 
 
 def test_weights_in_the_authors_v1_format_are_a_start(runs, sets, tmp_path, capsys):
-    """One with fc8_cat, as theirs: nothing of it is new."""
+    """Weights with fc8_cat, like theirs: no layer is new."""
     start = runs / "vgg_s_small-rgb/finetune"
     v1 = PackedNet.FromString(downgrade(read_net(start / "deploy.prototxt")).SerializeToString())
     blobs = read_weights(start / "model.caffemodel")
@@ -299,12 +299,12 @@ def test_a_folder_in_use_is_refused(sets, tmp_path, capsys):
 
     with alone(tmp_path / "vgg_s_small-rgb/pretrain", "busy"):
         line = refused(capsys, "pretrain", "vgg_s_small-rgb", "--set", sets / "people", "-o", tmp_path)
-    assert "another emotiw trains in" in line
+    assert "another emotiw is training in" in line
     with alone(tmp_path / "vgg_s_small-rgb/pretrain", "busy"):  # free again
         pass
 
 
-def test_snapshots_are_pruned_and_a_set_without_validation_trains(sets, engine, tmp_path):
+def test_snapshots_are_pruned_without_a_validation_split(sets, engine, tmp_path):
     prepared = open_set(sets / "people")
     assert prepared.count("val") == 0
     row = Experiment("vgg_s_small", "rgb", {"pretrain": "snapshot: 2", "finetune": ""})
@@ -322,7 +322,7 @@ def test_a_loss_at_the_prior_is_warned_of(sets, engine, tmp_path, capsys):
     assert "warning: the loss is still that of guessing (1.609)" in capsys.readouterr().out  # ln 5
 
 
-def test_renew_goes_on_with_this_run_and_starts_anew_instead_of_another(copy, sets, capsys):
+def test_renew_resumes_this_run_and_replaces_another(copy, sets, capsys):
     run = Run(copy / "vgg_s_small-rgb/pretrain")
     again = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(copy), "--renew"]
     log = (run.folder / "log.txt").read_bytes()

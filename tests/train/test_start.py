@@ -1,4 +1,4 @@
-"""What is to be said of a run by the weights that it began with."""
+"""The marks of a run that follow from its starting weights."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ def train(sets, tmp_path, drill):
 
 
 @pytest.mark.parametrize("name", ["model.caffemodel", "snapshot_iter_2.caffemodel"])
-def test_weights_of_a_run_of_another_representation_are_warned_of_and_marked(train, name, caplog, monkeypatch):
+def test_weights_of_another_representation_are_warned_and_marked(train, name, caplog, monkeypatch):
     monkeypatch.setattr("emotiw.train.stage.validate", lambda *_: None)
     start = train(Experiment("vgg_s_small", "rgb", NO))
     run = train(Experiment("vgg_s_small", "cyclic_lbp", NO), "finetune", start.folder / name)
@@ -33,7 +33,7 @@ def test_weights_of_a_run_of_another_representation_are_warned_of_and_marked(tra
     assert run.facts().marks == ["began with weights of rgb"]
 
 
-def test_what_is_to_be_said_of_the_run_before_goes_on(train, monkeypatch):
+def test_marks_of_the_previous_run_are_kept(train, monkeypatch):
     monkeypatch.setattr("emotiw.train.stage.validate", lambda *_: None)
     row = Experiment("vgg_s_small", "rgb", NO)
     start = train(row)
@@ -44,8 +44,8 @@ def test_what_is_to_be_said_of_the_run_before_goes_on(train, monkeypatch):
 
 
 @pytest.mark.parametrize(("policy", "marks"), [("fixed", []), ("poly", ["resumed at 4"])])
-def test_a_rate_that_depends_on_the_last_iteration_makes_a_longer_run_another_one(sets, tmp_path, drill, policy, marks):
-    """Even where the engine keeps its place and its random numbers."""
+def test_a_rate_by_last_iteration_makes_a_longer_run_another(sets, tmp_path, drill, policy, marks):
+    """Even if the engine restores its position and random state."""
     row = Experiment("vgg_s_small", "rgb", {"pretrain": f'snapshot: 2 lr_policy: "{policy}" power: 1', "finetune": ""})
     run, engine = Run(tmp_path / "run"), drill()
     engine.continues = lambda state: True

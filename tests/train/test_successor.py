@@ -38,7 +38,7 @@ def beside(run):
 
 @pytest.mark.usefixtures("_way")
 @pytest.mark.parametrize("existing", ["replace", "renew"])
-def test_the_old_run_stays_until_the_new_one_has_its_first_snapshot(train, existing, drill):
+def test_the_old_run_stays_until_the_new_one_has_a_snapshot(train, existing, drill):
     run = train(drill(), seed=1)
     engine = drill(watch=lambda: (Run(run.folder).facts().seed, Run(run.folder).finished))
     train(engine, seed=2, existing=existing)
@@ -56,14 +56,14 @@ def test_one_that_fails_before_it_leaves_the_old_run_as_it_was(train, drill):
     for fails_at in (0, 2):
         with pytest.raises(EmotiwError) as caught:
             train(drill(fails_at), seed=2)
-        assert str(caught.value).endswith(f"; {run.folder} still holds the run that was there")
+        assert str(caught.value).endswith(f"; {run.folder} still has its previous run")
         assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
     with pytest.raises(EmotiwError, match=r"another run \(seed 1, not 2\)"):
         train(drill(), 2, "continue")
     assert beside(run) == ["pretrain"], "what the failed one left goes with the next command"
 
 
-def test_one_that_fails_after_it_is_the_run_and_goes_on(train, drill):
+def test_a_run_that_fails_after_its_first_snapshot_can_resume(train, drill):
     run = train(drill(), seed=1)
     with pytest.raises(EmotiwError) as caught:
         train(drill(fails_at=4), seed=2)

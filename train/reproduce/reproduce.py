@@ -166,5 +166,5 @@ def _carry_out(folder: Path, todo: Sequence[Step], tasks: Mapping[Path, Task], o
         rest = f"; and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
         raise EmotiwError(
             f"{len(left)} of {len(todo)} steps are not done: {'; '.join(told[:_MOST_TOLD])}{rest} "
-            f"(see {folder}/logs and snakemake.log; the same command goes on)"
+            f"(see {folder}/logs and snakemake.log; run the same command again to continue)"
         )

@@ -1,6 +1,6 @@
-"""Fetch Debian packages as any user, through apt's own client on a private state beside the system's.
+"""Fetch Debian packages without root, by apt-get with private state folders.
 
-apt checks the mirror's signature with the host's Debian archive keyring; the lock's sha256 are checked besides.
+apt checks the mirror's signature with the host's Debian archive keyring; the lock file's sha256 are checked, too.
 """
 
 import re
@@ -21,7 +21,7 @@ from .lockfile import Package
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SUITE = "bullseye main"
 
-# The host's apt.conf is read first, for its proxies and passwords; its hooks and preferences are not for us.
+# The host's apt.conf is read first, for its proxies and passwords; its hooks and preferences are disabled.
 _CONFIGURATION = """\
 Dir::State "{state}";
 Dir::State::status "{state}/status";
@@ -45,29 +45,29 @@ Acquire::Retries "3";
 
 
 def sites() -> list[str]:
-    """Return the mirrors that the host's apt is set up for, each once, in apt's order."""
+    """Return the mirrors that the host's apt is configured for, each once, in apt's order."""
     listed = _output("indextargets", "--format", "$(SITE)").split()
-    # Without fetched lists there are no targets; the addresses apt would fetch are known all the same.
+    # `indextargets` is empty before package lists are fetched; --print-uris works without them.
     addresses = re.findall(r"^'(\S+?)/dists/", _output("update", "--print-uris"), flags=re.MULTILINE)
     return list(dict.fromkeys(site.rstrip("/") for site in listed or addresses))
 
 
 def fetch(packages: list[Package], folder: Path, mirror: str | None = None) -> None:
-    """Download `packages`, in exactly their versions, into `folder`.
+    """Download exactly these versions of `packages` into `folder`.
 
     Parameters
     ----------
     packages : list of Package
         What to fetch.
     folder : Path
-        Where to; `apt` beside it is the private state, removed afterwards.
+        Destination; the private state is the folder `apt` next to it, removed afterwards.
     mirror : str, optional
-        A Debian mirror's address; else each of `sites()` is tried until one serves.
+        A Debian mirror's address; by default each of `sites()` is tried until one works.
 
     Raises
     ------
     EmotiwError
-        Where apt or the keyring is absent, or no mirror serves Debian 11.
+        If apt or the keyring is missing, or no mirror has Debian 11.
     """
     _require_apt()
     refusals = []
@@ -79,7 +79,7 @@ def fetch(packages: list[Package], folder: Path, mirror: str | None = None) -> N
         else:
             return
     tried = "; ".join(refusals) or "this machine's apt names no mirror"
-    raise EmotiwError(f"no Debian 11 to be had: {tried}: give --mirror URL of a Debian mirror that has bullseye")
+    raise EmotiwError(f"Debian 11 is not available: {tried}: give --mirror URL of a Debian mirror that has bullseye")
 
 
 def _require_apt() -> None:
@@ -119,7 +119,7 @@ def _fetch_from(site: str, packages: list[Package], folder: Path) -> None:
 
 
 def _apt_get(state: Path, *args: str, cwd: Path | None = None, tick: Callable[[], object] = lambda: None) -> None:
-    """Run `apt-get` on the private state, calling `tick` twice a second; its first complaint is our error."""
+    """Run `apt-get` on the private state, calling `tick` twice a second; raise its first error."""
     with tempfile.TemporaryFile() as log:
         command: list[str | Path] = ["apt-get", "-c", state / "apt.conf", *args]
         with running(leashed(command, cwd, stdout=log, stderr=log, env={"LC_ALL": "C"})) as child:

@@ -1,7 +1,7 @@
-"""What the usual pycaffe scripts need beyond Debian's packages, added to the unpacked Debian by `emotiw caffe install`.
+"""Files that pycaffe scripts need beyond Debian's packages; `emotiw caffe install` adds them to the unpacked Debian.
 
 Debian's matplotlib expects its data in /usr/share/matplotlib, and its `caffe.io.load_image` calls scikit-image with a
-keyword that this no longer has. No packaged file is changed. (`run` sets matplotlib's environment.)
+keyword that scikit-image no longer has. No packaged file is changed. (`run` sets matplotlib's environment.)
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ _PACKAGES = "usr/lib/python3/dist-packages"
 
 FILES = {
     f"{_PACKAGES}/emotiw_as_grey.py": Path(__file__).with_name("as_grey.py").read_text(encoding="utf-8"),
-    # Python imports it at its start from here, unlike a sitecustomize, of which there can be only one.
+    # Python imports it at startup. (Not a sitecustomize, because there can be only one.)
     f"{_PACKAGES}/emotiw_as_grey.pth": "import emotiw_as_grey\n",
 }
 """Text of each added file by its path below the root."""
@@ -28,7 +28,7 @@ with tempfile.TemporaryDirectory() as folder:
     plt.savefig(picture)
     assert caffe.io.load_image(picture, color=False).max() == 1
 """
-"""A script that fails unless all of it works."""
+"""A script that tests these additions."""
 
 
 def complete(root: Path) -> None:

@@ -1,7 +1,7 @@
 """Install a real Caffe without root, Docker or namespaces: Debian 11's packages, unpacked in the user's cache.
 
-What lies there afterwards is `root/`, the unpacked packages with the additions of completion.py, and `bin/`, where
-`run` starts each program through the loader and libraries of `root/`; the folder can be moved.
+The install has `root/`, the unpacked packages with the additions of completion.py, and `bin/`, where `run` starts
+each program with the loader and libraries of `root/`. The folder can be moved.
 """
 
 import logging
@@ -31,7 +31,7 @@ RUN = Path(__file__).with_name("run")
 _BYTES = 800_000_000  # 159 MB of packages, 633 MB unpacked
 _ROOM = "free some, or set $XDG_CACHE_HOME to a folder on another disk"
 
-# All of the package `caffe`, and the Python of `python3-caffe`.
+# All programs of the package `caffe`, and the Python of `python3-caffe`.
 PROGRAMS = (
     "caffe",
     "caffe-gtest",
@@ -55,14 +55,14 @@ def cache() -> Path:
 
 
 def target(lock: Path = LOCK) -> Path:
-    """Return the folder that an install of `lock` makes: another lock, `run` or completion is another folder."""
+    """Return the folder for an install of `lock`; its name depends on the lock, `run` and the completion files."""
     parts = (lock.read_text(encoding="utf-8"), RUN.read_text(encoding="utf-8"), FILES, LINKS)
     digest = sha256_of(repr(parts).encode())
     return cache() / f"debian11-{digest[:12]}"
 
 
 def superseded(program: Path) -> list[Path]:
-    """Return the folders that other versions of emotiw installed beside that of the `caffe` program in use."""
+    """Return the installs of other emotiw versions in the cache folder of the `caffe` program in use."""
     current = program.parents[1]
     return sorted(folder for folder in current.parent.glob("debian11-*") if folder != current)
 
@@ -76,21 +76,21 @@ def installed(lock: Path = LOCK) -> Path | None:
 def install(mirror: str | None = None, force: bool = False, lock: Path = LOCK) -> Path:
     """Fetch, check and unpack the packages of `lock`; return the `caffe` program.
 
-    It is whole or not there. Of two at once, the second waits for the first and takes what that made.
+    The install is complete or absent. If two run at once, the second waits for the first and uses its install.
 
     Parameters
     ----------
     mirror : str, optional
-        A Debian mirror's address; else those of the host's apt are tried.
+        A Debian mirror's address; by default those of the host's apt are tried.
     force : bool
-        Install anew what is installed already.
+        Reinstall if it is already installed.
     lock : Path
         The lock file.
 
     Raises
     ------
     EmotiwError
-        Where the machine, the mirrors or a package are not as needed.
+        If the machine is not supported, no mirror works, or a package is wrong.
     """
     _require_machine()
     cache().mkdir(parents=True, exist_ok=True)
@@ -124,16 +124,16 @@ def _require_machine() -> None:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`; the kernel lets go of it when we die."""
+    """Hold the lock file `path`; the kernel releases it when this process dies."""
     with path.open("w") as file:
         if not take_lock(file.fileno(), wait=False):
-            _LOG.warning("another `emotiw caffe install` is at work: waiting for it")
+            _LOG.warning("another `emotiw caffe install` is running: waiting for it")
             take_lock(file.fileno())
         yield
 
 
 def _obtain(packages: list[Package], folder: Path, mirror: str | None) -> list[Path]:
-    """Return the .debs, each checked; what an interrupted install left whole in `folder` is not fetched again."""
+    """Return the .debs, each checked; those already complete in `folder` are not fetched again."""
     folder.mkdir(exist_ok=True)
     wanted = missing(packages, folder)
     if wanted:
@@ -156,7 +156,7 @@ def _link_programs(folder: Path) -> None:
 
 
 def prove(folder: Path) -> None:
-    """Run what was unpacked, before it counts as installed."""
+    """Run the unpacked programs, before they count as installed."""
     _run([folder / "caffe", "--version"], "the unpacked Caffe does not start")
     _run([folder / "python", "-c", "import caffe; caffe.Net"], "the unpacked pycaffe cannot be imported")
 

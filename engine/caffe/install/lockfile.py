@@ -38,7 +38,7 @@ def read_lock(path: Path = LOCK) -> list[Package]:
     Raises
     ------
     EmotiwError
-        Where a line has another form.
+        If a line has another format.
     """
     packages = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -56,7 +56,7 @@ def checked(package: Package, folder: Path) -> Path:
     Raises
     ------
     EmotiwError
-        Where it is not there, or its sha256 is not the lock's; such a file is removed, so that it is fetched anew.
+        If it is missing, or its sha256 differs from the lock's; a wrong file is removed, so that it is fetched again.
     """
     archive = package.archive(folder)
     if archive is None:
@@ -72,7 +72,7 @@ def checked(package: Package, folder: Path) -> Path:
 
 
 def missing(packages: list[Package], folder: Path) -> list[Package]:
-    """Return those of `packages` that `folder` does not hold whole; what is damaged is removed."""
+    """Return those of `packages` that are not complete in `folder`; damaged files are removed."""
 
     def held(package: Package) -> bool:
         try:

@@ -1,7 +1,7 @@
-"""Name the kernels of OpenBLAS where it does not know the processor.
+"""Select OpenBLAS's kernels for processors that it does not know.
 
-Debian 11's OpenBLAS 0.3.13 takes its oldest ones there, and Caffe trains three times slower than it could. Newer
-versions go by the processor's instructions instead, and so it is done here.
+Debian 11's OpenBLAS 0.3.13 uses its oldest kernels on these, and Caffe trains three times slower than it could.
+Newer versions select kernels by the processor's instruction sets, as is done here.
 """
 
 import os
@@ -16,9 +16,9 @@ CPUINFO = Path("/proc/cpuinfo")
 
 _ASKED = "OPENBLAS_VERBOSE"
 _NAMED = "OPENBLAS_CORETYPE"
-_PATIENCE = 60  # seconds for one `caffe --version`, from a cold disk
+_PATIENCE = 60  # seconds for one `caffe --version`, with nothing in the disk cache
 
-# Of OpenBLAS's dynamic.c: kernels for x86-64 and what they need, the best first.
+# From OpenBLAS's dynamic.c: kernels for x86-64 and the instruction sets they need, the best first.
 _KERNELS = {
     "SkylakeX": {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"},
     "Haswell": {"avx2", "fma"},
@@ -27,27 +27,27 @@ _OLDER = {"Prescott", "Core2", "Nehalem", "Sandybridge", "Barcelona", "Bobcat", 
 
 
 def kernel(program: Path, environment: dict[str, str]) -> dict[str, str]:
-    """Return what makes a Caffe's OpenBLAS use this processor's instructions, as additions to the environment.
+    """Return the environment variables that make a Caffe's OpenBLAS use this processor's instruction sets.
 
     Parameters
     ----------
     program : Path
         A `caffe` program.
     environment : dict of str to str
-        What it needs in its environment besides ours.
+        Additions to our environment that it needs.
 
     Returns
     -------
     dict of str to str
-        `OPENBLAS_CORETYPE`; empty where that is set already, where OpenBLAS knows the processor or has no better
-        kernel for it, or another BLAS works.
+        `OPENBLAS_CORETYPE`; empty if that is already set, if OpenBLAS knows the processor or has no better kernel for
+        it, or if another BLAS is used.
     """
     possible = _possible()
     if not possible or _NAMED in os.environ or _taken(program, environment) not in _OLDER:
         return {}
     for name in possible:
         named = {_NAMED: name}
-        if _taken(program, {**environment, **named}) == name:  # not every build has all of them
+        if _taken(program, {**environment, **named}) == name:  # a build may lack some kernels
             return named
     return {}
 
@@ -62,7 +62,7 @@ def _possible() -> list[str]:
 
 
 def _taken(program: Path, environment: dict[str, str]) -> str | None:
-    """Return the kernel that OpenBLAS says it takes, None where it says nothing."""
+    """Return the kernel that OpenBLAS reports, None if it reports none."""
     try:
         done = subprocess.run(
             [program, "--version"],
@@ -73,5 +73,5 @@ def _taken(program: Path, environment: dict[str, str]) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    told = re.search(rb"^Core: (\w+)$", done.stderr, re.MULTILINE)
-    return told[1].decode() if told else None
+    core = re.search(rb"^Core: (\w+)$", done.stderr, re.MULTILINE)
+    return core[1].decode() if core else None

@@ -1,4 +1,4 @@
-"""What feeds a net: LMDBs, their Datums, and Caffe's data transformer."""
+"""Input data of a net: LMDBs, their Datums, and Caffe's data transformer."""
 
 from emotiw.lazy import TYPE_CHECKING, attach
 

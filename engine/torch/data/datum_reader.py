@@ -27,10 +27,10 @@ class Records:
     path
         Its folder.
     colour
-        How encoded pictures are decoded.
+        How encoded images are decoded.
     rank, ranks
-        Of the records, counted on over all rounds, those whose number leaves `rank` when divided by `ranks`: how
-        Caffe's solvers of several GPUs share them out.
+        Records with `number % ranks == rank` are read, where numbers count on over all epochs: as Caffe's solvers on
+        several GPUs share them out.
     """
 
     path: Path
@@ -44,11 +44,11 @@ class Records:
             return self._image(next(datums))
 
     def batches(self, size: int, expected: Sequence[Classes] = (), skipped: int = 0) -> Generator[list[Record]]:
-        """Yield batches without end, behind so many that are skipped; refuse labels not in each of `expected`."""
+        """Yield batches forever, after skipping `skipped` batches; refuse labels that are not in each of `expected`."""
         threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
         with ThreadPoolExecutor(threads) as pool, closing(self._datums(skipped * size)) as datums:
             while batch := list(islice(datums, size)):
-                # OpenCV lets other threads run while it decodes; plain bytes would gain nothing.
+                # OpenCV releases the GIL while it decodes; plain bytes would gain nothing.
                 run = pool.map if batch[0][1].encoded else map
                 images = run(self._image, batch)
                 for classes in expected:
@@ -56,7 +56,7 @@ class Records:
                 yield [(image, datum.label) for image, (_, datum) in zip(images, batch, strict=True)]
 
     def _datums(self, skipped: int = 0) -> Generator[tuple[bytes, Datum]]:
-        """Yield our keys and Datums without end, behind those that are skipped; what others read is not copied."""
+        """Yield our keys and Datums forever, after the skipped ones; records of other ranks are not copied."""
         number = skipped * self.ranks
         with environment(self.path) as opened, opened.begin(buffers=True) as transaction:
             while entries := opened.stat()["entries"]:

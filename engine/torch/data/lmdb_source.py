@@ -1,4 +1,4 @@
-"""What feeds the Data layers of nets: LMDBs, read ahead and transformed on the device."""
+"""Sources of Data layers: LMDBs, prefetched and transformed on the device."""
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -25,24 +25,24 @@ _LMDB = 1  # DataParameter.DB
 
 
 class Sources:
-    """Opens what feeds the Data layers of nets: a `Net`'s `open_source`. Use it in a `with` statement, or close it.
+    """Opens the sources of Data layers: a `Net`'s `open_source`. Use it in a `with` statement, or close it.
 
     Parameters
     ----------
     folder
-        What the prototxt's relative paths are relative to.
+        The folder to which the prototxt's paths are relative.
     device
-        Where batches are made.
+        The device on which batches are made.
     seed
-        Of random crops and mirrors; None: others each time.
+        Of random crops and mirrors; None: a random seed.
     rank, ranks
-        Which of several that share out the LMDBs of the TRAIN phase, as Caffe's solvers of several GPUs do; each
-        draws its own crops.
+        The rank of this process, and how many share out the LMDBs of the TRAIN phase, as Caffe's solvers on several
+        GPUs do; each draws its own crops.
 
     Attributes
     ----------
     opened
-        What it has opened, in that order.
+        The sources opened, in order.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Sources:
         self.opened: list[LmdbSource] = []
 
     def __call__(self, param: LayerParameter) -> "LmdbSource":
-        """Open what feeds a Data layer, given its LayerParameter."""
+        """Open the source of a Data layer, given its LayerParameter."""
         if param.type != "Data":
             raise EmotiwError(f"no LMDB feeds a layer of type {param.type}")
         share = (self._rank, self._ranks) if PHASES[param.phase] == "TRAIN" else (0, 1)
@@ -76,13 +76,13 @@ class Sources:
         self.close()
 
     def close(self) -> None:
-        """End the reading of all of them."""
+        """Close all sources."""
         self._open.close()
 
 
 @dataclass(frozen=True)
 class Place:
-    """How far a source has come: how many batches it has given, and the state of its generator behind the last one."""
+    """A position in a source: the number of batches given, and the generator's state after the last one."""
 
     batches: int
     random: Tensor
@@ -91,7 +91,7 @@ class Place:
 class LmdbSource:
     """Batches for one Data layer, from its LMDB; as in Caffe 1.0, `rand_skip` does nothing.
 
-    Reading begins with the first `next`. A source keeps its place as long as it is open.
+    Reading begins with the first `next`. A source keeps its position as long as it is open.
 
     Parameters
     ----------
@@ -103,16 +103,16 @@ class LmdbSource:
     Attributes
     ----------
     shapes
-        Of a batch that begins with the first image.
+        The shapes of a batch that begins with the first image.
     expected
-        What its labels are to be in, each; to be added to before the first `next`.
+        Each label must be in all of these; add to the list before the first `next`.
     place
-        How far it has come.
+        Its current position.
 
     Raises
     ------
     EmotiwError
-        Where there is no LMDB, or its first image does not fit the layer's transform_param.
+        If there is no LMDB, or its first image does not fit the layer's transform_param.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class LmdbSource:
         self.begin_at(Place(0, transformer.generator.get_state()))
 
     def begin_at(self, place: Place) -> None:
-        """Give what comes behind a place; only before the first `next`."""
+        """Continue after `place`; call it before the first `next`."""
         self.place = place
         self._transformer.generator.set_state(place.random)
         read = partial(self._read, skipped=place.batches)
@@ -154,11 +154,11 @@ class LmdbSource:
         Raises
         ------
         EmotiwError
-            Where a record is damaged, or an image does not fit.
+            If a record is damaged, or an image does not fit.
         """
         batch, random, ready = self._ahead.next()
         self.place = Place(self.place.batches + 1, random)
-        if ready is not None:  # on another stream than that of the net
+        if ready is not None:  # made on another stream than the net's
             current = torch.cuda.current_stream(batch[0].device)
             current.wait_event(ready)
             for made in batch:
@@ -166,18 +166,18 @@ class LmdbSource:
         return batch
 
     def close(self) -> None:
-        """End the reading."""
+        """Stop reading."""
         self._ahead.close()
 
 
 def _batches(
     path: Path, read: Callable[[], Generator[list[Record]]], transformer: Transformer, device: torch.device
 ) -> Generator[tuple[list[Tensor], Tensor, torch.cuda.Event | None]]:
-    """Yield an LMDB's batches without end, on the device, the generator's state behind each, and a GPU's event.
+    """Yield an LMDB's batches forever, on the device, with the generator's state after each, and a CUDA event.
 
-    The event is that the batch is made.
+    The event marks that the batch is made; it is None on a CPU.
 
-    A GPU makes them while the net computes, in the gaps that it leaves; nobody waits for that here.
+    A GPU makes them while the net computes, in gaps between its kernels; this function does not wait for that.
     """
     stream = None
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""An iterator that a thread runs ahead of its user."""
+"""A generator that runs ahead in a thread."""
 
 import os
 import weakref
@@ -11,24 +11,24 @@ T = TypeVar("T")
 
 
 class _Failed:
-    """What the thread raised."""
+    """An exception of the thread."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
 
 class Ahead(Generic[T]):
-    """Runs an endless generator in a thread, some items ahead; their order stays.
+    """Runs an endless generator in a thread, some items ahead, in order.
 
-    The thread begins with the first `next` and ends with `close`, with the last reference to this, or with the program,
-    whichever is first; then it closes the generator too.
+    The thread starts at the first `next`. It ends, and closes the generator, at `close`, when this object is
+    garbage-collected, or when the program ends, whichever is first.
 
     Parameters
     ----------
     begin
-        Makes the generator, in the thread; it must not refer to what owns this.
+        Makes the generator, in the thread; it must not refer to this object's owner.
     depth
-        So many items at the most wait.
+        The largest number of items made ahead.
     """
 
     def __init__(self, begin: Callable[[], Generator[T]], depth: int) -> None:
@@ -40,9 +40,9 @@ class Ahead(Generic[T]):
         self._end = weakref.finalize(self, _end, self._thread, self._queue, self._stop, self._pid)
 
     def next(self) -> T:
-        """Return the next item, or raise what the generator raised, again and again."""
+        """Return the next item, or raise the generator's exception, at this and every later call."""
         if os.getpid() != self._pid:
-            raise RuntimeError("what reads ahead stays with the process that opened it: open it after the fork")
+            raise RuntimeError("a prefetch thread does not survive a fork: open the source after the fork")
         if self._stop.is_set():
             raise RuntimeError("it is closed")
         if self._thread.ident is None:
@@ -71,14 +71,14 @@ def _run(begin: Callable[[], Generator[T]], queue: "Queue[T | _Failed]", stop: E
 
 
 def _end(thread: Thread, queue: "Queue[T | _Failed]", stop: Event, pid: int) -> None:
-    """Stop the thread, which may wait for room in the queue; it puts there one item more at the most."""
+    """Stop the thread, which may be waiting for room in the queue; it puts at most one more item there."""
     stop.set()
-    if os.getpid() != pid:  # a fork has no such thread
+    if os.getpid() != pid:  # the thread does not exist in a forked process
         return
     try:
         while True:
             queue.get_nowait()
     except Empty:
         pass
-    if thread.ident is not None and thread is not current_thread():  # in which garbage may be collected too
+    if thread.ident is not None and thread is not current_thread():  # garbage may be collected in that thread too
         thread.join()

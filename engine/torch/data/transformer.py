@@ -1,4 +1,4 @@
-"""From images to what a net sees: Caffe's data_transformer.cpp, by batches."""
+"""From images to a net's input, in batches: Caffe's data_transformer.cpp."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,36 +14,38 @@ from emotiw.prototxt.formats.blobs import Blob, read_mean
 from emotiw.prototxt.formats.datum import Pixels
 from emotiw.prototxt.formats.layer_parameters import TransformationParameter
 
-Places = tuple[Tensor, Tensor, Tensor]  # of each image: the crop's top and left, int64, and whether it is mirrored
+Places = tuple[Tensor, Tensor, Tensor]  # for each image: the crop's top and left, int64, and whether it is mirrored
 
 
 class Transformer:
-    """Crops, subtracts the mean, scales and mirrors images: ``(x - mean) * scale`` of a crop, then perhaps its mirror.
+    """Crops images, subtracts the mean, scales and perhaps mirrors them: ``(x - mean) * scale``.
 
-    A crop is at random in TRAIN, at floor((H - crop) / 2) in TEST; `mirror` tosses a coin for each image in any phase.
+    Crops are random in TRAIN, at floor((H - crop) / 2) in TEST; `mirror` mirrors each image with probability 1/2 in any
+    phase.
 
     Parameters
     ----------
     param
-        Its mean_file is of the whole images' size, and is cropped with each; its mean_values are one, or one a channel.
+        Its mean_file has the size of the whole images, and is cropped like them; there is one mean_value, or one per
+        channel.
     phase
         TRAIN or TEST.
     device
-        Where it computes.
+        The device to compute on.
     seed
-        Of its draws, which are made on the CPU and so are the same on every device; None: others each time.
+        Of its random numbers, which are drawn on the CPU and so are the same on every device; None: a random seed.
     folder
-        What a relative mean_file is relative to.
+        The folder to which a relative mean_file is relative.
 
     Attributes
     ----------
     generator
-        What it draws from.
+        The random generator.
 
     Raises
     ------
     EmotiwError
-        Where the parameters contradict each other, or the mean cannot be read.
+        If the parameters contradict each other, or the mean cannot be read.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class Transformer:
         self._mean = torch.from_numpy(self._host_mean).to(self._device)
 
     def shape(self, image: Shape) -> Shape:
-        """Return the (C, H, W) that an image of that shape comes out with; refuse one that does not fit."""
+        """Return the output's (C, H, W) for an image of this shape; refuse one that does not fit."""
         crop = self._param.crop_size
         if crop > min(image[1:]):
             raise EmotiwError(f"an image of {_spelt(image)} is smaller than crop_size {crop}")
@@ -75,7 +77,7 @@ class Transformer:
         return (image[0], crop, crop) if crop else image
 
     def __call__(self, images: Sequence[Pixels]) -> Tensor:
-        """Return what the net sees.
+        """Return the net's input.
 
         Parameters
         ----------
@@ -83,12 +85,12 @@ class Transformer:
 
         Returns
         -------
-        (N, C, crop, crop) float32, or (N, C, H, W) where there is no crop; on the device.
+        (N, C, crop, crop) float32, or (N, C, H, W) without a crop; on the device.
 
         Raises
         ------
         EmotiwError
-            Where an image does not fit the parameters, or the others of its batch.
+            If an image does not fit the parameters, or the others of its batch.
         """
         shapes = [image.shape for image in images]
         wanted = {self.shape(shape) for shape in set(shapes)}
@@ -102,7 +104,7 @@ class Transformer:
         return one_by_one(images, shape, places, self._host_mean, self._param.scale).to(self._device)
 
     def _places(self, shapes: Tensor) -> Places:
-        """Draw where each image is cropped, and whether it is mirrored: by its number alone, in batches of any size."""
+        """Draw crops and mirrors; those of the n-th image do not depend on the size of the batches."""
         draws = torch.rand((len(shapes), 3), dtype=torch.float64, generator=self.generator)
         room = shapes[:, 1:] - (self._param.crop_size or shapes[:, 1:])
         tops, lefts = ((draws[:, :2] * (room + 1)).long() if self._random_crop else room // 2).unbind(1)
@@ -110,7 +112,7 @@ class Transformer:
 
 
 def _mean_of(param: TransformationParameter, folder: Path) -> Blob:
-    """Return the (C, H, W) mean image, or (1 or C, 1, 1) values, one of zero where there are none."""
+    """Return the (C, H, W) mean image, or (1 or C, 1, 1) values; a single zero if there is no mean."""
     if not param.mean_file:
         return np.array(list(param.mean_value) or [0], np.float32).reshape(-1, 1, 1)
     path = folder / param.mean_file
@@ -124,7 +126,7 @@ def _spelt(shape: Shape) -> str:
 
 
 def _uploaded(images: Sequence[Pixels], device: torch.device) -> Tensor:
-    """Return images of one shape as they are, (N, C, H, W), on a GPU."""
+    """Return images of one shape, unchanged, as (N, C, H, W) on a GPU."""
     kind = torch.uint8 if images[0].dtype == np.uint8 else torch.float32
     packed = torch.empty((len(images), *images[0].shape), dtype=kind, pin_memory=True)
     np.stack(images, out=packed.numpy())
@@ -132,7 +134,7 @@ def _uploaded(images: Sequence[Pixels], device: torch.device) -> Tensor:
 
 
 def one_by_one(images: Sequence[Pixels], shape: Shape, places: Places, mean: Blob, scale: float) -> Tensor:
-    """Transform images on the CPU, each while it is in the cache, by one thread: the net has need of the others."""
+    """Transform images on the CPU, each while it is in the cache, in one thread: the net needs the others."""
     out = torch.empty((len(images), *shape))
     tops, lefts, mirrors = (place.tolist() for place in places)
     for image, slot, top, left, mirrored in zip(images, out.numpy(), tops, lefts, mirrors, strict=True):
@@ -146,7 +148,7 @@ def one_by_one(images: Sequence[Pixels], shape: Shape, places: Places, mean: Blo
 
 
 def all_at_once(images: Tensor, shape: Shape, places: Places, mean: Tensor, scale: float) -> Tensor:
-    """Transform images of one shape, (N, C, H, W): the same numbers in few steps, for a GPU."""
+    """Transform images of one shape, (N, C, H, W), in few steps, for a GPU; the values equal those of `one_by_one`."""
     tops, lefts, mirrored = (place.to(images.device, non_blocking=True).reshape(-1, 1) for place in places)
     rows = tops + torch.arange(shape[1], device=images.device)
     columns = lefts + torch.arange(shape[2], device=images.device)

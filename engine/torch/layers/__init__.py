@@ -1,4 +1,4 @@
-"""One class a layer type of Caffe: shapes, what it learns, and its forward pass in plain torch."""
+"""One class for each layer type of Caffe: shapes, learned blobs, and the forward pass in plain torch."""
 
 from collections.abc import Mapping
 
@@ -48,4 +48,4 @@ LAYERS: Mapping[str, type[Layer]] = {
         TanH,
     )
 } | {"MemoryData": Data}
-"""By their names in a prototxt."""
+"""The layer classes by their types in a prototxt."""

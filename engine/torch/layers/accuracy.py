@@ -1,4 +1,4 @@
-"""What is counted, not learned: Caffe's accuracy_layer.cpp and argmax_layer.cpp."""
+"""Accuracy and ArgMax: Caffe's accuracy_layer.cpp and argmax_layer.cpp."""
 
 import torch
 from torch import Tensor
@@ -11,14 +11,14 @@ from .layer import Layer, canonical
 
 
 class Accuracy(Labelled):
-    """The share of labels that are right; that of each class in a second top.
+    """The share of correct labels; a second top has the share for each class.
 
-    A label is right where fewer than `top_k` scores are at least its own, itself not counted: ties count as wrong.
+    A label is correct if fewer than `top_k` other scores are at least its own: ties count as wrong.
     """
 
     tops = (1, 2)
 
-    def _told(self) -> tuple[int, AccuracyParameter]:
+    def _axis_and_param(self) -> tuple[int, AccuracyParameter]:
         return self.param.accuracy_param.axis, self.param.accuracy_param
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
@@ -31,7 +31,8 @@ class Accuracy(Labelled):
         counted = labels != p.ignore_label if p.HasField("ignore_label") else torch.ones_like(labels, dtype=torch.bool)
         labels = labels.masked_fill(~counted, 0)
         own = scores.gather(axis, labels.unsqueeze(axis))
-        # A NaN is at least nothing: then not even a label's own score is counted, and Caffe calls it right.
+        # Comparisons with NaN are false: if the label's score is NaN, no score is at least its own, and Caffe calls it
+        # correct.
         right = ((scores >= own).sum(dim=axis) - 1 < p.top_k) & counted
         tops = [_share(right.sum(), counted.sum()) + wrong]
         if len(self.param.top) > 1:
@@ -42,19 +43,19 @@ class Accuracy(Labelled):
 
 
 def _share(right: Tensor, counted: Tensor) -> Tensor:
-    """Return right / counted, 0 where none is counted."""
+    """Return right / counted, 0 if none is counted."""
     return right.float() / counted.clamp(min=1)
 
 
 class ArgMax(Layer):
-    """The `top_k` places of the largest numbers, of equal ones the last first.
+    """The indices of the `top_k` largest values; of equal ones the last comes first.
 
-    Along `axis`; without one in all behind the first axis, N x 1 x k x 1..., and with their values where `out_max_val`,
-    N x 2 x k x 1.... With an axis `out_max_val` gives the values alone.
+    Along `axis`. Without an axis, over everything after the first axis, N x 1 x k x 1..., and with `out_max_val` their
+    values, too, N x 2 x k x 1.... With an axis, `out_max_val` returns the values only.
     """
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
-        """Return places as float32."""
+        """Return the indices as float32."""
         p = self.param.argmax_param
         with_axis = p.HasField("axis")
         axis = canonical(p.axis, bottoms[0].dim()) if with_axis else 1

@@ -1,4 +1,4 @@
-"""Functions of each number alone: ReLU, Sigmoid, TanH, Power, Dropout."""
+"""Element-wise functions: ReLU, Sigmoid, TanH, Power, Dropout."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Blobs with blobs: Eltwise, Scale, Bias."""
+"""Arithmetic of blobs: Eltwise, Scale, Bias."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -15,7 +15,7 @@ _PROD, _SUM, _MAX = range(3)
 
 
 class Eltwise(Layer):
-    """Number by number the product, the sum with coefficients, or the maximum of the bottoms."""
+    """The element-wise product, sum with coefficients, or maximum of the bottoms."""
 
     bottoms = (2, None)
 
@@ -25,7 +25,7 @@ class Eltwise(Layer):
         if len({bottom.shape for bottom in bottoms}) > 1:
             raise EmotiwError(f"its bottoms are of several shapes: {', '.join(str(tuple(b.shape)) for b in bottoms)}")
         if len(p.coeff) not in (0, len(bottoms)) or (p.coeff and p.operation != _SUM):
-            raise EmotiwError(f"coeff is said of every bottom of a SUM, not {len(p.coeff)} times")
+            raise EmotiwError(f"coeff is given for every bottom of a SUM, not {len(p.coeff)} times")
         if p.operation == _PROD:
             return [reduce(torch.mul, bottoms)]
         if p.operation == _SUM:
@@ -34,7 +34,7 @@ class Eltwise(Layer):
 
 
 def _maximum(bottoms: Sequence[Tensor]) -> Tensor:
-    """Return the maximum; the gradient of equal ones goes to the second of the first two, else to the earlier."""
+    """Return the maximum; at ties the gradient goes to the second of the first two bottoms, else to the earlier."""
     first, second, *others = bottoms
     top = torch.where(first > second, first, second)
     for other in others:
@@ -43,12 +43,12 @@ def _maximum(bottoms: Sequence[Tensor]) -> Tensor:
 
 
 class Scale(Layer):
-    """The first bottom times the second, or times learned numbers, along `num_axes` axes from `axis` on."""
+    """The first bottom times the second, or times learned factors, along `num_axes` axes from `axis` on."""
 
     bottoms = (1, 2)
 
     def learned(self, shapes: Sequence[Shape]) -> list[Learned]:
-        """Return the factors where there is no second bottom, and the biases where there are any."""
+        """Return the factors if there is no second bottom, and the biases if there are any."""
         p = self.param.scale_param
         self._axis, shape = _along(p, shapes)
         filler = p.filler if p.HasField("filler") else FillerParameter(type="constant", value=1)
@@ -63,12 +63,12 @@ class Scale(Layer):
 
 
 class Bias(Layer):
-    """The first bottom plus the second, or plus learned numbers, along `num_axes` axes from `axis` on."""
+    """The first bottom plus the second, or plus learned biases, along `num_axes` axes from `axis` on."""
 
     bottoms = (1, 2)
 
     def learned(self, shapes: Sequence[Shape]) -> list[Learned]:
-        """Return the numbers to be added where there is no second bottom."""
+        """Return the biases if there is no second bottom."""
         self._axis, shape = _along(self.param.bias_param, shapes)
         return [] if len(shapes) > 1 else [Learned(shape, self.param.bias_param.filler)]
 
@@ -79,7 +79,7 @@ class Bias(Layer):
 
 
 def _along(p: BiasParameter | ScaleParameter, shapes: Sequence[Shape]) -> tuple[int, Shape]:
-    """Return the first axis, and the shape of what is broadcast from it on."""
+    """Return the first axis, and the shape of the factors or biases that are broadcast from it on."""
     axis = 0 if p.axis == 0 or (len(shapes) > 1 and shapes[1] == ()) else canonical(p.axis, len(shapes[0]))
     last = len(shapes[0]) if p.num_axes == -1 else axis + p.num_axes
     shape = shapes[1] if len(shapes) > 1 else shapes[0][axis:last]
@@ -89,5 +89,5 @@ def _along(p: BiasParameter | ScaleParameter, shapes: Sequence[Shape]) -> tuple[
 
 
 def _from_axis(numbers: Tensor, axis: int, like: Tensor) -> Tensor:
-    """Return numbers so shaped that torch broadcasts them from `axis` on."""
+    """Reshape numbers so that torch broadcasts them from `axis` on."""
     return numbers.view(*numbers.shape, *[1] * (like.dim() - axis - numbers.dim()))

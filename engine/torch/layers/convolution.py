@@ -18,23 +18,23 @@ _TRANSPOSED: Mapping[int, Callable[..., Tensor]] = {
 
 
 class Convolution(Layer):
-    """Cross-correlation; weights (N_out, C_in / group, kernel...), one bias an output; rounded down.
+    """Cross-correlation; weights (N_out, C_in / group, kernel...), one bias per output; output sizes are rounded down.
 
-    Several bottoms go through the same weights, each to its own top.
+    Several bottoms share the weights, each with its own top.
     """
 
     bottoms = (1, None)
     tops = (1, None)
 
     def learned(self, shapes: Sequence[Shape]) -> list[Learned]:
-        """Return the weights, and the biases where there are any."""
+        """Return the weights, and the biases if there are any."""
         p, shape = self.param.convolution_param, shapes[0]
         if canonical(p.axis, len(shape)) != 1 or len(shape) - 2 not in _CONVOLUTIONS or set(shapes) != {shape}:
             raise EmotiwError(
                 f"bottoms are N x C x 1 to 3 more axes, all of one shape, not {', '.join(map(str, shapes))}"
             )
         if not p.num_output or shape[1] % p.group or p.num_output % p.group:
-            raise EmotiwError(f"{shape[1]} channels to {p.num_output} outputs in {p.group} groups do not go")
+            raise EmotiwError(f"{shape[1]} channels to {p.num_output} outputs cannot be split into {p.group} groups")
         self._spatial = len(shape) - 2
         kernel = self._each("kernel_size", "kernel", 0)
         if min(kernel) < 1:
@@ -58,7 +58,7 @@ class Convolution(Layer):
         return p.num_output, given // p.group
 
     def _each(self, field: str, old: str | None, default: int) -> tuple[int, ...]:
-        """Return a setting of every spatial axis, from the repeated field or from `<old>_h` and `<old>_w`."""
+        """Return a setting for each spatial axis, from the repeated field or from `<old>_h` and `<old>_w`."""
         p = self.param.convolution_param
         values = list(getattr(p, field))
         if old and (p.HasField(f"{old}_h") or p.HasField(f"{old}_w")):
@@ -67,7 +67,7 @@ class Convolution(Layer):
             values = [getattr(p, f"{old}_h"), getattr(p, f"{old}_w")]
         values = values or [default]
         if len(values) not in (1, self._spatial):
-            raise EmotiwError(f"{field} is said once, or once an axis, not {len(values)} times")
+            raise EmotiwError(f"{field} is given once, or once per axis, not {len(values)} times")
         return tuple(values * self._spatial if len(values) == 1 else values)
 
 

@@ -1,4 +1,4 @@
-"""Where batches come from."""
+"""The interface of data sources."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Classes:
-    """The labels that a layer takes: 0 to before `count`, and the one that it ignores.
+    """The labels that a layer accepts: 0 to `count` - 1, and the one that it ignores.
 
     Attributes
     ----------
     layer
-        Its name.
+        The layer's name.
     """
 
     layer: str
@@ -30,12 +30,12 @@ class Classes:
 
 
 class Source(Protocol):
-    """What feeds a Data layer.
+    """The source of a Data layer.
 
     Attributes
     ----------
     shapes
-        Of what `next` gives, one for each top: ``[(N, C, H, W), (N,)]``.
+        The shapes of what `next` returns, one for each top: ``[(N, C, H, W), (N,)]``.
     """
 
     @property
@@ -50,19 +50,19 @@ class Source(Protocol):
 
 @runtime_checkable
 class JudgingSource(Source, Protocol):
-    """A source that itself looks at its labels, while it is still known which record has them.
+    """A source that checks its labels itself, while it still knows which record each belongs to.
 
     Attributes
     ----------
     expected
-        What they are to be in, each.
+        Each label must be in all of these.
     """
 
     @property
     def expected(self) -> list[Classes]:
-        """Return the list, to be added to."""
+        """Return the list, to which layers append."""
         ...
 
 
 OpenSource = Callable[[LayerParameter], Source]
-"""From a Data layer's LayerParameter, its `phase` set, to what feeds it."""
+"""Opens the source of a Data layer, given its LayerParameter, with `phase` set."""

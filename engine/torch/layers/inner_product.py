@@ -12,10 +12,10 @@ from .layer import Layer, Learned, Shape, canonical
 
 
 class InnerProduct(Layer):
-    """Fully connected from `axis` on, flattened in CHW order; weights (N, K), or (K, N) where `transpose`."""
+    """Fully connected from `axis` on, flattened in CHW order; weights (N, K), or (K, N) with `transpose`."""
 
     def learned(self, shapes: Sequence[Shape]) -> list[Learned]:
-        """Return the weights, and the biases where there are any."""
+        """Return the weights, and the biases if there are any."""
         p = self.param.inner_product_param
         self._axis = canonical(p.axis, len(shapes[0]))
         self._inputs = prod(shapes[0][self._axis :])
@@ -26,7 +26,7 @@ class InnerProduct(Layer):
         return [Learned(shape, p.weight_filler), *bias]
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
-        """Return what is before `axis`, then N."""
+        """Return a blob with the axes before `axis`, then N."""
         inputs = bottoms[0].shape[self._axis :].numel()
         if inputs != self._inputs:
             raise EmotiwError(f"it has weights for {self._inputs} inputs, not {inputs}")

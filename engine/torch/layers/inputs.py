@@ -1,4 +1,4 @@
-"""Layers without a bottom: Input, DummyData, and the ones that a source feeds."""
+"""Layers without a bottom: Input, DummyData, and layers that read a data source."""
 
 import torch
 from torch import Generator, Tensor
@@ -13,12 +13,12 @@ from .layer import Layer, Shape
 
 
 class SourceLayer(Layer):
-    """A layer without a bottom; its tops are stored in `values`, which others may write to.
+    """A layer without a bottom; its tops are stored in `values`, which callers may write to.
 
     Attributes
     ----------
     top_shapes
-        What it begins with.
+        The initial shapes of its tops.
     """
 
     bottoms = (0, 0)
@@ -34,12 +34,12 @@ class SourceLayer(Layer):
         self.values = [torch.zeros(shape) for shape in self.top_shapes]
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
-        """Return what is stored."""
+        """Return the stored values."""
         return self.values
 
 
 class Input(SourceLayer):
-    """Blobs that the user sets; zero before."""
+    """Blobs that the user sets; zero until then."""
 
     def __init__(self, param: LayerParameter) -> None:
         super().__init__(param)
@@ -50,7 +50,7 @@ class Input(SourceLayer):
 
 
 class DummyData(SourceLayer):
-    """Blobs of fillers. Constant ones are filled once, so what is written to them stays; others anew at each pass."""
+    """Blobs of fillers: constant ones are filled once, so values written to them stay; others at each pass."""
 
     def __init__(self, param: LayerParameter) -> None:
         super().__init__(param)
@@ -65,12 +65,12 @@ class DummyData(SourceLayer):
         self.top_shapes = shapes * count if len(shapes) == 1 else shapes
 
     def begin(self, generator: Generator) -> None:
-        """Fill all, and draw from `generator` from now on."""
+        """Fill all blobs, and draw from `generator` from now on."""
         self._generator = generator
         self.values = [self._fill(k) for k in range(len(self._fillers))]
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
-        """Fill anew what is not constant."""
+        """Refill the blobs that are not constant."""
         for k, filler in enumerate(self._fillers):
             if filler.type != "constant":
                 self.values[k].copy_(self._fill(k))
@@ -81,12 +81,12 @@ class DummyData(SourceLayer):
 
 
 class Data(SourceLayer):
-    """A layer that a `Source` feeds: Data from an LMDB, MemoryData from arrays."""
+    """A layer that reads a `Source`: Data from an LMDB, MemoryData from arrays."""
 
     source: Source
 
     def begin(self, generator: Generator) -> None:
-        """Nothing: each batch is as the source gives it."""
+        """Do nothing: batches come from the source."""
 
     def feed(self, source: Source) -> None:
         """Take batches from `source` from now on."""
@@ -96,7 +96,7 @@ class Data(SourceLayer):
         self.top_shapes = source.shapes[: len(self.param.top)]
 
     def expect(self, classes: Classes) -> None:
-        """Have the source refuse other labels, where it can."""
+        """Have the source refuse other labels, if it can."""
         if isinstance(self.source, JudgingSource):
             self.source.expected.append(classes)
 

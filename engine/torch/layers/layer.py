@@ -1,4 +1,4 @@
-"""What every layer is: parameters of a prototxt, learned blobs, and a forward pass in plain torch."""
+"""The base class of layers: parameters from a prototxt, learned blobs, and a forward pass in plain torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Counts = tuple[int, int | None]  # least and most; None: any number
 
 @dataclass(frozen=True)
 class Learned:
-    """A blob that a layer learns: its shape and its FillerParameter."""
+    """The shape and FillerParameter of a learned blob."""
 
     shape: Shape
     filler: FillerParameter
@@ -36,20 +36,20 @@ class Layer(torch.nn.Module):
     Attributes
     ----------
     bottoms, tops
-        How many of each the type takes.
+        How many of each this type takes.
     is_loss
-        Whether the first top counts as a loss where the prototxt gives no `loss_weight`; such a top need not be named.
+        Whether the first top is a loss if the prototxt sets no `loss_weight`; such a top need not be named.
     loss_weights
-        Of each top that `forward` returns.
+        The loss weight of each top that `forward` returns.
     propagates
-        Of each bottom, whether gradients go on to it.
+        For each bottom, whether gradients are propagated to it.
     blobs, shapes
-        The learned blobs, shared ones among them, which the net fills; and their shapes here.
+        The learned blobs, including shared ones, which the net fills; and their shapes in this layer.
 
     Raises
     ------
     EmotiwError
-        Where the parameters do not go together: what, without the layer's name, which the net knows.
+        If the parameters contradict each other. The message lacks the layer's name, which the net adds.
     """
 
     bottoms: ClassVar[Counts] = (1, 1)
@@ -76,14 +76,14 @@ class Layer(torch.nn.Module):
                 wanted = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
                 raise EmotiwError(f"it takes {wanted} {what}, not {len(names)}")
         if len(param.propagate_down) not in (0, len(param.bottom)):
-            raise EmotiwError("propagate_down is said for every bottom, or for none")
+            raise EmotiwError("propagate_down is given for every bottom, or for none")
 
     def learned(self, shapes: Sequence[Shape]) -> list[Learned]:
-        """Return what the layer learns, given the shapes of its bottoms."""
+        """Return the blobs that the layer learns, given the shapes of its bottoms."""
         return []
 
     def classes(self, shapes: Sequence[Shape]) -> Classes | None:
-        """Return what the numbers of its second bottom are to be, where they are labels."""
+        """Return the allowed values of its second bottom if that holds labels, else None."""
         return None
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
@@ -91,16 +91,16 @@ class Layer(torch.nn.Module):
         raise NotImplementedError
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
-        """Return the shapes of the tops, given those of the bottoms; nothing is computed."""
+        """Return the shapes of the tops, given those of the bottoms, without computing."""
         try:
             return [tuple(top.shape) for top in self(*(torch.empty(shape, device="meta") for shape in shapes))]
-        except RuntimeError as error:  # torch's own words
+        except RuntimeError as error:  # torch's own message
             raise EmotiwError(str(error).partition("\n")[0]) from None
 
     def weights(self, bottom: Tensor) -> list[Tensor]:
-        """Return the learned blobs in the layer's own shapes: a shared one may have another at home.
+        """Return the learned blobs in this layer's shapes: a shared blob may have another shape in its owner.
 
-        Where the bottom is a mere shape (of the device "meta"), so are they.
+        If the bottom is on device "meta" (a shape without data), so are they.
         """
         if bottom.is_meta:
             return [torch.empty(shape, device="meta") for shape in self.shapes]
@@ -118,7 +118,7 @@ class Layer(torch.nn.Module):
 
 
 def canonical(axis: int, axes: int) -> int:
-    """Return an axis counted from the front: Caffe's CanonicalAxisIndex."""
+    """Return a non-negative axis: Caffe's CanonicalAxisIndex."""
     if not -axes <= axis < axes:
         raise EmotiwError(f"there is no axis {axis} in a blob of {axes} axes")
     return axis % axes

@@ -11,7 +11,7 @@ from emotiw.prototxt.formats.layer_parameters import LossParameter
 from .labelled import Labelled
 from .layer import Layer, canonical
 
-_LOG_FLT_MIN = log(1.1754943508222875e-38)  # a probability below FLT_MIN counts as that
+_LOG_FLT_MIN = log(1.1754943508222875e-38)  # smaller probabilities are clipped to FLT_MIN
 _FULL, _VALID, _BATCH_SIZE, _NONE = range(4)
 
 
@@ -31,7 +31,7 @@ class SoftmaxWithLoss(Labelled):
 
     is_loss = True
 
-    def _told(self) -> tuple[int, LossParameter]:
+    def _axis_and_param(self) -> tuple[int, LossParameter]:
         return self.param.softmax_param.axis, self.param.loss_param
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
@@ -44,7 +44,7 @@ class SoftmaxWithLoss(Labelled):
             labels = labels.masked_fill(ignored, 0)
         log_p = functional.log_softmax(scores, axis)
         found = log_p.gather(axis, labels.unsqueeze(axis))
-        # Caffe's gradient knows nothing of the clipping.
+        # Caffe's gradient ignores the clipping.
         found = found + (found.detach().clamp(min=_LOG_FLT_MIN) - found.detach())
         if ignored is not None:
             found = found.masked_fill(ignored.unsqueeze(axis), 0)
@@ -68,7 +68,7 @@ class EuclideanLoss(Layer):
     is_loss = True
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
-        """Return the loss, a scalar, of two blobs of N x as many numbers."""
+        """Return the loss, a scalar, of two blobs of equal size."""
         first, second = bottoms
         if first.shape[0] != second.shape[0] or first.numel() != second.numel():
             raise EmotiwError(f"it compares blobs of one size, not {tuple(first.shape)} and {tuple(second.shape)}")

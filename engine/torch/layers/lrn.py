@@ -26,14 +26,14 @@ class LRN(Layer):
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return the shape of the bottom, N x C x H x W."""
         p = self.param.lrn_param
-        if p.norm_region == _WITHIN_CHANNEL:  # Caffe leaves k out of it
+        if p.norm_region == _WITHIN_CHANNEL:  # Caffe ignores k here
             mean = functional.avg_pool2d(bottoms[0].square(), p.local_size, 1, p.local_size // 2)
             return [bottoms[0] * (1 + p.alpha * mean) ** -p.beta]
         return [_AcrossChannels.apply(bottoms[0], p.local_size, p.alpha, p.beta, p.k)]  # type: ignore[no-untyped-call]
 
 
 class _Kept(FunctionCtx):
-    """What the forward pass keeps for the backward one."""
+    """What the forward pass saves for the backward pass."""
 
     saved_tensors: tuple[Tensor, ...]
     n: int
@@ -43,8 +43,8 @@ class _Kept(FunctionCtx):
 class _AcrossChannels(torch.autograd.Function):
     """y = x s^-beta with s = k + alpha / n * sum x^2.
 
-    dx = dy s^-beta - 2 alpha beta / n * x * sum(dy y / s): 40 times as fast on a CPU as torch's own, which pools in
-    three dimensions.
+    dx = dy s^-beta - 2 alpha beta / n * x * sum(dy y / s): 40 times as fast on a CPU as torch's own LRN, which pools
+    in three dimensions.
     """
 
     @staticmethod
@@ -67,7 +67,7 @@ class _AcrossChannels(torch.autograd.Function):
 
 def _over_channels(x: Tensor, n: int) -> Tensor:
     """Return for each channel the sum of the n channels around it, N x C x H x W; on a GPU in one pass over x."""
-    n = min(n, 2 * x.shape[1] - 1)  # further ones there are not
+    n = min(n, 2 * x.shape[1] - 1)  # there are no more channels
     if x.is_cuda:
         planes = x.reshape(len(x), 1, x.shape[1], math.prod(x.shape[2:]))
         return functional.avg_pool2d(planes, (n, 1), 1, (n // 2, 0), divisor_override=1).view(x.shape)
@@ -79,7 +79,7 @@ def _over_channels(x: Tensor, n: int) -> Tensor:
 
 
 def _power(s: Tensor, beta: float) -> Tensor:
-    """Return s ^ -beta; of everybody's beta, by two square roots."""
+    """Return s ^ -beta; for the usual beta, 0.75, by two square roots."""
     if beta != 0.75:
         return s.pow(-beta)
     root = s.rsqrt()

@@ -14,7 +14,7 @@ Pair = tuple[int, int]
 
 
 def maximum(image: Tensor, kernel: Pair, stride: Pair, pad: Pair, ceil_mode: bool) -> tuple[Tensor, Tensor]:
-    """Return the maximum of each window and its place, h * W + w; of several the first.
+    """Return the maximum of each window and its index, h * W + w; of equal ones the first.
 
     Parameters
     ----------
@@ -31,20 +31,20 @@ def maximum(image: Tensor, kernel: Pair, stride: Pair, pad: Pair, ceil_mode: boo
 
 
 class _Kept(FunctionCtx):
-    """What the forward pass keeps for the backward one."""
+    """What the forward pass saves for the backward pass."""
 
     saved_tensors: tuple[Tensor, ...]
     window: tuple[Pair, Pair, Pair, Pair, bool]
 
 
 class _OnCpu(torch.autograd.Function):
-    """On a CPU torch finds maxima six times as fast with the channels last, and goes back as fast with them first."""
+    """On a CPU torch finds maxima six times as fast with channels last; going back, channels first are as fast."""
 
     @staticmethod
     def forward(
         ctx: _Kept, image: Tensor, kernel: Pair, stride: Pair, pad: Pair, ceil_mode: bool
     ) -> tuple[Tensor, Tensor]:
-        """Return the maxima and their places."""
+        """Return the maxima and their indices."""
         last = image.contiguous(memory_format=torch.channels_last)
         top, index = functional.max_pool2d(last, kernel, stride, pad, ceil_mode=ceil_mode, return_indices=True)
         first = torch.contiguous_format if image.is_contiguous() else torch.preserve_format
@@ -62,16 +62,16 @@ class _OnCpu(torch.autograd.Function):
         return back, None, None, None, None
 
 
-_LEAST = -3.4028234663852886e38  # -FLT_MAX, with which Caffe begins a maximum
+_LEAST = -3.4028234663852886e38  # -FLT_MAX, Caffe's initial maximum
 _MAX, _AVE = 0, 1
 
 
 class Pooling(Layer):
-    """Maximum or mean of each window, clipped to the image; MAX may tell where it was, in a second top.
+    """Maximum or mean of each window, clipped to the image; a second top of MAX has the indices of the maxima.
 
-    The number of windows is rounded up (`round_mode: CEIL`) or down; where there is padding, one that would begin
-    behind the image and the padding before it is left out. Of several maxima the first counts. The divisor of AVE is
-    the window's area clipped to the image and its padding.
+    The number of windows is rounded up (`round_mode: CEIL`) or down; with padding, a window that would begin after the
+    image and the padding before it is left out. Of equal maxima the first counts. The divisor of AVE is the window's
+    area clipped to the image and its padding.
     """
 
     tops = (1, 2)
@@ -82,13 +82,13 @@ class Pooling(Layer):
         if p.pool not in (_MAX, _AVE):
             raise EmotiwError("STOCHASTIC pooling is not in this engine: use the real Caffe (--engine caffe)")
         if p.pool == _AVE and len(param.top) > 1:
-            raise EmotiwError("only MAX tells where its maxima were: one top")
+            raise EmotiwError("only MAX has a second top, with the indices of its maxima")
         self._kernel, self._stride, self._pad = (self._pair(name) for name in ("kernel", "stride", "pad"))
         if p.global_pooling:
             if self._kernel != (0, 0) or self._stride != (1, 1) or self._pad != (0, 0):
                 raise EmotiwError("global_pooling takes the whole image: no kernel, stride or pad beside it")
         elif min(self._kernel) < 1 or min(self._stride) < 1:
-            raise EmotiwError("it needs a kernel_size and a stride of at least 1")
+            raise EmotiwError("kernel_size and stride must be at least 1")
         elif any(pad >= kernel for pad, kernel in zip(self._pad, self._kernel, strict=True)):
             raise EmotiwError(f"a pad of {self._pad} is not smaller than the kernel, {self._kernel}")
 
@@ -113,7 +113,7 @@ class Pooling(Layer):
         return self._maximum(image, kernel, windows, pad)
 
     def _maximum(self, image: Tensor, kernel: Pair, windows: list[int], pad: tuple[int, ...]) -> list[Tensor]:
-        """Torch's own clipped windows where it has as many; else the image is padded before."""
+        """Pool by torch's own clipped windows if it has the same number of them; else pad the image first."""
         own = self._torch_has(image, kernel, windows)
         padded = image if own else functional.pad(image, pad, value=_LEAST)
         padding, ceil_mode = (self._pad, self.param.pooling_param.round_mode == 0) if own else ((0, 0), False)
@@ -139,7 +139,7 @@ class Pooling(Layer):
     def _torch_has(self, image: Tensor, kernel: Pair, windows: list[int]) -> bool:
         """Return whether torch's pooling has the same windows.
 
-        It pads by half a kernel at most, and leaves out windows that begin behind the image even without padding.
+        Torch pads by at most half a kernel, and leaves out windows that begin after the image even without padding.
         """
         return all(
             2 * pad <= k and (out - 1) * s < side + pad
@@ -155,7 +155,7 @@ class Pooling(Layer):
         return out
 
     def _pair(self, name: str) -> Pair:
-        """Return a setting of both axes, from one number or from `<name>_h` and `<name>_w`."""
+        """Return a setting for both axes, from one number or from `<name>_h` and `<name>_w`."""
         p = self.param.pooling_param
         one = "kernel_size" if name == "kernel" else name
         if p.HasField(f"{name}_h") or p.HasField(f"{name}_w"):

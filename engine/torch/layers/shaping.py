@@ -1,4 +1,4 @@
-"""Layers that compute nothing: Concat, Slice, Split, Flatten, Reshape, Silence."""
+"""Layers that only copy or reshape: Concat, Slice, Split, Flatten, Reshape, Silence."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from .layer import Layer, canonical
 
 
 class Concat(Layer):
-    """The bottoms one behind the other along `axis`."""
+    """The bottoms concatenated along `axis`."""
 
     bottoms = (1, None)
 
@@ -21,7 +21,7 @@ class Concat(Layer):
         axis = p.concat_dim if p.HasField("concat_dim") else canonical(p.axis, bottoms[0].dim())
         if len({(*bottom.shape[:axis], *bottom.shape[axis + 1 :]) for bottom in bottoms}) > 1:
             shapes = ", ".join(str(tuple(bottom.shape)) for bottom in bottoms)
-            raise EmotiwError(f"its bottoms may differ in axis {axis} alone: {shapes}")
+            raise EmotiwError(f"its bottoms may differ only in axis {axis}: {shapes}")
         return [bottoms[0] if len(bottoms) == 1 else torch.cat(bottoms, axis)]
 
 
@@ -44,7 +44,7 @@ class Slice(Layer):
 
 
 class Split(Layer):
-    """The bottom, as often as there are tops; the gradient is the sum of theirs."""
+    """A copy of the bottom for each top; the gradient is the sum of theirs."""
 
     tops = (1, None)
 
@@ -54,7 +54,7 @@ class Split(Layer):
 
 
 class Flatten(Layer):
-    """The axes from `axis` to `end_axis` as one."""
+    """The axes from `axis` to `end_axis` flattened to one."""
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return one blob."""
@@ -63,7 +63,7 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """The `num_axes` axes from `axis` on in another shape: 0 is the bottom's own, -1 what remains."""
+    """The `num_axes` axes from `axis` on, reshaped: 0 keeps the bottom's axis, -1 is inferred."""
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return one blob."""
@@ -82,7 +82,7 @@ class Reshape(Layer):
 
 
 class Silence(Layer):
-    """Takes blobs, so that they are no outputs."""
+    """Consumes blobs, so that they are not outputs of the net."""
 
     bottoms = (1, None)
     tops = (0, 0)

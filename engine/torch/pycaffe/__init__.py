@@ -1,7 +1,7 @@
 """pycaffe's names on the torch engine: `from emotiw.engine.torch import pycaffe as caffe`.
 
-What Caffe ends the process for is an EmotiwError here. There are no Python layers and no NCCL; a net computes
-where the mode said when it was opened; random numbers are torch's.
+Errors for which Caffe aborts the process are EmotiwErrors here. There are no Python layers and no NCCL; a net computes
+on the device that the mode selected when it was opened; random numbers are torch's.
 """
 
 from emotiw.engine.torch.layers import LAYERS as _LAYERS
@@ -30,5 +30,5 @@ from .solvers import get_solver as get_solver
 
 
 def layer_type_list() -> list[str]:
-    """Return the types of layers that there are."""
+    """Return the supported layer types."""
     return sorted(_LAYERS)

@@ -1,4 +1,4 @@
-"""Blobs as pycaffe shows them: numbers and their gradients as NumPy arrays that a user writes to in place."""
+"""pycaffe's blobs: values and gradients as NumPy arrays that a user can write to in place."""
 
 from math import prod
 from typing import Any
@@ -15,10 +15,10 @@ Array = NDArray[Any]
 
 
 class Memory:
-    """The same numbers for the user and for the device: Caffe's SyncedMemory.
+    """Values shared by the user and the device: Caffe's SyncedMemory.
 
-    On the CPU both are one memory. On a GPU an array that was handed out counts as written to, and an array of before a
-    pass shows what the pass made once it is asked for anew.
+    On the CPU both use one memory. On a GPU an array that was handed out counts as written to; to see the results of a
+    pass, get the array again.
     """
 
     def __init__(self, tensor: Tensor) -> None:
@@ -27,7 +27,7 @@ class Memory:
 
     @property
     def array(self) -> Array:
-        """Return float32, for reading and writing."""
+        """Return a float32 array, for reading and writing."""
         if _is_host(self._tensor):
             return np.asarray(self._tensor.numpy())
         if self._array.shape != self.shape or not self._array.size:
@@ -39,14 +39,14 @@ class Memory:
 
     @property
     def tensor(self) -> Tensor:
-        """Return the device's own, with what the user has written; whoever changes it changes the user's numbers."""
+        """Return the device's tensor, with the user's changes; changing it changes the user's array."""
         if self._written:
             self._tensor.copy_(torch.from_numpy(self._array))
             self._written = False
         return self._tensor
 
     def view(self, shape: Shape) -> "Memory":
-        """Return the same numbers in another shape."""
+        """Return the same values in another shape."""
         return Memory(self.tensor.view(shape))
 
 
@@ -60,7 +60,7 @@ class Blob:
     Attributes
     ----------
     data_memory, diff_memory
-        Its numbers and their gradient.
+        Its values and their gradient.
     """
 
     def __init__(self, tensor: Tensor) -> None:
@@ -69,14 +69,14 @@ class Blob:
 
     @property
     def diff_memory(self) -> Memory:
-        """Return the gradient's, which is made when it is first asked for."""
+        """Return the gradient's memory, which is allocated at first use."""
         if not self._has_diff:
             self._diff_memory, self._has_diff = Memory(torch.zeros_like(self.data_memory.tensor)), True
         return self._diff_memory
 
     @property
     def data(self) -> Array:
-        """Return its numbers, float32; they may be written to in place."""
+        """Return its values, float32; they may be written to in place."""
         return self.data_memory.array
 
     @property
@@ -86,36 +86,36 @@ class Blob:
 
     @property
     def shape(self) -> Shape:
-        """Return its axes."""
+        """Return the size of each axis."""
         return self.data_memory.shape
 
     @property
     def count(self) -> int:
-        """Return how many numbers it has."""
+        """Return the number of its values."""
         return prod(self.shape)
 
     @property
     def num(self) -> int:
-        """Return its first axis."""
+        """Return the size of its first axis."""
         return self._legacy(0)
 
     @property
     def channels(self) -> int:
-        """Return its second axis, 1 where it has none."""
+        """Return the size of its second axis, 1 if it has none."""
         return self._legacy(1)
 
     @property
     def height(self) -> int:
-        """Return its third axis, 1 where it has none."""
+        """Return the size of its third axis, 1 if it has none."""
         return self._legacy(2)
 
     @property
     def width(self) -> int:
-        """Return its fourth axis, 1 where it has none."""
+        """Return the size of its fourth axis, 1 if it has none."""
         return self._legacy(3)
 
     def reshape(self, *shape: int) -> None:
-        """Give it another shape; numbers stay where there are as many as before, else they become 0."""
+        """Change its shape; values stay if their number is unchanged, else they become 0."""
         if shape == self.shape:
             return
         if prod(shape) == self.count:
@@ -125,7 +125,7 @@ class Blob:
             self.data_memory, self._has_diff = Memory(self.data_memory.tensor.new_zeros(shape)), False
 
     def share_data(self, other: "Blob") -> None:
-        """Have the numbers of another blob as its own: Caffe's ShareData."""
+        """Share the values of another blob: Caffe's ShareData."""
         self.reshape(*other.shape)
         self.data_memory = other.data_memory
 
@@ -136,14 +136,14 @@ class Blob:
 
 
 class ParamBlob(Blob):
-    """What a layer learns; its gradient is the parameter's own `grad`, so that solvers and users see the same.
+    """A learned blob; its gradient is the parameter's `grad`, so solvers and users see the same values.
 
     Parameters
     ----------
     parameter
-        It may belong to several layers.
+        The parameter, which several layers may share.
     shape
-        In this one; a shared blob may have another at home.
+        Its shape in this layer; a shared blob may have another shape in its owner.
     """
 
     def __init__(self, parameter: torch.nn.Parameter, shape: Shape) -> None:
@@ -152,7 +152,7 @@ class ParamBlob(Blob):
 
     @property
     def diff_memory(self) -> Memory:
-        """Return the gradient's."""
+        """Return the gradient's memory."""
         if self.parameter.grad is None:
             self.parameter.grad, self._has_diff = torch.zeros_like(self.parameter), False
         if not self._has_diff:
@@ -160,6 +160,6 @@ class ParamBlob(Blob):
         return self._diff_memory
 
     def reshape(self, *shape: int) -> None:
-        """Refuse another shape: the layer computes with this one."""
+        """Refuse another shape: the layer needs this one."""
         if shape != self.shape:
-            raise EmotiwError(f"what a layer learns keeps its shape {self.shape}: change the prototxt")
+            raise EmotiwError(f"the shape of a learned blob, {self.shape}, cannot change: change the prototxt")

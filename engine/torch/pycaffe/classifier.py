@@ -1,4 +1,4 @@
-"""`caffe.Classifier`: a net that classifies pictures."""
+"""`caffe.Classifier`: a net that classifies images."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,16 +15,16 @@ from .proto.caffe_pb2 import TEST
 
 
 class Classifier(Net):
-    """A net that classifies pictures, with the `transformer` that brings them to its input.
+    """A net that classifies images, with the `transformer` that turns them into its input.
 
     Parameters
     ----------
     model_file, pretrained_file
         A deploy.prototxt, and its caffemodel.
     image_dims
-        (height, width) to which pictures are resized before they are cropped to the net's input; None: the input's.
+        (height, width) to which images are resized before they are cropped to the net's input; None: the input's.
     mean, input_scale, raw_scale, channel_swap
-        As for `Transformer`; None: not.
+        As for `Transformer`; None: this step is left out.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Classifier(Net):
         self.image_dims: Sequence[int] = self.crop_dims if image_dims is None else image_dims
 
     def predict(self, inputs: Sequence[Array], oversample: bool = True) -> NDArray[np.float32]:
-        """Return the class posteriors of pictures.
+        """Return the class posteriors of images.
 
         Parameters
         ----------
         inputs : N of (H, W, K)
         oversample
-            Whether to average over ten crops, corners and centre and their mirrors; else it is the centre.
+            Whether to average over ten crops (corners, centre, and their mirror images), or to use the centre only.
 
         Returns
         -------
@@ -74,7 +74,7 @@ class Classifier(Net):
         return self._first_output([image[top : top + height, left : left + width] for image in resized])
 
     def _first_output(self, pictures: Iterable[Array]) -> NDArray[np.float32]:
-        """Return the net's first output, (N, classes), of N pictures."""
+        """Return the net's first output, (N, classes), of N images."""
         name = self.inputs[0]
         batch = np.stack([self.transformer.preprocess(name, picture) for picture in pictures])
         made: NDArray[np.float32] = self.forward_all(None, **{name: batch})[self.outputs[0]]

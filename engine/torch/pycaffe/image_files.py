@@ -15,7 +15,7 @@ from .blobs import Array
 _LUMINANCE = np.array([0.2125, 0.7154, 0.0721])  # scikit-image's rgb2gray
 
 _ORIENTATION = 0x0112
-# What brings a JPEG of each EXIF orientation upright.
+# The operation that makes a JPEG of each EXIF orientation upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -25,15 +25,15 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# The modes that imageio converts. "P" is not among them: see `_palette_mode`.
+# The modes that imageio converts. For "P", see `_palette_mode`.
 _CONVERTED = {"1": "L", "CMYK": "RGB", "LA": "RGBA", "PA": "RGBA", "RGBA": "RGBA"}
 
 
 def load_image(filename: str | Path, color: bool = True) -> NDArray[np.float32]:
     """Return an image file as (H, W, 3) RGB, or as (H, W, 1) grey if not `color`; float32, [0, 1].
 
-    - a JPEG is turned as its EXIF orientation says
-    - integers are divided by the largest of their type: 255, or 65535 for a grey PNG of 16 bits
+    - a JPEG is rotated by its EXIF orientation
+    - integers are divided by the maximum of their type: 255, or 65535 for a grey PNG of 16 bits
     - colour: an alpha channel is dropped, grey is repeated three times
     - grey: an alpha channel blends the colours with white, which then are 0.2125 R + 0.7154 G + 0.0721 B
 
@@ -52,7 +52,7 @@ def load_image(filename: str | Path, color: bool = True) -> NDArray[np.float32]:
     except RefusedPictureError as error:
         raise EmotiwError(f"{path}: {error}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise EmotiwError(f"{path} is no picture that can be read") from None
+        raise EmotiwError(f"{path} is not a readable image") from None
     unit = _unit(stored)
     if unit.ndim == 3 and not color:
         unit = _grey(unit)

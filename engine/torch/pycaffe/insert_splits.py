@@ -1,4 +1,4 @@
-"""A blob of several readers is split between them: Caffe's insert_splits.cpp, its names to the letter."""
+"""Insert a Split layer for each blob with several readers, with the same names as Caffe's insert_splits.cpp."""
 
 from collections import Counter
 from dataclasses import replace
@@ -6,11 +6,11 @@ from dataclasses import replace
 from emotiw.engine.torch.graph import Graph
 from emotiw.prototxt.formats.messages import LayerParameter
 
-Place = tuple[int, int]  # a layer's number and its top's
+Place = tuple[int, int]  # the numbers of a layer and of its top
 
 
 def with_splits(graph: Graph) -> Graph:
-    """Return the graph with a Split layer behind each top that several layers take, or one and the loss."""
+    """Return the graph with a Split layer after each top that several layers read, or one layer and the loss."""
     made_at, readers = _readers(graph)
     layers: list[LayerParameter] = []
     where: list[str] = []
@@ -28,15 +28,15 @@ def with_splits(graph: Graph) -> Graph:
         for k in range(len(layer.top)):
             if readers[number, k] > 1:
                 layers.append(_split(graph, (number, k), readers[number, k]))
-                where.append(f"the split behind {place}")
-                if _weight(given, k):  # the loss reads the first of them
+                where.append(f"the split after {place}")
+                if _weight(given, k):  # the loss reads the first copy
                     layer.ClearField("loss_weight")
                     taken[number, k] += 1
     return replace(graph, layers=tuple(layers), where=tuple(where))
 
 
 def _readers(graph: Graph) -> tuple[list[list[Place | None]], Counter[Place]]:
-    """Return for each bottom of each layer the top that it is, and how often each top is read."""
+    """Return the top that each layer's bottoms refer to, and how often each top is read."""
     last: dict[str, Place] = {}
     made_at, readers = [], Counter[Place]()
     for number, layer in enumerate(graph.layers):

@@ -1,4 +1,4 @@
-"""`caffe.io`: arrays in Caffe's messages, image files, what a net's input expects; the names of pycaffe's io.py."""
+"""`caffe.io`: arrays in Caffe's messages, image files, net inputs; with the names of pycaffe's io.py."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,12 +16,12 @@ from .transformer import Transformer as Transformer
 
 
 def blobproto_to_array(blob: BlobProto, return_diff: bool = False) -> Array:
-    """Return a BlobProto's numbers, or its gradient, in its shape.
+    """Return a BlobProto's values, or its gradient, in its shape.
 
     Raises
     ------
     ValueError
-        Where they are not as many as the shape says, which is of one number where there is none.
+        If their number does not fit the shape; without a shape there must be one value.
     """
     values = np.array(blob.diff if return_diff else blob.data)
     old = ("num", "channels", "height", "width")
@@ -49,7 +49,7 @@ def blobprotovector_str_to_arraylist(serialised: bytes) -> list[Array]:
 
 
 def array_to_datum(arr: Array, label: int | None = None) -> Datum:
-    """Return a Datum of a (C, H, W) array: of bytes where it is uint8, else of floats."""
+    """Return a Datum of a (C, H, W) array: of bytes if it is uint8, else of floats."""
     if arr.ndim != 3:
         raise ValueError(f"a Datum is of C x H x W, not of {arr.shape}")
     datum = Datum(channels=arr.shape[0], height=arr.shape[1], width=arr.shape[2], label=label)
@@ -69,12 +69,12 @@ def datum_to_array(datum: Datum) -> Array:
 
 
 def resize_image(im: Array, new_dims: Sequence[int], interp_order: int = 1) -> NDArray[np.float32]:
-    """Return an (H, W, K) picture in (height, width)."""
+    """Resize an (H, W, K) image to (height, width)."""
     return _resize_image(im, _sides(new_dims), interp_order)
 
 
 def oversample(images: Sequence[Array], crop_dims: Sequence[int]) -> NDArray[np.float32]:
-    """Return of each (H, W, K) picture the four corners and the centre, then their mirrors: (10 N, h, w, K) float32."""
+    """Return the four corners and the centre of each (H, W, K) image, then their mirrors: (10 N, h, w, K) float32."""
     height, width = _sides(crop_dims)
     places = crop_places(_sides(images[0].shape), (height, width), 10)
     cut = [

@@ -1,7 +1,7 @@
-"""A net that runs layer by layer, forward and backward, on blobs that keep their place: Caffe's own way.
+"""A net that runs layer by layer, forward and backward, on persistent blobs, as Caffe does.
 
-The engine's other nets compute gradients of a whole pass by autograd. Here each layer's pass is an autograd graph of
-its own, so that a pass may begin and end at any layer, and what a user writes to a blob in between is what counts.
+The engine's other nets compute the gradients of a whole pass by autograd. Here each layer's pass has its own autograd
+graph, so that a pass may begin and end at any layer, and uses what a user writes to blobs in between.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,21 +23,21 @@ from .insert_splits import with_splits
 from .mode import draw_seed
 from .need_backward import needs_of
 
-AUTOMATIC = "(automatic)"  # what Caffe calls a loss without a name
+AUTOMATIC = "(automatic)"  # Caffe's name for an unnamed loss
 
 Callbacks = list[Callable[[int], None]]
 
 
 @dataclass(frozen=True)
 class _Pass:
-    """A layer's last pass: what autograd computes its gradients from."""
+    """A layer's last pass, from which autograd computes its gradients."""
 
     bottoms: list[Tensor]
     tops: list[Tensor]
 
 
 class Layerwise(Net):
-    """A net that runs from any layer to any, on the blobs of Caffe, with the splits that it inserts.
+    """A net that runs from any layer to any other, on Caffe's blobs, with the Split layers that Caffe inserts.
 
     Parameters
     ----------
@@ -47,11 +47,11 @@ class Layerwise(Net):
     Attributes
     ----------
     store
-        Each blob by its name, in the order in which layers make them.
+        The blobs by name, in the order in which layers make them.
     learned
-        Of each layer, what it learns.
+        The learned blobs of each layer.
     tops
-        Of each layer, its tops' names.
+        The names of each layer's tops.
     before_forward, after_forward, before_backward, after_backward
         Called with a layer's number.
     """
@@ -81,7 +81,7 @@ class Layerwise(Net):
         self.after_backward: Callbacks = []
 
     def learn_with(self, *others: "Layerwise") -> None:
-        """Show what the layers learn, by the same blobs as other nets do where they share it."""
+        """Make the `ParamBlob`s of the layers, reusing those of other nets for shared parameters."""
         known = {(id(blob.parameter), blob.shape): blob for net in others for blobs in net.learned for blob in blobs}
         self.learned = [
             [
@@ -92,13 +92,13 @@ class Layerwise(Net):
         ]
 
     def settle(self) -> None:
-        """Bring what the user has written to weights and their gradients to the device."""
+        """Upload the user's changes of weights and their gradients to the device."""
         for blobs in self.learned:
             for blob in blobs:
                 _ = blob.data_memory.tensor, blob.diff_memory.tensor
 
     def reshape(self) -> None:
-        """Give every blob the shape that follows from those of the inputs."""
+        """Update the shape of every blob from those of the inputs."""
         for number, layer in enumerate(self.layers):
             if not isinstance(layer, SourceLayer):
                 with self._placed(number):
@@ -106,11 +106,11 @@ class Layerwise(Net):
                 self._fit(number, shapes)
 
     def forget(self) -> None:
-        """Forget the last passes: weights are others now. A backward pass before the next one computes them anew."""
+        """Drop the last passes: weights have changed. A backward pass without a new forward pass recomputes them."""
         self._passes.clear()
 
     def run_backward(self, first: int, last: int) -> None:
-        """Run the layers from `first` down to `last` backward; what they learn has its gradients added up."""
+        """Run the layers from `first` down to `last` backward; add up the gradients of their learned blobs."""
         for number in range(first, last - 1, -1):
             _call(self.before_backward, number)
             if self._needs[number].layer:
@@ -149,13 +149,13 @@ class Layerwise(Net):
         return loss
 
     def _pass(self, number: int, gradients: bool) -> _Pass:
-        """Compute a layer's tops from what is in the blobs."""
+        """Compute a layer's tops from the values in the blobs."""
         layer, need = self.layers[number], self._needs[number]
         if isinstance(layer, SourceLayer) and not isinstance(layer, Data):
             layer.values = [self.store[name].data_memory.tensor for name in self.tops[number]]
             layer.top_shapes = [tuple(value.shape) for value in layer.values]
         for blob in self.learned[number]:
-            _ = blob.data_memory.tensor  # with what the user has written
+            _ = blob.data_memory.tensor  # uploads the user's changes
         bottoms = [
             self._leaf(name, name in layer.param.top, gradients and needed)
             for name, needed in zip(layer.param.bottom, need.bottoms, strict=True)
@@ -164,12 +164,12 @@ class Layerwise(Net):
             return _Pass(bottoms, layer(*bottoms))
 
     def _leaf(self, name: str, in_place: bool, needed: bool) -> Tensor:
-        """Return a bottom: the blob's own memory, which autograd reads again on the way back, as Caffe does."""
+        """Return a bottom in the blob's own memory, which the backward pass reads again, as in Caffe."""
         tensor = self.store[name].data_memory.tensor
         return (tensor.clone() if in_place else tensor.data).requires_grad_(needed)
 
     def _backward(self, number: int) -> None:
-        """Write the gradients of a layer's bottoms, and add up those of what it learns, from those of its tops."""
+        """Write the gradients of a layer's bottoms, and add to those of its learned blobs, from those of its tops."""
         done = self._last_pass(number)
         given = [
             (top, self.store[name].diff_memory.tensor)
@@ -194,13 +194,13 @@ class Layerwise(Net):
                 blob.diff_memory.tensor.add_(gradient.view(blob.shape))
 
     def _last_pass(self, number: int) -> _Pass:
-        """Return a layer's last pass, a new one where there was none or where blobs have other shapes now."""
+        """Return a layer's last pass, or a new one if there is none or if blobs have changed shape."""
         done, shapes = self._passes.get(number), [self.store[name].shape for name in self.tops[number]]
         fits = done is not None and [tuple(top.shape) for top in done.tops] == shapes
         return done if done is not None and fits else self._pass(number, True)
 
     def _fill_store(self) -> None:
-        """Make the blobs, with the values and loss weights that they begin with."""
+        """Make the blobs, with their initial values and loss weights."""
         for layer, names in zip(self.layers, self.tops, strict=True):
             for name in names:
                 shape = self.shapes.get(name, ())
@@ -211,21 +211,21 @@ class Layerwise(Net):
             self._weigh(layer, names)
 
     def _fit(self, number: int, shapes: list[Shape]) -> None:
-        """Give a layer's tops their shapes."""
+        """Set the shapes of a layer's tops."""
         for name, shape in zip(self.tops[number], shapes, strict=True):
             if self.store[name].shape != shape:
                 self.store[name].reshape(*shape)
                 self._weigh(self.layers[number], self.tops[number])
 
     def _weigh(self, layer: Layer, names: list[str]) -> None:
-        """Write losses' weights as their gradients: Layer::SetLossWeights."""
+        """Write loss weights as the gradients of the losses: Layer::SetLossWeights."""
         for name, weight in zip(names, layer.loss_weights, strict=True):
             if weight:
                 self.store[name].diff_memory.tensor.fill_(weight)
 
     @contextmanager
     def _placed(self, number: int) -> Iterator[None]:
-        """Name the layer in an error about it."""
+        """Add the layer's location to errors."""
         try:
             yield
         except EmotiwError as error:

@@ -1,4 +1,4 @@
-"""What feeds a net's data layers: LMDBs, and for MemoryData the user's arrays."""
+"""Sources of data layers: LMDBs, and the user's arrays for MemoryData."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from .blobs import Array
 
 
 class MemorySource:
-    """Batches of arrays, around and around: Caffe's memory_data_layer.cpp.
+    """Batches of arrays, cyclically: Caffe's memory_data_layer.cpp.
 
     Parameters
     ----------
     param
-        Its memory_data_param says what shape batches have.
+        Its memory_data_param gives the shape of batches.
     """
 
     def __init__(self, param: LayerParameter) -> None:
@@ -35,12 +35,12 @@ class MemorySource:
         self._at = 0
 
     def set(self, data: Array, labels: Array) -> None:
-        """Begin with the first batch of arrays, which are not copied where they are float32 and contiguous.
+        """Start at the first batch of these arrays; they are not copied if they are float32 and contiguous.
 
         Raises
         ------
         EmotiwError
-            Where they are not whole batches.
+            If they are not a whole number of batches.
         """
         batch, *image = self.shapes[0]
         count = len(data)
@@ -58,11 +58,11 @@ class MemorySource:
         batch, count = self.shapes[0][0], len(self._arrays[1])
         first, self._at = self._at, (self._at + batch) % count
         images, labels = (array[first : first + batch] for array in self._arrays)
-        return [images, labels.reshape(-1, 1, 1, 1)]  # as Caffe's Forward has it, unlike its set-up
+        return [images, labels.reshape(-1, 1, 1, 1)]  # the shape in Caffe's Forward, unlike in its set-up
 
 
 class Feeds:
-    """Opens what feeds a net's data layers: a `Net`'s `open_source`.
+    """Opens the sources of a net's data layers: a `Net`'s `open_source`.
 
     Parameters
     ----------
@@ -74,12 +74,12 @@ class Feeds:
         self._sources = Sources(Path(), device, seed)
 
     def __call__(self, param: LayerParameter) -> Source:
-        """Open what feeds a Data or MemoryData layer, given its LayerParameter."""
+        """Open the source of a Data or MemoryData layer, given its LayerParameter."""
         return MemorySource(param) if param.type == "MemoryData" else self._sources(param)
 
     @staticmethod
     def set_input_arrays(layer: Layer, data: Array, labels: Array) -> None:
-        """Feed a MemoryData layer."""
+        """Set the arrays of a MemoryData layer."""
         if not (isinstance(layer, Data) and isinstance(layer.source, MemorySource)):
-            raise EmotiwError(f"set_input_arrays wants a MemoryData first, not layer {layer.param.name!r}")
+            raise EmotiwError(f"set_input_arrays needs a MemoryData layer first, not layer {layer.param.name!r}")
         layer.source.set(data, labels)

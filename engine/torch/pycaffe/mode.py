@@ -1,4 +1,4 @@
-"""Where the nets that are opened next compute, and from which seed: pycaffe's modes, which hold for the process."""
+"""pycaffe's process-wide modes: the device and seed of nets opened later."""
 
 from dataclasses import dataclass
 
@@ -18,38 +18,38 @@ _MODES = _Modes()
 
 
 def set_mode_cpu() -> None:
-    """Have the nets that are opened from now on compute on the CPU; so it is at first."""
+    """Open later nets on the CPU, which is the default."""
     _MODES.gpu = False
 
 
 def set_mode_gpu() -> None:
-    """Have the nets that are opened from now on compute on the GPU of `set_device`."""
+    """Open later nets on the GPU of `set_device`."""
     _check_gpu(_MODES.number)
     _MODES.gpu = True
 
 
 def set_device(number: int) -> None:
-    """Name the GPU, from 0."""
+    """Set the number of the GPU, from 0."""
     _check_gpu(number)
     _MODES.number = number
 
 
 def set_random_seed(seed: int) -> None:
-    """Begin torch's draws anew, and with them the fillers, crops and mirrors of the nets that are opened from now on.
+    """Seed torch's generator, and with it the fillers, crops and mirrors of nets opened later.
 
-    The numbers are not those that Caffe draws from the same seed.
+    Caffe draws other numbers from the same seed.
     """
     torch.manual_seed(seed)
     _MODES.seeded = True
 
 
 def device() -> torch.device:
-    """Return where a net that is opened now computes."""
+    """Return the device for nets opened now."""
     return torch.device("cuda", _MODES.number) if _MODES.gpu else torch.device("cpu")
 
 
 def draw_seed() -> int | None:
-    """Return the seed of what is opened now; None: another at each call, where no seed was set."""
+    """Return the seed for a net opened now; None (a random seed) if none was set."""
     return int(torch.randint(2**31, ())) if _MODES.seeded else None
 
 

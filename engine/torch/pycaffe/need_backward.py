@@ -1,4 +1,4 @@
-"""Which layers run backward, and which of their bottoms get a gradient: the rules of Caffe's Net::Init."""
+"""The layers that run backward, and the bottoms that get a gradient: the rules of Caffe's Net::Init."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from emotiw.engine.torch.layers.layer import Layer
 
 @dataclass
 class Need:
-    """What a layer's backward pass is to compute.
+    """What a layer's backward pass must compute.
 
     Attributes
     ----------
     layer
-        Whether it runs at all.
+        Whether the layer runs backward.
     bottoms
-        Of each bottom, whether it gets a gradient.
+        Whether each bottom gets a gradient.
     """
 
     layer: bool
@@ -23,7 +23,7 @@ class Need:
 
 
 def needs_of(layers: Sequence[Layer], tops: Sequence[Sequence[str]], force_backward: bool) -> list[Need]:
-    """Return the need of each layer.
+    """Return the `Need` of each layer.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def needs_of(layers: Sequence[Layer], tops: Sequence[Sequence[str]], force_backw
     tops
         The names of each layer's tops.
     force_backward
-        The net's: everything is needed but labels.
+        The net's setting: everything but labels gets a gradient.
     """
     needs = _from_inputs(layers, tops)
     _from_losses(layers, tops, needs)
@@ -46,7 +46,7 @@ def needs_of(layers: Sequence[Layer], tops: Sequence[Sequence[str]], force_backw
 
 
 def _from_inputs(layers: Sequence[Layer], tops: Sequence[Sequence[str]]) -> list[Need]:
-    """Return as needed what learns, and all behind it."""
+    """Mark learnable layers and everything downstream."""
     needs, needed = [], set[str]()
     for layer, names in zip(layers, tops, strict=True):
         given = list(layer.param.propagate_down)
@@ -60,7 +60,7 @@ def _from_inputs(layers: Sequence[Layer], tops: Sequence[Sequence[str]]) -> list
 
 
 def _from_losses(layers: Sequence[Layer], tops: Sequence[Sequence[str]], needs: Sequence[Need]) -> None:
-    """Leave of that what has a part in a loss."""
+    """Unmark what no loss depends on."""
     under_loss, skipped = set[str](), set[str]()
     for layer, names, need in zip(reversed(layers), reversed(tops), reversed(needs), strict=True):
         contributes = any(layer.loss_weights) or not under_loss.isdisjoint(names)

@@ -24,7 +24,7 @@ Arrays = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class LayerView:
-    """A layer: its type, and what it learns."""
+    """A layer: its type and its learned blobs."""
 
     type: str
     blobs: Sequence[Blob]
@@ -32,7 +32,7 @@ class LayerView:
 
 @dataclass(frozen=True)
 class _Given:
-    """What a net is opened with, beside its prototxt."""
+    """The arguments of `Net` after the prototxt."""
 
     phase: int
     level: int = 0
@@ -53,7 +53,7 @@ class Net:
     phase
         TRAIN or TEST.
     level, stages
-        Of its state, beside the phase.
+        The other parts of its state.
     weights
         A caffemodel.
 
@@ -62,7 +62,7 @@ class Net:
     layers
         In order, with the Split layers that Caffe inserts.
     layer_dict, params
-        By layer name; `params` has those alone that learn.
+        By layer name; `params` has only layers with learned blobs.
     blobs, blob_loss_weights
         By blob name.
     top_names, bottom_names
@@ -73,13 +73,13 @@ class Net:
     Raises
     ------
     EmotiwError
-        Where Caffe would end the process, as of a file that is missing, or a layer that is not there.
+        If Caffe would abort the process, as for a missing file or an unknown layer.
     """
 
     def __init__(self, network_file: str, *args: Any, **named: Any) -> None:  # two orders, as in pycaffe
         order = ("weights", "phase") if args and isinstance(args[0], str) else ("phase", "level", "stages", "weights")
         if len(args) > len(order):
-            raise TypeError(f"Net takes {', '.join(order)} behind the prototxt, not {len(args)} arguments")
+            raise TypeError(f"Net takes {', '.join(order)} after the prototxt, not {len(args)} arguments")
         given = _Given(**dict(zip(order[: len(args)], args, strict=True)), **named)
         state = State(PHASES[given.phase], given.level, frozenset(given.stages or ()))
         feeds = Feeds(device(), draw_seed())
@@ -89,7 +89,7 @@ class Net:
 
     @classmethod
     def of(cls, net: Layerwise, feeds: Feeds) -> Self:
-        """Return a net that is open already, a solver's."""
+        """Return a view of a net that is already open, a solver's."""
         made = cls.__new__(cls)
         made._adopt(net, feeds)
         return made
@@ -106,16 +106,16 @@ class Net:
         Parameters
         ----------
         blobs
-            What to return beside the outputs, or beside the tops of `end`.
+            Blobs to return in addition to the outputs, or to the tops of `end`.
         start, end
             None: the first, the last.
         **inputs
-            All inputs, or none: then what the blobs hold is taken.
+            All inputs, or none: then the current values of the blobs are used.
 
         Returns
         -------
         dict
-            The blobs' own arrays, by name: the next pass writes to them.
+            The blobs' own arrays, by name: the next pass overwrites them.
         """
         first = 0 if start is None else self._number(start)
         last = len(self.layers) - 1 if end is None else self._number(end)
@@ -136,16 +136,17 @@ class Net:
         Parameters
         ----------
         diffs
-            Whose gradients to return beside the inputs', or beside the bottoms' of `end`.
+            Blobs whose gradients to return in addition to the inputs', or to the bottoms' of `end`.
         start, end
             None: the last, the first.
         **outputs
-            The gradients of all outputs, or none: then what the blobs hold is taken, where it began with loss weights.
+            The gradients of all outputs, or none: then the current gradients of the blobs are used, initially the loss
+            weights.
 
         Returns
         -------
         dict
-            The gradients' own arrays, by blob name: the next pass writes to them.
+            The gradients' own arrays, by blob name: the next pass overwrites them.
         """
         first = len(self.layers) - 1 if start is None else self._number(start)
         last = 0 if end is None else self._number(end)
@@ -155,22 +156,22 @@ class Net:
         return {name: self.blobs[name].diff for name in [*made, *(diffs or [])]}
 
     def reshape(self) -> None:
-        """Give every blob the shape that follows from those of the inputs."""
+        """Update the shape of every blob from those of the inputs."""
         self._net.reshape()
 
     def clear_param_diffs(self) -> None:
-        """Set the gradients of all that the net learns to 0, in place."""
+        """Set the gradients of all learned blobs to 0, in place."""
         for blobs in self.params.values():
             for blob in blobs:
                 blob.diff_memory.tensor.zero_()
 
     def forward_all(self, blobs: Sequence[str] | None = None, **inputs: Array) -> dict[str, Array]:
-        """Run forward batch after batch, the last one filled up with zeros.
+        """Run forward batch by batch, padding the last batch with zeros.
 
         Parameters
         ----------
         blobs
-            What to return beside the outputs.
+            Blobs to return in addition to the outputs.
         **inputs : (N, ...) each
             All inputs.
 
@@ -185,12 +186,12 @@ class Net:
     def forward_backward_all(
         self, blobs: Sequence[str] | None = None, diffs: Sequence[str] | None = None, **given: Array
     ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Run forward and backward batch after batch.
+        """Run forward and backward batch by batch.
 
         Parameters
         ----------
         blobs, diffs
-            What to return beside the outputs, and beside the inputs' gradients.
+            Blobs to return in addition to the outputs, and gradients in addition to the inputs'.
         **given : (N, ...) each
             All inputs, and the gradients of all outputs, or neither.
 
@@ -212,7 +213,7 @@ class Net:
 
     def copy_from(self, path: str) -> None:
         """Copy the weights of a caffemodel, by layer name."""
-        if path.endswith(".h5"):  # by which Caffe tells it
+        if path.endswith(".h5"):  # Caffe's own criterion
             self.load_hdf5(path)
             return
         self._net.settle()
@@ -220,7 +221,7 @@ class Net:
         self._net.forget()
 
     def share_with(self, other: "Net") -> None:
-        """Have the weights of another net's layers of the same names as its own."""
+        """Share the weights of another net's layers of the same names."""
         share_weights(self._net, other._net)
         self._net.learn_with(other._net)
         self._net.forget()
@@ -243,7 +244,7 @@ class Net:
         self._net.forget()
 
     def set_input_arrays(self, data: Array, labels: Array) -> None:
-        """Have the net's first layer, a MemoryData, go through arrays from now on, around and around.
+        """Have the net's first layer, a MemoryData, read these arrays cyclically.
 
         Parameters
         ----------
@@ -254,19 +255,19 @@ class Net:
         self._feeds.set_input_arrays(self._net.layers[0], data, labels)
 
     def before_forward(self, callback: Callable[[int], None]) -> None:
-        """Have `callback` called with a layer's number before it runs."""
+        """Call `callback` with a layer's number before the layer runs."""
         self._net.before_forward.append(callback)
 
     def after_forward(self, callback: Callable[[int], None]) -> None:
-        """Have `callback` called with a layer's number after it ran."""
+        """Call `callback` with a layer's number after the layer ran."""
         self._net.after_forward.append(callback)
 
     def before_backward(self, callback: Callable[[int], None]) -> None:
-        """Have `callback` called with a layer's number before it runs backward."""
+        """Call `callback` with a layer's number before the layer runs backward."""
         self._net.before_backward.append(callback)
 
     def after_backward(self, callback: Callable[[int], None]) -> None:
-        """Have `callback` called with a layer's number after it ran backward."""
+        """Call `callback` with a layer's number after the layer ran backward."""
         self._net.after_backward.append(callback)
 
     def _adopt(self, net: Layerwise, feeds: Feeds) -> None:
@@ -274,7 +275,7 @@ class Net:
         self._show()
 
     def _show(self) -> None:
-        """Set the attributes that show what the net holds."""
+        """Set the public attributes."""
         net = self._net
         self._layer_names = [layer.param.name for layer in net.layers]
         self.layers = [LayerView(layer.param.type, blobs) for layer, blobs in zip(net.layers, net.learned, strict=True)]
@@ -316,7 +317,7 @@ class Net:
             own[...] = array
 
     def _batch(self, arrays: Arrays) -> Iterator[dict[str, Array]]:
-        """Yield what goes through the net at once."""
+        """Yield the arrays in batches of the net's size."""
         size = next(iter(self.blobs.values())).shape[0]
         count = len(next(iter(arrays.values()))) if arrays else 0
         for first in range(0, count, size):
@@ -333,5 +334,5 @@ def _copies(arrays: Arrays) -> dict[str, Array]:
 
 
 def _joined(batches: Sequence[Arrays], count: int) -> dict[str, Array]:
-    """Return batches behind each other, without what filled up the last."""
+    """Concatenate batches, without the last one's padding."""
     return {name: np.concatenate([batch[name] for batch in batches])[:count] for name in (batches or [{}])[0]}

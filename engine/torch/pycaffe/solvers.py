@@ -1,4 +1,4 @@
-"""`caffe.get_solver` and pycaffe's solvers: its names for the training loop."""
+"""`caffe.get_solver` and pycaffe's solver classes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from .net import Net
 
 
 class Loop(TorchSolver):
-    """The training loop on nets that run layer by layer, and whose gradients keep their place."""
+    """The training loop on nets that run layer by layer, with persistent gradients."""
 
     nets = Layerwise
     net: Layerwise
@@ -27,11 +27,11 @@ class Loop(TorchSolver):
 
     @property
     def opened(self) -> list[Layerwise]:
-        """The net that is trained, then the test nets."""
+        """The training net, then the test nets."""
         return [self.net, *self.test_nets]
 
     def apply_update(self) -> None:
-        """Change the weights by their gradients, which become what the weights lost, as Caffe leaves them."""
+        """Update the weights; as in Caffe, each gradient then holds what was subtracted from the weights."""
         self.net.settle()
         blobs = {id(blob.parameter): blob for blobs in self.net.learned for blob in blobs}.values()
         before = [blob.data_memory.tensor.clone() for blob in blobs]
@@ -41,12 +41,12 @@ class Loop(TorchSolver):
         self._forget()
 
     def snapshot(self, *, by_all: bool = True) -> Path:
-        """Write the weights and the state, with what the user has written."""
+        """Write the weights and the state, including the user's changes."""
         self.net.settle()
         return super().snapshot(by_all=by_all)
 
     def restore(self, path: Path) -> None:
-        """Go on from a solverstate, whatever the user has written."""
+        """Resume from a solverstate, discarding the user's changes."""
         self.net.settle()
         super().restore(path)
         self._forget()
@@ -67,19 +67,19 @@ class Loop(TorchSolver):
 
 
 class Solver:
-    """A solver, as pycaffe shows it; nets, batches and weights are read and written relative to the current folder.
+    """A pycaffe solver; paths of nets, LMDBs and weights are relative to the current folder.
 
-    A loss that is not finite ends the training with an error, where Caffe goes on.
+    A loss that is not finite ends the training with an error; Caffe would continue.
 
     Parameters
     ----------
     solver_file
-        A solver's prototxt; its `type` is the class's own, its `solver_mode` is not looked at.
+        A solver's prototxt; its `type` must be the class's, its `solver_mode` is ignored.
 
     Attributes
     ----------
     net, test_nets
-        The test nets learn what `net` does.
+        The nets; test nets share the learned blobs of `net`.
     """
 
     _type: ClassVar[str]
@@ -97,17 +97,17 @@ class Solver:
 
     @property
     def iter(self) -> int:
-        """Return how many updates there were."""
+        """Return the number of updates so far."""
         return self._loop.iteration
 
     @property
     def param(self) -> SolverParameter:
-        """Return the SolverParameter; what is changed in it counts from the next iteration on."""
+        """Return the SolverParameter; changes take effect at the next iteration."""
         return self._loop.param
 
     @property
     def lr(self) -> float:
-        """Return the rate of the next iteration."""
+        """Return the learning rate of the next iteration."""
         return self._loop.policy.rate(self.iter)
 
     def solve(self, resume_file: str | None = None) -> None:
@@ -119,7 +119,7 @@ class Solver:
         self._loop.step(iterations)
 
     def restore(self, state_file: str) -> None:
-        """Go on from a solverstate."""
+        """Resume from a solverstate."""
         self._loop.restore(Path(state_file))
 
     def snapshot(self) -> None:
@@ -127,16 +127,16 @@ class Solver:
         self._loop.snapshot()
 
     def apply_update(self) -> None:
-        """Change the weights by the gradients that are there; that makes an iteration."""
+        """Update the weights by the current gradients, and count the iteration."""
         self._loop.apply_update()
 
     def add_callback(self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]) -> None:
-        """Have functions called in every iteration: before its first pass, and between its last one and the update."""
+        """Call functions in every iteration: before its first pass, and between its last pass and the update."""
         self._loop.on_start.append(on_start)
         self._loop.on_gradients_ready.append(on_gradients_ready)
 
     def share_weights(self, net: Net) -> None:
-        """Have another net learn what this one's does."""
+        """Share the learned blobs with another net."""
         net.share_with(self.net)
 
 
@@ -185,11 +185,11 @@ _KINDS: Sequence[type[Solver]] = (
     AdamSolver,
 )
 SOLVERS: Mapping[str, type[Solver]] = {kind._type: kind for kind in _KINDS}
-"""By their types in a prototxt."""
+"""The solver classes by their types in a prototxt."""
 
 
 def get_solver(solver_file: str) -> Solver:
-    """Return the solver of the type that its prototxt names."""
+    """Return a solver of the type in its prototxt."""
     kind = read_solver(Path(solver_file)).type
     if kind not in SOLVERS:
         raise EmotiwError(f"{solver_file}: no solver of type {kind!r}: there are {', '.join(SOLVERS)}")

@@ -1,4 +1,4 @@
-"""`caffe.io.Transformer`: from a picture to what a net's input expects, and back."""
+"""`caffe.io.Transformer`: from an image to a net's input, and back."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,12 +12,12 @@ from .blobs import Array
 
 
 class Transformer:
-    """Brings pictures to a net's inputs, in this order; what is not set is left out.
+    """Turns images into a net's inputs by these steps, in this order; steps that are not set are left out.
 
     - resized to the input's height and width by `resize_image`, float32
-    - axes in another order (`set_transpose`), as from H x W x C to C x H x W
-    - channels in another order (`set_channel_swap`), as from RGB to BGR
-    - times `raw_scale`, as from [0, 1] to [0, 255]
+    - axes permuted (`set_transpose`), such as from H x W x C to C x H x W
+    - channels permuted (`set_channel_swap`), such as from RGB to BGR
+    - times `raw_scale`, such as from [0, 1] to [0, 255]
     - minus the mean
     - times `input_scale`
 
@@ -36,7 +36,7 @@ class Transformer:
         self.input_scale: dict[str, float] = {}
 
     def preprocess(self, in_: str, data: Array) -> NDArray[np.float32]:
-        """Return what input `in_` expects of an (H, W, K) picture, which is not changed."""
+        """Return the values for input `in_` of an (H, W, K) image, which is not changed."""
         self._check(in_)
         image = data.astype(np.float32)
         if image.shape[:2] != self.inputs[in_][2:]:
@@ -51,7 +51,7 @@ class Transformer:
         return image.astype(np.float32, copy=False)
 
     def deprocess(self, in_: str, data: Array) -> Array:
-        """Undo `preprocess`, but for the size, of one picture; axes of one are dropped first."""
+        """Undo `preprocess` of one image, except the resizing; axes of length 1 are dropped first."""
         self._check(in_)
         image = data.copy().squeeze()
         image = image / self.input_scale.get(in_, 1)
@@ -62,26 +62,26 @@ class Transformer:
         return image.transpose(np.argsort(self.transpose[in_])) if in_ in self.transpose else image
 
     def set_transpose(self, in_: str, order: Sequence[int]) -> None:
-        """Set which axis of a picture each of the input's behind the first is: (2, 0, 1) is from H x W x C."""
+        """Set the image axis of each input axis after the first: (2, 0, 1) for H x W x C images."""
         self._check(in_)
         if len(order) != len(self.inputs[in_]) - 1:
-            raise EmotiwError(f"the order of the axes {order} is of one for each of {self.inputs[in_][1:]}")
+            raise EmotiwError(f"the order of the axes {order} needs one for each of {self.inputs[in_][1:]}")
         self.transpose[in_] = order
 
     def set_channel_swap(self, in_: str, order: Sequence[int]) -> None:
-        """Set which channel of a picture each of the input's is: (2, 1, 0) is from RGB to BGR."""
+        """Set the image channel of each input channel: (2, 1, 0) for RGB to BGR."""
         self._check(in_)
         if len(order) != self.inputs[in_][1]:
-            raise EmotiwError(f"the order of the channels {order} is of one for each of {self.inputs[in_][1]}")
+            raise EmotiwError(f"the order of the channels {order} needs one for each of {self.inputs[in_][1]}")
         self.channel_swap[in_] = order
 
     def set_raw_scale(self, in_: str, scale: float) -> None:
-        """Set by what a picture is multiplied before the mean is subtracted."""
+        """Set the factor before the mean is subtracted."""
         self._check(in_)
         self.raw_scale[in_] = scale
 
     def set_mean(self, in_: str, mean: Array) -> None:
-        """Set what is subtracted: a number of each channel, or a (C, H, W) mean, which is resized to the input."""
+        """Set the mean: one number per channel, or a (C, H, W) mean, which is resized to the input."""
         self._check(in_)
         shape = self.inputs[in_][1:]
         if mean.ndim == 1 and mean.shape == shape[:1]:
@@ -92,10 +92,10 @@ class Transformer:
             raise ValueError(f"a mean is ({shape[0]},), or C x H x W, not {mean.shape}")
 
     def set_input_scale(self, in_: str, scale: float) -> None:
-        """Set by what a picture is multiplied after the mean is subtracted."""
+        """Set the factor after the mean is subtracted."""
         self._check(in_)
         self.input_scale[in_] = scale
 
     def _check(self, in_: str) -> None:
         if in_ not in self.inputs:
-            raise EmotiwError(f"{in_!r} is no input: there are {', '.join(self.inputs)}")
+            raise EmotiwError(f"{in_!r} is not an input: there are {', '.join(self.inputs)}")

@@ -1,4 +1,4 @@
-"""What a solver displays: the smoothed training loss (UpdateSmoothedLoss) and the scores of its test nets (Test)."""
+"""The smoothed training loss (Caffe's UpdateSmoothedLoss) and the scores of test nets (Test), as displayed."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -15,14 +15,14 @@ _MOST_PENDING = 20
 
 
 class Losses:
-    """The mean loss of the last iterations.
+    """The mean loss over the last iterations.
 
-    To fetch a number from a GPU is to wait for it, so losses stay there until one is asked for, or there are 20.
+    Fetching a number from a GPU waits for its queue, so losses stay on the GPU until one is needed, or there are 20.
 
     Parameters
     ----------
     window
-        Over how many iterations: `average_loss`; 1 or more.
+        The number of iterations: `average_loss`; 1 or more.
     """
 
     def __init__(self, window: int) -> None:
@@ -32,7 +32,7 @@ class Losses:
         self._pending: list[tuple[int, Tensor]] = []
 
     def add(self, iteration: int, loss: Tensor) -> None:
-        """Take in the loss of an iteration, a scalar; it may raise as `check` does."""
+        """Add the loss of an iteration, a scalar; may raise as `check` does."""
         self._pending.append((iteration, loss))
         if loss.device.type == "cpu" or len(self._pending) == _MOST_PENDING:
             self.check()
@@ -49,7 +49,7 @@ class Losses:
 
     @property
     def mean(self) -> float:
-        """Return the mean of those in the window."""
+        """Return the mean over the window."""
         self.check()
         return sum(self._last) / len(self._last)
 
@@ -64,14 +64,14 @@ def outputs(net: Net) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def mean_scores(net: Net, batches: int, interrupted: Callable[[], bool], iteration: int) -> tuple[Scores, float] | None:
-    """Return the mean of each output over a number of batches, and the mean loss; None where it was interrupted.
+    """Return the mean of each output over a number of batches, and the mean loss; None if interrupted.
 
-    That is the score of a set only where it is a whole number of batches.
+    This is the score of a set only if the set is a whole number of batches.
 
     Raises
     ------
     DivergedError
-        Where the loss is not finite: nothing beats a score that is no number, so Accuracy would be 1.
+        If the loss is not finite: no score compares greater than a NaN, so Accuracy would be 1.
     """
     sums: dict[str, Tensor] = {}
     loss = torch.zeros((), device=net.device)
@@ -88,7 +88,7 @@ def mean_scores(net: Net, batches: int, interrupted: Callable[[], bool], iterati
 
 
 def described(kind: str, net: Net, scores: Scores) -> Iterator[str]:
-    """Yield the lines in which Caffe logs outputs; `kind` is Train or Test."""
+    """Yield the lines of Caffe's log for the outputs; `kind` is Train or Test."""
     number = 0
     for name, values in scores.items():
         weight = _loss_weight(net, name)
@@ -99,7 +99,7 @@ def described(kind: str, net: Net, scores: Scores) -> Iterator[str]:
 
 
 def _loss_weight(net: Net, name: str) -> float:
-    """Return the weight in the loss of the last top of that name."""
+    """Return the loss weight of the last top of that name."""
     weights = [
         weight
         for layer in net.layers

@@ -1,7 +1,7 @@
-"""Several ranks, which torchrun starts, train one net: each reads its share of the LMDB, with a GPU of its own.
+"""Data-parallel training: ranks started by torchrun train one net, each on its share of the LMDB and its own GPU.
 
-They do what one solver does whose `iter_size` is theirs times their number, with the same batches: the update is by the
-mean of their gradients, clipped as the sum would be. (Caffe's own solvers of several GPUs clip the mean.)
+The result equals that of one solver with `iter_size` multiplied by the number of ranks, on the same batches: the update
+uses the mean of their gradients, clipped as the sum would be. (Caffe's own multi-GPU solvers clip the mean.)
 """
 
 import os
@@ -27,18 +27,18 @@ from .updates import Update
 
 
 class Shared(Protocol):
-    """What a solver shows to the other ranks: `solver.Solver`, which imports this module."""
+    """The part of `solver.Solver`, which imports this module, that is used here."""
 
     update: Update
     together: "Alone"
 
     @property
     def net(self) -> Net:
-        """The net that it trains."""
+        """The net in training."""
 
 
 class Request(Enum):
-    """What a user may ask for between iterations: Caffe's SolverAction. Of several the last one here counts."""
+    """A user's request between iterations: Caffe's SolverAction. If ranks differ, the last in this order wins."""
 
     NONE = "none"
     SNAPSHOT = "snapshot"
@@ -46,54 +46,54 @@ class Request(Enum):
 
 
 class Alone:
-    """A solver by itself.
+    """Collective operations, single-process version.
 
     Attributes
     ----------
     leads
-        Whether it is the one that tests, writes snapshots and tells of its progress.
+        Whether this rank tests, writes snapshots and reports progress.
     """
 
     leads = True
 
     def alike(self, tensors: Sequence[Tensor], numbers: Sequence[int]) -> list[int]:
-        """Give tensors the values that the leader's have, in place, and return its numbers."""
+        """Broadcast the leader's tensors, in place, and return its numbers."""
         return list(numbers)
 
     def passing(self, net: Net, last: bool) -> AbstractContextManager[Callable[[], Tensor]]:
-        """Return what runs a net forward, for as long as the pass goes on, backward too.
+        """Return a context that gives the function for a forward pass; run the backward pass in it, too.
 
-        After an iteration's last pass `grad` has the mean over all solvers of what their passes added up to.
+        After an iteration's last pass `grad` is the mean over all ranks of their accumulated gradients.
         """
         return nullcontext(net)
 
     def mean(self, loss: Tensor) -> Tensor:
-        """Return the mean over all solvers of a scalar."""
+        """Return the mean of a scalar over all ranks."""
         return loss
 
     def agreed(self, request: Request) -> Request:
-        """Return what is to be done by all, each of which asked for something."""
+        """Return one request for all ranks, given each rank's own."""
         return request
 
     def gathered(self, data: bytes) -> list[bytes]:
-        """Return what all solvers give, in the order of their ranks."""
+        """Return the data of all ranks, in the order of their ranks."""
         return [data]
 
 
-_PATIENCE = timedelta(days=1)  # the others wait while the leader tests; who dies is torchrun's to see
+_PATIENCE = timedelta(days=1)  # the others wait while the leader tests; torchrun notices dead ranks
 _REQUESTS = list(Request)
 
 
 @dataclass(frozen=True)
 class Here:
-    """One of several ranks, or the only one.
+    """The rank of this process: one of several, or the only one.
 
     Attributes
     ----------
     rank, count
-        Which, from 0 on, and of how many: as `Sources` takes them.
+        Its number, from 0, and the number of ranks, as for `Sources`.
     device
-        Where it computes.
+        The device to compute on.
     """
 
     rank: int
@@ -102,16 +102,17 @@ class Here:
 
     @property
     def leads(self) -> bool:
-        """Return whether it is the one that tests, writes and tells."""
+        """Return whether this rank tests, writes snapshots and reports."""
         return self.rank == 0
 
     def share(self, solver: Shared) -> None:
-        """Have a solver train with those of the other ranks.
+        """Connect a solver with those of the other ranks.
 
-        Called once on each, with solvers of the same prototxt and, where one is restored, all. They begin with the
-        weights and the history of rank 0, which alone tests, writes snapshots and calls `log` and `on_progress`; each
-        draws its own dropout. The loss is the mean over ranks, as it would be over the passes of an `iter_size`; where
-        one is no number, all stop at that iteration. A request on any rank is for all, after the same iteration.
+        Call it once on each rank, with solvers of the same prototxt; if one is restored, all must be. They begin with
+        the weights and the history of rank 0, which alone tests, writes snapshots and calls `log` and `on_progress`;
+        each draws its own dropout. The loss is the mean over ranks, as it would be over the passes of an `iter_size`;
+        if one is not finite, all stop at that iteration. A request on any rank applies to all, after the same
+        iteration.
         """
         if self.count > 1:
             torch.manual_seed((torch.initial_seed() + self.rank) % 2**63)
@@ -120,19 +121,19 @@ class Here:
 
 
 class _Several(Alone):
-    """A solver among those of other ranks."""
+    """Collective operations over several ranks."""
 
     def __init__(self, here: Here, net: Net) -> None:
         self.leads, self._count = here.leads, here.count
         _rest_outside_the_loss(net)
         learns = any(one.blob.requires_grad for one in net.learnable)
-        # `alike` sees to equal weights.
+        # `alike` makes the weights equal.
         self._all = DistributedDataParallel(net, init_sync=False) if learns else None
 
     def alike(self, tensors: Sequence[Tensor], numbers: Sequence[int]) -> list[int]:
-        for tensor in (*tensors, told := torch.tensor(list(numbers))):
+        for tensor in (*tensors, leader := torch.tensor(list(numbers))):
             dist.broadcast(tensor, 0)
-        return told.tolist()
+        return leader.tolist()
 
     @contextmanager
     def passing(self, net: Net, last: bool) -> Iterator[Callable[[], Tensor]]:
@@ -145,9 +146,9 @@ class _Several(Alone):
         return total / self._count
 
     def agreed(self, request: Request) -> Request:
-        told = torch.tensor(_REQUESTS.index(request))  # on the CPU: no GPU waits for it
-        dist.all_reduce(told, dist.ReduceOp.MAX)
-        return _REQUESTS[int(told)]
+        index = torch.tensor(_REQUESTS.index(request))  # on the CPU, so no GPU is synchronised
+        dist.all_reduce(index, dist.ReduceOp.MAX)
+        return _REQUESTS[int(index)]
 
     def gathered(self, data: bytes) -> list[bytes]:
         most = torch.tensor(len(data))
@@ -160,21 +161,21 @@ class _Several(Alone):
 
 @contextmanager
 def ranks(device: torch.device | str = "cpu") -> Iterator[Here]:
-    """Join the other ranks, where torchrun started this one; else be the only one.
+    """Join the other ranks if torchrun started this process; else be the only rank.
 
-    Of the ranks that fail, the first one raises its error, and the others end without a word (`SystemExit`).
+    If ranks fail, the first one raises its error, and the others end silently (`SystemExit`).
 
     Parameters
     ----------
     device
-        `cpu`, or `cuda` for the GPU of this rank's number in its machine.
+        `cpu`, or `cuda` for the GPU with this rank's local number.
 
     Raises
     ------
     EmotiwError
-        Where there is no such GPU, or another rank is gone that said nothing.
+        If there is no such GPU, or another rank ended without an error message.
     """
-    rank, count, local = (_told(name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    rank, count, local = (_number(name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     here = Here(rank or 0, count or 1, _device_of(torch.device(device), local))
     if here.count == 1:
         yield here
@@ -188,13 +189,13 @@ def ranks(device: torch.device | str = "cpu") -> Iterator[Here]:
         if isinstance(error, EmotiwError) or not _is_loss_of_another(error):
             raise
         raise EmotiwError(
-            f"rank {rank} lost another one, which ended without a word: was it killed, or was memory short?"
+            f"rank {rank} lost another rank, which ended without a message: was it killed, or out of memory?"
         ) from None
     dist.destroy_process_group()
 
 
-def _told(name: str) -> int | None:
-    """Return a number of torchrun's environment."""
+def _number(name: str) -> int | None:
+    """Return a number from torchrun's environment variables, or None."""
     value = os.environ.get(name)
     if value is not None and not value.isdecimal():
         raise EmotiwError(f"{name} is {value!r} in the environment: torchrun sets it to a number; unset it")
@@ -202,7 +203,7 @@ def _told(name: str) -> int | None:
 
 
 def _device_of(device: torch.device, local: int | None) -> torch.device:
-    """Return where a rank computes; its GPU is the one that torch takes from now on where none is named."""
+    """Return a rank's device; a GPU becomes torch's current device."""
     if device.type != "cuda" or local is None:
         return device
     if local >= (found := torch.cuda.device_count()):
@@ -212,9 +213,9 @@ def _device_of(device: torch.device, local: int | None) -> torch.device:
 
 
 def _join(here: Here) -> Store:
-    """Wait for the other ranks; return what all of them may write to."""
+    """Wait for the other ranks; return the store that they share."""
     if os.environ.get("LOCAL_WORLD_SIZE") == str(here.count) and Path("/sys/class/net/lo").is_dir():
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all are here: nothing leaves this machine
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all ranks are here: use the loopback
     store: Store
     store, rank, count = next(rendezvous("env://"))
     backend = "gloo" if here.device.type == "cpu" else "cpu:gloo,cuda:nccl"
@@ -224,20 +225,20 @@ def _join(here: Here) -> Store:
 
 
 def _is_first(store: Store) -> bool:
-    """Return whether no other rank has failed before."""
+    """Return whether this rank is the first to fail."""
     try:
         return int(store.add("failed", 1)) == 1
-    except dist.DistError:  # the store is gone, with another rank
+    except dist.DistError:  # the store ended with another rank
         return False
 
 
 def _is_loss_of_another(error: Exception) -> bool:
-    """Return whether it tells that a connection broke; gloo has no error of its own for that."""
+    """Return whether an error means a lost connection; gloo has no error type for that."""
     return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
 
 
 def _rest_outside_the_loss(net: Net) -> None:
-    """Ask no gradients for blobs that have no part in the loss: the others would wait for them; Caffe's are zero."""
+    """Disable gradients of blobs that the loss does not depend on: DDP would wait for them; Caffe's are zero."""
     needed: set[str] = set()
     learning: set[int] = set()
     for layer in reversed(net.layers):

@@ -8,22 +8,22 @@ from emotiw.prototxt.formats.messages import SolverParameter
 
 
 class Policy:
-    """From iterations to the rate, `base_lr` as `lr_policy` changes it.
+    """The learning rate by iteration: `base_lr`, as `lr_policy` changes it.
 
     Parameters
     ----------
     param
-        Its `base_lr`, `lr_policy` and what that takes: `gamma`, `power`, `stepsize`, `stepvalue`, `max_iter`.
+        Its `base_lr`, `lr_policy` and that policy's settings: `gamma`, `power`, `stepsize`, `stepvalue`, `max_iter`.
 
     Attributes
     ----------
     step
-        How often the rate was lowered by `step` or `multistep`: Caffe's current_step, which a solverstate keeps.
+        How often `step` or `multistep` lowered the rate: Caffe's current_step, which a solverstate stores.
 
     Raises
     ------
     EmotiwError
-        Where Caffe has no such policy, or it lacks a setting.
+        If Caffe has no such policy, or a setting is missing.
     """
 
     def __init__(self, param: SolverParameter) -> None:
@@ -36,7 +36,7 @@ class Policy:
                 raise EmotiwError(f"lr_policy {name!r} needs a {field} of {least} or more, not {getattr(param, field)}")
 
     def rate(self, iteration: int) -> float:
-        """Return the rate of an iteration; `multistep` goes on by one step a call at most, as Caffe's."""
+        """Return the rate of an iteration; `multistep` advances at most one step per call, as Caffe's does."""
         p = self._param
         if p.lr_policy == "step":
             self.step = iteration // p.stepsize
@@ -56,12 +56,12 @@ RATES: Mapping[str, Callable[[SolverParameter, int, int], float]] = {
     "inv": lambda p, iteration, step: math.pow(1 + p.gamma * iteration, -p.power),
     "multistep": lambda p, iteration, step: math.pow(p.gamma, step),
     "poly": lambda p, iteration, step: math.pow(1 - iteration / p.max_iter, p.power),
-    # 1 / (1 + exp(-x)), without exp's overflow.
+    # 1 / (1 + exp(-x)), without overflow.
     "sigmoid": lambda p, iteration, step: (1 + math.tanh(p.gamma * (iteration - p.stepsize) / 2)) / 2,
 }
-"""From the settings, the iteration and the step to the factor of base_lr; `math.pow` is C's."""
+"""Functions from the settings, the iteration and the step to the factor of base_lr; `math.pow` is C's."""
 
-# What a policy needs, and how much of it at least.
+# The settings that a policy needs, with their minimum.
 NEEDED: Mapping[str, Mapping[str, int]] = {
     "fixed": {},
     "step": {"stepsize": 1, "gamma": 0},

@@ -1,4 +1,4 @@
-"""Which batch would fit, where memory does not hold one."""
+"""Out-of-memory errors that say which batch size would fit."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,17 +14,17 @@ from emotiw.errors import EmotiwError
 
 
 @contextmanager
-def memory_told(net: Net, iter_size: int | None = None) -> Iterator[None]:
-    """Run passes of a net; where its device's memory is too short for them, say which batch would do.
+def memory_advice(net: Net, iter_size: int | None = None) -> Iterator[None]:
+    """Run a net's passes in the block; if memory does not suffice, the error says which batch size would fit.
 
-    That is found by trying, with what else there is in that memory.
+    The size is found by trial, with everything else that is in the memory.
 
     Parameters
     ----------
     net
-        It has no blobs and no gradients any more where this raises.
+        If this raises, its blobs and gradients have been freed.
     iter_size
-        The solver's, of forward and backward passes; None: they are forward ones, of a test.
+        The solver's, for forward and backward passes; None: forward passes of a test.
 
     Raises
     ------
@@ -35,12 +35,12 @@ def memory_told(net: Net, iter_size: int | None = None) -> Iterator[None]:
         yield
         return
     except torch.OutOfMemoryError as error:
-        clear_frames(error.__traceback__)  # which hold the blobs of the pass
+        clear_frames(error.__traceback__)  # the frames hold the blobs of the pass
     raise EmotiwError(_advice(net, iter_size))
 
 
 def largest(most: int, fits: Callable[[int], bool]) -> int:
-    """Return the largest number from 1 to `most` that fits, where all smaller ones do; 0 where none does."""
+    """Return the largest number from 1 to `most` that fits, if all smaller ones fit; 0 if none does."""
     least = 0
     while least < most:
         middle = (least + most + 1) // 2
@@ -53,23 +53,23 @@ def _advice(net: Net, iter_size: int | None) -> str:
     device = torch.cuda.get_device_name(net.device) if net.device.type == "cuda" else "this machine"
     into = f"does not fit into the memory of {device}"
     if not data:
-        return f"{net.graph.name!r} {into}; a batch that would is not looked for: no Data layer says its size"
+        return f"{net.graph.name!r} {into}; no smaller batch was tried, because no Data layer gives its size"
     batch = data[0].top_shapes[0][0]
     kind = "batch" if iter_size else "a test's batch"
     try:
         found = largest(batch - 1, lambda size: _runs(net, data, size, bool(iter_size)))
     except EmotiwError as error:
-        return f"{kind} {batch} {into}; which one would was not found, for {error}"
+        return f"{kind} {batch} {into}; which size would fit was not found: {error}"
     if not found:
-        return f"{kind} {batch} {into}, nor would a smaller one: take another device, or a smaller net"
+        return f"{kind} {batch} {into}, nor does a smaller one: use another device, or a smaller net"
     part = max(size for size in range(1, found + 1) if batch % size == 0)
     times = batch // part
     more = f"iter_size {iter_size * times}" if iter_size else f"test_iter {times} times as large"
-    return f"{kind} {batch} {into}: {found} would; set batch_size {part} and {more}"
+    return f"{kind} {batch} {into}: {found} fits; set batch_size {part} and {more}"
 
 
 class _Zeros:
-    """A source of batches of zeros, labels too."""
+    """A source of batches of zeros, labels included."""
 
     def __init__(self, shapes: list[Shape]) -> None:
         self.shapes = shapes
@@ -79,7 +79,7 @@ class _Zeros:
 
 
 def _runs(net: Net, data: list[Data], size: int, training: bool) -> bool:
-    """Return whether memory holds a pass of that batch."""
+    """Return whether a pass with this batch size fits into memory."""
     net.forget()
     sources = [layer.source for layer in data]
     for layer in data:
@@ -90,7 +90,7 @@ def _runs(net: Net, data: list[Data], size: int, training: bool) -> bool:
         if loss.requires_grad:
             learning = [one.blob for one in net.learnable if one.blob.requires_grad]
             with net.precision.computing():
-                torch.autograd.grad(loss, learning, allow_unused=True)  # `backward` would tell other ranks
+                torch.autograd.grad(loss, learning, allow_unused=True)  # `backward` would trigger DDP's all-reduce
         return True
     except torch.OutOfMemoryError as error:
         clear_frames(error.__traceback__)

@@ -1,7 +1,7 @@
-"""Where a training stands in its LMDBs and its random numbers, in a file beside each solverstate.
+"""A training's LMDB positions and random state, in a file next to each solverstate.
 
-Caffe keeps neither, so a training that it goes on with is another one. With this file a training that was interrupted
-ends with the weights of one that was not, bit by bit.
+Caffe saves neither, so a training that it resumes ends with other weights. With this file a resumed training ends with
+bit-identical weights to one that was never interrupted.
 """
 
 import base64
@@ -26,9 +26,9 @@ SUFFIX = ".randomstate"
 
 @dataclass(frozen=True)
 class Setting:
-    """What a training runs on; on another one its numbers would be others all the same.
+    """What a training's numbers depend on; with another setting, its random state is of no use.
 
-    `device` is `cpu` or `cuda`, `ranks` the number of processes that share out the training.
+    `device` is `cpu` or `cuda`, `ranks` the number of processes that share the training.
     """
 
     version: str
@@ -39,7 +39,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class SourceState:
-    """How many batches a source has given, and the state of its generator then."""
+    """The number of batches that a source has given, and the state of its generator after them."""
 
     batches: int
     random: str
@@ -47,9 +47,9 @@ class SourceState:
 
 @dataclass(frozen=True)
 class RankState:
-    """What one process of a training draws from; states are in base64, that of a GPU is empty on a CPU.
+    """The random state of one process of a training, in base64; the GPU's is empty on a CPU.
 
-    `fillers` is of DummyData's generators, a net each, `sources` of the Data layers' LMDBs in the order of opening.
+    `fillers` has DummyData's generator of each net, `sources` the LMDBs of the Data layers in the order of opening.
     """
 
     cpu: str
@@ -60,7 +60,7 @@ class RankState:
 
 @dataclass(frozen=True)
 class RandomState:
-    """What the file says; `solverstate_sha256` is of the file that it is for."""
+    """The contents of the file; `solverstate_sha256` is the digest of its solverstate."""
 
     solverstate_sha256: str
     setting: Setting
@@ -68,12 +68,12 @@ class RandomState:
 
 
 def path_of(state: Path) -> Path:
-    """Return the path of the file beside a solverstate."""
+    """Return the path of the random-state file of a solverstate."""
     return state.with_suffix(SUFFIX)
 
 
 def read_random_state(state: Path, setting: Setting) -> RandomState | None:
-    """Return what is kept beside a solverstate; None where that is nothing, of another one, or of another setting."""
+    """Return a solverstate's random state; None if there is none, or it is of another solverstate or setting."""
     try:
         found = read_record(path_of(state), RandomState)
         fits = found.setting == setting and len(found.ranks) == setting.ranks
@@ -83,20 +83,20 @@ def read_random_state(state: Path, setting: Setting) -> RandomState | None:
 
 
 class Randomness:
-    """What one process of a training draws from: torch's own generators, the fillers', the sources'.
+    """The random generators of one process of a training: torch's own, the fillers', the sources'.
 
     Parameters
     ----------
     nets
-        Of whose generators fillers draw.
+        The nets, which hold the fillers' generators.
     sources
-        What feeds the nets.
+        The data sources of the nets.
     device
-        Where it computes.
+        The device to compute on.
     setting
-        What the whole training runs on.
+        The setting of the whole training.
     rank
-        Which of its processes this is.
+        The number of this process.
     """
 
     def __init__(
@@ -106,39 +106,39 @@ class Randomness:
         self._sources, self._device, self._setting, self._rank = sources, device, setting, rank
 
     def gathered(self, together: Alone, *, by_all: bool) -> list[RankState]:
-        """Return where every process stands; nothing where not all of them ask."""
+        """Return the state of every process; an empty list unless all processes call this."""
         if not by_all and self._setting.ranks > 1:
             return []
-        told = together.gathered(json.dumps(asdict(self._state())).encode())
-        return [record_of(json.loads(one), RankState) for one in told]
+        states = together.gathered(json.dumps(asdict(self._state())).encode())
+        return [record_of(json.loads(state), RankState) for state in states]
 
     def write(self, state: Path, ranks: list[RankState]) -> None:
-        """Write beside a solverstate where every process stands."""
+        """Write the states of all processes to the random-state file of a solverstate."""
         write_json(path_of(state), asdict(RandomState(file_digest(state), self._setting, ranks)))
 
     def restore(self, state: Path) -> str:
-        """Stand where a training stood when it wrote a solverstate; return what to say. Sources may not have begun.
+        """Restore the random state of a solverstate; return a log line. Call it before the sources have begun.
 
         Raises
         ------
         EmotiwError
-            If what was kept is of other nets.
+            If the random state is of other nets.
         """
         found = read_random_state(state, self._setting)
         if found is None:
-            return f"{path_of(state)} does not go with it: the LMDB is read from its beginning, by other random numbers"
+            return f"{path_of(state)} does not belong to it: the LMDB is read from its start, with other random numbers"
         try:
             self._stand_at(found.ranks[self._rank])
         except (ValueError, RuntimeError):
-            raise EmotiwError(f"{path_of(state)} is damaged: remove it to go on by other random numbers") from None
-        return f"Restoring the place in the LMDB and the random numbers from {path_of(state)}"
+            raise EmotiwError(f"{path_of(state)} is damaged: remove it to continue with other random numbers") from None
+        return f"Restoring the position in the LMDB and the random state from {path_of(state)}"
 
     def _state(self) -> RankState:
         cuda = _text(torch.cuda.get_rng_state(self._device)) if self._device.type == "cuda" else ""
         fillers = [_text(generator.get_state()) for generator in self._generators]
         places = [source.place for source in self._sources.opened]
-        told = [SourceState(place.batches, _text(place.random)) for place in places]
-        return RankState(_text(torch.get_rng_state()), cuda, fillers, told)
+        sources = [SourceState(place.batches, _text(place.random)) for place in places]
+        return RankState(_text(torch.get_rng_state()), cuda, fillers, sources)
 
     def _stand_at(self, state: RankState) -> None:
         places = [Place(source.batches, _tensor(source.random)) for source in state.sources]

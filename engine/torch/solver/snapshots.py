@@ -1,4 +1,4 @@
-"""Snapshots of a run, a caffemodel and a solverstate each: Caffe's Solver::Snapshot and Restore."""
+"""Snapshots, a caffemodel and a solverstate each: Caffe's Solver::Snapshot and Restore."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from emotiw.prototxt.formats.messages import BlobProto, SolverState, read_binary
 
 @dataclass(frozen=True)
 class Saved:
-    """What a solverstate holds.
+    """The contents of a solverstate.
 
     Attributes
     ----------
     iteration
-        How many updates there were.
+        The number of updates so far.
     step
-        The learning-rate policy's.
+        The learning-rate policy's step.
     learned_net
-        The caffemodel of that iteration, as written; None: the weights are to stay as they are.
+        The caffemodel of that iteration, as written in the file; None: the weights stay as they are.
     history
-        As the solver keeps it: an array for each of its tensors.
+        An array for each tensor of the solver's history.
     """
 
     iteration: int
@@ -38,29 +38,29 @@ class Saved:
 
 
 def write_state(path: Path, iteration: int, step: int, learned_net: str, history: Sequence[Tensor]) -> None:
-    """Write a solverstate, whole or not at all."""
+    """Write a solverstate; the file is complete or absent."""
     state = SolverState(iter=iteration, current_step=step, learned_net=learned_net)
     state.history.extend(blob_of(tensor.cpu().numpy()) for tensor in history)
     write_binary(path, state)
 
 
 def read_state(path: Path, history: Sequence[Tensor]) -> Saved:
-    """Return what a solverstate holds.
+    """Return the contents of a solverstate.
 
     Parameters
     ----------
     path
-        Written by either engine.
+        A solverstate of either engine.
     history
-        The tensors that it is for.
+        The solver's history tensors, whose number and shapes the file must match.
 
     Raises
     ------
     EmotiwError
-        Where the file is missing, is no solverstate, or one of another net or another type of solver.
+        If the file is missing, is not a solverstate, or is one of another net or another type of solver.
     """
     if path.suffix == ".h5":
-        raise EmotiwError(f"{path}: this engine reads no HDF5; name a .solverstate of snapshot_format BINARYPROTO")
+        raise EmotiwError(f"{path}: this engine does not read HDF5; name a .solverstate of snapshot_format BINARYPROTO")
     if not path.is_file():
         raise EmotiwError(f"{path}: no such file")
     state = read_binary(path, SolverState)
@@ -81,7 +81,7 @@ def read_state(path: Path, history: Sequence[Tensor]) -> Saved:
 
 
 def _fitting(blob: BlobProto, tensor: Tensor, where: str) -> Blob:
-    """Return a blob's array in a tensor's shape; ones before it are of the time when each blob had four axes."""
+    """Return a blob's array in a tensor's shape; old files have leading axes of 1, as each blob had four axes."""
     array, shape = array_of(blob, where), tuple(tensor.shape)
     given = array.shape
     if given != shape and (1,) * (len(given) - len(shape)) + shape != given:
@@ -95,35 +95,35 @@ def write_snapshot(folder: Path, weights: str, net: Net, iteration: int, step: i
     Parameters
     ----------
     folder
-        What the name is relative to, in the state, too.
+        The folder to which the caffemodel's name is relative, also in the state.
     weights
         The caffemodel's name.
     net, iteration, step, history
-        Of the run; `step` is the policy's.
+        Those of the solver; `step` is the policy's.
 
     Raises
     ------
     DivergedError
-        Where a weight is not finite; nothing is written then.
+        If a weight is not finite; then nothing is written.
     """
     if not all(one.blob.isfinite().all() for one in net.learnable):
-        raise DivergedError(f"the weights are no finite numbers any more after iteration {iteration}")
+        raise DivergedError(f"the weights are not finite after iteration {iteration}")
     write_weights(folder / weights, net)
     write_state(folder / state_name(weights), iteration, step, weights, history)
 
 
 def state_name(weights: str) -> str:
-    """Return how the solverstate beside a caffemodel is called."""
+    """Return the name of the solverstate that belongs to a caffemodel."""
     return f"{weights.removesuffix('.caffemodel')}.solverstate"
 
 
 def read_snapshot(path: Path, folder: Path, net: Net, history: Sequence[Tensor]) -> Saved:
-    """Copy a snapshot's weights and history into a net's; return the solverstate, which says the iteration.
+    """Copy a snapshot's weights and history into a net and `history`; return the solverstate, which has the iteration.
 
     Raises
     ------
     EmotiwError
-        Where the solverstate, or the caffemodel that it names, is missing or does not fit; nothing is changed then.
+        If the solverstate, or the caffemodel that it names, is missing or does not fit; then nothing is changed.
     """
     saved = read_state(path, history)
     if saved.learned_net is not None:

@@ -15,7 +15,7 @@ from emotiw.prototxt.formats.messages import SolverParameter
 from .display import Losses, Scores, described, mean_scores, outputs
 from .distributed import Alone, Request
 from .lr_policies import Policy
-from .out_of_memory import memory_told
+from .out_of_memory import memory_advice
 from .random_state import Randomness
 from .snapshots import read_snapshot, state_name, write_snapshot
 from .solver_param import check_snapshots, test_graphs, train_graph, upgrade_solver
@@ -23,51 +23,51 @@ from .updates import Update
 
 
 class Solver:
-    """A net with all it is trained by.
+    """A net and everything that trains it.
 
     Parameters
     ----------
     param
-        It is not changed.
+        The solver's settings; not changed.
     folder
-        What its paths are relative to.
+        The folder to which its paths are relative.
     open_source
-        What feeds the nets' Data layers.
+        Opens the sources of the nets' Data layers.
     device
-        Where it computes; the solver's `solver_mode` and `device_id` are not looked at.
+        The device to compute on; the solver's `solver_mode` and `device_id` are ignored.
     precision
-        One of `engine.PRECISIONS`: of training and tests.
+        One of `engine.PRECISIONS`, for training and tests.
 
     Attributes
     ----------
     net, test_nets
-        The test nets have the learned blobs of `net` as their own.
+        The nets; test nets share the learned blobs of `net`.
     iteration
-        How many updates there were.
+        The number of updates so far.
     policy, update
-        The rate, and what it does to the weights.
+        The learning rate, and the update of the weights.
     test_scores
-        Of each test net the outputs of its last test, by name.
+        For each test net, the outputs of its last test, by name.
     on_progress
-        Called with every loss displayed and every snapshot that is whole.
+        Called with each displayed loss and each complete snapshot.
     log
-        Called with every line that Caffe would log.
+        Called with each line that Caffe would log.
     on_start, on_gradients_ready
         Called in every iteration before the first pass, and between the last one and the update.
     request
-        Asked after every iteration, and between the batches of a test.
+        Called after every iteration, and between the batches of a test, for a user's request.
     together
-        What it does with solvers of other ranks.
+        The collective operations with solvers of other ranks.
     randomness
-        What it draws from, kept beside each solverstate and restored from there; None: nothing is kept.
+        Its random state, saved with each solverstate and restored with it; None: not saved.
 
     Raises
     ------
     EmotiwError
-        Where Caffe would not take the solver or one of its nets.
+        If Caffe would refuse the solver or one of its nets.
     """
 
-    nets: Callable[..., Net] = Net  # what it opens
+    nets: Callable[..., Net] = Net  # the class of net to open
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Solver:
         self._losses = Losses(self.param.average_loss)
 
     def solve(self, resume: Path | None = None) -> None:
-        """Train to `max_iter`, from the beginning or from a solverstate, with the last snapshot, display and test."""
+        """Train to `max_iter`, from the start or from a solverstate, with the final snapshot, display and test."""
         self._stopped = False
         self._say(f"Solving {self.net.graph.name}")
         self._say(f"Learning Rate Policy: {self.param.lr_policy}")
@@ -130,7 +130,7 @@ class Solver:
         Raises
         ------
         DivergedError
-            Where a loss is not finite: it names the iteration. Snapshots of before stay.
+            If a loss is not finite; the message has the iteration. Earlier snapshots stay.
         """
         self._losses = Losses(self.param.average_loss)
         self.iteration, self.policy.step = self.together.alike(self.update.kept, (self.iteration, self.policy.step))
@@ -140,7 +140,7 @@ class Solver:
         self._losses.check()
 
     def test_all(self) -> None:
-        """Test each test net on its `test_iter` batches; of several ranks only the leader does, the others wait."""
+        """Test each test net on its `test_iter` batches; of several ranks only the leader tests, the others wait."""
         if self.together.leads:
             self._test_all()
         self._stopped = self.together.agreed(Request.STOP if self._stopped else Request.NONE) is Request.STOP
@@ -148,29 +148,29 @@ class Solver:
     def _test_all(self) -> None:
         for number, net in enumerate(self.test_nets):
             self._say(f"Iteration {self.iteration}, Testing net (#{number})")
-            with memory_told(net):
-                told = mean_scores(net, self.param.test_iter[number], self._interrupted, self.iteration)
-            if told is None:
+            with memory_advice(net):
+                means = mean_scores(net, self.param.test_iter[number], self._interrupted, self.iteration)
+            if means is None:
                 self._say("Test interrupted.")
                 return
-            self.test_scores[number], loss = told
+            self.test_scores[number], loss = means
             if self.param.test_compute_loss:
                 self._say(f"Test loss: {loss:g}")
             for line in described("Test", net, self.test_scores[number]):
                 self._say(line)
 
     def snapshot(self, *, by_all: bool = True) -> Path:
-        """Write the weights and the state of this iteration; return the caffemodel, which of several one writes.
+        """Write the weights and the state of this iteration; return the caffemodel. Only the leading rank writes.
 
         Parameters
         ----------
         by_all
-            Whether the solvers of the other ranks do this, too: else what these draw from cannot be kept.
+            Whether the solvers of the other ranks call this, too; if not, their random states cannot be saved.
 
         Raises
         ------
         DivergedError
-            Where a weight is not finite; nothing is written then.
+            If a weight is not finite; then nothing is written.
         """
         self._losses.check()
         drawn = self.randomness.gathered(self.together, by_all=by_all) if self.randomness else []
@@ -186,12 +186,12 @@ class Solver:
         return self.folder / weights
 
     def restore(self, path: Path) -> None:
-        """Go on from a solverstate of either engine, in the LMDBs and random numbers, too, where they were kept.
+        """Resume from a solverstate of either engine, with the LMDB positions and random state if they were saved.
 
         Raises
         ------
         EmotiwError
-            Where it, or the caffemodel that it names, is missing or of another net or type of solver.
+            If it, or the caffemodel that it names, is missing or of another net or type of solver.
         """
         self._say(f"Restoring previous solver status from {path}")
         saved = read_snapshot(path, self.folder, self.net, self.update.history)
@@ -200,7 +200,7 @@ class Solver:
             self._say(self.randomness.restore(path))
 
     def apply_update(self) -> None:
-        """Change the weights by the gradients that are there; that makes an iteration."""
+        """Update the weights by the current gradients, and count the iteration."""
         rate = self.policy.rate(self.iteration)
         if self._due(self.param.display):
             self._say(f"Iteration {self.iteration}, lr = {rate:g}")
@@ -234,7 +234,7 @@ class Solver:
             one.blob.grad = None
 
     def _forward_backward(self, last: bool) -> Tensor:
-        with memory_told(self.net, self.param.iter_size), self.together.passing(self.net, last) as forward:
+        with memory_advice(self.net, self.param.iter_size), self.together.passing(self.net, last) as forward:
             loss = forward()
             self.net.backward(loss)
         return loss.detach()
@@ -253,7 +253,7 @@ class Solver:
         return interval > 0 and self.iteration % interval == 0
 
     def _interrupted(self) -> bool:
-        """Return whether a request came to stop; carry out those for snapshots."""
+        """Return whether a stop was requested; carry out requests for snapshots."""
         while (request := self.request()) is not Request.NONE:
             if request is Request.SNAPSHOT:
                 self.snapshot(by_all=False)

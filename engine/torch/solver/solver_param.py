@@ -1,4 +1,4 @@
-"""Which nets a SolverParameter trains and tests: the rules of Caffe's Solver::InitTrainNet and InitTestNets."""
+"""The nets that a SolverParameter trains and tests: Caffe's Solver::InitTrainNet and InitTestNets."""
 
 from collections.abc import Iterator, Sequence
 from os import W_OK, access
@@ -15,15 +15,15 @@ _TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
 def read_solver(path: Path, folder: Path = Path()) -> SolverParameter:
     """Return the SolverParameter of a prototxt file as Caffe upgrades it.
 
-    `solver_type` becomes `type`. Where `snapshot_prefix` is missing, `path` without its ending is the prefix, and where
-    it is a folder, the file's name in there.
+    `solver_type` becomes `type`. If `snapshot_prefix` is missing, it becomes `path` without its suffix; if it is a
+    folder, it becomes the file's name in that folder.
 
     Parameters
     ----------
     path
         The file, relative to `folder`.
     folder
-        What all paths in it are relative to.
+        The folder to which all paths are relative.
     """
     if not (folder / path).is_file():
         raise EmotiwError(f"{folder / path}: no such file")
@@ -37,7 +37,7 @@ def read_solver(path: Path, folder: Path = Path()) -> SolverParameter:
 
 
 def upgrade_solver(param: SolverParameter, where: str = "the solver") -> SolverParameter:
-    """Return a copy of a SolverParameter that names its type as Caffe does today."""
+    """Return a copy of a SolverParameter with the solver type in the current format."""
     upgraded = SolverParameter()
     upgraded.CopyFrom(param)
     if param.HasField("solver_type"):
@@ -59,18 +59,18 @@ _TYPES = {
 
 
 def check_snapshots(param: SolverParameter, folder: Path) -> None:
-    """Refuse snapshots that could not be written, before a run has taken hours."""
+    """Refuse snapshot settings that would fail, before a run has taken hours."""
     if enum_name(param, "snapshot_format") != "BINARYPROTO":
-        raise EmotiwError("this engine writes no HDF5: remove snapshot_format")
+        raise EmotiwError("this engine does not write HDF5: remove snapshot_format")
     if param.snapshot_diff:
-        raise EmotiwError("this engine writes no gradients: remove snapshot_diff")
+        raise EmotiwError("this engine does not write gradients: remove snapshot_diff")
     if not param.snapshot:
         return
     if not param.HasField("snapshot_prefix"):
-        raise EmotiwError("snapshot_prefix is missing: there are to be snapshots")
+        raise EmotiwError("snapshot_prefix is missing: snapshots need one")
     place = (folder / f"{param.snapshot_prefix}_iter").parent
     if not (place.is_dir() and access(place, W_OK)):
-        raise EmotiwError(f"{place} is no folder that can be written to: snapshot_prefix names it")
+        raise EmotiwError(f"{place} is not a writable folder: snapshot_prefix names it")
 
 
 def train_graph(param: SolverParameter, folder: Path) -> Graph:
@@ -98,7 +98,7 @@ def test_graphs(param: SolverParameter, folder: Path) -> list[Graph]:
 
 
 def _test_sources(param: SolverParameter) -> Iterator[tuple[str, str | NetParameter]]:
-    """Yield test nets with the field that names each: their own ones, then as many of the common net as remain."""
+    """Yield test nets with the field that names each: first those named for tests, then the common net for the rest."""
     for field in ("test_net_param", "test_net"):
         for net in getattr(param, field):
             yield field, net
@@ -110,7 +110,7 @@ def _test_sources(param: SolverParameter) -> Iterator[tuple[str, str | NetParame
 
 
 def _graph(net: str | NetParameter, field: str, folder: Path, phase: Phase, given: NetState) -> Graph:
-    """Return the graph of a net, named by its file or spelt out, in the state that the solver, it and `given` say."""
+    """Return the graph of a net, given by path or inline, in the state from the solver, the net and `given`."""
     if not isinstance(net, str):
         return graph_of(net, _state(net, phase, given), field)
     path = folder / net

@@ -1,6 +1,6 @@
-"""The update rules of Caffe's solver types, each once, for lists of tensors of the same shapes.
+"""The update rules of Caffe's solver types, for lists of tensors of the same shapes.
 
-Where w are the weights, g the gradients, and rate and decay already have the blobs' multipliers.
+In the formulas w are the weights, g the gradients; rate and decay already include the blobs' multipliers.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ Tensors = list[Tensor]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a rule is given besides tensors.
+    """The settings of a rule.
 
     Attributes
     ----------
@@ -27,9 +27,9 @@ class Settings:
     rate
         The policy's rate times the blobs' lr_mult.
     decay
-        What the rule itself is to add, as L2 does; zero where the gradients have it already.
+        The L2 decay that the rule itself adds; zero if the gradients already include it.
     iteration
-        How many updates there were before.
+        The number of updates so far.
     """
 
     param: SolverParameter
@@ -39,10 +39,10 @@ class Settings:
 
 
 def _sgd(w: Tensors, g: Tensors, history: list[Tensors], s: Settings) -> None:
-    """V = momentum V + rate (g + decay w); w -= V. The rate is inside V, which so remembers the rates of its day."""
+    """V = momentum V + rate (g + decay w); w -= V. The rate is inside V, so V keeps earlier iterations' rates."""
     (V,) = history
     if s.param.momentum:
-        # torch's SGD has the rate outside. With a rate of 1 there, its 1 - dampening stands where Caffe's rate does.
+        # torch's SGD has the rate outside V. With its rate set to 1, its 1 - dampening takes the place of Caffe's rate.
         torch._fused_sgd_(
             w,
             g,
@@ -56,7 +56,7 @@ def _sgd(w: Tensors, g: Tensors, history: list[Tensors], s: Settings) -> None:
             is_first_step=False,
         )
         return
-    # Without momentum it leaves V alone.
+    # Without momentum torch does not update V.
     torch._foreach_add_(g, w, alpha=s.decay)
     torch._foreach_copy_(V, g)
     torch._foreach_mul_(V, s.rate)
@@ -101,7 +101,8 @@ def _adadelta(w: Tensors, g: Tensors, history: list[Tensors], s: Settings) -> No
 def _adam(w: Tensors, g: Tensors, history: list[Tensors], s: Settings) -> None:
     """M = b1 M + (1 - b1) g; V = b2 V + (1 - b2) g^2; w -= rate sqrt(1 - b2^t) / (1 - b1^t) M / (sqrt(V) + delta).
 
-    Of the paper's two forms the one with epsilon-hat: `delta` is not corrected. b1 is `momentum`, b2 `momentum2`.
+    This is the form with epsilon-hat of the two in Adam's paper: `delta` is not corrected. b1 is `momentum`, b2
+    `momentum2`.
     """
     M, V = history
     b1, b2, t = s.param.momentum, s.param.momentum2, s.iteration + 1
@@ -112,13 +113,13 @@ def _adam(w: Tensors, g: Tensors, history: list[Tensors], s: Settings) -> None:
 
 
 def _average(mean: Tensors, x: Tensors, decay: float) -> None:
-    """Take x^2 into a running mean."""
+    """Update a running mean of x^2."""
     torch._foreach_mul_(mean, decay)
     torch._foreach_addcmul_(mean, x, x, value=1 - decay)
 
 
 def _descend(w: Tensors, step: Tensors, squares: Tensors, delta: float, rate: float) -> None:
-    """Do w -= rate step / (sqrt(squares) + delta)."""
+    """Update w -= rate step / (sqrt(squares) + delta)."""
     root = torch._foreach_sqrt(squares)
     torch._foreach_add_(root, delta)
     torch._foreach_addcdiv_(w, step, root, value=-rate)
@@ -131,15 +132,15 @@ class Rule:
     Attributes
     ----------
     update
-        In place, of weights and histories.
+        Updates weights and histories in place.
     histories
-        How many tensors it keeps of each blob.
+        The number of history tensors for each blob.
     momentum
-        Whether it takes one.
+        Whether it takes a momentum.
     own_decay
-        Whether it adds L2's decay itself.
+        Whether it adds the L2 decay itself.
     fractions
-        Its settings that are at least 0 and less than 1.
+        Its settings in [0, 1).
     """
 
     update: Callable[[Tensors, Tensors, list[Tensors], Settings], None]
@@ -149,7 +150,7 @@ class Rule:
     fractions: tuple[str, ...] = ()
 
     def check(self, param: SolverParameter) -> None:
-        """Refuse settings that it does not take."""
+        """Refuse settings that the rule does not take."""
         if param.momentum and not self.momentum:
             raise EmotiwError(f"a solver of type {param.type} takes no momentum: remove it")
         for name in self.fractions:
@@ -165,4 +166,4 @@ RULES: Mapping[str, Rule] = {
     "AdaDelta": Rule(_adadelta, histories=2),
     "Adam": Rule(_adam, histories=2, fractions=("momentum", "momentum2")),
 }
-"""The update rules, by the type of the solver."""
+"""The update rules by solver type."""

@@ -1,7 +1,7 @@
-"""What an iteration does to the weights: Caffe's sgd_solver.cpp and its solvers of other types.
+"""The weight update of an iteration: Caffe's sgd_solver.cpp and its other solver types.
 
 The order of operations is ApplyUpdate's: clip the summed gradients, normalise them by `iter_size`, add the decay, then
-the type's own rule. All that is done in place, the gradients' part of it too.
+apply the type's rule. Weights and gradients are changed in place.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ _REGULARIZATIONS: Mapping[str, Callable[[list[Tensor]], list[Tensor]]] = {
 
 @dataclass(frozen=True)
 class _Group:
-    """What is updated alike: blobs of the same multipliers, by their numbers among the learnable."""
+    """Blobs with the same multipliers, by their indices in `learnable`; they are updated together."""
 
     lr_mult: float
     decay_mult: float
@@ -32,26 +32,26 @@ class _Group:
 
 
 class Update:
-    """A solver's rule, and the history that it keeps of each blob.
+    """A solver's update rule, with its history of each blob.
 
     Parameters
     ----------
     param
-        Its `type`, and what that takes.
+        Its `type`, and the settings of that type.
     learnable
-        The net's; their gradients are in `blob.grad`, none where a blob has no part in the loss.
+        The net's learned blobs; their gradients are in `blob.grad`, None if the loss does not depend on a blob.
 
     Attributes
     ----------
     history
-        In Caffe's order: one tensor of each blob's shape for each of them, then a second one for each (AdaDelta, Adam).
+        In Caffe's order: a tensor for each blob, then, for AdaDelta and Adam, a second one for each.
     ranks
-        Over how many the gradients are a mean: they are clipped as their sum would be.
+        The number of ranks of whose gradients we have the mean: gradients are clipped as their sum would be.
 
     Raises
     ------
     EmotiwError
-        Where Caffe has no such solver or regularization, or the settings do not go together.
+        If Caffe has no such solver or regularization, or the settings contradict each other.
     """
 
     def __init__(self, param: SolverParameter, learnable: Sequence[Learnable]) -> None:
@@ -64,7 +64,7 @@ class Update:
         self._param, self._learnable = param, learnable
         self._rule, self.ranks = RULES[param.type], 1
         self._rule.check(param)
-        # L2, in the same pass over the weights: VGG_S has half a gigabyte of them.
+        # The rule adds L2 in its own pass over the weights, to save one: VGG_S has half a gigabyte of them.
         self._own_decay = self._rule.own_decay and param.regularization_type == "L2"
         self._weights = [one.blob.detach() for one in learnable]
         self.history = [torch.zeros_like(weight) for _ in range(self._rule.histories) for weight in self._weights]
@@ -76,19 +76,19 @@ class Update:
 
     @property
     def kept(self) -> list[Tensor]:
-        """Return what lasts from one iteration to the next: the weights, and the history."""
+        """Return the tensors that persist between iterations: the weights and the history."""
         return [*self._weights, *self.history]
 
     @torch.no_grad()
     def apply(self, rate: float, iteration: int) -> None:
-        """Change the weights by their gradients.
+        """Update the weights by their gradients.
 
         Parameters
         ----------
         rate
-            As the policy gives it.
+            The policy's learning rate.
         iteration
-            How many updates there were before.
+            The number of updates so far.
         """
         gradients = [_gradient(one.blob) for one in self._learnable]
         scale = self._scale(gradients)
@@ -106,7 +106,7 @@ class Update:
             self._rule.update(weights, given, history, settings)
 
     def _scale(self, gradients: list[Tensor]) -> Tensor | float:
-        """ClipGradients and Normalize: return what gradients are multiplied by."""
+        """Return the factor of the gradients: ClipGradients and Normalize."""
         share, clip = 1 / int(self._param.iter_size), float(self._param.clip_gradients)
         if clip < 0 or not gradients:
             return share
@@ -115,7 +115,7 @@ class Update:
 
 
 def _gradient(blob: torch.nn.Parameter) -> Tensor:
-    """Return a blob's gradient, in its layout; Caffe's is zero where there is none."""
+    """Return a blob's gradient, in its layout; zeros if there is none, as in Caffe."""
     if blob.grad is None:
         blob.grad = torch.zeros_like(blob)
     elif blob.grad.stride() != blob.stride():

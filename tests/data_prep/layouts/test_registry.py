@@ -382,10 +382,10 @@ def test_an_lmdb_that_is_off_is_one_line(tmp_path):
     assert said.endswith("any key: a Datum whose sides do not fit its bytes")
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn/data.mdb").write_bytes(b"x" * 9000)
-    assert "torn is no whole LMDB" in refusal(lambda: list_images(tmp_path / "torn", OF_EMOTIONS))
+    assert "torn is not a complete LMDB" in refusal(lambda: list_images(tmp_path / "torn", OF_EMOTIONS))
     (tmp_path / "torn/data.mdb").write_bytes((bent / "data.mdb").read_bytes()[:-4096])
     assert refusal(lambda: list_images(tmp_path / "torn", OF_EMOTIONS)) == (
-        f"{tmp_path / 'torn'} is cut off: copy it again, or prepare it anew"
+        f"{tmp_path / 'torn'} is cut off: copy it again, or prepare it again"
     )
 
 

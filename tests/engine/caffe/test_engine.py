@@ -55,7 +55,7 @@ def test_caffes_own_words_of_this_attempt_alone(script, tmp_path):
 
 
 def test_a_disk_that_is_full_for_caffe_and_for_its_words(script, tmp_path):
-    """The limit stands in for it: a log that has reached it takes no word more."""
+    """A limit on file size simulates a full disk: a log at the limit cannot grow."""
     (tmp_path / "log.txt").write_text("I1123 15:06:43.4 1 solver.cpp:239] x\n" * 200)
     limit = (tmp_path / "log.txt").stat().st_size
     script("trap '' XFSZ; echo 'F1123 15:06:43.4 1 io.cpp:69] Check failed: no room' >&2; exit 1")
@@ -96,7 +96,7 @@ def test_a_second_ctrl_c_does_not_wait(script, tmp_path):
     assert not (tmp_path / "later").exists()
 
 
-def test_ctrl_c_before_caffe_listens_is_no_failure_of_caffe(script, tmp_path):
+def test_an_early_ctrl_c_is_not_reported_as_a_failure_of_caffe(script, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(script("kill -INT $PPID; exec sleep 20"), tmp_path / "solver.prototxt", lambda event: None)
 

@@ -1,4 +1,4 @@
-"""Which Caffe is taken, with stand-ins: shell scripts for programs, and for Pythons that can or cannot import it."""
+"""The search for a Caffe, with shell scripts as programs, and as Pythons that can or cannot import it."""
 
 import os
 
@@ -27,7 +27,7 @@ def bare(monkeypatch, tmp_path):
 
 @pytest.fixture
 def build(tmp_path):
-    """A user's own build, `tools/caffe` with the Python beside it."""
+    """A user's own build, `tools/caffe` with its Python folder."""
     program(tmp_path / "own/build/tools/python")
     return program(tmp_path / "own/build/tools/caffe")
 
@@ -95,7 +95,7 @@ def test_a_build_tree_is_put_on_the_pythonpath(build, tmp_path, monkeypatch):
     assert find_caffe(build).environment == {"PYTHONPATH": tree + os.pathsep + "/mine"}
 
 
-def test_tools_lie_beside_caffe(build):
+def test_tools_are_in_caffes_folder(build):
     tool = program(build.with_name("convert_imageset"))
     assert find_caffe(build).tool("convert_imageset") == tool
     with pytest.raises(EmotiwError, match="this Caffe has no extract_features"):

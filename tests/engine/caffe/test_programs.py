@@ -67,7 +67,7 @@ def test_leashed_is_the_program_itself_in_its_own_session(tmp_path):
     assert said == [str(child.pid), str(child.pid), str(tmp_path), "added"]
 
 
-def test_leashed_passes_the_exit_status_and_a_missing_program_says_so():
+def test_leashed_passes_the_status_and_reports_missing_programs():
     with running(leashed(["sh", "-c", "exit 7"])) as child:
         assert child.wait() == 7
     with running(leashed(["/nowhere/caffe"], stderr=subprocess.PIPE)) as child:
@@ -83,7 +83,7 @@ def test_running_ends_the_whole_group():
     wait_until_gone(grandchild)
 
 
-def test_leashed_hears_a_ctrl_c_that_is_passed_on_though_we_were_started_deaf_to_it():
+def test_leashed_gets_a_forwarded_ctrl_c_if_we_ignore_sigint():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with running(leashed(["sh", "-c", "echo here; exec sleep 600"], stdout=subprocess.PIPE)) as child:
@@ -94,7 +94,7 @@ def test_leashed_hears_a_ctrl_c_that_is_passed_on_though_we_were_started_deaf_to
         signal.signal(signal.SIGINT, before)
 
 
-def test_leash_whose_parent_is_gone_already_starts_nothing():
+def test_a_leash_with_a_dead_parent_starts_nothing():
     leash = Path(sys.modules[leashed.__module__].__file__)
     said = subprocess.run([sys.executable, leash, "1", "echo", "started"], capture_output=True)
     assert (said.returncode, said.stdout) == (1, b"")

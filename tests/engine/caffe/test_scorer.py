@@ -24,7 +24,7 @@ layer { name: "fc" type: "InnerProduct" bottom: "pool" top: "fc"
 layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 """
 
-# pycaffe itself: saves random weights, and what it makes of each image, one by one.
+# pycaffe itself: saves random weights, and its scores of each image, one by one.
 DIRECT = """
 import sys, numpy as np, caffe
 net = caffe.Net("net.prototxt", caffe.TEST)
@@ -125,7 +125,7 @@ def test_the_worker_has_ended_with_its_block(caffe, tiny):
     assert scorer._worker.returncode is not None
 
 
-def test_missing_files_and_odd_batches_are_refused_before_caffe_runs(caffe, tiny):
+def test_missing_files_and_wrong_batches_are_refused(caffe, tiny):
     with pytest.raises(EmotiwError, match=r"none\.caffemodel: no such file"):
         CaffeScorer(caffe, tiny / "net.prototxt", tiny / "none.caffemodel")
     with CaffeScorer(caffe, tiny / "net.prototxt", tiny / "net.caffemodel") as scorer:
@@ -166,7 +166,7 @@ def test_about(caffe):
 
 
 def test_the_worker_is_python_2_and_3():
-    """What only one of them understands stays out: a cheap watch, as no Python 2 is at hand."""
+    """A cheap check, because no Python 2 is available: syntax of one version only is refused."""
     text = scores_module.WORKER.read_text()
     assert "from __future__ import print_function" in text
     for word in ('f"', " -> ", "nonlocal ", "import emotiw", "pathlib", "pickle=True"):

@@ -24,7 +24,7 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Case:
-    """A net with what is given to it.
+    """A net with its inputs.
 
     Names of arrays: `blob:<name>`, `diff:<name>`, `param:<layer>:<k>`, `gradient:<layer>:<k>`.
     """
@@ -48,7 +48,7 @@ def make_case() -> type[Case]:
 def in_caffe(
     caffe: Caffe, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Mapping[str, Case]], dict[str, Arrays]]:
-    """From cases by name to what the real Caffe makes of each, in one process."""
+    """A function from cases by name to the real Caffe's results, in one process."""
 
     def run(cases: Mapping[str, Case]) -> dict[str, Arrays]:
         folder = tmp_path_factory.mktemp("cases")
@@ -72,13 +72,13 @@ def in_caffe(
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest) -> str:
-    """Where torch computes."""
+    """The device of torch."""
     return str(request.param)
 
 
 @pytest.fixture(scope="session")
 def in_torch() -> Callable[..., Arrays]:
-    """From a case to what torch makes of it, by the names that `in_caffe` gives."""
+    """A function from a case to torch's results, under the names of `in_caffe`."""
 
     def run(case: Case, device: str = "cpu") -> Arrays:
         net = Net(graph_of(parse_text(case.prototxt, NetParameter, "case"), State(case.phase)), seed=0, device=device)

@@ -1,4 +1,4 @@
-"""What a user gives that cannot be trained or run: one line that says what, where, and what mends it."""
+"""Input that cannot be trained or run gives one line: what is wrong, where, and the remedy."""
 
 import re
 
@@ -172,7 +172,7 @@ def with_an_input_of_a_label_too_large(folder):
         (with_a_label_too_large_in_a_test, "has label 4, which is none of the 4 classes of layer 'right', 0 to 3"),
         (
             with_an_input_of_a_label_too_large,
-            "the net: layer 'loss' (SoftmaxWithLoss): label 4 is none of its 4 classes, 0 to 3",
+            "the net: layer 'loss' (SoftmaxWithLoss): label 4 is not one of its 4 classes, 0 to 3",
         ),
     ],
 )
@@ -217,8 +217,8 @@ def test_a_gpu_lives_on_after_a_wrong_label(top):
         assert torch.isfinite(net.blobs[top]).item() is is_number
 
 
-def test_a_loss_that_is_no_number_leaves_the_last_good_snapshot(folder):
-    """As where the rate is too large: the weights become too large at the third iteration."""
+def test_a_nan_loss_leaves_the_last_good_snapshot(folder):
+    """As with too large a rate, the weights overflow at the third iteration."""
 
     def watch(solver):
         blob = solver.net.params["conv"][0].data
@@ -233,7 +233,7 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_snapshot(folder):
 
 
 def small_memory(net, most):
-    """Let a net's `fc` have memory for so many images only."""
+    """Give a net's `fc` memory for only so many images."""
     layer = next(layer for layer in net.layers if layer.param.name == "fc")
     forward = layer.forward
 
@@ -252,12 +252,12 @@ def small_memory(net, most):
             256,
             96,
             "",
-            "batch 256 does not fit into the memory of this machine: 96 would; set batch_size 64 and iter_size 4",
+            "batch 256 does not fit into the memory of this machine: 96 fits; set batch_size 64 and iter_size 4",
         ),
-        (12, 11, "iter_size: 2", "batch 12 does not fit .*: 11 would; set batch_size 6 and iter_size 4"),
-        (7, 5, "", "batch 7 does not fit .*: 5 would; set batch_size 1 and iter_size 7"),
-        (7, 0, "", "batch 7 does not fit .*, nor would a smaller one: take another device, or a smaller net"),
-        (1, 0, "", "batch 1 does not fit .*, nor would a smaller one"),
+        (12, 11, "iter_size: 2", "batch 12 does not fit .*: 11 fits; set batch_size 6 and iter_size 4"),
+        (7, 5, "", "batch 7 does not fit .*: 5 fits; set batch_size 1 and iter_size 7"),
+        (7, 0, "", "batch 7 does not fit .*, nor does a smaller one: use another device, or a smaller net"),
+        (1, 0, "", "batch 1 does not fit .*, nor does a smaller one"),
     ],
 )
 def test_out_of_memory_says_which_batch_would_fit(folder, batch, most, more, line):
@@ -280,7 +280,7 @@ def test_out_of_memory_of_a_scorer(tmp_path, monkeypatch):
 
 
 def test_out_of_memory_in_a_test(folder):
-    line = "^a test's batch 8 does not fit .*: 5 would; set batch_size 4 and test_iter 2 times as large$"
+    line = "^a test's batch 8 does not fit .*: 5 fits; set batch_size 4 and test_iter 2 times as large$"
     with pytest.raises(EmotiwError, match=line):
         train(folder, DATA % 8 + BODY, TESTS, watch=lambda solver: small_memory(solver.test_nets[0], 5))
 
@@ -288,14 +288,14 @@ def test_out_of_memory_in_a_test(folder):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        (INPUT + BODY, "does not fit .*; a batch that would is not looked for: no Data layer says its size"),
+        (INPUT + BODY, "does not fit .*; no smaller batch was tried, because no Data layer gives its size"),
         (
             NET.replace('bottom: "conv" top: "fc"', 'bottom: "fixed" top: "fc"').replace(
                 'layer { name: "fc"',
                 'layer { name: "fixed" type: "Reshape" bottom: "conv" top: "fixed" reshape_param { shape { '
                 'dim: 4 dim: 48 } } }\nlayer { name: "fc"',
             ),
-            "batch 4 does not fit .*; which one would was not found, for .*layer 'fixed'",
+            "batch 4 does not fit .*; which size would fit was not found: .*layer 'fixed'",
         ),
     ],
 )
@@ -311,7 +311,7 @@ def test_what_was_tried_leaves_no_trace(folder):
         small_memory(solver.net, 2)
         kept.append((solver, [one.blob.clone() for one in solver.net.learnable], solver.net.layers[0].source))
 
-    with pytest.raises(EmotiwError, match="2 would"):
+    with pytest.raises(EmotiwError, match="2 fits"):
         train(folder, watch=watch)
     ((solver, weights, source),) = kept
     assert all(torch.equal(one.blob, weight) for one, weight in zip(solver.net.learnable, weights, strict=True))
@@ -329,14 +329,14 @@ def test_the_largest_that_fits(wanted):
 
 @pytest.mark.gpu
 def test_a_gpus_memory(folder):
-    """A thousandth of it holds the weights, not the columns of so many images."""
+    """A hundredth of the GPU's memory holds the weights, but not the columns of so many images."""
     torch.cuda.set_per_process_memory_fraction(0.01)
     wide = (DATA % 2**18 + BODY).replace("num_output: 3", "num_output: 512")
     try:
         with pytest.raises(EmotiwError) as told:
             train(folder, wide, iterations=1, device="cuda")
         words = re.match(
-            r"batch 262144 .* of (.*): (\d+) would; set batch_size (\d+) and iter_size (\d+)$", str(told.value)
+            r"batch 262144 .* of (.*): (\d+) fits; set batch_size (\d+) and iter_size (\d+)$", str(told.value)
         )
         assert words[1] == torch.cuda.get_device_name()
         fits, size, times = map(int, words.groups()[1:])

@@ -1,4 +1,4 @@
-"""Trainings by the torch engine in processes of their own: what the real Caffe's engine promises, kept by this one."""
+"""Trainings by the torch engine in separate processes: the same guarantees as by the real Caffe's engine."""
 
 import os
 import signal
@@ -50,7 +50,7 @@ def test_a_training_tells_its_losses_and_snapshots(solver, torch_engine, tmp_pat
 
 
 @pytest.mark.caffe
-def test_either_engine_goes_on_from_the_others_snapshot_and_weights(solver, torch_engine, engine, tmp_path):
+def test_either_engine_resumes_from_the_others_snapshot(solver, torch_engine, engine, tmp_path):
     seen = []
     torch_engine.train(solver(max_iter=2, display=1), seen.append)
     engine.train(solver(max_iter=4, display=1), seen.append, resume=tmp_path / "snapshot_iter_2.solverstate")
@@ -66,7 +66,7 @@ def test_either_engine_goes_on_from_the_others_snapshot_and_weights(solver, torc
     assert told[Loss].loss < seen[0].loss
 
 
-def test_a_loss_that_is_no_number_ends_it(solver, torch_engine, tmp_path):
+def test_a_nan_loss_ends_it(solver, torch_engine, tmp_path):
     seen = []
     with pytest.raises(DivergedError, match=r"the loss is nan at iteration [1-9]"):
         torch_engine.train(solver(max_iter=20, base_lr=1e9, snapshot=1, display=20), seen.append)
@@ -151,7 +151,7 @@ def test_an_engine_is_named_by_all_it_needs(caffe):
     assert open_engine(EngineSettings("torch", gpu="none")).title == "torch"
     with pytest.raises(UsageError, match="--precision bf16 needs --engine torch"):
         open_engine(EngineSettings(precision="bf16"))
-    with pytest.raises(UsageError, match="--caffe here is of no use to --engine torch"):
+    with pytest.raises(UsageError, match="--caffe here does not apply to --engine torch"):
         open_engine(EngineSettings("torch", "here"))
 
 

@@ -1,4 +1,4 @@
-"""What weights begin with: bounds and moments by hand, Caffe's own draws where it draws nothing."""
+"""Initial weights: bounds and moments by hand; where nothing is drawn, the real Caffe's values."""
 
 import math
 
@@ -71,7 +71,7 @@ def test_positive_unitball_weights_add_up_to_one():
     assert values.reshape(7, -1).sum(axis=1) == pytest.approx(1, rel=1e-6)
 
 
-def test_a_blob_of_one_axis_has_all_of_itself_before_and_behind_it():
+def test_fans_of_a_blob_of_one_axis():
     assert filled('type: "xavier" variance_norm: FAN_OUT', (300,)).max() == pytest.approx(0.1, rel=0.02)
     assert filled('type: "xavier"', (300,)).max() == pytest.approx(math.sqrt(3), rel=0.02)
 

@@ -1,4 +1,4 @@
-"""Which layers run: Caffe's rules by hand, and every error with the layer's line."""
+"""The layers that run: Caffe's rules by hand, and every error with the layer's line."""
 
 import pytest
 
@@ -89,7 +89,7 @@ layers {
             "convolution_param { num_output: 1 kernel_size: 1 } }",
             r":3: .* it makes 1 tops, not 2",
         ),
-        ('layer { name: "b" type: "Data" top: "b" }', r":3: .* nothing feeds it"),
+        ('layer { name: "b" type: "Data" top: "b" }', r":3: .* it has no source of data"),
     ],
 )
 def test_a_net_that_cannot_be_built_names_the_layer_and_its_line(tmp_path, text, words):

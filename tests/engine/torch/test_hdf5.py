@@ -23,7 +23,7 @@ layer { name: "one" type: "InnerProduct" bottom: "conv" top: "one" param { name:
 layer { name: "two" type: "InnerProduct" bottom: "conv" top: "two" param { name: "w" } param { name: "own" }
   inner_product_param { num_output: 5 weight_filler { type: "xavier" } bias_filler { type: "uniform" } } }
 """
-# The real Caffe reads what we wrote, tells what it has then, and writes weights of its own.
+# The real Caffe reads our file, reports its blobs, and writes its own weights.
 CAFFE = """
 import caffe, numpy as np
 def save(path, net):
@@ -85,7 +85,7 @@ def test_a_shared_blob_is_written_once(tmp_path):
     ],
 )
 def test_what_does_not_fit_changes_nothing(tmp_path, text, words):
-    if "layer 'two'" in words:  # the file has the shared blob once, the net wants two
+    if "layer 'two'" in words:  # the file has the shared blob once, the net needs two
         write_hdf5(tmp_path / "other.h5", net_in(tmp_path))
         net = net_in(tmp_path, text, seed=1)
         words = "layer 'two': its blob 0 is missing there"

@@ -1,4 +1,4 @@
-"""Nets as wholes: what shares a name, where gradients go, what stays between passes; hand values and the real Caffe."""
+"""Whole nets: shared names, gradients, and state between passes; hand values and the real Caffe."""
 
 import numpy as np
 import pytest
@@ -93,7 +93,7 @@ def test_every_blob_and_gradient_is_caffes(cases, by_caffe, in_torch, relative_e
             assert not theirs[key].any(), key
 
 
-def test_shared_blobs_are_one_with_the_rates_that_any_layer_names():
+def test_shared_blobs_have_the_multipliers_that_any_layer_sets():
     net = net_of(NETS["shared"])
     assert net.params["a"][0] is net.params["b"][0]
     assert [(one.spec.name, one.lr_mult, one.decay_mult) for one in net.learnable] == [("w", 3, 1), ("v", 2, 1)]
@@ -105,7 +105,7 @@ def test_shared_blobs_are_one_with_the_rates_that_any_layer_names():
         )
 
 
-def test_a_blob_of_as_many_numbers_is_shared_where_that_is_asked_for():
+def test_a_blob_of_equal_size_is_shared_in_permissive_mode():
     more = 'param { name: "w" share_mode: PERMISSIVE }'
     net = net_of(INPUT + inner_product("a", "x", more, 2, "false") + inner_product("b", "a", more, 4, "false"))
     weight = torch.arange(8.0).view(2, 4)
@@ -136,7 +136,7 @@ def test_a_seed_gives_the_same_weights_again():
     assert not torch.equal(first, other)
 
 
-def test_dummy_data_keeps_what_is_constant_and_draws_the_rest_anew():
+def test_dummy_data_keeps_constant_blobs_and_redraws_the_others():
     net = net_of(
         'layer { name: "d" type: "DummyData" top: "x" top: "y" dummy_data_param { '
         'shape { dim: 50 } shape { dim: 2 dim: 3 } data_filler { type: "gaussian" } data_filler { value: 2 } } }'

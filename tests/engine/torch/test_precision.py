@@ -1,4 +1,4 @@
-"""In how many bits nets compute, and that nothing of it stays."""
+"""The precisions of nets, and that torch's switches are restored."""
 
 import re
 
@@ -72,7 +72,7 @@ def test_bf16_is_near_float32_and_only_where_it_multiplies():
 
 
 def test_maxima_keep_their_places():
-    """Places up to 255 are whole numbers in bf16 too, those behind are not."""
+    """Indices up to 255 are exact in bf16, too; larger ones are not."""
     pool = 'layer { name: "p" type: "Pooling" bottom: "conv" top: "p" top: "where" pooling_param { kernel_size: 3 } }'
     data = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 32 dim: 32 } } }'
     net = Net(graph_of(parse_text(data + BODY + pool, NetParameter, "it"), State("TRAIN")), seed=1, precision="bf16")
@@ -140,9 +140,9 @@ def switches():
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_torchs_switches_are_ours_within_and_as_before_afterwards(name):
+def test_torchs_switches_are_set_and_restored(name):
     before = switches()
-    assert before[1] == "tf32"  # torch's own choice for convolutions
+    assert before[1] == "tf32"  # torch's default for convolutions
     within = pytest.raises(EmotiwError, match=re.escape(str(["tf32" if name == "tf32" else "ieee"] * 4)))
     with within, BY_NAME[name].computing():
         raise EmotiwError(str(switches()))
@@ -150,7 +150,7 @@ def test_torchs_switches_are_ours_within_and_as_before_afterwards(name):
 
 
 def test_passes_of_every_net_are_float32_unless_another_is_named():
-    """Both ways; whoever asks for nothing else, torch's own choice of TF32 for convolutions is not in force."""
+    """Forward and backward; by default, torch's own choice of TF32 for convolutions is overridden."""
     seen = []
 
     class Spy(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""Thirty nets drawn at random, of any layers in any order: every blob and gradient is the real Caffe's."""
+"""Thirty random nets, of any layers in any order: every blob and gradient equals the real Caffe's."""
 
 import numpy as np
 import pytest

@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_refused_in_a_line(tiny, tmp_path):
     assert refusal(net, tmp_path / "none") == f"{tmp_path / 'none'}: no such file"
     assert refusal(net, weights, output="prop").startswith(f"{net}: no blob prop in this net: it has data, conv1, ")
     (tmp_path / "broken").write_bytes(b"\x0a\xff")
-    assert "broken is no whole NetParameter" in refusal(net, tmp_path / "broken")
+    assert "broken is not a complete NetParameter" in refusal(net, tmp_path / "broken")
     assert "layer 'fc6' (InnerProduct): it has weights for 512 inputs, not 1152" in refusal(
         net, weights, (2, 3, 90, 90)
     )
@@ -118,7 +118,7 @@ def test_what_does_not_fit_is_refused_in_a_line(tiny, tmp_path):
                 scorer.scores(np.zeros(shape, np.float32))
     train_val = tmp_path / "train_val.prototxt"
     train_val.write_text(format_text(committed("vgg_s_small", "train_val_finetune.prototxt")))
-    assert "nothing feeds it" in refusal(train_val, weights)
+    assert "it has no source of data" in refusal(train_val, weights)
     (tmp_path / "two.prototxt").write_text('input: "a" input: "b" input_shape { dim: 1 } input_shape { dim: 1 }')
     assert "it takes one input, not 2: is it a deploy.prototxt?" in refusal(tmp_path / "two.prototxt", weights)
 

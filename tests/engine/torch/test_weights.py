@@ -1,4 +1,4 @@
-"""Caffemodels: written by either engine and read by the other, of V1 layers or of today's."""
+"""Caffemodels: written by either engine and read by the other, of V1 layers or of current ones."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from emotiw.engine.torch.weights import copy_from, to_proto, write_weights
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import blob_of, read_weights
 from emotiw.prototxt.formats.messages import NetParameter, format_text, parse_text, read_binary, write_binary
-from emotiw.prototxt.surgery import committed, deploy, name_anew, use_classes
+from emotiw.prototxt.surgery import committed, deploy, rename_layers, use_classes
 from emotiw.prototxt.weight_transfer import compare
 
 NET = """name: "two"
@@ -35,7 +35,7 @@ def randomized(net):
 
 
 def copied(net, path):
-    """Copy weights; return what was to become of each layer."""
+    """Copy weights; return the report on each layer."""
     params = {layer.param.name: layer.shapes for layer in net.layers if layer.shapes}
     found = compare(read_binary(path, NetParameter), params)
     copy_from(net, path)
@@ -70,9 +70,7 @@ def test_a_layer_of_another_shape_stops_it_and_changes_nothing(tmp_path):
     write_weights(tmp_path / "w.caffemodel", randomized(net_of(NET)))
     net = net_of(NET.replace("num_output: 3", "num_output: 7"))
     before = {name: [blob.copy() for blob in blobs] for name, blobs in arrays(net).items()}
-    words = (
-        r"w.caffemodel: layer 'fc' does not fit: 3x64 \+ 3 in the weights, 7x64 \+ 7 in the net; name the layer anew"
-    )
+    words = r"w.caffemodel: layer 'fc' does not fit: 3x64 \+ 3 in the weights, 7x64 \+ 7 in the net; rename the layer"
     with pytest.raises(EmotiwError, match=words):
         copy_from(net, tmp_path / "w.caffemodel")
     assert same(before, arrays(net))
@@ -130,8 +128,10 @@ def test_v1_is_read_as_caffe_reads_it(v1, make_case, in_caffe):
             assert np.array_equal(told[f"param:{layer}:{k}"], blob.detach().numpy())
 
 
-@pytest.mark.parametrize(("content", "words"), [(None, "no such file"), (b"\xff\xff", "is no whole NetParameter")])
-def test_a_file_that_is_no_caffemodel(tmp_path, content, words):
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "no such file"), (b"\xff\xff", "is not a complete NetParameter")]
+)
+def test_a_file_that_is_not_a_caffemodel(tmp_path, content, words):
     if content:
         (tmp_path / "w.caffemodel").write_bytes(content)
     with pytest.raises(EmotiwError, match=words):
@@ -140,7 +140,7 @@ def test_a_file_that_is_no_caffemodel(tmp_path, content, words):
 
 @pytest.mark.caffe
 def test_either_engine_reads_what_the_other_wrote(make_case, in_caffe, tmp_path):
-    """vgg_s_small: Caffe's fillers to torch, torch's to Caffe; and the layer named anew keeps its own."""
+    """vgg_s_small: Caffe's fillers to torch, torch's to Caffe; and the renamed layer keeps its own."""
     train_val = committed("vgg_s_small", "train_val_finetune.prototxt")
     text = format_text(deploy(train_val))
     net = randomized(net_of(text))
@@ -156,6 +156,6 @@ def test_either_engine_reads_what_the_other_wrote(make_case, in_caffe, tmp_path)
     assert copied(again, tmp_path / "caffe.caffemodel").new == ()
     assert same(arrays(again), arrays(net))
     use_classes(train_val, 40)
-    name_anew(train_val, {"fc8_cat"})
+    rename_layers(train_val, {"fc8_cat"})
     pretrained = net_of(deploy(train_val))
     assert copied(pretrained, tmp_path / "caffe.caffemodel").new == ("fc8_cat_new",)

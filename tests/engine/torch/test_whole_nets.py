@@ -94,7 +94,7 @@ def check_all(ours, theirs):
     assert len(learned) > 10
     assert set(learned) <= ours.keys()
     assert {key for key in theirs if key.startswith("blob:") and "_split_" not in key} <= ours.keys()
-    # Of branches of two channels some are dead behind their ReLU.
+    # Some branches of two channels are dead after their ReLU.
     assert np.mean([theirs[key].any() for key in learned]) > 0.9
     check(ours, theirs)
 

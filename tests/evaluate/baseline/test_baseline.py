@@ -80,7 +80,7 @@ def test_what_it_writes(made, sets):
     assert protocol["train_images"] == 56
 
 
-def test_it_prints_how_it_was_chosen_and_gives_the_same_every_time(made, sets, tmp_path, capsys):
+def test_it_prints_its_choice_and_is_reproducible(made, sets, tmp_path, capsys):
     command = ["baseline", "--set", str(sets / "expressions"), "-o", str(tmp_path)]
     assert main(command) == 0
     folder, scores = of(tmp_path), read_scores(of(made) / "scores_val.csv")
@@ -100,7 +100,7 @@ def test_it_prints_how_it_was_chosen_and_gives_the_same_every_time(made, sets, t
 
 
 def test_sfews_test_split_without_labels_gets_predictions(sets, tmp_path, capsys):
-    """Drawn faces in SFEW's folders, where the movies are the groups."""
+    """Drawn faces in SFEW's folders, in which the movies are the groups."""
     as_sfew(sets / "faces/expressions", tmp_path / "sfew")
     prepare(tmp_path / "sfew", tmp_path / "set", Settings("emotions", ("rgb",), 64))
     prepared = open_set(tmp_path / "set")
@@ -167,7 +167,7 @@ def table_of(runs, output):
         return (output / "table.md").read_text(), list(csv.DictReader(file)), (output / "report.html").read_text()
 
 
-def test_its_row_stands_below_the_ensembles_and_changes_nothing_else(beside, made, tmp_path):
+def test_its_row_is_below_the_ensembles_and_changes_nothing_else(beside, made, tmp_path):
     text, rows, page = table_of(beside, tmp_path / "table")
     scores, svm = read_scores(of(made) / "scores_val.csv"), protocol_of(made)["svm"]
     assert rows[-1]["name"] == "baseline: LBP histograms, SVM"
@@ -189,7 +189,7 @@ def test_its_row_stands_below_the_ensembles_and_changes_nothing_else(beside, mad
     assert without.splitlines()[:5] == text.splitlines()[:5]  # the grid of nets and representations
 
 
-def test_of_another_set_it_is_not_shown_and_of_other_images_it_is_refused(beside, tmp_path, capsys):
+def test_it_is_not_shown_for_another_set_or_other_images(beside, tmp_path, capsys):
     folder = of(beside)
     other = folder.rename(folder.with_name("0" * 12))
     text, _, _ = table_of(beside, tmp_path / "table")
@@ -208,12 +208,12 @@ def test_of_another_set_it_is_not_shown_and_of_other_images_it_is_refused(beside
     (folder / "scores_val.csv").write_text("\n".join(scores[:-1]) + "\n")
     assert "the baseline and vgg_s-rgb have scores of other images: make both anew" in refused()
     (folder / "scores_val.csv").write_text("path,label\n")
-    assert "holds damaged scores of val: make them anew with emotiw baseline --set SET --force" in refused()
+    assert "holds damaged scores of val: make them again with emotiw baseline --set SET --force" in refused()
     (folder / "scores_val.json").write_text("{}")
-    assert "holds damaged scores of val: make them anew with emotiw baseline --set SET --force" in refused()
+    assert "holds damaged scores of val: make them again with emotiw baseline --set SET --force" in refused()
 
 
-def test_drawn_faces_stand_beside_nothing_published(beside, made, tmp_path):
+def test_drawn_faces_are_not_compared_with_published_results(beside, made, tmp_path):
     """One figure on a set that was drawn is enough: it is the set of all."""
     (of(beside) / "scores_val.json").write_text(json.dumps(protocol_of(made)))
     text, rows, page = table_of(beside, tmp_path / "table")

@@ -43,7 +43,7 @@ def test_a_class_without_training_images_is_never_named():
     assert (answers[:, [1, 4, 5]] > 0).all()
 
 
-def test_the_choice_is_that_of_cross_validation_written_down_once_more():
+def test_the_choice_equals_that_of_a_second_cross_validation():
     for seed in range(3):
         train, labels = blobs(seed, spread=1.5)
         groups = [f"group {k // 8}" for k in range(60)]
@@ -64,7 +64,7 @@ def test_the_choice_is_that_of_cross_validation_written_down_once_more():
 
 
 def test_a_group_that_tells_everything_is_not_seen_on_both_sides():
-    """Each group has a feature of its own and one label: without groups that is all one needs to know."""
+    """Each group has its own feature and one label: without groups, cross-validation would be perfect."""
     rng = np.random.default_rng(0)
     group = np.repeat(np.arange(20), 6)
     train = (4 * np.eye(20)[group] + rng.normal(0, 0.3, (120, 20))).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What is given to `emotiw predict`, and the faces in it."""
+"""The arguments of `emotiw predict`, and the faces in them."""
 
 import io
 from types import SimpleNamespace
@@ -57,7 +57,7 @@ def write(path, rgb):
     return str(path)
 
 
-def test_what_is_no_face_is_said_and_the_rest_goes_on(tmp_path, drawn):
+def test_pictures_without_a_face_are_reported(tmp_path, drawn):
     files = [
         write(tmp_path / "a.png", drawn),
         write(tmp_path / "b.png", np.full((80, 90, 3), 128, np.uint8)),
@@ -74,7 +74,7 @@ def test_what_is_no_face_is_said_and_the_rest_goes_on(tmp_path, drawn):
     assert [type(one) for one in found] == [Face, Failure, Failure, Failure, Face, Failure]
     reasons = [one.reason for one in found if isinstance(one, Failure)]
     assert reasons == [
-        "no face found; if it is the crop of a face already, give --aligned",
+        "no face found; if it is already a face crop, give --aligned",
         "not an image that OpenCV reads",
         "a GIF, which may hold many pictures: give a JPEG or a PNG",
         "cut off before its end",
@@ -127,7 +127,7 @@ def test_the_plots_of_a_run_are_no_faces(tmp_path, named):
     run.mkdir(parents=True)
     for name in ("curves.png", "run.json"):
         (run / name).touch()
-    words = f"{named} holds a run's plots, which are no faces: a model is named by --model {run}"
+    words = f"{named} has a run's plots, not faces: name a model by --model {run}"
     with pytest.raises(UsageError, match=words):
         pictures(["-", str(tmp_path / named)])
 

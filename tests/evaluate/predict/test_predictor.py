@@ -125,7 +125,7 @@ def test_the_three_formats_say_the_same(files, run_names, models, capsys):
             likeliest = max(posteriors, key=posteriors.get)
             assert f": {likeliest} {posteriors[likeliest]:.4f}, " in line
             assert len(line.split(", ")) == 7 + (name == "average")
-    # What is run is said: representation, size, crop, mean rule, engine.
+    # The output describes the preprocessing: representation, size, crop, mean rule, engine.
     told = f"vgg_s_small-{OWN}/finetune: {OWN}, resized to 64 x 64, the centre crop of 56 x 56, BGR, minus the mean "
     told += "cropped to it, Caffe 1."
     assert lines[1].startswith(told)
@@ -133,7 +133,7 @@ def test_the_three_formats_say_the_same(files, run_names, models, capsys):
     assert document["models"][1]["run"].startswith(told)
 
 
-def test_predictions_of_a_sets_own_pictures_are_those_of_evaluate(runs, sets, tmp_path, capsys):
+def test_predictions_of_a_sets_pictures_equal_those_of_evaluate(runs, sets, tmp_path, capsys):
     """At 64 x 64 already, nothing is resized."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.evaluate.scores import read_scores
@@ -148,7 +148,7 @@ def test_predictions_of_a_sets_own_pictures_are_those_of_evaluate(runs, sets, tm
     np.testing.assert_allclose(found, scores.posteriors, rtol=0, atol=2e-6)
 
 
-def test_failures_are_told_in_every_format_and_only_failures_are_an_error(files, run_names, tmp_path, capsys):
+def test_failures_are_in_every_format_and_alone_an_error(files, run_names, tmp_path, capsys):
     grey = tmp_path / "grey.png"
     cv2.imwrite(str(grey), np.full((80, 80, 3), 99, np.uint8))
     for form in ("text", "json", "csv"):
@@ -220,12 +220,12 @@ def test_tiles_by_hand():
 
 def test_nets_of_other_classes_do_not_predict_together(models, runs, engine):
     people = open_model(runs / "vgg_s_small-rgb/pretrain")
-    with pytest.raises(EmotiwError, match="have other classes"):
+    with pytest.raises(EmotiwError, match="have different classes"):
         Predictor([models[0], people], engine)
 
 
 @pytest.mark.slow
-def test_ten_thousand_pictures_need_no_more_memory_than_a_hundred(files, run_names, tmp_path, capsys):
+def test_memory_does_not_grow_with_the_number_of_pictures(files, run_names, tmp_path, capsys):
     shutil.copy(files[0], tmp_path / "00000.png")
     for number in range(1, 10_000):
         (tmp_path / f"{number:05d}.png").hardlink_to(tmp_path / "00000.png")
@@ -241,7 +241,7 @@ def test_ten_thousand_pictures_need_no_more_memory_than_a_hundred(files, run_nam
 def test_two_models_of_one_name_are_refused(run_names, files, tmp_path, capsys):
     other = shutil.copytree(run_names[0], tmp_path / "vgg_s_small-rgb/finetune")
     assert main(["predict", files[0], "--aligned", "--model", run_names[0], str(other)]) == 2
-    assert "two models are called vgg_s_small-rgb/finetune: give one of them" in capsys.readouterr().err
+    assert "two models are named vgg_s_small-rgb/finetune: give one of them" in capsys.readouterr().err
 
 
 def test_weights_of_another_kind_of_nets_are_refused(models, tmp_path):

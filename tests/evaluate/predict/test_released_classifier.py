@@ -91,7 +91,7 @@ def test_posteriors_are_those_of_caffes_classifier(
     assert np.ptp(theirs["resize 1"], axis=0).max() > 1e-2
     assert abs(theirs["resize 1"] - theirs["crop 1"]).max() > 1e-4
     assert abs(theirs["resize 1"] - theirs["resize 10"]).max() > 1e-4
-    # What the command says is the first of these, and says that it is a stand-in's.
+    # The command prints the first of these, marked as a stand-in's.
     capsys.readouterr()
     assert main(["predict", *map(str, faces), "--aligned", "--model", name, "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""`predict`, `explain` and `serve` look for faces where the nets were trained on detected ones, and say where not."""
+"""`predict`, `explain` and `serve` detect faces if the nets were trained on detected ones, and report if not."""
 
 import csv
 import io
@@ -47,7 +47,7 @@ def kinds(model, *names):
         ([""], False, False, 0),
     ],
 )
-def test_faces_are_looked_for_as_in_training_or_it_is_said(model, trained, asked, detect, warned):
+def test_faces_are_detected_as_in_training_or_a_warning_is_given(model, trained, asked, detect, warned):
     models = kinds(model, *trained)
     assert looked_for(models, asked) is detect
     lines = warnings(models, detect=detect)
@@ -103,6 +103,6 @@ def test_a_run_is_not_scored_on_faces_cut_otherwise(model, tmp_path, trained, de
         require(replace(model, faces=trained), prepared(tmp_path, "emotions", detect=detect), "val")
 
 
-def test_a_pretrain_run_is_not_scored_on_other_people_of_the_same_names(model, tmp_path):
+def test_a_pretrain_run_is_not_scored_on_namesakes(model, tmp_path):
     with pytest.raises(EmotiwError, match="people of the same names in another set are other people: give that set"):
         require(model, prepared(tmp_path, "identities", detect=False), "val")

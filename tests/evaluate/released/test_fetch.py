@@ -43,7 +43,7 @@ def said(capsys, *argv, status=0):
         return out
     complaints = [line for line in err.splitlines() if line.startswith("emotiw: ")]
     assert len(complaints) == 1
-    assert "a fault of our own" not in complaints[0]
+    assert "internal error" not in complaints[0]
     return complaints[0]
 
 
@@ -52,7 +52,7 @@ def same(here, there):
 
 
 def left(models):
-    """What lies between the models' folders."""
+    """The entries next to the models' folders."""
     return sorted(path.name for path in models.iterdir() if path.name not in released())
 
 
@@ -126,12 +126,12 @@ def test_another_file_in_its_place_stays_without_force(two, small, capsys):
     assert same(small / LBP, two / LBP)
 
 
-def test_a_stand_in_is_nobodys_model(two, small, capsys):
+def test_a_stand_in_is_never_taken_for_the_model(two, small, capsys):
     assert said(capsys, LBP, "--stand-in") == f"{LBP}: STAND-IN, random weights of seed 0 -> {small / LBP}\n"
     assert "is not the authors' (a STAND-IN's): give --force" in said(capsys, LBP, "--from", two, status=1)
     said(capsys, LBP, "--from", two / LBP / WEIGHTS, "--force")
     assert state(LBP) == "STAND-IN"  # the mean is random still
-    assert "mean.binaryproto, deploy.prototxt of a STAND-IN beside files that are none" in verify(LBP).wrong[0]
+    assert "mean.binaryproto, deploy.prototxt of a STAND-IN among files that are not" in verify(LBP).wrong[0]
     said(capsys, LBP, "--from", two, "--force")
     assert state(LBP) == "whole"
     assert "exists already (whole): give --force" in said(capsys, LBP, "--stand-in", status=1)
@@ -150,11 +150,11 @@ def test_a_stand_in_of_the_same_seed_is_there_already(small, capsys):
 # Interruptions.
 
 
-def test_a_connection_that_breaks_off_is_gone_on_with(server, two, small, capsys):
+def test_an_interrupted_download_is_resumed(server, two, small, capsys):
     server.breaks = [700_000]
     line = said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
     assert f"{server.url}/DemoDir/{LBP}/{WEIGHTS} broke off" in line
-    assert line.endswith(": the same command goes on")
+    assert line.endswith(": run the same command again to continue")
     assert state(LBP) == "nothing"
     server.asked.clear()
     said(capsys, LBP, "--from", f"{server.url}/DemoDir")
@@ -163,7 +163,7 @@ def test_a_connection_that_breaks_off_is_gone_on_with(server, two, small, capsys
     assert not left(small)
 
 
-def test_it_goes_on_by_itself_at_first(server, two, small, capsys, monkeypatch):
+def test_a_broken_connection_is_retried(server, two, small, capsys, monkeypatch):
     monkeypatch.setattr(download, "RETRIES", 1)
     server.breaks = [700_000]
     said(capsys, LBP, "--from", f"{server.url}/DemoDir")
@@ -171,7 +171,7 @@ def test_it_goes_on_by_itself_at_first(server, two, small, capsys, monkeypatch):
     assert same(small / LBP, two / LBP)
 
 
-def test_a_zip_from_the_web_is_gone_on_with(server, two, small, tmp_path, capsys):
+def test_an_interrupted_zip_download_is_resumed(server, two, small, tmp_path, capsys):
     pack(two, tmp_path / "served/DemoDir.zip")
     server.breaks = [700_000]
     assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/DemoDir.zip", status=1)
@@ -181,14 +181,14 @@ def test_a_zip_from_the_web_is_gone_on_with(server, two, small, tmp_path, capsys
     assert not left(small)
 
 
-def test_a_server_that_cannot_begin_in_the_middle_gives_a_whole_file(server, two, small, capsys):
+def test_a_server_without_resume_gives_the_whole_file(server, two, small, capsys):
     server.ranges, server.breaks = False, [700_000]
     assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
     said(capsys, LBP, "--from", f"{server.url}/DemoDir")
     assert same(small / LBP, two / LBP)
 
 
-def test_what_came_from_elsewhere_is_not_gone_on_with(server, two, small, authors, tmp_path, capsys):
+def test_a_partial_file_of_another_origin_is_not_resumed(server, two, small, authors, tmp_path, capsys):
     write_stand_in(tmp_path / "served/other" / LBP, LBP, seed=9)
     server.breaks = [700_000]
     assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/other", status=1)
@@ -204,8 +204,8 @@ SAID = {"ETag": '"1"', "Last-Modified": "Sat, 28 Nov 2015 10:00:00 GMT"}
     [{"ETag": '"2"'}, {"Last-Modified": "Sun, 29 Nov 2015 10:00:00 GMT"}, {"ETag": ""}, {}],
     ids=["ETag", "date", "no ETag any more", "length"],
 )
-def test_a_file_that_has_changed_on_the_server_is_fetched_from_its_beginning(server, two, small, capsys, change):
-    """Else its end would be put behind the beginning of another one; of this model no digest is known."""
+def test_a_file_changed_on_the_server_is_fetched_again(server, two, small, capsys, change):
+    """Otherwise its end would be appended to the beginning of another file; this model has no published digest."""
     new = (two / LBP / WEIGHTS).read_bytes()
     old = bytes(len(new) - bool(not change))
     (two / LBP / WEIGHTS).write_bytes(old)
@@ -215,13 +215,13 @@ def test_a_file_that_has_changed_on_the_server_is_fetched_from_its_beginning(ser
     server.headers = SAID | change
     server.asked.clear()
     out = said(capsys, LBP, "--from", f"{server.url}/DemoDir")
-    assert f"{LBP}/{WEIGHTS} is not the file whose beginning is here: it is fetched from its beginning\n" in out
+    assert f"{LBP}/{WEIGHTS} is not the file of the partial download: fetching it from its beginning\n" in out
     assert same(small / LBP, two / LBP)
     assert not left(small)
     assert {begin for _, begin in server.asked} == {None}
 
 
-def test_a_file_that_is_still_the_same_is_gone_on_with(server, two, small, capsys):
+def test_an_unchanged_file_is_resumed(server, two, small, capsys):
     server.headers, server.breaks = SAID, [700_000]
     assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
     server.asked.clear()
@@ -230,7 +230,7 @@ def test_a_file_that_is_still_the_same_is_gone_on_with(server, two, small, capsy
     assert same(small / LBP, two / LBP)
 
 
-def test_a_beginning_of_which_nothing_was_noted_is_not_gone_on_with(server, two, small, capsys):
+def test_a_partial_file_without_a_record_is_not_resumed(server, two, small, capsys):
     """As older versions left it."""
     server.breaks = [700_000]
     assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
@@ -250,7 +250,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
-def test_killed_it_goes_on(server, two, small, capsys, sent, status):
+def test_a_killed_download_is_resumed(server, two, small, capsys, sent, status):
     server.stall, server.breaks = True, [700_000]
     argv = ["models", "fetch", LBP, "--from", f"{server.url}/DemoDir"]
     child = subprocess.Popen([sys.executable, "-c", CHILD, *argv], stderr=subprocess.PIPE, text=True)
@@ -260,7 +260,7 @@ def test_killed_it_goes_on(server, two, small, capsys, sent, status):
     _, err = child.communicate()
     assert child.returncode == status
     if sent == signal.SIGINT:
-        assert err.endswith("emotiw: interrupted: the same command goes on where it stopped\n")
+        assert err.endswith("emotiw: interrupted: run the same command again to continue\n")
     came = part.stat().st_size
     assert state(LBP) == "nothing"
     server.asked.clear()
@@ -289,19 +289,19 @@ def test_two_at_a_time(small, two, capsys):
         stdout=subprocess.PIPE,
     )
     other.stdout.readline()
-    assert f"another emotiw models fetch is at work in {small}: wait" in said(capsys, LBP, "--from", two, status=1)
+    assert f"another emotiw models fetch is running in {small}: wait" in said(capsys, LBP, "--from", two, status=1)
     other.communicate()
 
 
-def test_a_full_disk_is_told_before_anything_is_fetched(server, two, small, capsys, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_fetched(server, two, small, capsys, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
     line = said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
-    assert "what is asked for needs 0.00 GB" in line
+    assert "the download needs 0.00 GB" in line
     assert "free some" in line
     assert server.asked == []
 
 
-# What is not the model.
+# Files that are not the model's.
 
 
 def html(path):
@@ -359,13 +359,13 @@ BAD = [
     (
         WEIGHTS,
         html,
-        "no whole NetParameter of Caffe, but a web page: .* expected: a caffemodel of [0-9]+ bytes or more",
+        "not a complete NetParameter of Caffe, but a web page: .* expected: a caffemodel of [0-9]+ bytes or more",
     ),
-    (WEIGHTS, noise, "no whole NetParameter of Caffe, but 5000 bytes: .* expected: a caffemodel"),
+    (WEIGHTS, noise, "not a complete NetParameter of Caffe, but 5000 bytes: .* expected: a caffemodel"),
     (
         WEIGHTS,
         cut,
-        "no whole NetParameter of Caffe, but [0-9]+ bytes: .* expected: a caffemodel of [0-9]+ bytes or more",
+        "not a complete NetParameter of Caffe, but [0-9]+ bytes: .* expected: a caffemodel of [0-9]+ bytes or more",
     ),
     (WEIGHTS, empty, "it holds no layer with weights; expected: conv1, conv2"),
     (
@@ -374,15 +374,15 @@ BAD = [
         "conv1 is missing; expected: 24x3x7x7 \\+ 24; fc8_cat is 1x1x7x1 .* on the card; conv9 is one too many",
     ),
     (WEIGHTS, another_type, "conv1 is of type InnerProduct, expected: Convolution"),
-    (WEIGHTS, nan, r"conv1 holds 2 values that are no numbers \(NaN, infinity\)"),
-    (MEAN, html, "no whole BlobProto of Caffe, but a web page"),
-    (MEAN, cut, "no whole BlobProto of Caffe, but [0-9]+ bytes"),
-    (MEAN, empty, "no mean image"),
+    (WEIGHTS, nan, r"conv1 holds 2 values that are not numbers \(NaN, infinity\)"),
+    (MEAN, html, "not a complete BlobProto of Caffe, but a web page"),
+    (MEAN, cut, "not a complete BlobProto of Caffe, but [0-9]+ bytes"),
+    (MEAN, empty, "not a mean image"),
     (MEAN, small_mean, "it is a mean of 3 x 64 x 64, expected: 3 x 256 x 256"),
-    (MEAN, nan, "it holds values that are no numbers"),
+    (MEAN, nan, "it holds values that are not numbers"),
     (MEAN, bright_mean, "its values reach from 300 to 300, expected: within 0 to 255"),
-    (DEPLOY, html, "no prototxt, but a web page"),
-    (DEPLOY, noise, "no prototxt: it is not text, but 5000 bytes"),
+    (DEPLOY, html, "not a prototxt, but a web page"),
+    (DEPLOY, noise, "not a prototxt: it is not text, but 5000 bytes"),
     (DEPLOY, empty, "layer input is missing; layer conv1 is missing; .* things more"),
     (DEPLOY, another_net, "conv2's pad is 1, expected: 2"),
 ]
@@ -402,12 +402,12 @@ def test_a_file_that_is_not_the_models_is_refused(server, two, small, capsys, fi
 def test_a_download_that_is_cut_off_and_does_not_say_so(server, two, small, capsys):
     server.lengths, server.breaks = False, [700_000]
     line = said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
-    assert "no whole NetParameter of Caffe, but 700000 bytes" in line
+    assert "not a complete NetParameter of Caffe, but 700000 bytes" in line
     said(capsys, LBP, "--from", f"{server.url}/DemoDir")  # from the beginning
     assert same(small / LBP, two / LBP)
 
 
-def test_another_file_than_the_published_one_is_told_by_its_bytes(authors, small, tmp_path, capsys):
+def test_a_file_other_than_the_published_one_is_detected(authors, small, tmp_path, capsys):
     authors(tmp_path / "VGG_S_rgb", "VGG_S_rgb")
     line = said(capsys, "VGG_S_rgb", "--from", tmp_path, status=1)
     assert re.search(
@@ -422,7 +422,7 @@ def test_a_host_that_does_not_give(server, small, capsys):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     line = said(capsys, LBP, "--from", f"http://127.0.0.1:{port}/x", status=1)
-    assert line.endswith("cannot be reached (Connection refused): the same command tries again")
+    assert line.endswith("cannot be reached (Connection refused): run the same command again to retry")
 
 
 def test_a_zip_that_is_none_or_lacks_the_model(server, two, small, tmp_path, capsys):
@@ -480,7 +480,7 @@ def test_usage_errors(small, tmp_path, monkeypatch, capsys, argv, words):
     assert words in said(capsys, *argv, status=2)
 
 
-# Google Drive, whose addresses lead to the file server: gdown itself is at work.
+# Google Drive, with its addresses redirected to the file server: this runs the real gdown.
 
 FORM = (
     '<html><body><form id="download-form" action="https://drive.usercontent.google.com/{}" method="get">'
@@ -492,7 +492,7 @@ try accessing the file again later.</p></html>""".replace("\n", " ")
 
 @pytest.fixture
 def drive(server, authors, small, monkeypatch, tmp_path):
-    """The file server as Google Drive, with one model on it; return its folder, whose files are named `uc` by id."""
+    """The file server as Google Drive, with one model on it; return its folder, in which files are named `uc` by id."""
     get = requests.Session.get
     monkeypatch.setattr(
         requests.Session,
@@ -542,7 +542,7 @@ def test_what_drive_refuses_is_to_be_fetched_by_hand(server, drive, small, capsy
     assert not left(small)
 
 
-def test_drive_is_gone_on_with_too(server, drive, small, capsys):
+def test_a_download_from_drive_is_resumed_too(server, drive, small, capsys):
     for file in FILES:
         server.pages[uc(file)] = (200, FORM.format(f"{LBP}/{file}"))
     form = len(server.pages[uc(WEIGHTS)][1])

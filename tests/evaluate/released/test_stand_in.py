@@ -69,7 +69,7 @@ def test_the_five_differ_and_each_says_what_it_is(stand_ins):
 
 
 def test_one_of_its_files_makes_a_stand_in_of_the_whole(stand_ins, tmp_path):
-    """The authors' weights beside a random mean are not the authors' model."""
+    """The authors' weights with a random mean are not the authors' model."""
     folder, words = tmp_path / "VGG_S_lbp", b"stand-in for EmotiW_VGG_S: random weights"
     folder.mkdir()
     heads = {file: head(stand_ins / folder.name / file) for file in FILES}

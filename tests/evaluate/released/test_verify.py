@@ -1,4 +1,4 @@
-"""What is said of models that are here, whole or not."""
+"""Verification of fetched models, complete or not."""
 
 import hashlib
 import shutil
@@ -39,13 +39,13 @@ def test_the_states_of_a_model(small, authors):
     assert state(LBP) == f"STAND-IN, {MEAN} is missing"
 
 
-def test_what_could_not_be_checked_is_said(small, authors):
+def test_unchecked_properties_are_reported(small, authors):
     authors(small / LBP, LBP)
     verdict = verify(LBP)
     assert verdict.wrong == ()
     assert verdict.checked.endswith(f"; no digest is known of {WEIGHTS}, {MEAN}, {DEPLOY}")
     write_stand_in(small / LBP, LBP)
-    assert verify(LBP).checked.endswith("; random weights, so no digest is looked at")
+    assert verify(LBP).checked.endswith("; random weights, so no digest is checked")
 
 
 def test_digests_and_sizes_are_checked_where_known(small, authors, monkeypatch):
@@ -69,14 +69,14 @@ def test_digests_and_sizes_are_checked_where_known(small, authors, monkeypatch):
     assert line == f"{folder / WEIGHTS}: its sha256 is {found[7:]}, the authors' is {wanted[7:]}"
 
 
-def test_all_that_is_wrong_is_told(small, authors):
+def test_every_fault_is_reported(small, authors):
     folder = authors(small / LBP, LBP)
     (folder / WEIGHTS).unlink()
     (folder / MEAN).write_text("<html>")
     (folder / DEPLOY).write_text((folder / DEPLOY).read_text().replace("kernel_size: 7", "kernel_size: 5"))
     assert verify(LBP).wrong == (
         f"{folder / WEIGHTS} is missing: emotiw models fetch {LBP}",
-        f"{folder / MEAN}: is no whole BlobProto of Caffe, but a web page: fetch or make it anew",
+        f"{folder / MEAN}: is not a complete BlobProto of Caffe, but a web page: fetch or make it again",
         f"{folder / DEPLOY}: conv1's kernel_size is 5, expected: 7",
     )
 
@@ -87,10 +87,10 @@ def test_all_that_is_wrong_is_told(small, authors):
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        (WEIGHTS, b"<html>", "EmotiW_VGG_S.caffemodel is no whole NetParameter of Caffe, but a web page"),
+        (WEIGHTS, b"<html>", "EmotiW_VGG_S.caffemodel is not a complete NetParameter of Caffe, but a web page"),
         (WEIGHTS, b"", "EmotiW_VGG_S.caffemodel does not belong to deploy.prototxt: conv1 has no weights"),
-        (MEAN, b"\x08", "mean.binaryproto is no whole BlobProto of Caffe, but 1 bytes"),
-        (DEPLOY, b"<!DOCTYPE html>", "deploy.prototxt is no prototxt, but a web page"),
+        (MEAN, b"\x08", "mean.binaryproto is not a complete BlobProto of Caffe, but 1 bytes"),
+        (DEPLOY, b"<!DOCTYPE html>", "deploy.prototxt is not a prototxt, but a web page"),
         (DEPLOY, b"name: 'x'", "deploy.prototxt is not the authors' net: layer input is missing"),
     ],
 )
@@ -124,14 +124,16 @@ def test_weights_that_are_no_numbers_are_not_opened(small, authors):
     weights = read_binary(folder / WEIGHTS, NetParameter)
     weights.layers[0].blobs[0].data[5] = float("nan")
     write_binary(folder / WEIGHTS, weights)
-    with pytest.raises(EmotiwError, match="conv1 holds weights that are no numbers"):
+    with pytest.raises(EmotiwError, match="conv1 holds weights that are not numbers"):
         open_model(LBP)
 
 
 def test_another_net_under_the_authors_name_is_not_opened(small, authors):
     folder = authors(small / LBP, LBP)
     (folder / DEPLOY).write_text((folder / DEPLOY).read_text().replace("pool: MAX", "pool: AVE", 1))
-    with pytest.raises(EmotiwError, match=r"is not the authors' net: pool1's pool is AVE, expected: .*: fetch it anew"):
+    with pytest.raises(
+        EmotiwError, match=r"is not the authors' net: pool1's pool is AVE, expected: .*: fetch it again"
+    ):
         open_model(LBP)
 
 
@@ -141,7 +143,7 @@ def test_how_much_a_dropout_drops_changes_no_answer(small, authors):
     assert not verify(LBP).wrong
 
 
-def test_weights_known_to_be_another_models_are_told(small, authors, monkeypatch):
+def test_weights_of_another_model_are_reported(small, authors, monkeypatch):
     folder = authors(small / LBP, LBP)
     file = folder / WEIGHTS
     ours = replace(released()[RGB].files[WEIGHTS], size=file.stat().st_size, digest=digest(file, "sha256"))

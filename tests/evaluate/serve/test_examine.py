@@ -1,4 +1,4 @@
-"""What a page shows of a picture, with models that answer by hand."""
+"""The page's results for a picture, with fake models."""
 
 import base64
 import html
@@ -33,7 +33,7 @@ def model(name: str, representation: str = "rgb", classes=EMOTIONS, stand_in=Fal
 
 
 class ByHand:
-    """A predictor whose answer tells the width of the face: its class 0 has width / 1000, the last one the rest."""
+    """A predictor that encodes the width of the face: its class 0 has width / 1000, the last one the rest."""
 
     def __init__(self, answering: Model, share: float = 1.0) -> None:
         self.models, self.share, self.asked = [answering], share, 0
@@ -87,7 +87,7 @@ def three() -> Callable[..., Examiner]:
     return lambda: Examiner([ByHand(one, share) for one, share in zip(models, (1.0, 2.0, 3.0), strict=True)])
 
 
-def test_the_largest_face_is_examined_first_and_another_one_when_asked(two, three):
+def test_the_largest_face_is_examined_first_then_a_chosen_one(two, three):
     examiner = three()
     boxes = find_faces(two)
     for number in (1, 2):
@@ -129,18 +129,18 @@ def test_why_there_are_no_posteriors(three):
     assert len(tiny.posteriors) == 0
 
 
-def test_representations_of_ones_own_are_shown_too(two):
+def test_own_representations_are_shown_too(two):
     examiner = Examiner([ByHand(model("own", "cyclic_lbp_r3_t5"))])
     assert tuple(examiner.examine(png(two), [0], detect=False).representations) == (*NAMES, "cyclic_lbp_r3_t5")
 
 
 def test_models_of_other_classes_are_not_averaged():
-    with pytest.raises(EmotiwError, match="b and a have other classes"):
+    with pytest.raises(EmotiwError, match="b and a have different classes"):
         Examiner([ByHand(model("a")), ByHand(model("b", classes=("x", "y")))])
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"GIF89a" + bytes(100), png(np.zeros((9, 9, 3), np.uint8))[:40]])
-def test_what_is_no_picture_is_refused_before_a_model_is_asked(data, three):
+def test_a_file_that_is_not_a_picture_is_refused_before_scoring(data, three):
     with pytest.raises(UnreadableImageError):
         three().examine(data, [0], detect=False)
 

@@ -23,11 +23,11 @@ def test_messages_are_readable(tmp_path):
 
     (tmp_path / "face.png").write_bytes(b"x")
     assert HINT in said(None)
-    assert "The picture is no longer here: give it again." in said(str(tmp_path / "gone.png"))
+    assert "The picture has been deleted: upload it again." in said(str(tmp_path / "gone.png"))
     assert "Caffe stopped: killed (out of memory?)." in said(str(tmp_path / "face.png"))
 
 
-def test_the_file_is_handed_on_as_it_came_and_an_address_is_not_fetched(tmp_path, monkeypatch):
+def test_the_file_is_passed_on_and_an_address_is_not_fetched(tmp_path, monkeypatch):
     import gradio as gr
     from gradio.data_classes import ImageData
 

@@ -1,4 +1,4 @@
-"""Attacks on the page of `emotiw serve`: a process of its own, real sockets on loopback, a stand-in for the models."""
+"""Attacks on the page of `emotiw serve`: a separate process, real sockets on loopback, fake models."""
 
 import http.client
 import json
@@ -30,7 +30,7 @@ DEADLINE = 60  # seconds: a machine that is busy, not one that hangs
 
 @contextmanager
 def started(folder, seconds=0, silence=10, longest=600):
-    """The page as a process, whose temporary files lie in `folder`."""
+    """The page as a process, with its temporary files in `folder`."""
     args = (seconds, silence, longest)
     folder.mkdir(exist_ok=True)
     env = {**os.environ, "TMPDIR": str(folder)}
@@ -159,7 +159,7 @@ def test_an_uploaded_picture_is_answered(page):
 
 @pytest.fixture(params=["secret", "/etc/shadow", "link", "above", "folder", "fifo", "/dev/zero"])
 def outside(request, page, tmp_path):
-    """What is not an upload, though the server's user could read it."""
+    """Files that are not uploads, although the server's user could read them."""
     secret = tmp_path / "secret"
     secret.write_bytes(PNG)
     if request.param == "link":
@@ -254,7 +254,7 @@ def test_a_request_with_other_fields_is_refused(page, more):
     [b"", b"null", b"[]", b"{", b"\xff", b'"x"', DEEP, b'{"data":' + DEEP, b'{"data":[NaN,true,[0]],"fn_index":0}'],
     ids=lambda body: str(body[:40]),
 )
-def test_a_body_that_is_no_request_is_refused(page, body):
+def test_an_invalid_request_body_is_refused(page, body):
     assert ask(page, "POST", "/gradio_api/queue/join", body, JSON)[0] == 400
     check_nothing_happened(page)
 
@@ -308,7 +308,7 @@ def test_an_upload_runs_nothing_in_the_page(page):
     assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
 
 
-def test_answers_that_nobody_reads_are_few(page):
+def test_unread_responses_are_limited(page):
     for _ in range(8):
         until(lambda: join(page, [None, True, [0]], "unread")[0] == 200)
     assert join(page, [None, True, [0]], "unread")[0] == 503
@@ -388,7 +388,7 @@ with deadline(0.1, Path("ended").touch):
     assert (tmp_path / "ended").exists()
 
 
-def test_a_silent_connection_is_closed_but_not_one_that_waits_for_an_answer(tmp_path):
+def test_a_silent_connection_is_closed_but_not_a_waiting_one(tmp_path):
     with started(tmp_path / "tmp", seconds=5, silence=2) as page:
         assert join(page, [picture(upload(page)), True, [0]], "slow")[0] == 200
         sent = [b"", b"G", b"GET / HTTP/1.1\r\nHost: ", HEAD % 1000, HEAD % 1000 + PART]
@@ -414,7 +414,7 @@ def test_a_silent_connection_is_closed_but_not_one_that_waits_for_an_answer(tmp_
     ],
 )
 def test_an_upload_names_its_boundary_and_nothing_else(page, kind):
-    """Python has codecs that take hours for a text of this length, and meanwhile nobody is answered."""
+    """Python has codecs that take hours for a text of this length, and would block all requests."""
     body = FIELD.replace(b"abc", b"-" + b"9" * 900_000) + b"--x--\r\n"
     assert ask(page, "POST", "/gradio_api/upload", body, {"Content-Type": kind})[0] == 400
     assert ask(page, "GET", "/robots.txt")[0] == 200
@@ -434,7 +434,7 @@ def test_a_session_without_requests_has_no_event_stream(page):
     check_nothing_happened(page)
 
 
-def test_the_progress_of_an_upload_is_told_at_once(page):
+def test_upload_progress_is_answered_at_once(page):
     assert ask(page, "GET", "/gradio_api/upload_progress?upload_id=x") == (200, b'data: {"msg": "done"}\n\n')
 
 

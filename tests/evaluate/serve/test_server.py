@@ -1,4 +1,4 @@
-"""What the page's server lets through, says and leaves; no browser yet (that is tests/commands/test_serve.py)."""
+"""The page's server: requests, messages and leftovers, without a browser (see tests/commands/test_serve.py)."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ class Certain:
 
 @pytest.fixture(scope="module")
 def app():
-    """The page behind its guard, as it listens on 127.0.0.1."""
+    """The page with its guard, as on 127.0.0.1."""
     with quiet_gradio() as uploads:
         from emotiw.evaluate.serve.page import build
 
@@ -151,7 +151,7 @@ def test_another_name_for_this_machine_gets_nothing(host, status):
 
 @pytest.mark.parametrize("name", ["", "http://example.org", "example.org:80", "*.example.org", "a/b", "a..b"])
 def test_a_name_to_allow_is_the_bare_name_of_a_host(name):
-    with pytest.raises(UsageError, match=r"^--allow-host .*: give the name alone"):
+    with pytest.raises(UsageError, match=r"^--allow-host .*: give only the name"):
         host_names(["example.org", name])
 
 
@@ -171,7 +171,7 @@ def test_a_body_in_chunks_may_be_longer_than_it_says(app, path):
 
 
 @pytest.mark.parametrize(("path", "method"), [("/", "GET"), ("/config", "GET"), ("/gradio_api/queue/join", "POST")])
-def test_a_page_of_somebody_elses_reads_nothing(app, path, method):
+def test_a_foreign_page_reads_nothing(app, path, method):
     headers = [(b"origin", b"http://example.org"), (b"content-length", b"0")]
     status, headers, body = ask(app, path, method, headers=headers)
     assert (status, body) == (403, b"")
@@ -206,7 +206,7 @@ def test_an_upload_above_the_bound_is_refused(app):
     assert status == 413, body
 
 
-def test_a_port_that_is_taken_is_told_in_one_line():
+def test_a_taken_port_is_reported_in_one_line():
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         assert address(taken) == f"http://127.0.0.1:{port}"
@@ -215,7 +215,7 @@ def test_a_port_that_is_taken_is_told_in_one_line():
         ):
             listen("127.0.0.1", port)
     with pytest.raises(EmotiwError, match=r"^cannot listen on 192\.0\.2\.1, port 0: Cannot assign [^:]+: give "):
-        listen("192.0.2.1", 0)  # TEST-NET-1 of RFC 5737: nobody's
+        listen("192.0.2.1", 0)  # TEST-NET-1 of RFC 5737, which is unassigned
     with pytest.raises(EmotiwError, match=r"^cannot listen on a\.\.ä, port 0: no host of that name: give "):
         listen("a..ä", 0)
     for port in (-1, 65536):
@@ -244,7 +244,7 @@ def test_without_gradio_one_line_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize(
     ("origin", "status"), [("http://127.0.0.1:7860", 413), ("http://example.org", 403), ("null", 403)]
 )
-def test_a_page_of_somebody_elses_uploads_nothing(app, origin, status):
+def test_a_foreign_page_uploads_nothing(app, origin, status):
     """The right origin comes as far as the bound on what is uploaded."""
     headers = ((b"content-length", b"%d" % (1 << 30)), (b"origin", origin.encode()))
     assert ask(app, "/gradio_api/upload", "POST", headers=headers)[0] == status

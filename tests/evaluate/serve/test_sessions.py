@@ -24,7 +24,7 @@ def queue(**alive):
     )
 
 
-def test_the_session_least_recently_used_is_forgotten_with_its_requests():
+def test_the_least_recently_used_session_is_dropped():
     ids = {}
     sessions = Sessions(2, ids)
     for name in "abac":
@@ -39,7 +39,7 @@ def test_the_session_least_recently_used_is_forgotten_with_its_requests():
     assert "b" not in sessions
 
 
-def test_a_stream_is_opened_once_and_only_for_what_will_be_answered():
+def test_a_stream_is_opened_once_and_only_for_pending_requests():
     statuses = []
 
     async def behind(scope, receive, send):
@@ -59,7 +59,7 @@ def test_a_stream_is_opened_once_and_only_for_what_will_be_answered():
         assert refused.value.status == 404
 
 
-def test_requests_that_a_broken_stream_cancels_are_not_waited_for():
+def test_requests_cancelled_by_a_broken_stream_are_dropped():
     own = queue(one=True, two=True)
 
     async def behind(scope, receive, send):

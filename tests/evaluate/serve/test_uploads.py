@@ -17,7 +17,7 @@ HOUR = 3600
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where temporary files go."""
+    """The folder of temporary files."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     return tmp_path / "tmp"
@@ -31,7 +31,7 @@ def put(path, data=b"mine", age=0.0):
     return path
 
 
-def test_only_a_regular_file_in_a_folder_of_its_own_is_an_upload(tmp_path):
+def test_only_a_regular_file_in_its_own_folder_is_an_upload(tmp_path):
     uploads = Uploads(tmp_path / "uploads")
     own = uploads.folder / ("a" * 64)
     uploads.folder.mkdir()
@@ -55,7 +55,7 @@ def test_bytes_are_counted_while_they_arrive(tmp_path):
     put(tmp_path / ("a" * 64) / "face.png", bytes(5000))
     uploads.measure()
     with uploads.arriving() as first:
-        first.add(2_000)  # beside two folders and the two blocks of a file: 16384
+        first.add(2_000)  # with two folders and the two blocks of a file: 16384
         with pytest.raises(FullError):
             first.add(2_000)
     for number in range(3):
@@ -98,7 +98,7 @@ def test_an_upload_that_arrives_keeps_its_file(tmp_path, monkeypatch):
         assert not partial.exists(), "its upload has broken off"
 
 
-def test_the_folder_of_a_page_that_was_killed_is_removed_at_the_next_start(folder, tmp_path):
+def test_a_killed_pages_folder_is_removed_at_the_next_start(folder, tmp_path):
     lives = "with upload_folder() as uploads: print(uploads.folder, flush=True); time.sleep(3600)"
     command = [sys.executable, "-c", f"import time; from emotiw.evaluate.serve.uploads import upload_folder\n{lives}"]
     with subprocess.Popen(

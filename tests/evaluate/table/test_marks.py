@@ -244,7 +244,7 @@ def test_a_run_without_a_figure_is_a_line_of_the_table(make, tmp_path, capsys):
         "vgg_s-cyclic_lbp": "not finished",
         "vgg_m_2048-lbp": "not evaluated",
         "vgg_m_2048-rgb": f"unreadable: {runs}/vgg_m_2048-rgb/finetune/run.json is damaged",
-        "vgg_s-cyclic_lbp_5": f"unreadable: {runs}/vgg_s-cyclic_lbp_5/finetune/scores_val.csv is no table of scores",
+        "vgg_s-cyclic_lbp_5": f"unreadable: {runs}/vgg_s-cyclic_lbp_5/finetune/scores_val.csv is not a table of scores",
     }
     for row, reason in why.items():
         assert rows[row]["marks"].startswith(reason)

@@ -303,7 +303,7 @@ def test_damaged_scores_of_a_model_are_one_line(make_released, answers, tmp_path
         (
             "scores_val.csv",
             "path,label\n",
-            "scores_val.csv is no table of scores (line 1): make it anew with emotiw evaluate",
+            "scores_val.csv is not a table of scores (line 1): make it again with emotiw evaluate",
         ),
         ("scores_val.json", "{}", "scores_val.json is damaged or of another version of emotiw ("),
     ):

@@ -73,13 +73,13 @@ def test_a_mean_is_one_by_channels_by_height_by_width(tmp_path):
     assert (blob.num, blob.channels, blob.height, blob.width, blob.HasField("shape")) == (1, 3, 4, 5, False)
 
 
-def test_what_is_no_mean_is_refused(tmp_path):
+def test_an_invalid_mean_is_refused(tmp_path):
     for shape in ((2, 3, 4, 5), (7,), (1, 3, 0, 5)):
         write_binary(tmp_path / "mean.binaryproto", blob_of(values(*shape)))
-        with pytest.raises(EmotiwError, match=r"mean\.binaryproto is no mean image"):
+        with pytest.raises(EmotiwError, match=r"mean\.binaryproto is not a mean image"):
             read_mean(tmp_path / "mean.binaryproto")
     (tmp_path / "mean.binaryproto").write_bytes(b"")
-    with pytest.raises(EmotiwError, match="is no mean image"):
+    with pytest.raises(EmotiwError, match="is not a mean image"):
         read_mean(tmp_path / "mean.binaryproto")
 
 

@@ -10,7 +10,7 @@ IMAGE = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)  # H x W x C
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_a_copy_of_what_lies_in_somebodys_memory(kind):
+def test_a_datum_is_copied_from_foreign_memory(kind):
     planes = np.moveaxis(IMAGE, 2, 0)
     memory = bytearray(Datum(channels=3, height=2, width=4, data=planes.tobytes(), label=5).SerializeToString())
     datum = parse(bytes(memory) if kind is bytes else kind(memory))
@@ -26,6 +26,6 @@ def test_floats_and_a_picture():
     np.testing.assert_array_equal(pixels(picture, Colour.COLOUR), np.moveaxis(IMAGE, 2, 0))
 
 
-def test_what_is_no_datum():
-    with pytest.raises(EmotiwError, match=r"^it is no Datum of Caffe's$"):
+def test_bytes_that_are_not_a_datum():
+    with pytest.raises(EmotiwError, match=r"^it is not a Caffe Datum$"):
         parse(memoryview(b"\xff" * 9))

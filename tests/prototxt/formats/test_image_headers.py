@@ -91,7 +91,7 @@ def test_what_says_no_size_has_none(data):
     assert header_size(data) is None
 
 
-def test_an_offset_beyond_memory_is_no_size():
+def test_an_offset_beyond_memory_gives_no_size():
     assert header_size(b"II+\0\x08\0\0\0" + b"\xff" * 8) is None
 
 

@@ -37,8 +37,8 @@ def test_labels_of_other_datums_than_ours():
 
 
 @pytest.mark.parametrize("damaged", [b"\xff\xff", b"\x22\x05abc", b"\x0b", b"\x28", b"\x80" * 11])
-def test_what_is_no_datum_has_no_label(damaged):
-    with pytest.raises(EmotiwError, match="no Datum"):
+def test_bytes_that_are_not_a_datum_have_no_label(damaged):
+    with pytest.raises(EmotiwError, match="not a Caffe Datum"):
         label_of(damaged)
 
 

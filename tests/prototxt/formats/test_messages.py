@@ -98,12 +98,13 @@ def test_defaults_are_caffes():
     assert descriptors.message_class("DataParameter")().backend == 0  # LEVELDB
 
 
-def test_what_cannot_be_read_is_told_with_its_place(tmp_path):
-    with pytest.raises(EmotiwError, match=r"^there is no NetParameter in prototxt: 1:1 .*no field named \"nmae\""):
+def test_unreadable_messages_are_reported_with_their_place(tmp_path):
+    misspelt = r"^there is not a NetParameter in prototxt format: 1:1 .*no field named \"nmae\""
+    with pytest.raises(EmotiwError, match=misspelt):
         parse_text('nmae: "n"', NetParameter, "there")
     (tmp_path / "net.caffemodel").write_bytes(b"\x0a\xff")
-    with pytest.raises(EmotiwError, match=r"net\.caffemodel is no whole NetParameter of Caffe"):
+    with pytest.raises(EmotiwError, match=r"net\.caffemodel is not a complete NetParameter of Caffe"):
         read_binary(tmp_path / "net.caffemodel", NetParameter)
     (tmp_path / "net.caffemodel").write_bytes(b"\xff\xfe")
-    with pytest.raises(EmotiwError, match=r"net\.caffemodel is no prototxt: it is not text"):
+    with pytest.raises(EmotiwError, match=r"net\.caffemodel is not a prototxt: it is not text"):
         read_text(tmp_path / "net.caffemodel", NetParameter)

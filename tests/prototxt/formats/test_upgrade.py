@@ -18,7 +18,7 @@ from emotiw.prototxt.formats.messages import (
 from emotiw.prototxt.formats.upgrade import downgrade, read_net, upgrade, weighted
 from emotiw.prototxt.surgery import committed
 
-# Every setting that has another place today, in the authors' own form: what a layer learns, phases, inputs.
+# Every setting that has moved since, in the authors' format: learning multipliers, phases, inputs.
 TEXT = """
 name: "CaffeNet"
 input: "data"
@@ -38,7 +38,7 @@ layers { name: "loss" type: SOFTMAX_LOSS bottom: "fc7" bottom: "label" top: "los
 
 
 def upgraded_by_caffe(caffe, net, folder, form):
-    """Return what upgrade_net_proto_text or _binary makes of a net."""
+    """Return a net upgraded by upgrade_net_proto_text or _binary."""
     source, target = folder / "v1", folder / "new"
     if form == "text":
         source.write_text(format_text(net))

@@ -56,9 +56,8 @@ def test_a_changed_line_changes_its_own_stage_and_no_other(sets, table, tmp_path
 def test_the_whole_file_is_checked_before_anything_is_laid_out(sets, table, tmp_path, capsys):
     path = table(*ROWS, "odd,vgg_s_small,rgb,base_lrr: 1,,")
     assert main(asked(sets, tmp_path / "it", "--experiments", path)) == 2
-    assert 'line 4: the column finetune is no SolverParameter in prototxt: 1:1 : Message type "caffe.SolverP' in (
-        capsys.readouterr().err
-    )
+    line = 'line 4: the column finetune is not a SolverParameter in prototxt format: 1:1 : Message type "caffe.SolverP'
+    assert line in capsys.readouterr().err
     assert main(asked(sets, tmp_path / "it", "--experiments", table(*ROWS), "--rows", "usual", "slow")) == 2
     assert "has no row slow: there are usual, fast" in capsys.readouterr().err
     lbp = table(*ROWS, "lbp,vgg_s_small,lbp,,,")

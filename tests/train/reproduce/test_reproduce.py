@@ -360,7 +360,8 @@ def test_ctrl_c_leaves_a_snapshot_of_every_training(sets, sfew, caffe, tmp_path)
     run = Run(folder / "runs" / ROW / "pretrain")
     with running(begin(sets, sfew, folder, trains)) as process:
         os.killpg(process.pid, signal.SIGINT)
-        assert complaint(process) == ["emotiw: interrupted: the same command goes on from the last snapshots"]
+        (line,) = complaint(process)
+        assert line == "emotiw: interrupted: run the same command again to continue from the last snapshots"
     assert process.returncode == 130
     assert not in_folder(folder)
     reached = run.snapshots()[-1][0]
@@ -390,7 +391,7 @@ def test_what_failed_is_said_and_the_rest_is_done(sets, sfew, caffe, tmp_path, c
     assert main([*command, "--rows", ROW, OTHER]) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("emotiw: ")]
     assert f"finetune {OTHER}: " in line
-    assert line.endswith("the same command goes on)")
+    assert line.endswith("run the same command again to continue)")
     assert (folder / "runs" / ROW / "finetune/scores_val.csv").is_file()
     assert not (folder / "table_val").exists()
     assert not list(folder.rglob("scores_test.csv")), "nothing is scored on test before every net is trained"

@@ -1,4 +1,4 @@
-"""What is asked of apt, with a shell script in its place."""
+"""The calls of apt-get, with a shell script in its place."""
 
 import os
 
@@ -72,7 +72,7 @@ def test_where_no_site_is_known_the_line_says_what_to_give(fake_apt):
 
 
 @pytest.mark.parametrize("mirror", ["example.org/debian", "https://x y", "http://x [trusted=yes]", "http://x/\ndeb y"])
-def test_a_mirror_that_is_no_address_is_a_usage_error(fake_apt, mirror):
+def test_an_invalid_mirror_address_is_a_usage_error(fake_apt, mirror):
     with pytest.raises(UsageError, match="not an address"):
         apt.fetch([], fake_apt("exit 0"), mirror)
 

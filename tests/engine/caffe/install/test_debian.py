@@ -1,4 +1,4 @@
-"""The install, without a network: packages of our own, built with dpkg-deb, stand in for Debian's."""
+"""The install, without a network: our own packages, built with dpkg-deb, replace Debian's."""
 
 import hashlib
 import os
@@ -146,7 +146,7 @@ def test_second_install_does_nothing_and_force_does_all(mirror):
     assert fetched == ["loader", "programs"] * 2
 
 
-def test_what_an_interrupted_download_left_whole_is_not_fetched_again(mirror):
+def test_complete_packages_of_an_interrupted_download_are_kept(mirror):
     served, lock, fetched = mirror
     packages = read_lock(lock)
     downloads = debian.cache() / "packages"
@@ -196,7 +196,7 @@ def test_a_caffe_that_does_not_start_does_not_count_as_installed(mirror):
     assert debian.installed(lock) is None
 
 
-def test_a_caffe_that_cannot_run_usual_scripts_does_not_count_as_installed(mirror):
+def test_a_caffe_that_cannot_run_usual_scripts_is_not_installed(mirror):
     served, lock, _ = mirror
     package = read_lock(lock)[0]
     package.archive(served).unlink()
@@ -236,7 +236,7 @@ def test_the_second_of_two_waits_and_finds_it_installed(mirror, capfd):
     second = subprocess.Popen(
         [sys.executable, "-c", code, lock], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert second.stderr.readline() == "another `emotiw caffe install` is at work: waiting for it\n"
+    assert second.stderr.readline() == "another `emotiw caffe install` is running: waiting for it\n"
     program = debian.target(lock) / "bin" / "caffe"  # what the first makes while the second waits
     program.parent.mkdir(parents=True)
     program.touch()
@@ -253,7 +253,7 @@ def test_no_apt_or_dpkg(monkeypatch, tmp_path, tool):
         debian.install()
 
 
-def test_a_full_disk_is_told_before_anything_is_fetched(mirror, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_fetched(mirror, monkeypatch):
     _, lock, fetched = mirror
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=100_000_000))
     with pytest.raises(EmotiwError, match=r"the install needs 0\.80 GB and .* has 0\.10 GB free: free some, or set"):

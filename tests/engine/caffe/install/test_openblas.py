@@ -1,4 +1,4 @@
-"""Which kernels OpenBLAS is told to take: a stand-in says which it would, a drawn cpuinfo what the processor can."""
+"""The selection of OpenBLAS's kernels, with a stand-in for OpenBLAS and an invented cpuinfo."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ AVX512 = f"{AVX2} avx512f avx512dq avx512cd avx512bw avx512vl"
 
 @pytest.fixture
 def chosen(tmp_path, monkeypatch):
-    """Return what is chosen for a Caffe that says these words, on a processor with these flags."""
+    """Return the kernel selected for a Caffe with this output, on a processor with these flags."""
 
     def choose(words, flags, named="echo Core: $OPENBLAS_CORETYPE >&2"):
         program, cpuinfo = tmp_path / "caffe", tmp_path / "cpuinfo"
@@ -36,8 +36,8 @@ def chosen(tmp_path, monkeypatch):
         ("Prescott", AVX2, "Haswell"),
         ("Barcelona", AVX2, "Haswell"),
         ("Prescott", AVX512.replace("avx512vl", ""), "Haswell"),
-        ("Prescott", "fpu sse2", None),  # as old as it says
-        ("Haswell", AVX512, None),  # it knows this one, and may have its reasons
+        ("Prescott", "fpu sse2", None),  # really an old processor
+        ("Haswell", AVX512, None),  # OpenBLAS knows this processor: its choice stands
         ("Zen", AVX2, None),
         ("Cooperlake", AVX512, None),
     ],
@@ -55,7 +55,7 @@ def test_a_processor_that_openblas_does_not_know(chosen, core, flags, named):
         ("Atom", {}),
     ],
 )
-def test_a_kernel_that_this_openblas_was_built_without_is_not_named(chosen, built, named):
+def test_a_kernel_missing_from_this_openblas_is_not_named(chosen, built, named):
     answer = f"{{ [ $OPENBLAS_CORETYPE = {built} ] && echo Core: {built} >&2 || echo Core: Prescott >&2; }}"
     assert chosen("echo Core: Prescott >&2", AVX512, answer) == named
 
@@ -78,8 +78,8 @@ def test_a_program_that_is_not_there_and_a_system_without_proc(monkeypatch, tmp_
 
 
 @pytest.mark.caffe
-def test_the_real_one_takes_what_it_is_told(caffe):
-    """On any processor of the last ten years its kernels use AVX2, by its own choice or by ours."""
+def test_the_real_openblas_takes_the_named_kernel(caffe):
+    """On any processor of the last ten years the kernels use AVX2, selected by OpenBLAS or by us."""
     if not module._possible():
         assert "OPENBLAS_CORETYPE" not in caffe.environment
         return

@@ -131,7 +131,7 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def by_caffe(layers, make_case, in_caffe):
-    """What the real Caffe's layers give, by names: [(data, label), ...]."""
+    """The batches of the real Caffe's layers, by name: [(data, label), ...]."""
     cases = {}
     for name, param in layers.items():
         phase = "TRAIN" if name == "TRAIN" else "TEST"
@@ -174,7 +174,7 @@ def candidates(param, phase):
 
 @pytest.mark.caffe
 @pytest.mark.parametrize("name", RANDOM)
-def test_random_crops_and_mirrors_are_caffes_but_for_the_draws(layers, by_caffe, name):
+def test_random_crops_and_mirrors_are_caffes_except_the_draws(layers, by_caffe, name):
     param, phase = layers[name], "TRAIN" if name == "TRAIN" else "TEST"
     known = candidates(param, phase)
     for batches in (by_us(param, seed=0), by_caffe[name]):
@@ -199,7 +199,7 @@ def test_a_seed_decides_the_draws(layers):
 
 
 def test_several_ranks_share_out_the_lmdb_of_training(layers):
-    """Each takes every third, counted on over the rounds: Caffe's DataLayer::Skip."""
+    """Each takes every third record, counted on over epochs: Caffe's DataLayer::Skip."""
     param, test = LayerParameter(), LayerParameter()
     param.CopyFrom(layers["plain"])
     param.phase = 0
@@ -233,7 +233,7 @@ def net_of(param):
 
 
 def test_a_net_takes_its_batches_and_a_test_net_keeps_its_place(layers):
-    """Two nets on one LMDB in one process, each with a cursor of its own."""
+    """Two nets on one LMDB in one process, each with its own cursor."""
     with Sources(seed=0) as sources:
         train, test = (
             Net(graph_of(net_of(layers[name]), State(phase)), sources, seed=0)
@@ -251,7 +251,7 @@ def test_a_net_takes_its_batches_and_a_test_net_keeps_its_place(layers):
             net.run(0, 1)
             seen += net.blobs["label"].tolist()
             if k % 2:
-                test.run(0, 1)  # another's cursor does not move ours
+                test.run(0, 1)  # does not move the first net's cursor
         assert seen == [k % 7 - 1 for k in range(12)]
 
 
@@ -267,7 +267,7 @@ def test_others_may_read_an_lmdb_meanwhile(layers):
 
 
 def test_memory_is_flat_and_order_kept_while_reading_ahead(tmp_path):
-    """No more batches are read than wait, and what a slow or a fast user gets is in order."""
+    """Only as many batches as may wait are read, and slow and fast readers get them in order."""
     path = write_lmdb(tmp_path / "lmdb", [raw(image, k) for k, image in enumerate(images(50, (3, 128, 128)))])
     seen = []
     with Sources() as sources:
@@ -294,7 +294,7 @@ def waits_for(true):
 
 
 def resident():
-    """Return the bytes of memory that are ours alone; an LMDB's pages are the system's."""
+    """Return our private memory in bytes; an LMDB's pages belong to the system."""
     fields = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
     return int(fields["RssAnon"].split()[0]) << 10
 
@@ -303,7 +303,7 @@ def reading_threads():
     return [thread for thread in threading.enumerate() if thread.name == "read ahead"]
 
 
-def test_no_thread_is_left_behind(layers):
+def test_no_thread_is_left(layers):
     with Sources() as sources:
         source = sources(layers["png"])
         assert not reading_threads()  # it begins with the first batch
@@ -390,12 +390,12 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), source.next()[1].tolist(
 
 
 def test_a_fork_reads_nothing_of_its_parents(layers, tmp_path):
-    """It is told so, reads others, and ends; the parent goes on."""
+    """The child gets an error, can read other LMDBs, and ends; the parent continues."""
     with run_script([layers["png"], layers["plain"]], tmp_path, FORK) as child:
         out, noise = last_of(child)
     told, again, others, parents = out.splitlines()
-    assert told == "what reads ahead stays with the process that opened it: open it after the fork"
-    assert again == "being read when this process was forked: start it by spawn instead"
+    assert told == "a prefetch thread does not survive a fork: open the source after the fork"
+    assert again == "being read when this process was forked: use the start method spawn instead"
     assert others == "[-1.0, 0.0, 1.0]"
     assert parents == "5 [2.0, 3.0]"
     assert noise == ""
@@ -408,11 +408,11 @@ def refusal(param, passes=1):
     return str(caught.value)
 
 
-def test_what_is_no_lmdb_is_refused_in_a_line(layers, tmp_path):
-    assert refusal(layer(tmp_path / "none")) == f"{tmp_path / 'none'} is no LMDB: no such folder"
-    assert refusal(layer(tmp_path)) == f"{tmp_path} is no LMDB: no data.mdb in it"
+def test_a_path_that_is_not_an_lmdb_is_refused_in_a_line(layers, tmp_path):
+    assert refusal(layer(tmp_path / "none")) == f"{tmp_path / 'none'} is not an LMDB: no such folder"
+    assert refusal(layer(tmp_path)) == f"{tmp_path} is not an LMDB: no data.mdb in it"
     (tmp_path / "file").touch()
-    assert refusal(layer(tmp_path / "file")) == f"{tmp_path / 'file'} is no LMDB: it is a file"
+    assert refusal(layer(tmp_path / "file")) == f"{tmp_path / 'file'} is not an LMDB: it is a file"
     empty = write_lmdb(tmp_path / "empty", [])
     assert refusal(layer(empty)) == f"{empty} is empty"
     data = Path(layers["plain"].data_param.source, "data.mdb").read_bytes()
@@ -420,33 +420,37 @@ def test_what_is_no_lmdb_is_refused_in_a_line(layers, tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "data.mdb").write_bytes(content)
         told = refusal(layer(tmp_path / name))
-        assert "is cut off: copy it again" in told or "is no whole LMDB" in told
+        assert "is cut off: copy it again" in told or "is not a complete LMDB" in told
     assert "only `backend: LMDB` is read" in refusal(LayerParameter(type="Data"))
     assert refusal(layer(empty, batch=0)) == "its data_param has no batch_size"
 
 
 DAMAGED = {
-    "not a Datum": (b"\xff\xff\xff", "it is no Datum of Caffe's"),
-    "cut off": (raw(images(1)[0]).SerializeToString()[:-9], "it is no Datum of Caffe's"),
-    "too few bytes": (Datum(channels=3, height=12, width=11, data=b"12"), "it says 3 x 12 x 11 and holds 2 values"),
-    "no bytes": (Datum(channels=3, height=12, width=11), "it says 3 x 12 x 11 and holds 0 values"),
-    "no sides": (Datum(), "it says 0 x 0 x 0 and holds 0 values"),
-    "negative": (Datum(channels=-1, height=-1, width=1, data=b"1"), "it says -1 x -1 x 1 and holds 1 values"),
+    "not a Datum": (b"\xff\xff\xff", "it is not a Caffe Datum"),
+    "cut off": (raw(images(1)[0]).SerializeToString()[:-9], "it is not a Caffe Datum"),
+    "too few bytes": (
+        Datum(channels=3, height=12, width=11, data=b"12"),
+        "its size is 3 x 12 x 11, but it holds 2 values",
+    ),
+    "no bytes": (Datum(channels=3, height=12, width=11), "its size is 3 x 12 x 11, but it holds 0 values"),
+    "no sides": (Datum(), "its size is 0 x 0 x 0, but it holds 0 values"),
+    "negative": (Datum(channels=-1, height=-1, width=1, data=b"1"), "its size is -1 x -1 x 1, but it holds 1 values"),
     "no picture": (Datum(encoded=True), "its picture cannot be decoded"),
     "noise": (Datum(encoded=True, data=b"\x89PNG\r\n\x1a\n noise"), "its picture cannot be decoded"),
-    "16 bits": (encoded(np.zeros((3, 12, 11), np.uint16)), "its picture is uint16: Caffe takes 8 bits a channel"),
+    "16 bits": (encoded(np.zeros((3, 12, 11), np.uint16)), "its picture is uint16: Caffe needs 8 bits per channel"),
 }
 
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_datum_is_named(tmp_path, name):
-    """Whether it is the first, which a net looks at while it is built, or a later one."""
+    """Both the first record, which a net reads while it is built, and a later one."""
     datum, reason = DAMAGED[name]
     good = [raw(image) for image in images(3)]
     for place, passes in ((0, 1), (3, 2)):
         path = write_lmdb(tmp_path / str(place), [*good[:place], datum, *good[place:]])
         key = f"{place:08d}_{place}.png"
-        assert refusal(layer(path, 2), passes) == f"{path}: the record '{key}' is damaged: {reason}; make the LMDB anew"
+        said = refusal(layer(path, 2), passes)
+        assert said == f"{path}: the record '{key}' is damaged: {reason}; make the LMDB again"
 
 
 def test_an_error_stays_and_comes_in_its_turn(tmp_path):

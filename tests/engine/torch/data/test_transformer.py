@@ -33,7 +33,7 @@ def test_mean_and_scale_by_hand(tmp_path):
 
 
 def test_the_mean_of_a_pixel_goes_with_it(tmp_path):
-    """Where the mean is the image itself, nothing is left, wherever it is cropped and mirrored."""
+    """If the mean is the image itself, the result is zero for all crops and mirrors."""
     images = [numbered(1, 3, 9, 11)[0]] * 200
     write_mean(tmp_path / "mean.binaryproto", images[0].astype(np.float32))
     param = Param(mean_file=str(tmp_path / "mean.binaryproto"), crop_size=4, mirror=True)
@@ -52,7 +52,7 @@ def windows(image, crop):
 
 
 def places(images, param, phase, seed):
-    """Where each of the images was cut from, and whether it was mirrored; the image must allow but one answer."""
+    """The crop position of each image, and whether it was mirrored; the image must make this unambiguous."""
     found = Transformer(param, phase, seed=seed)(images)
     by_bytes = {cut.tobytes(): place for place, cut in windows(images[0], param.crop_size).items()}
     assert len(by_bytes) == 2 * (images[0].shape[1] - param.crop_size + 1) * (images[0].shape[2] - param.crop_size + 1)
@@ -88,7 +88,7 @@ def test_without_a_seed_draws_differ():
 @pytest.mark.parametrize("mean", [(1, 1, 1), (3, 1, 1), (3, 9, 8)])
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
 def test_all_at_once_is_one_by_one(kind, mean):
-    """The way of a GPU and the way of a CPU, to the bit."""
+    """The GPU's and the CPU's algorithms give bit-identical results."""
     rng = np.random.default_rng(0)
     images, below = rng.integers(0, 256, (20, 3, 9, 8)).astype(kind), rng.uniform(0, 255, mean).astype(np.float32)
     places = tuple(torch.from_numpy(rng.integers(0, room, 20)) for room in (5, 3, 2))
@@ -132,6 +132,6 @@ def test_what_does_not_fit_is_refused_in_a_line(tmp_path):
     assert "Caffe takes either" in refusal(Param(mean_value=[1], mean_file=str(mean)))
     assert refusal(Param(mean_file="none"), folder=tmp_path) == f"{tmp_path / 'none'}: no such mean_file"
     mean.write_bytes(b"\x0a\xff")
-    assert "no whole BlobProto" in refusal(Param(mean_file=str(mean)))
+    assert "not a complete BlobProto" in refusal(Param(mean_file=str(mean)))
     with pytest.raises(EmotiwError, match=r"images of 1 x 2 x 2 and of 1 x 2 x 3 in one batch"):
         Transformer(Param(), "TRAIN")([np.zeros((1, 2, 3), np.uint8), np.zeros((1, 2, 2), np.uint8)])

@@ -13,7 +13,7 @@ from emotiw.prototxt.formats.messages import NetParameter, parse_text
 
 FLAT, MAPS, LAST = (6, 5), (3, 4, 2, 3), (3, 2, 4)
 
-# How it is said, the shape of the scores, the axis of the classes, how many tops.
+# The prototxt, the shape of the scores, the axis of the classes, the number of tops.
 LAYERS = {
     "loss": ('type: "SoftmaxWithLoss"', FLAT, 1, 1),
     "loss without a top": ('type: "SoftmaxWithLoss"', FLAT, 1, 0),
@@ -149,8 +149,8 @@ def loss_of(labels, said='type: "SoftmaxWithLoss"', scores=None):
 
 @pytest.mark.parametrize("label", [3, -1])
 @pytest.mark.parametrize("said", ['type: "SoftmaxWithLoss"', 'type: "Accuracy"'])
-def test_a_label_that_is_no_class_is_named(said, label):
-    words = rf"^the net: layer 'it' .*: label {label} is none of its 3 classes, 0 to 2$"
+def test_a_label_outside_the_classes_is_named(said, label):
+    words = rf"^the net: layer 'it' .*: label {label} is not one of its 3 classes, 0 to 2$"
     with pytest.raises(EmotiwError, match=words):
         loss_of([0, label, 2], said)
 
@@ -159,7 +159,7 @@ def test_an_ignored_label_need_be_no_class():
     said = 'type: "SoftmaxWithLoss" loss_param { ignore_label: -1 }'
     assert loss_of([0, -1, 2], said) == pytest.approx(np.log(3))
     assert loss_of([-1, -1], said) == 0
-    with pytest.raises(EmotiwError, match="label -2 is none"):
+    with pytest.raises(EmotiwError, match="label -2 is not one of its 3 classes"):
         loss_of([-2, -1], said)
 
 
@@ -196,7 +196,7 @@ def test_labels_that_are_not_as_many_as_the_scores():
             'type: "Pooling" pooling_param { kernel_size: 2 global_pooling: true }',
             "global_pooling takes the whole image",
         ),
-        ('type: "Pooling" pooling_param { }', "it needs a kernel_size"),
+        ('type: "Pooling" pooling_param { }', "kernel_size and stride must be at least 1"),
         ('type: "LRN" lrn_param { local_size: 4 }', "local_size is odd, not 4"),
         (
             'type: "Convolution" convolution_param { kernel_size: 3 num_output: 2 }',
@@ -204,7 +204,7 @@ def test_labels_that_are_not_as_many_as_the_scores():
         ),
         (
             'type: "Convolution" convolution_param { kernel_size: 1 num_output: 3 group: 2 }',
-            "4 channels to 3 outputs in 2",
+            "4 channels to 3 outputs cannot be split into 2",
         ),
         ('type: "Convolution" convolution_param { num_output: 3 }', "a kernel has at least 1 pixel"),
         ('type: "InnerProduct" inner_product_param { axis: 4 num_output: 1 }', "no axis 4 in a blob of 4 axes"),
@@ -214,7 +214,7 @@ def test_labels_that_are_not_as_many_as_the_scores():
         ('type: "TanH" loss_weight: 1 loss_weight: 1', "2 loss weights for 1 tops"),
         (
             'type: "TanH" propagate_down: true propagate_down: true',
-            "propagate_down is said for every bottom, or for none",
+            "propagate_down is given for every bottom, or for none",
         ),
         ('type: "ArgMax" argmax_param { top_k: 25 }', "top_k is 1 to 24, not 25"),
     ],

@@ -5,7 +5,7 @@ import pytest
 
 pytestmark = pytest.mark.caffe
 
-# One layer of each way to say it: its parameters, then the shapes of its bottoms a, b, ...
+# One layer for each form of its settings: the parameters, then the shapes of its bottoms a, b, ...
 LAYERS = {
     "convolution": ("Convolution", "num_output: 4 kernel_size: 3", [(2, 3, 7, 8)]),
     "convolution in groups": ("Convolution", "num_output: 6 kernel_size: 2 group: 3", [(2, 9, 5, 4)]),
@@ -107,7 +107,7 @@ def prototxt(kind, parameters, shapes, tops=1):
 
 
 def numbers(rng, shape):
-    """Normal ones on a grid of halves, so that there are ties, and nothing is lost in adding a few."""
+    """Normal numbers rounded to halves, so that there are ties, and sums of a few are exact."""
     return (np.round(2 * rng.standard_normal(shape)) / 2).astype(np.float32)
 
 

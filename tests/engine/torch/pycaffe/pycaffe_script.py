@@ -157,9 +157,9 @@ def splits():
         net.blobs["x"].data[...] = numbers(3, 4)
         section = "splits " + force
         tell(section, loss=net._forward(0, len(net.layers) - 1))
-        net.blobs["aside"].diff[...] = 1  # which has no part in a loss
+        net.blobs["aside"].diff[...] = 1  # no loss depends on it
         net.backward()
-        net.backward()  # what is learned has both
+        net.backward()  # the gradients of learned blobs are added up
         tell_blobs(section, net)
 
 
@@ -188,14 +188,14 @@ def passes():
     gradient = net.params["ip"][0].diff
     net.clear_param_diffs()
     tell("cleared", held=gradient, anew=net.params["conv"][0].diff)
-    # Without a pass before it, on what is in the blobs.
+    # Without a forward pass before it, on the current values of the blobs.
     other = net_of("plain", PLAIN, caffe.TRAIN)
     fill(other)
     other.blobs["tanh"].data[...] = numbers(*net.blobs["tanh"].data.shape)
     other.blobs["scores"].diff[...] = numbers(4, 5)
     other.backward(start="ip", end="ip")
     tell_blobs("no pass before", other)
-    # What is written to a bottom and to weights after the pass counts on the way back.
+    # Values written to a bottom and to weights after the forward pass are used by the backward pass.
     other.blobs["label"].data[...] = [1, 1, 3, 0]
     other.clear_param_diffs()
     other.forward()

@@ -1,4 +1,4 @@
-"""pycaffe's names on torch beside the real pycaffe: one script, with only its import of caffe changed."""
+"""pycaffe's interface on torch compared with the real pycaffe: one script, with only its import of caffe changed."""
 
 import json
 import re
@@ -60,7 +60,7 @@ def told(caffe, tmp_path_factory):
 
 
 def rounding(section, name, arrays):
-    """An update is told as what the weights lost: their own rounding is left."""
+    """The update is computed from the change of the weights, so their rounding error remains."""
     if section.startswith("solver") and name.startswith("gradient"):
         return 4 * np.finfo(np.float32).eps * np.abs(arrays[f"{section}:{name.replace('gradient', 'param')}"]).max()
     return 0

@@ -1,4 +1,4 @@
-"""pycaffe's names on torch by themselves: hand values, what stays in its place, and what is refused."""
+"""pycaffe's interface on torch alone: hand values, persistent arrays, and refusals."""
 
 import gc
 import subprocess
@@ -51,7 +51,7 @@ def test_a_pass_by_hand(opened):
     x, y = net.blobs["x"].data, net.blobs["y"].data
     x[...] = [[1, 1, 1], [0, -1, 2]]
     assert net.forward()["y"] is not None
-    np.testing.assert_array_equal(y, [[6.5, 0], [4.5, 1]])  # the array of before
+    np.testing.assert_array_equal(y, [[6.5, 0], [4.5, 1]])  # the array obtained before
     assert net.backward(y=np.float32([[1, 1], [1, 10]]))["x"].tolist() == [[1, 2, 3], [-9, 2, 13]]
     assert net.params["ip"][1].diff.tolist() == [2, 10]
     net.backward(y=np.float32([[1, 0], [0, 0]]))
@@ -80,7 +80,7 @@ def test_blobs_outlive_their_net_and_a_solver_its_nets(opened, folder):
     assert nets[1].params["ip"][0].data.tolist() == [[5, 5, 5], [5, 5, 5]]
 
 
-def test_memory_data_goes_around_and_sees_what_is_written_to_its_arrays(opened):
+def test_memory_data_cycles_and_sees_changes_of_its_arrays(opened):
     net = opened(MEMORY)
     with pytest.raises(EmotiwError, match=r"layer 'd' .*: no arrays were given: call set_input_arrays first"):
         net.forward()
@@ -94,7 +94,7 @@ def test_memory_data_goes_around_and_sees_what_is_written_to_its_arrays(opened):
         net.set_input_arrays(images[:3], labels[:3])
     with pytest.raises(EmotiwError, match=r"labels are \(4,\), or \(4, 1, 1, 1\), not \(2,\)"):
         net.set_input_arrays(images, labels[:2])
-    with pytest.raises(EmotiwError, match="set_input_arrays wants a MemoryData first, not layer 'x'"):
+    with pytest.raises(EmotiwError, match="set_input_arrays needs a MemoryData layer first, not layer 'x'"):
         opened().set_input_arrays(images, labels)
 
 
@@ -130,15 +130,15 @@ def test_a_seed_gives_the_same_weights_again(opened):
         (lambda net: net.forward(x=np.zeros((3, 3))), r"'x' is a batch of 2, not \(3, 3\)"),
         (lambda net: net.copy_from("weights.caffemodel"), "weights.caffemodel: no such file"),
         (lambda net: net.copy_from("weights.h5"), "weights.h5: no such file"),
-        (lambda net: net.params["ip"][0].reshape(3, 2), r"what a layer learns keeps its shape \(2, 3\)"),
+        (lambda net: net.params["ip"][0].reshape(3, 2), r"the shape of a learned blob, \(2, 3\), cannot change"),
         (lambda net: (net.blobs["x"].reshape(2, 4), net.reshape()), "it has weights for 3 inputs, not 4"),
         (lambda net: (net.blobs["x"].reshape(1, 1, 1, 1, 3), net.blobs["x"].num), "a blob of 5 axes has no num"),
         (lambda net: caffe.Net("other.prototxt", caffe.TEST), "other.prototxt"),
         (lambda net: caffe.Net("net.prototxt", "no.caffemodel", caffe.TEST), "no.caffemodel: no such file"),
         (lambda net: caffe.get_solver("solver.prototxt"), "solver.prototxt: no such file"),
-        (lambda net: caffe.io.load_image("net.prototxt"), "net.prototxt is no picture that can be read"),
+        (lambda net: caffe.io.load_image("net.prototxt"), "net.prototxt is not a readable image"),
         (lambda net: caffe.io.load_image("face.png"), "face.png: no such file"),
-        (lambda net: caffe.io.Transformer({"x": (1, 3, 2, 2)}).set_raw_scale("y", 1), "'y' is no input: there are x"),
+        (lambda net: caffe.io.Transformer({"x": (1, 3, 2, 2)}).set_raw_scale("y", 1), "'y' is not an input: there are"),
     ],
 )
 def test_what_is_refused(opened, do, words):
@@ -146,11 +146,11 @@ def test_what_is_refused(opened, do, words):
         do(opened())
 
 
-def test_a_net_takes_a_phase_behind_its_prototxt(opened):
+def test_a_net_takes_a_phase_after_its_prototxt(opened):
     opened()
     with pytest.raises(TypeError):
         caffe.Net("net.prototxt")
-    with pytest.raises(TypeError, match="Net takes weights, phase behind the prototxt, not 3 arguments"):
+    with pytest.raises(TypeError, match="Net takes weights, phase after the prototxt, not 3 arguments"):
         caffe.Net("net.prototxt", "weights", caffe.TEST, 0)
 
 
@@ -205,7 +205,7 @@ def test_messages_have_pycaffes_names():
 
 
 def test_what_a_specification_refuses():
-    with pytest.raises(TypeError, match="ReLU: input 0 is no Top, but a str"):
+    with pytest.raises(TypeError, match="ReLU: input 0 is not a Top, but a str"):
         caffe.layers.ReLU("data")
     with pytest.raises(AttributeError, match="LayerParameter has no field 'kernel'"):
         caffe.layers.Pooling(caffe.layers.Input(), kernel=2).to_proto()
@@ -222,7 +222,7 @@ def test_importing_it_opens_no_window_and_draws_no_number():
 
 @pytest.fixture(params=["apart", pytest.param("cuda", marks=pytest.mark.gpu)])
 def elsewhere(request, monkeypatch):
-    """Have the nets that are opened next compute on other memory than the user's: a GPU's, or merely other."""
+    """Open later nets on other memory than the user's: a GPU's, or merely separate memory."""
 
     def begin():
         if request.param == "cuda":
@@ -241,7 +241,7 @@ def test_passes_on_other_memory_than_the_users(opened, elsewhere):
     there = opened(text)
     there.params["ip"][0].data[...] = here.params["ip"][0].data[...] = [[1, 2, 3], [-1, 0, 1]]
     there.params["ip"][1].data[...] = here.params["ip"][1].data[...] = 0.3
-    for value in (1, -2):  # the second on arrays that have been there and back
+    for value in (1, -2):  # the second time with arrays that were synchronised before
         made = []
         for net in (here, there):
             net.blobs["x"].data[...] = np.float32([[value, 2, 3], [4, -5, value]])
@@ -280,7 +280,7 @@ def test_solvers_on_other_memory_than_the_users(opened, folder, elsewhere):
         bias.data[...] = 1
         solver.step(2)
         weights.data[0] += 1
-        assert bias.diff.any()  # handed out, and so taken for written to
+        assert bias.diff.any()  # handed out, and so treated as written to
         solver.step(1)
         solver.snapshot()
         told.append([np.array(weights.data), np.array(weights.diff), np.array(solver.net.blobs["loss"].data)])

@@ -1,6 +1,6 @@
 """One rank of several, as torchrun starts it: `rank_worker.py FOLDER PLAN [SOLVERSTATE]` trains FOLDER/solver.prototxt.
 
-PLAN is what happens on the way. What it logs goes to FOLDER/log<rank>, what it has in the end to FOLDER/rank<rank>.npz.
+PLAN selects the events on the way. The log goes to FOLDER/log<rank>, the final state to FOLDER/rank<rank>.npz.
 """
 
 import os
@@ -45,7 +45,7 @@ def main(folder, plan, *resume):
         with (folder / f"log{here.rank}").open("w") as log:
             solver = Solver(read_solver(Path("solver.prototxt"), folder), folder, sources, here.device)
             solver.log = lambda line: print(line, file=log, flush=True)
-            if here.rank:  # as on a machine where nothing is equal by chance
+            if here.rank:  # as on a machine on which nothing is equal by chance
                 for one in solver.net.learnable:
                     one.blob.data.add_(1)
             here.share(solver)

@@ -21,7 +21,7 @@ from emotiw.prototxt.formats.messages import Datum, SolverState, read_binary
 WORKER = Path(__file__).with_name("rank_worker.py")
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
 
-# With blobs that do not learn, that two layers share, and that have no part in the loss: none may be waited for.
+# With blobs that do not learn, that two layers share, and on which the loss does not depend: DDP must not wait for any.
 NET = """
 layer { name: "data" type: "Data" top: "data" top: "label" transform_param { scale: 0.01 mean_value: 120 }
   data_param { source: "faces" batch_size: 3 backend: LMDB } }
@@ -64,7 +64,7 @@ def make_folder(place, iter_size=1, net=NET):
 
 
 def in_ranks(folder, plan, *resume):
-    """Return the status of torchrun and what our own lines on stderr are."""
+    """Return torchrun's exit status and our own lines on stderr."""
     env = {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, *TORCHRUN, WORKER, folder, plan, *resume]
     with running(leashed([*map(str, command)], stderr=PIPE, env=env)) as child:
@@ -74,14 +74,14 @@ def in_ranks(folder, plan, *resume):
 
 
 def by_one(folder, iter_size, resume=None):
-    """Return the solver that did the same by itself, and the lines that it logged."""
+    """Return a single solver after the same training, and its log."""
     make_folder(folder, iter_size)
     lines = []
     with Sources(folder, seed=0) as sources:
         solver = Solver(read_solver(Path("solver.prototxt"), folder), folder, sources)
         solver.log = lines.append
         with ranks() as here:
-            here.share(solver)  # which changes nothing
+            here.share(solver)  # has no effect
         solver.solve(resume)
     return solver, lines
 
@@ -110,7 +110,7 @@ def test_two_ranks_train_as_one_with_twice_the_iter_size(folder):
     assert set(losses(theirs)) == {0, 5, 10, 15}
     tests = [[line for line in said if "Test net output" in line] for said in (theirs, lines)]
     assert len(tests[0]) == len(tests[1]) == 3
-    assert (folder / "log1").read_text() == ""  # rank 0 alone tests, writes and tells
+    assert (folder / "log1").read_text() == ""  # only rank 0 tests, writes and logs
     assert sorted(path.name for path in folder.glob("s_*")) == sorted(
         f"s_iter_{iteration}.{kind}" for iteration in (10, 20) for kind in ("caffemodel", "solverstate")
     )
@@ -123,7 +123,7 @@ def test_two_ranks_train_as_one_with_twice_the_iter_size(folder):
 
 
 def test_clipping_bites(tmp_path):
-    """What the test before would not show if no gradient were large."""
+    """The test above would not show this if no gradient were large."""
     make_folder(tmp_path)
     norms = []
 
@@ -182,7 +182,7 @@ def test_a_killed_rank_ends_all(folder):
     # Unless torchrun was first to end it.
     assert lines in (
         [],
-        ["emotiw: rank 0 lost another one, which ended without a word: was it killed, or was memory short?"],
+        ["emotiw: rank 0 lost another rank, which ended without a message: was it killed, or out of memory?"],
     )
 
 

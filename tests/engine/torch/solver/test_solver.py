@@ -61,7 +61,7 @@ def test_the_display_is_a_mean_of_the_last(tmp_path, events):
     solver = solver_of("average_loss: 2", tmp_path, on_progress=events.append)
     solver.step(3)
     assert events == [Loss(0, 32), Loss(1, 20), Loss(2, 5)]
-    solver.step(1)  # as Caffe's, a new step begins anew
+    solver.step(1)  # as in Caffe, a new call of step starts a new window
     assert events[3:] == [Loss(3, 0.5)]
 
 
@@ -105,7 +105,7 @@ def test_states_choose_the_layers(tmp_path):
     assert [net.outputs for net in solver.test_nets] == [["t", "y"], ["loss"]]
     assert {layer.param.phase for net in solver.test_nets for layer in net.layers} == {1}
     silent = solver_of('train_state { stage: "silent" }', tmp_path)
-    silent.step(2)  # nothing in there has a loss, so nothing is learned
+    silent.step(2)  # the net has no loss, so nothing is learned
     assert (silent.net.outputs, weight(silent), silent.iteration) == (["t", "y"], 8, 2)
     (tmp_path / "other.prototxt").write_text('state { stage: "silent" }\n' + NET)
     text = 'train_net: "net.prototxt" test_net: "other.prototxt" test_iter: 1 test_interval: 1'
@@ -129,9 +129,9 @@ def test_a_test_net_of_another_shape_is_refused(tmp_path):
         ('net: "none.prototxt"', "none.prototxt: no such file, which the solver's net names"),
         ("solver_type: ADAM type: 'SGD'", "`solver_type` and `type`"),
         ("average_loss: 0", "average_loss is 0"),
-        ("snapshot: 1 snapshot_prefix: 'no/where/s'", "no/where is no folder that can be written to"),
-        ("snapshot_format: HDF5", "writes no HDF5"),
-        ("snapshot_diff: true", "writes no gradients"),
+        ("snapshot: 1 snapshot_prefix: 'no/where/s'", "no/where is not a writable folder"),
+        ("snapshot_format: HDF5", "does not write HDF5"),
+        ("snapshot_diff: true", "does not write gradients"),
         ("weights: 'none.caffemodel'", "none.caffemodel: no such file"),
     ],
 )
@@ -147,7 +147,7 @@ def test_weights_to_start_from(tmp_path):
     assert weight(solver_of("weights: 'a.caffemodel, a.caffemodel'", tmp_path)) == 4
 
 
-def test_a_loss_that_is_no_number_ends_it_at_its_iteration(tmp_path, events):
+def test_a_nan_loss_ends_it_at_its_iteration(tmp_path, events):
     solver = solver_of("base_lr: 1e30 snapshot: 1", tmp_path, on_progress=events.append)
     with pytest.raises(DivergedError, match=r"the loss is inf at iteration 1$"):
         solver.solve()
@@ -178,7 +178,7 @@ def test_on_a_gpu_losses_are_looked_at_later_but_none_is_missed(tmp_path, iterat
 def test_weights_that_are_no_numbers_are_not_written(tmp_path):
     solver = solver_of("", tmp_path)
     solver.net.params["w"][0].data.fill_(float("nan"))
-    with pytest.raises(DivergedError, match="weights are no finite numbers any more after iteration 0"):
+    with pytest.raises(DivergedError, match="weights are not finite after iteration 0"):
         solver.snapshot()
     assert not list(tmp_path.glob("s_*"))
 
@@ -226,7 +226,7 @@ def test_callbacks_stand_where_caffes_do(tmp_path):
     assert weight(solver) == 0
 
 
-def test_an_update_of_ones_own_gradients(tmp_path):
+def test_an_update_with_user_gradients(tmp_path):
     solver = solver_of("", tmp_path)
     solver.net.params["w"][0].grad = torch.ones(1, 1)
     solver.apply_update()
@@ -296,7 +296,7 @@ def break_it(path, how):
     ("how", "text", "words"),
     [
         ("gone", "", "s_iter_2.solverstate: no such file"),
-        ("cut", "", "is no whole SolverState of Caffe"),
+        ("cut", "", "is not a complete SolverState of Caffe"),
         ("weights gone", "", "s_iter_2.caffemodel: no such file, which .*solverstate names"),
         ("of another type", "type: 'Adam'", "has 1 blobs of history, this solver 2: it is of another net or another"),
         ("of another net", 'net_param { %s }', "history 0 is of shape \\(1, 1\\), the net's blob of \\(1, 2\\)"),

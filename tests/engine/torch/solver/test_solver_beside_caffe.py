@@ -100,7 +100,7 @@ class Case:
 
 
 class Batches:
-    """What MemoryData does: batch after batch, and around."""
+    """Batches like MemoryData's: one after another, cyclically."""
 
     def __init__(self, images, labels, batch):
         self.arrays, self.batch, self.at = (images, labels), batch, 0
@@ -158,7 +158,7 @@ def by_caffe(caffe, folder, cases):
 
 
 def by_torch(folder, case):
-    """The same in torch."""
+    """Run the same cases in torch."""
     write(folder, case)
     given, lines = given_to(case), []
 
@@ -198,7 +198,7 @@ def check(ours, theirs):
     assert max(errors.values()) <= 1e-4, errors
 
 
-# From a line of the log to what it says of which iteration or output.
+# From a line of the log to the iteration or output, and its value.
 LOGGED = {
     "lr": re.compile(r"Iteration (\d+), lr = (\S+)"),
     "loss": re.compile(r"Iteration (\d+)(?: \(.*\))?, loss = (\S+)"),
@@ -378,7 +378,7 @@ def gone_on_in_caffe(caffe, snapshots, tmp_path_factory):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", RESTORED)
-def test_a_snapshot_of_either_engine_goes_on_in_the_other(gone_on_in_caffe, tmp_path, name, engine):
+def test_either_engine_resumes_from_the_others_snapshot(gone_on_in_caffe, tmp_path, name, engine):
     cases, told = gone_on_in_caffe
     ours, lines = by_torch(tmp_path / "torch", cases[f"{name} from {engine}"])
     theirs, log = told[f"{name} from {engine}"]

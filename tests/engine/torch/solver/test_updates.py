@@ -27,7 +27,8 @@ def updated(settings, steps, learnable):
 
 
 def test_the_rate_is_inside_the_momentum():
-    # V = 0.5, then 0.5 V + 0.25 * 1 = 0.5: the first gradient keeps the rate of its day. Outside it were 0.375.
+    # V = 0.5, then 0.5 V + 0.25 * 1 = 0.5: the first gradient keeps its own rate. With the rate outside V it would be
+    # 0.375.
     after, update = updated({"momentum": 0.5}, [(0.5, [1.0]), (0.25, [1.0])], [blob([2.0])])
     assert after == [[[1.5]], [[1.0]]]
     assert update.history[0].tolist() == [0.5]
@@ -109,7 +110,7 @@ def test_without_a_gradient_there_is_still_the_decay():
 
 
 def three_updates(kind, regularization, layout=torch.contiguous_format, device="cpu"):
-    """Weights and histories after random gradients of a layout of their own: contiguous."""
+    """Weights and histories after random gradients of another layout: contiguous."""
     settings = {"weight_decay": 0.1, "clip_gradients": 3, "regularization_type": regularization}
     momentum = {} if kind in ("AdaGrad", "RMSProp") else {"momentum": 0.5}
     generator = torch.Generator().manual_seed(0)
