@@ -15,7 +15,7 @@ their seed alone are one row.
 import argparse
 from pathlib import Path
 
-from emotiw.commands.options import add_verify
+from emotiw.commands.options import add_verify, scores_title
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stage", choices=("pretrain", "finetune"), default="finetune", help="of which stage (default: finetune)"
     )
     parser.add_argument(
-        "--split", choices=("train", "val", "test"), default="val", help="scores of which split (default: val)"
+        "--split",
+        type=scores_title,
+        default="val",
+        help="scores of which split, or of which name of emotiw evaluate --as (default: val)",
     )
     parser.add_argument(
         "--published", type=Path, metavar="CSV", help="published figures of your own, in the columns of published.csv"
