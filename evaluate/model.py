@@ -292,6 +292,8 @@ def of_run(run: Run, look: Look = Look.STAT) -> Model:
         If it is not finished, or a digest says that a file is not the one that its run.json names.
     """
     facts = run.facts()
+    if run.published:
+        raise EmotiwError(f"{run.folder} is the record of a run, without its weights: give the run itself")
     if not run.finished:
         raise EmotiwError(f"{run.folder} is not finished: go on with emotiw {facts.stage} {facts.row}")
     found = list(not_recorded(run, look))

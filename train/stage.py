@@ -208,6 +208,8 @@ def _other_run(run: Run, facts: Facts, setup: NetSetup) -> EmotiwError | None:
     if not run.started:
         return None
     known, mend = run.facts(), "name another -o, or give --force to start anew"
+    if run.published:
+        return EmotiwError(f"{run.folder} holds the record of a finished run, without its weights: {mend}")
     if differences := known.differences(facts):
         if known.recipe != facts.recipe:  # in words: as the run was executed -> as it is asked for
             differences = [each for each in differences if not each.startswith("recipe ")]
