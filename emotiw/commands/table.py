@@ -27,6 +27,8 @@ from emotiw.commands.options import add_verify, scores_title
 if TYPE_CHECKING:
     from emotiw.evaluate.table.results import Table
 
+AGAINST = "against.md"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `emotiw table` takes."""
@@ -53,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CSV",
         help="<split>_scores.csv, with the counts filled in: how many predictions of a split without labels were right",
     )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="DIR",
+        help="compare with the committed records of another reproduction, or with its RUNS: writes against.md, and "
+        "exits with 1 where the two do not agree",
+    )
     parser.add_argument("--force", action="store_true", help="replace a table that exists")
     add_verify(parser)
 
@@ -70,17 +79,18 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.files import refuse_overwrite, remove
     from emotiw.inputs import Look
 
-    for name in TABLE_FILES:
+    for name in (*TABLE_FILES, *([AGAINST] if args.against else [])):
         refuse_overwrite(args.output / name, args.force)
     published = publications(args.published)
     collected = partial(collect, args.runs, args.stage, rows=args.rows, look=Look.ALL if args.verify else Look.SMALL)
     table = collected(split=args.split)
     if not table.scores.labelled:
-        if args.scored:
-            raise UsageError(f"{args.split} has no labels: --scored is for the table of another split")
+        if args.scored or args.against:
+            raise UsageError(f"{args.split} has no labels: --scored and --against are for the table of another split")
         _unlabelled(table, args)
         return
     scored = read_scored(args.scored, collected(split=split_of(args.scored))) if args.scored else None
+    theirs = _theirs(args)
     first, *_ = write_predictions(table, args.output, force=args.force)
     for name in TABLE_FILES:
         remove(args.output / name)
@@ -93,6 +103,8 @@ def run(args: argparse.Namespace) -> None:
     print(write_table(view(table, published, scored), args.output, prepared))
     print(f"report: {args.output / 'report.html'}")
     print(f"predictions ({table.answer.name}): {first}")
+    if theirs:
+        _compare(table, theirs, args)
 
 
 def _unlabelled(table: "Table", args: argparse.Namespace) -> None:
@@ -114,3 +126,27 @@ def _unlabelled(table: "Table", args: argparse.Namespace) -> None:
     scored = read_scored(counts, table)
     print(f"or have the predictions scored, and fill the counts into {counts}:\n\n{scored.text}\n\n{scored.said}\n")
     print(f"predictions ({table.answer.name}): {first}")
+
+
+def _theirs(args: argparse.Namespace) -> "Table | None":
+    """Return the results to compare with, where the command line names any."""
+    from emotiw.evaluate.table.results import collect
+
+    if not args.against:
+        return None
+    runs = args.against / "runs" if (args.against / "runs").is_dir() else args.against
+    rows = [row for row in args.rows or () if (runs / row / args.stage / "run.json").is_file()]
+    return collect(runs, args.stage, args.split, rows or None)
+
+
+def _compare(table: "Table", theirs: "Table", args: argparse.Namespace) -> None:
+    """Print and write how a table compares with another one; raise where they do not agree."""
+    from emotiw.errors import EmotiwError
+    from emotiw.evaluate.table.against import against
+    from emotiw.files import write_text
+
+    found = against(table, theirs)
+    write_text(args.output / AGAINST, found.markdown)
+    print(f"\n{found.markdown}")
+    if found.fault:
+        raise EmotiwError(f"{args.runs} does not agree with {args.against}: {found.fault}: see {args.output / AGAINST}")
