@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> None:
     scored = read_scored(args.scored, collected(split=split_of(args.scored))) if args.scored else None
     theirs = _theirs(args)
     first, *_ = write_predictions(table, args.output, force=args.force)
-    for name in TABLE_FILES:
+    for name in (*TABLE_FILES, AGAINST):
         remove(args.output / name)
     try:
         prepared = open_set(Path(table.protocol.set_folder))
@@ -118,7 +118,7 @@ def _unlabelled(table: "Table", args: argparse.Namespace) -> None:
     text, dropped = unscored(counts, table, force=args.force)
     first, *_ = write_predictions(table, args.output, force=args.force)
     write_text(counts, text)
-    for name in TABLE_FILES:
+    for name in (*TABLE_FILES, AGAINST):
         remove(args.output / name)  # of an earlier table, which had labels
     for name in dropped:
         print(f"warning: {counts}: the count of {name} is dropped, as it was of other predictions")

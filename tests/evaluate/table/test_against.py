@@ -176,6 +176,8 @@ def test_a_comparison_is_not_overwritten(make, tmp_path, capsys):
     assert main(command) == 1
     assert "against.md exists already: give --force" in capsys.readouterr().err
     assert (tmp_path / "table/against.md").read_text() == "kept"
+    assert main([*command[:4], "--force"]) == 0
+    assert not (tmp_path / "table/against.md").exists()  # it was of another table
 
 
 def test_the_exported_records_agree_with_their_runs(make, tmp_path, capsys):
