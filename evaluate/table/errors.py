@@ -117,7 +117,7 @@ class Errors:
         """Return the numbers as Markdown below these lines."""
         parts = ["\n".join(lines)]
         for said, rows in (
-            (f"What it is taken for, by {self.title}:", self.confusion),
+            (f"What the images of each class are taken for, by {self.title}:", self.confusion),
             ("Accuracy by class in %:", self.by_class),
             (self.seen, self.unseen),
         ):

@@ -136,7 +136,7 @@ def _said(table: Table) -> str:
     if first.weights:
         said.append(frozen(first.cells, first.validated))
     names = [cell.name for column in table.filled for cell in column.cells]
-    return " ".join([*said, *(f"{split}: {sentence}." for sentence in table.marks.of(names))])
+    return " ".join([*said, *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in table.marks.of(names))])
 
 
 def unscored(path: Path, table: Table, *, force: bool) -> tuple[str, list[str]]:

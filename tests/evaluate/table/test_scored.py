@@ -192,7 +192,7 @@ def test_a_count_has_the_marks_of_its_split(two, make_run, answers, tmp_path, ca
     make_run(ROWS[0], answers(*[2] * 5), [-1] * 5, split="test", trained_on=known)
     out = tmp_path / "out"
     tabled(two, out, "--split", "test")
-    words = "test: trained on images that are scored: of 5 images, 2 in finetune on faces (test)."
+    words = "Trained on images that are scored: of 5 images, 2 in finetune on faces (test)."
     assert words in capsys.readouterr().out
     fill(out / "test_scores.csv", ensemble=4)
     assert tabled(two, tmp_path / "val", "--scored", str(out / "test_scores.csv")) == 0
