@@ -292,6 +292,8 @@ def of_run(run: Run, look: Look = Look.STAT) -> Model:
         If it is not finished, or a file's digest differs from the one in its run.json.
     """
     facts = run.facts()
+    if run.published:
+        raise EmotiwError(f"{run.folder} is the record of a run, without its weights: give the run itself")
     if not run.finished:
         raise EmotiwError(f"{run.folder} is not finished: continue with emotiw {facts.stage} {facts.row}")
     found = list(not_recorded(run, look))

@@ -1,5 +1,6 @@
 """Plots: confusion matrices, a set's faces in every representation."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from emotiw.files import whole
 from .scores import Scores
 
 _MOST_NAMED = 20
+_A_ROW = 6
 
 
 def confusion_picture(scores: Scores, title: str, path: Path) -> None:
@@ -32,6 +34,24 @@ def confusion_picture(scores: Scores, title: str, path: Path) -> None:
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
     with whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
+
+
+def captioned_picture(prepared: PreparedSet, split: str, captions: Mapping[str, str], path: Path) -> None:
+    """Write the faces of these paths with what is said of each, as RGB where the set has it."""
+    names = prepared.facts.representations
+    records = prepared.records("rgb" if "rgb" in names else names[0], split, only=captions)
+    faces = {record.path: record.blob for record in records}
+    columns = min(len(captions), _A_ROW)
+    lines = -(-len(captions) // columns)
+    figure = Figure(figsize=(1.5 * columns, 1.9 * lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, (face, caption) in zip(grid.flat, captions.items(), strict=False):
+        axes.imshow(faces[face][::-1].transpose(1, 2, 0))
+        axes.set_title(caption, fontsize=8)
+    with whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=90)
 
 
 def faces_picture(prepared: PreparedSet, split: str, path: Path) -> None:

@@ -27,7 +27,7 @@ from .label_lists import predictions_text, true_labels
 from .model import TRAINED, Model
 from .plots import confusion_picture
 from .scores import Scores, read_scores, scores_text
-from .trained_on import TrainedOn, trained_on
+from .trained_on import NOT_KNOWN, TrainedOn, in_val, seen, trained_on
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,11 @@ class Protocol:
 
     `model` is its title; `weights_sha256` is in hexadecimal; `mean_rule` is a key of `preprocessing.MEAN_RULES`;
     `dataset` is the name of the set's data set, empty where it is not known, as in older scores; `drawn` says whether
-    its images were drawn. `scores_sha256` is of the scores' file, `inputs` what they were made of, and `trained_on` how
-    many of the scored images each stage was trained on; older scores have none of the three.
+    its images were drawn. `split` is the name that the scores have in tables and files, and `set_split` the set's own
+    split, empty where that is the same. `scores_sha256` is of the scores' file, `inputs` what they were made of, and
+    `trained_on` how many of the scored images each stage was trained on; `seen` says which images these are, and
+    `in_val` how many are also in val of the set of `val_digest`, on which the run was trained. Older scores have none
+    of these.
     """
 
     engine: str
@@ -55,6 +58,15 @@ class Protocol:
     scores_sha256: str = ""
     inputs: list[Input] = field(default_factory=list)
     trained_on: list[TrainedOn] = field(default_factory=list)
+    set_split: str = ""
+    seen: str = ""
+    in_val: int = NOT_KNOWN
+    val_digest: str = ""
+
+    @property
+    def split_of_set(self) -> str:
+        """The set's own split."""
+        return self.set_split or self.split
 
 
 def require(model: Model, prepared: PreparedSet, split: str) -> None:
@@ -124,12 +136,19 @@ def score(model: Model, prepared: PreparedSet, engine: Engine, split: str, crops
 class Task:
     """What to score: a split, by 1 or 10 crops an image.
 
-    `truth` is a file of lines `<name> <label>` for a split whose images the set holds without labels.
+    `truth` is a file of lines `<name> <label>` for a split whose images the set holds without labels; `title` is the
+    name that the scores get, where it is not the split's.
     """
 
     split: str
     crops: Literal[1, 10] = 1
     truth: Path | None = None
+    title: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name that the scores get in tables and files."""
+        return self.title or self.split
 
 
 def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, folder: Path) -> Scores:
@@ -148,10 +167,11 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
     if task.truth:
         labels = true_labels(scores.paths, scores.classes, task.truth, scores.labels.tolist())
         scores = replace(scores, labels=labels)
+    val_digest, also_in_val = in_val(model, prepared, task.split)
     protocol = Protocol(
         engine=engine.title,
         engine_version=engine.version,
-        split=task.split,
+        split=task.name,
         crops=task.crops,
         set_digest=prepared.digest,
         set_folder=str(prepared.folder.resolve()),
@@ -162,10 +182,14 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
         dataset=prepared.dataset,
         drawn=prepared.facts.drawn,
         inputs=inputs,
+        set_split="" if task.name == task.split else task.split,
         trained_on=trained_on(model, prepared, task.split),
+        seen=seen(model, prepared, scores.paths),
+        val_digest=val_digest,
+        in_val=also_in_val,
     )
     require_unchanged(inputs, model.weights.parent)
-    write_evaluation(folder, model.short_title, task.split, scores, asdict(protocol))
+    write_evaluation(folder, model.short_title, task.name, scores, asdict(protocol))
     return scores
 
 

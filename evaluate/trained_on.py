@@ -1,14 +1,17 @@
 """How many of the scored images a net was trained on, in any of its stages: by pixels, whatever their names."""
 
-from collections.abc import Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from emotiw.data_prep.prepared_set import UNKNOWN, PreparedSet, open_set
 from emotiw.errors import EmotiwError
 from emotiw.text import counted
-from emotiw.train.run_folder import Before, Run
+from emotiw.train.run_folder import Run
 
 from .model import TRAINED, Model
 
@@ -38,14 +41,70 @@ def trained_on(model: Model, prepared: PreparedSet, split: str) -> list[TrainedO
         return []
     facts = Run(model.weights.parent).facts()
     scored = pixels(prepared, split)
-    own = Before(facts.stage, facts.set_folder, facts.set_digest, facts.iterations, facts.seed)
     found = [
         TrainedOn(stage.stage, stage.set_folder, common(scored, pixels_at(stage.set_folder, stage.set_digest)))
-        for stage in (*facts.before, own)
+        for stage in facts.stages
     ]
     if facts.weights and not facts.before:
         found.insert(0, TrainedOn("before", facts.weights, NOT_KNOWN))
     return found
+
+
+def seen(model: Model, prepared: PreparedSet, paths: Sequence[str]) -> str:
+    """Return the positions in `paths` of the images that a run's stages were trained on, as `spans` writes them.
+
+    Stages of which this is not known count as trained on none; `trained_on` names them.
+    """
+    if model.provenance is not TRAINED:
+        return ""
+    stages = Run(model.weights.parent).facts().stages
+    known = [pixels_at(stage.set_folder, stage.set_digest) or frozenset() for stage in stages]
+    pixels_of = {row["path"]: row["pixels"] for row in prepared.manifest}
+    trained = frozenset().union(*known) - {UNKNOWN}
+    return spans(at for at, path in enumerate(paths) if pixels_of.get(path) in trained)
+
+
+def in_val(model: Model, prepared: PreparedSet, split: str) -> tuple[str, int]:
+    """Return the digest of a run's own set, and how many of the images, each once, are also in its val."""
+    if model.provenance is not TRAINED:
+        return "", NOT_KNOWN
+    own = Run(model.weights.parent).facts().stages[-1]
+    val = pixels_at(own.set_folder, own.set_digest, "val")
+    return own.set_digest, common(sorted(set(pixels(prepared, split))), val)
+
+
+def spans(positions: Iterable[int]) -> str:
+    """Return ascending numbers in words.
+
+    Examples
+    --------
+    >>> spans([0, 1, 2, 7, 9, 10])
+    '0-2 7 9-10'
+    """
+    found: list[list[int]] = []
+    for position in positions:
+        if found and found[-1][-1] == position - 1:
+            found[-1][1:] = [position]
+        else:
+            found.append([position])
+    return " ".join("-".join(map(str, span)) for span in found)
+
+
+def positions(text: str, count: int) -> NDArray[np.bool_]:
+    """Return which of `count` images `spans` named, (N,) bool.
+
+    Raises
+    ------
+    ValueError
+        If the text is no list of spans below `count`.
+    """
+    named = np.zeros(count, bool)
+    for span in text.split():
+        first, _, last = span.partition("-")
+        if not 0 <= int(first) <= int(last or first) < count:
+            raise ValueError(f"{span} is no span of {count} images")
+        named[int(first) : int(last or first) + 1] = True
+    return named
 
 
 def words(found: list[TrainedOn], count: int) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 from emotiw.errors import EmotiwError
 from emotiw.files import finish_swap
-from emotiw.inputs import Input, read_sealed, write_sealed
+from emotiw.inputs import MODEL, Input, find, read_sealed, write_sealed
 from emotiw.json_record import Count, Int64, Sha256
 from emotiw.prototxt.formats.blobs import array_of, read_weights
 from emotiw.prototxt.formats.messages import NetParameter, PackedState, read_binary, read_text
@@ -104,6 +104,11 @@ class Facts:
         return {one.role: one.sha256 for one in self.inputs if one.role.startswith(("LMDB", "colours"))}
 
     @property
+    def stages(self) -> list[Before]:
+        """The stages that made the run's weights, as far as they are on record: its own is the last one."""
+        return [*self.before, Before(self.stage, self.set_folder, self.set_digest, self.iterations, self.seed)]
+
+    @property
     def marks(self) -> list[str]:
         """Marks to print with every result of the run; most runs have none."""
         resumed = [f"resumed at {', '.join(map(str, self.resumed))}"] if self.resumed else []
@@ -139,6 +144,12 @@ class Run:
     def finished(self) -> bool:
         """Whether the run has its final model."""
         return self.model.is_file()
+
+    @property
+    def published(self) -> bool:
+        """Whether it is the record of a finished run, without its nets and weights, as `emotiw export` copies it."""
+        whole = self.finished or (self.folder / "train_val.prototxt").is_file()
+        return not whole and self.started and find(self.facts().inputs, MODEL) is not None
 
     @property
     def started(self) -> bool:

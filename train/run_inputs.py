@@ -48,7 +48,7 @@ def before(weights: Path | None) -> list[Before]:
     difference = compare(recorded, weights, Look.CHANGED) if recorded else None
     if difference:
         raise EmotiwError(f"{difference.words}: name the weights of a finished run with --from, or train them again")
-    return [*facts.before, Before(facts.stage, facts.set_folder, facts.set_digest, facts.iterations, facts.seed)]
+    return facts.stages
 
 
 def differences(run: Run, look: Look) -> Iterator[Difference]:

@@ -209,6 +209,8 @@ def _other_run(run: Run, facts: Facts, setup: NetSetup) -> EmotiwError | None:
     if not run.started:
         return None
     known, mend = run.facts(), "name another -o, or give --force to start over"
+    if run.published:
+        return EmotiwError(f"{run.folder} holds the record of a finished run, without its weights: {mend}")
     if differences := known.differences(facts):
         if known.recipe != facts.recipe:  # as text: as executed -> as requested
             differences = [each for each in differences if not each.startswith("recipe ")]

@@ -6,12 +6,14 @@ image, one column a class), the confusion matrix as numbers and picture, and how
 
 import argparse
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotiw.commands.options import add_crops, add_engine, add_verify, engine_of
+from emotiw.commands.options import add_crops, add_engine, add_verify, engine_of, scores_title
 
 if TYPE_CHECKING:
+    from emotiw.data_prep.prepared_set import PreparedSet
     from emotiw.evaluate.model import Model
     from emotiw.inputs import Look
 
@@ -37,6 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", choices=("train", "val", "test"), default="val", help="scores of which split (default: val)"
     )
+    parser.add_argument(
+        "--as",
+        dest="title",
+        type=scores_title,
+        metavar="NAME",
+        help="the name of the scores in tables and files, where it is not to be the split's: a run's folder then holds "
+        "scores of a second set beside those of its own (small letters, digits, hyphens)",
+    )
     add_crops(parser)
     parser.add_argument(
         "--truth",
@@ -53,15 +63,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Score each model and print one line for it."""
     from emotiw.data_prep.prepared_set import open_set
+    from emotiw.data_prep.splits import SPLITS
     from emotiw.errors import UsageError
     from emotiw.evaluate.model import Model, open_model
     from emotiw.evaluate.scoring import Task, evaluate, require, require_labels, scores_file, scores_folder
-    from emotiw.files import refuse_overwrite
     from emotiw.inputs import Look
 
     look = Look.ALL if args.verify else Look.CHANGED
     engine, prepared = engine_of(args), open_set(args.set, look)
     require_labels(prepared, args.split, args.truth)
+    task = Task(args.split, args.crops, args.truth, args.title or "")
+    if task.name in SPLITS and task.name != task.split:
+        raise UsageError(f"--as {task.name} is the name of another split: give a name of its own")
     models: dict[Path, Model] = {}
     for named in args.models:
         model = open_model(named, look)
@@ -69,18 +82,33 @@ def run(args: argparse.Namespace) -> None:
         if folder in models:
             raise UsageError(f"{named}: the scores of two models cannot both go to {folder}: give one of them")
         require(model, prepared, args.split)
-        refuse_overwrite(scores_file(folder, args.split), args.force)
+        _refuse_other_scores(folder, task.name, prepared, force=args.force)
         models[folder] = model
-    task = Task(args.split, args.crops, args.truth)
     for folder, model in models.items():
         scores = evaluate(model, prepared, engine, task, folder)
-        for mark in _marks(model, folder, args.split, len(scores.labels), Look.ALL if args.verify else Look.SMALL):
+        for mark in _marks(model, folder, task.name, len(scores.labels), Look.ALL if args.verify else Look.SMALL):
             print(f"warning: {model.short_title}: {mark}")
         if scores.labelled:
-            print(f"{model.short_title}: {scores.summary(args.split)} -> {scores_file(folder, args.split)}")
+            print(f"{model.short_title}: {scores.summary(task.name)} -> {scores_file(folder, task.name)}")
         else:
-            where = folder / f"predictions_{args.split}.txt"
-            print(f"{model.short_title}: {len(scores.labels)} {args.split} images without labels -> {where}")
+            where = folder / f"predictions_{task.name}.txt"
+            print(f"{model.short_title}: {len(scores.labels)} {task.name} images without labels -> {where}")
+
+
+def _refuse_other_scores(folder: Path, name: str, prepared: "PreparedSet", *, force: bool) -> None:
+    """Raise where there are scores already; say so where they are of another set."""
+    from emotiw.errors import EmotiwError
+    from emotiw.evaluate.scoring import read_protocol, scores_file
+    from emotiw.files import refuse_overwrite
+
+    path, other = scores_file(folder, name), None
+    if path.is_file() and not force:
+        with suppress(EmotiwError):  # what is damaged is replaced by --force like any other
+            other = read_protocol(folder, name)
+    if other and other.set_digest != prepared.digest:
+        where = f"{path} has scores of another set, {other.set_folder}"
+        raise EmotiwError(f"{where}: give --as NAME to keep both, or --force to replace them")
+    refuse_overwrite(path, force)
 
 
 def _marks(model: "Model", folder: Path, split: str, count: int, look: "Look") -> Iterator[str]:

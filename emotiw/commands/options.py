@@ -1,6 +1,7 @@
 """Arguments that several verbs share, said once."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,13 @@ def add_crops(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="the centre, or centre and corners, each mirrored too (default: 1)",
     )
+
+
+def scores_title(text: str) -> str:
+    """Return a name of scores, which stands in the names of their files, as argparse's `type`."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of scores: small letters, digits and single hyphens")
+    return text
 
 
 def add_verify(parser: argparse.ArgumentParser) -> None:

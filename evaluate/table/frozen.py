@@ -44,9 +44,14 @@ def _named(protocol: Protocol) -> str:
 
 
 def _common(here: Protocol, there: Protocol) -> int:
-    """Return how many different images of a split are among those of val, each of its own set."""
-    scored, known = (pixels_at(one.set_folder, one.set_digest, one.split) for one in (here, there))
-    return NOT_KNOWN if scored is None else common(sorted(scored), known)
+    """Return how many different images of a split are among those of val, each of its own set.
+
+    What was counted when they were scored holds where the sets are gone since.
+    """
+    scored, known = (pixels_at(one.set_folder, one.set_digest, one.split_of_set) for one in (here, there))
+    if scored is not None and known is not None:
+        return common(sorted(scored), known)
+    return here.in_val if here.val_digest == there.set_digest else NOT_KNOWN
 
 
 def _trained(cells: tuple[Cell, ...]) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.evaluate.model import TRAINED
-from emotiw.evaluate.plots import confusion_picture, faces_picture
+from emotiw.evaluate.plots import captioned_picture, confusion_picture, faces_picture
 from emotiw.version import __version__
 
 from .cells import title
@@ -25,9 +25,14 @@ def html(view: TableView, prepared: PreparedSet | None) -> str:
     environment.filters.update(percent=percent, title=title, picture=_inline)
     protocols = [cell.protocol for column in view.table.columns for cell in column.cells]
     with tempfile.TemporaryDirectory() as folder:
-        faces = Path(folder) / "faces.png"
+        faces, mistakes = Path(folder) / "faces.png", Path(folder) / "mistakes.png"
+        if prepared and view.errors.mistakes:
+            captions = {
+                one.path: f"{one.truth} as\n{one.predicted} {one.posterior:.2f}" for one in view.errors.mistakes
+            }
+            captioned_picture(prepared, view.table.protocol.split_of_set, captions, mistakes)
         if prepared:
-            faces_picture(prepared, view.table.protocol.split, faces)
+            faces_picture(prepared, view.table.protocol.split_of_set, faces)
         return environment.from_string(template).render(
             view=view,
             table=view.table,
@@ -36,6 +41,7 @@ def html(view: TableView, prepared: PreparedSet | None) -> str:
             ensembles=[_ensemble(ensemble) for ensemble in view.notes.ensembles],
             engines=sorted({f"{p.engine} {p.engine_version}" for p in protocols}),
             faces=faces,
+            mistakes=mistakes,
             version=__version__,
         )
 

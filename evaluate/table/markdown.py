@@ -44,6 +44,8 @@ def _figures(view: TableView) -> str:
     head = ["", *(name for name, shown in _columns(view).items() if shown)]
     for column in view.table.columns:
         head += [column.provenance.title if view.several else view.table.protocol.split, "95 % interval"]
+    if view.scored:
+        head += [f"{view.scored.split}, scored by others", "95 % interval"]
     if view.compared:
         head.append(f"published ({view.head.name})")
     for whose in view.compared:
@@ -70,6 +72,8 @@ def _line(view: TableView, row: Row) -> list[str]:
         else:
             accuracy, interval = figure.words
             cells += [accuracy + view.marks(figure), interval]
+    if view.scored:
+        cells += view.counted(row)
     if view.compared:
         cells.append("not published" if row.published is None else percent(row.published))
     for whose in view.compared:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from emotiw.evaluate.recorded import Recorded, in_words, of_training, require_same
 from emotiw.evaluate.trained_on import unknown, words
 from emotiw.inputs import Look
-from emotiw.train.run_folder import Before, Facts, Run
+from emotiw.train.run_folder import Facts, Run
 
 from .cells import Cell
 
@@ -100,9 +100,8 @@ def _varied(cells: Sequence[Cell]) -> Iterator[tuple[str, str]]:
 
 
 def _history(facts: Facts) -> dict[str, str]:
-    own = Before(facts.stage, facts.set_folder, facts.set_digest, facts.iterations, facts.seed)
     found: dict[str, str] = {}
-    for stage in (*facts.before, own):
+    for stage in facts.stages:
         found |= {
             f"{stage.stage}: training set": stage.set_digest[:12],
             f"{stage.stage}: iterations": f"{stage.iterations}",
@@ -120,7 +119,14 @@ def _notes(cells: Sequence[Cell]) -> Iterator[str]:
     for where in dict.fromkeys(some for some in stages.values() if some):
         names = ", ".join(name for name, some in stages.items() if some == where)
         yield f"Not known: whether {names} was trained on any of the images in {', '.join(where)}."
-    absent = {cell.title: Recorded(cell.folder, tuple(cell.protocol.inputs)).absent for cell in cells}
+    published = [cell.title for cell in cells if cell.facts and Run(cell.folder).published]
+    if published:
+        yield (
+            f"Published records: the models and sets of {', '.join(published)} are not here to be compared with; their "
+            "digests stand in run.json and in the records of the scores."
+        )
+    here = [cell for cell in cells if cell.title not in published]
+    absent = {cell.title: Recorded(cell.folder, tuple(cell.protocol.inputs)).absent for cell in here}
     for roles in dict.fromkeys(tuple(some) for some in absent.values() if some):
         names = ", ".join(name for name, some in absent.items() if tuple(some) == roles)
         yield f"Not compared, as it is not where it was: {', '.join(roles)} of {names}."

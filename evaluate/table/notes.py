@@ -50,12 +50,13 @@ class Notes:
     best: list[str]
     marks: list[str]
     recipes: list[str] = field(default_factory=list)
+    scored: str = ""
 
     @property
     def sentences(self) -> list[str]:
         """All of them in order."""
         ensembles = [sentence for ensemble in self.ensembles for sentence in ensemble.sentences]
-        before = [self.intervals, self.published, self.arithmetic, self.released]
+        before = [self.intervals, self.scored, self.published, self.arithmetic, self.released]
         said = [*before, *ensembles, self.baseline, *self.seeds, self.tests, *self.best, *self.recipes, *self.marks]
         return [sentence for sentence in said if sentence]
 

@@ -1,4 +1,4 @@
-"""The table's files: table.md, table.csv and report.html."""
+"""The table's files: the table, the errors behind its figures, and the report with its pictures."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from .markdown import markdown
 from .table_csv import csv_text
 from .view import TableView
 
-TABLE_FILES = ("table.md", "table.csv", "report.html")
+TABLE_FILES = ("table.md", "table.csv", "errors.md", "errors.csv", "report.html")
 
 
 def write_table(view: TableView, output: Path, prepared: PreparedSet | None) -> str:
@@ -19,9 +19,10 @@ def write_table(view: TableView, output: Path, prepared: PreparedSet | None) -> 
     Parameters
     ----------
     prepared
-        The set that was scored, for a picture of its faces; None where it is not at hand.
+        The set that was scored, for pictures of its faces in the report; None where it is not at hand.
     """
-    text = markdown(view)
-    for name, content in zip(TABLE_FILES, (text, csv_text(view), html(view, prepared)), strict=True):
+    text, errors = markdown(view), view.errors
+    contents = (text, csv_text(view), errors.markdown(view.head.lines[:2]), errors.csv(), html(view, prepared))
+    for name, content in zip(TABLE_FILES, contents, strict=True):
         write_text(output / name, content)
     return text

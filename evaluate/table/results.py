@@ -304,7 +304,7 @@ def _why_not_scored(run: Run) -> str:
         run.facts()
     except EmotiwError as error:
         return f"unreadable: {error}"
-    return "not evaluated" if run.finished else "not finished"
+    return "not evaluated" if run.finished or run.published else "not finished"
 
 
 def _column(cells: tuple[Cell, ...], on_val: Callable[[], tuple[Cell, ...]], missing: Mapping[str, str]) -> Column:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 CONFIDENCE = 0.95
 FEW = 5
 """Where fewer units than this are right, or wrong, resampling says too little: the exact bound is taken."""
-BOOTSTRAP, EXACT = "bootstrap", "Clopper-Pearson"
+BOOTSTRAP, EXACT, NEWCOMBE, STUDENT = "bootstrap", "Clopper-Pearson", "Newcombe", "Student"
 
 _RESAMPLES = 9999
 _AT_ONCE = 1_000_000  # numbers drawn, so that many units take no more memory than few
@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """The 95 % interval of a share in [0, 1], and its method: `BOOTSTRAP` or `EXACT`."""
+    """The 95 % interval of a share in [0, 1], or of a difference, and its method, such as `BOOTSTRAP`."""
 
     low: float
     high: float
@@ -153,6 +153,47 @@ def paired(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Sequence
         mcnemar=mcnemar(first_only, second_only),
         grouped=_two_sided(draws, ahead + behind) if grouped else None,
     )
+
+
+def newcombe(first: tuple[int, int], second: tuple[int, int]) -> Interval:
+    """Return the 95 % interval of the difference of two shares, each k of n independent trials.
+
+    Newcombe's (1998) tenth method: of two Wilson intervals.
+
+    Examples
+    --------
+    >>> between = newcombe((56, 70), (48, 80))  # his example (a): 0.0524 to 0.3339
+    >>> round(between.low, 4), round(between.high, 4)
+    (0.0524, 0.3339)
+    """
+    from scipy.stats import binomtest
+
+    p, q = first[0] / first[1], second[0] / second[1]
+    one, other = (binomtest(*counts).proportion_ci(CONFIDENCE, "wilson") for counts in (first, second))
+    below, above = np.hypot(p - one.low, other.high - q), np.hypot(one.high - p, q - other.low)
+    return Interval(p - q - float(below), p - q + float(above), NEWCOMBE)
+
+
+def spread_interval(first: Sequence[float], second: Sequence[float]) -> Interval | None:
+    """Return the 95 % interval of the difference of two means by the spread that both have: Student's t.
+
+    One of them may be a single figure, which then has the other one's spread. None where there is no spread.
+
+    Examples
+    --------
+    >>> between = spread_interval([0.60], [0.58, 0.60, 0.62])  # +- 4.3027 x 0.02 x sqrt(1 + 1 / 3)
+    >>> round(between.low, 4), round(between.high, 4)
+    (-0.0994, 0.0994)
+    """
+    from scipy.stats import t
+
+    free = len(first) + len(second) - 2
+    squares = sum(float(np.sum((np.array(each) - np.mean(each)) ** 2)) for each in (first, second))
+    if not free or not squares:
+        return None
+    half = float(t.ppf((1 + CONFIDENCE) / 2, free)) * np.sqrt(squares / free * (1 / len(first) + 1 / len(second)))
+    difference = float(np.mean(first) - np.mean(second))
+    return Interval(difference - float(half), difference + float(half), STUDENT)
 
 
 def mcnemar(first_only: int, second_only: int) -> float:

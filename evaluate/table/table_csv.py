@@ -18,6 +18,8 @@ from emotiw.files import file_digest
 from emotiw.json_record import Share
 
 from .rows import BASELINE, Line, place_of
+from .scored import TO_BE_SCORED, Count
+from .statistics import EXACT
 from .view import TableView
 
 _LOG = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ _LOG = logging.getLogger(__name__)
 # training; and of which weights.
 _FIGURES = ("accuracy", "low", "high", "mean_class_accuracy", "weight")
 _MADE = ("dataset", "drawn", "interval", "groups", "iterations", "seeds", "model_sha256")
+_HEAD = ("name", "net", "representation", "engine", "split", "crops", "n", *_FIGURES, "published", *_MADE)
 
 
 def csv_text(view: TableView) -> str:
@@ -34,14 +37,28 @@ def csv_text(view: TableView) -> str:
     Published figures stand beside figures on the same data set only. Where released models stand beside runs, `kind`
     says whose each figure is; where anything must be said of a figure, or a run has none, `marks` says it.
     """
-    head = ["name", "net", "representation", "engine", "split", "crops", "n", *_FIGURES, "published", *_MADE]
-    gaps = view.table.trained.gaps
-    lines: list[list[object]] = [[*head, "kind", "marks"]]
+    gaps, scored = view.table.trained.gaps, view.scored
+    lines: list[list[object]] = [[*_HEAD, "kind", "marks"]]
     lines += [[*_cells(view, line), line.provenance.title, "; ".join(view.said(line))] for line in view.lines]
-    lines += [[row, *place_of(row), *[""] * (len(head) - 3), TRAINED.title, why] for row, why in gaps.items()]
+    lines += [[row, *place_of(row), *[""] * (len(_HEAD) - 3), TRAINED.title, why] for row, why in gaps.items()]
+    if scored:
+        lines += [[*_counted(count, scored.split), "", _scored_by(count)] for count in scored.counts.values()]
     needed = {"published": bool(view.published), "kind": view.several, "marks": any(line[-1] for line in lines[1:])}
     columns = [at for at, name in enumerate(lines[0]) if needed.get(str(name), True)]
     return "".join(csv_lines([line[at] for at in columns] for line in lines))
+
+
+def _scored_by(count: Count) -> str:
+    return "scored by others" if count.correct is not None else TO_BE_SCORED
+
+
+def _counted(count: Count, split: str) -> list[object]:
+    """Return what stands in the columns of a figure that others counted."""
+    known: dict[str, object] = {"name": count.name, "split": split, "n": count.n}
+    if count.interval:
+        low, high = count.interval
+        known |= {"accuracy": f"{count.accuracy:.6f}", "low": f"{low:.6f}", "high": f"{high:.6f}", "interval": EXACT}
+    return [known.get(column, "") for column in _HEAD]
 
 
 def _cells(view: TableView, line: Line) -> list[object]:

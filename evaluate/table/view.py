@@ -1,16 +1,18 @@
 """Everything that a table shows, computed once: Markdown, CSV and HTML only print it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from emotiw.evaluate.model import Provenance
 
 from .claims import Claim, claims
+from .errors import Errors, errors
 from .head import Head, head
 from .notes import Notes, notes
 from .published import Publication, published_on
 from .results import Table
 from .rows import Line, Net, Row, compared, figures, grid, representations, rows
+from .scored import Scored
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class TableView:
         The paper's claims, tested.
     notes
         What is said beside them.
+    scored
+        How many predictions of a split without labels others found right; None where that is not given.
+    errors
+        What the ensemble, or the only net, takes for what.
     """
 
     table: Table
@@ -49,11 +55,18 @@ class TableView:
     rows: Sequence[Row]
     claims: Sequence[Claim]
     notes: Notes
+    scored: Scored | None
+    errors: Errors
 
     @property
     def several(self) -> bool:
         """Whether released models stand beside the runs."""
         return len(self.table.columns) > 1
+
+    def counted(self, row: Row) -> list[str]:
+        """Return accuracy and interval of a row's predictions that others scored, in words; empty without any."""
+        found = [self.scored.of(line, self.table) for line in row.figures.values()] if self.scored else []
+        return next((count.words for count in found if count), ["", ""])
 
     def said(self, line: Line) -> list[str]:
         """Return what must be said of a figure: of an ensemble's, what is said of its nets."""
@@ -70,8 +83,8 @@ class TableView:
         return [cell.name for cell in column.cells]
 
 
-def view(table: Table, publications: Sequence[Publication]) -> TableView:
-    """Return what a table shows beside what was published on its data set."""
+def view(table: Table, publications: Sequence[Publication], scored: Scored | None = None) -> TableView:
+    """Return what a table shows beside what was published on its data set, and what others scored."""
     whose = compared(table)
     published = published_on(publications, table.dataset) if whose else []
     here = published_on(published, table.dataset, table.protocol.split)
@@ -87,5 +100,7 @@ def view(table: Table, publications: Sequence[Publication]) -> TableView:
         lines=lines,
         rows=shown,
         claims=tested,
-        notes=notes(table, nets, published, tested),
+        notes=replace(notes(table, nets, published, tested), scored=scored.said if scored else ""),
+        scored=scored,
+        errors=errors(table),
     )

@@ -105,7 +105,7 @@ def test_what_evaluate_writes(runs, sets):
     assert protocol == {
         "engine": "caffe", "split": "val", "crops": 1, "set_digest": prepared.digest,
         "set_folder": str(prepared.folder.resolve()), "model": "vgg_s_small-rgb/finetune", "mean_rule": "crop",
-        "dataset": "", "drawn": True,
+        "dataset": "", "drawn": True, "set_split": "", "seen": "", "in_val": 28, "val_digest": prepared.digest,
         "stand_in": False, "weights_sha256": hashlib.sha256((folder / "model.caffemodel").read_bytes()).hexdigest(),
     }  # fmt: skip
     picture = cv2.imread(str(folder / "confusion_val.png"))
@@ -195,5 +195,5 @@ def test_the_table_of_real_runs(runs, sets, tmp_path, capsys):
         assert f"| {scores.accuracy * 100:.2f} " in printed
     assert "iterations as below, by caffe." in printed
     text = (tmp_path / "table/report.html").read_text()
-    assert text.count("data:image/png;base64,") == 1 + 1 + 2 * 2  # ensemble, faces, two runs with two each
+    assert text.count("data:image/png;base64,") == 1 + 1 + 1 + 2 * 2  # ensemble, its mistakes, faces, two runs with two each
     assert "one face of each class in every representation" in text

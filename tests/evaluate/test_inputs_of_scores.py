@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,10 @@ from emotiw.evaluate import scoring
 from emotiw.evaluate.model import Model, of_run
 from emotiw.evaluate.scores import Scores
 from emotiw.evaluate.scoring import Task, read_evaluation
-from emotiw.evaluate.trained_on import NOT_KNOWN, TrainedOn, trained_on, unknown, words
+from emotiw.evaluate.table.cells import run_cells
+from emotiw.evaluate.table.frozen import frozen
+from emotiw.evaluate.trained_on import NOT_KNOWN, TrainedOn, positions, trained_on, unknown, words
+from emotiw.evaluate.trained_on import _pixels_at as pixels_of
 from emotiw.inputs import Look, taken
 from emotiw.train.run_folder import Before, Facts, Run
 from emotiw.train.run_inputs import before, executed, model_input
@@ -194,3 +198,68 @@ def test_evaluate_says_how_many_images_were_trained_on(runs, sets, tmp_path, cap
     words = f"trained on images that are scored: of {count} images, {count} in finetune on {where}"
     assert warning == f"warning: vgg_s_small-rgb: {words}"
     assert figure.startswith("vgg_s_small-rgb: accuracy ")
+
+
+def test_scores_say_which_images_were_trained_on_and_how_many_are_in_val(run, faces, monkeypatch):
+    """By pixels, whatever set they are of: so that a table needs neither set."""
+    monkeypatch.setattr(scoring, "score", scored)
+    first, other = open_set(faces / "0"), open_set(faces / "1")
+    known = {split: {row["pixels"] for row in first.manifest if row["split"] == split} for split in ("train", "val")}
+    scoring.evaluate(of_run(run, Look.CHANGED), other, Fake(), Task("val"), run.folder)
+    protocol, scores = read_evaluation(run.folder, "val")
+    rows = {row["path"]: row["pixels"] for row in other.manifest if row["split"] == "val"}
+    expected = [rows[path] in known["train"] for path in scores.paths]
+    assert positions(protocol.seen, len(expected)).tolist() == expected
+    assert sum(expected) == protocol.trained_on[0].images
+    assert (protocol.val_digest, protocol.in_val) == (first.digest, len(set(rows.values()) & known["val"]))
+
+
+def test_scores_of_a_second_set_have_a_name_of_their_own(run, faces, monkeypatch, capsys):
+    """They stand in the run's folder beside those of its own set, and a table is made of them by that name."""
+    monkeypatch.setattr(scoring, "score", scored)
+    model, one, other = of_run(run, Look.CHANGED), open_set(faces / "0"), open_set(faces / "1")
+    scoring.evaluate(model, one, Fake(), Task("val"), run.folder)
+    scoring.evaluate(model, other, Fake(), Task("val", title="far"), run.folder)
+    here, far = (read_evaluation(run.folder, name)[0] for name in ("val", "far"))
+    assert (here.split, here.set_split, here.split_of_set) == ("val", "", "val")
+    assert (far.split, far.set_split, far.split_of_set) == ("far", "val", "val")
+    assert (here.set_digest, far.set_digest) == (one.digest, other.digest)
+    assert (run.folder / "predictions_far.txt").is_file()
+    assert main(["table", str(run.folder.parents[1]), "-o", str(run.folder / "table"), "--split", "far"]) == 0
+    assert f"on {other.count('val')} far images" in capsys.readouterr().out
+
+
+def test_frozen_is_known_without_the_sets(run, faces, monkeypatch, tmp_path):
+    monkeypatch.setattr(scoring, "score", scored)
+    copies = [open_set(shutil.copytree(faces / name, tmp_path / f"set {name}")) for name in ("0", "1")]
+    run.write_facts(replace(run.facts(), set_folder=str(copies[0].folder)))
+    for prepared, title in zip(copies, ("", "far"), strict=True):
+        scoring.evaluate(of_run(run, Look.STAT), prepared, Fake(), Task("val", title=title), run.folder)
+    cells = [run_cells([run], name) for name in ("far", "val")]
+    said = frozen(*cells)
+    assert said.startswith("NOT frozen: ")
+    pixels_of.cache_clear()
+    for prepared in copies:
+        shutil.rmtree(prepared.folder)
+    assert frozen(*cells) == said
+
+
+@pytest.mark.parametrize("title", ["val", "Far", "far_away", "-far", ""])
+def test_names_of_scores_that_are_refused(title, faces, capsys):
+    """Another split's, and what would not be told apart in the names of files."""
+    command = ["evaluate", "none", "--set", str(faces / "0"), "--split", "train", f"--as={title}", "--engine", "torch"]
+    with suppress(SystemExit):
+        assert main(command) == 2
+    assert "is no name of scores" in (said := capsys.readouterr().err) or "is the name of another split" in said
+
+
+def test_scores_of_another_set_are_not_replaced_by_these(run, faces, monkeypatch, capsys):
+    monkeypatch.setattr(scoring, "score", scored)
+    monkeypatch.setattr(scoring, "require", lambda *_: None)
+    monkeypatch.setattr("emotiw.evaluate.model.check", lambda _: None)
+    scoring.evaluate(of_run(run, Look.CHANGED), open_set(faces / "0"), Fake(), Task("val"), run.folder)
+    command = ["evaluate", str(run.folder), "--set", str(faces / "1"), "--engine", "torch"]
+    assert main(command) == 1
+    assert f"scores_val.csv has scores of another set, {(faces / '0').resolve()}: give --as NAME to keep both" in (
+        capsys.readouterr().err
+    )

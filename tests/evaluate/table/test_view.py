@@ -45,7 +45,7 @@ def test_the_walk_from_scores_to_table(make_run, make_released, answers, tmp_pat
     modules, _ = entered(lambda: write_table(shown, tmp_path, None))
     assert [module for module in modules if module in PRINTERS] == list(PRINTERS)
     # Beside the printers only what holds the figures and the texts, none of what finds them.
-    assert set(modules) - set(PRINTERS) <= {"cells", "results", "rows", "notes", "claims", "marks", "view"}
+    assert set(modules) - set(PRINTERS) <= {"cells", "results", "rows", "notes", "claims", "marks", "view", "errors"}
 
 
 def test_markdown_is_rendered_once(make_run, answers, tmp_path, monkeypatch):

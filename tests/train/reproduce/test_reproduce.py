@@ -210,7 +210,11 @@ def test_truth_scores_the_test_split_alone(copy, sets, sfew, tmp_path):
     assert f"on {len(names)} test images" in (copy / "table_test/table.md").read_text()
     assert todo(copy, sets, sfew, with_truth) == []
     assert main(asked(sets, sfew, copy, "--iterations", "3")) == 0, "and without it again"
-    assert sorted(path.name for path in (copy / "table_test").iterdir()) == ["predictions_test.txt"]
+    assert sorted(path.name for path in (copy / "table_test").iterdir()) == [
+        "predictions_test.txt",
+        f"predictions_test_{ROW}.txt",
+        "test_scores.csv",
+    ]
     assert not list((copy / "runs" / ROW / "finetune").glob("confusion_test.*"))
 
 

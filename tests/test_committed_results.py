@@ -1,0 +1,55 @@
+"""What is committed below results/: records and tables; no weights, no faces, no path of a machine."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "results"
+KINDS = {".csv", ".json", ".md", ".txt"}
+# An absolute path: from the root, a home or a drive; not a fraction, a closing tag or an address.
+PLACE = re.compile(r"""(?:^|[\s"'(=,:])((?:/(?:[\w.@~+-]+/)+[\w.@~+-]*)|~/|[A-Za-z]:\\)""", re.M)
+
+
+def files() -> list[Path]:
+    return sorted(path for path in RESULTS.rglob("*") if path.is_file() and not ignored(path))
+
+
+def ignored(path: Path) -> bool:
+    """What .gitignore keeps out of a commit: a report with faces in it."""
+    return path.name == "report.html"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('"set_folder": "/work/sets/faces"', True),
+        ("trained on images in finetune on /home/me/faces (val)", True),
+        ("a C:\\faces", True),
+        ("~/faces", True),
+        ('"set_folder": "sets/faces"', False),
+        ("| 5 / 3 | 1/2 |", False),
+        ("https://example.org/faces/one", False),
+        ("../pretrain/model.caffemodel", False),
+    ],
+)
+def test_places_of_a_machine_are_found(text, found):
+    assert bool(PLACE.search(text)) == found
+
+
+def test_no_committed_result_names_a_place_of_a_machine():
+    assert [
+        (path.name, match[1]) for path in files() if (match := PLACE.search(path.read_text(encoding="utf-8")))
+    ] == []
+
+
+def test_results_are_records_and_tables_alone():
+    assert (RESULTS / "README.md").is_file()
+    assert {path.suffix for path in files()} <= KINDS
+    assert list(RESULTS.rglob("*.caffemodel")) == []
+
+
+def test_reports_are_not_committed():
+    """A report may have faces in it."""
+    assert "/results/**/report.html" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
