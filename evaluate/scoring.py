@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from emotiw.csv_cells import csv_lines
+from emotiw.data_prep.official_splits import MadeOf
 from emotiw.data_prep.prepared_set import FACES, PreparedSet
 from emotiw.engine.base import Blob, DivergedError, Engine
 from emotiw.engine.inference import posteriors
@@ -37,7 +38,8 @@ class Protocol:
     `model` is its title; `weights_sha256` is in hexadecimal; `mean_rule` is a key of `preprocessing.MEAN_RULES`;
     `dataset` is the name of the set's data set, empty where it is not known, as in older scores; `drawn` says whether
     its images were drawn. `scores_sha256` is of the scores' file, `inputs` what they were made of, and `trained_on` how
-    many of the scored images each stage was trained on; older scores have none of the three.
+    many of the scored images each stage was trained on; `official` says which of its source's own splits the set's is
+    made of. Older scores have none of the four.
     """
 
     engine: str
@@ -55,6 +57,12 @@ class Protocol:
     scores_sha256: str = ""
     inputs: list[Input] = field(default_factory=list)
     trained_on: list[TrainedOn] = field(default_factory=list)
+    official: MadeOf = field(default_factory=MadeOf)
+
+    @property
+    def beside(self) -> str:
+        """What stands behind the split's name where a figure is printed: see `MadeOf.beside`."""
+        return self.official.beside(self.split, self.dataset)
 
 
 def require(model: Model, prepared: PreparedSet, split: str) -> None:
@@ -163,9 +171,11 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
         drawn=prepared.facts.drawn,
         inputs=inputs,
         trained_on=trained_on(model, prepared, task.split),
+        official=prepared.made_of(task.split),
     )
     require_unchanged(inputs, model.weights.parent)
-    write_evaluation(folder, model.short_title, task.split, scores, asdict(protocol))
+    title = f"{model.short_title}, {task.split}{protocol.beside}"
+    write_evaluation(folder, title, task.split, scores, asdict(protocol))
     return scores
 
 
@@ -179,7 +189,7 @@ def released_folder(runs: Path, name: str) -> Path:
     return runs / "released" / name
 
 
-def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protocol: Mapping[str, object]) -> None:
+def write_evaluation(folder: Path, title: str, split: str, scores: Scores, protocol: Mapping[str, object]) -> None:
     """Write scores, predictions, confusion matrix and protocol into `folder`; the scores last, for `scores_file`."""
     with alone(folder.parent):  # the folder itself may be that of a training that goes on for days
         scores_file(folder, split).unlink(missing_ok=True)
@@ -187,7 +197,7 @@ def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protoc
             path.unlink()
         if scores.labelled:
             write_text(folder / f"confusion_{split}.csv", _confusion_text(scores))
-            confusion_picture(scores, f"{name}, {split}", folder / f"confusion_{split}.png")
+            confusion_picture(scores, title, folder / f"confusion_{split}.png")
         write_text(folder / f"predictions_{split}.txt", predictions_text(scores))
         text = scores_text(scores)
         write_sealed(protocol_file(folder, split), {**protocol, "scores_sha256": sha256_of(text.encode())})

@@ -72,15 +72,17 @@ def run(args: argparse.Namespace) -> None:
         refuse_overwrite(scores_file(folder, args.split), args.force)
         models[folder] = model
     task = Task(args.split, args.crops, args.truth)
+    words = prepared.made_of(args.split).words(args.split, prepared.dataset)
     for folder, model in models.items():
         scores = evaluate(model, prepared, engine, task, folder)
         for mark in _marks(model, folder, args.split, len(scores.labels), Look.ALL if args.verify else Look.SMALL):
             print(f"warning: {model.short_title}: {mark}")
         if scores.labelled:
-            print(f"{model.short_title}: {scores.summary(args.split)} -> {scores_file(folder, args.split)}")
+            print(f"{model.short_title}: {scores.summary(args.split, words)} -> {scores_file(folder, args.split)}")
         else:
             where = folder / f"predictions_{args.split}.txt"
-            print(f"{model.short_title}: {len(scores.labels)} {args.split} images without labels -> {where}")
+            images = f"{len(scores.labels)} {args.split} images{prepared.beside(args.split)}"
+            print(f"{model.short_title}: {images} without labels -> {where}")
 
 
 def _marks(model: "Model", folder: Path, split: str, count: int, look: "Look") -> Iterator[str]:

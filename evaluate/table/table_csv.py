@@ -25,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 # How a figure was made: its data set (empty: not known), its interval, of how many groups (0: of images), and its nets'
 # training; and of which weights.
 _FIGURES = ("accuracy", "low", "high", "mean_class_accuracy", "weight")
-_MADE = ("dataset", "drawn", "interval", "groups", "iterations", "seeds", "model_sha256")
+_MADE = ("dataset", "official", "drawn", "interval", "groups", "iterations", "seeds", "model_sha256")
 
 
 def csv_text(view: TableView) -> str:
@@ -39,7 +39,12 @@ def csv_text(view: TableView) -> str:
     lines: list[list[object]] = [[*head, "kind", "marks"]]
     lines += [[*_cells(view, line), line.provenance.title, "; ".join(view.said(line))] for line in view.lines]
     lines += [[row, *place_of(row), *[""] * (len(head) - 3), TRAINED.title, why] for row, why in gaps.items()]
-    needed = {"published": bool(view.published), "kind": view.several, "marks": any(line[-1] for line in lines[1:])}
+    needed = {
+        "published": bool(view.published),
+        "official": bool(view.table.official.short),
+        "kind": view.several,
+        "marks": any(line[-1] for line in lines[1:]),
+    }
     columns = [at for at, name in enumerate(lines[0]) if needed.get(str(name), True)]
     return "".join(csv_lines([line[at] for at in columns] for line in lines))
 
@@ -58,6 +63,7 @@ def _cells(view: TableView, line: Line) -> list[object]:
         len(line.scores.labels),
         *("" if figure is None else f"{figure:.6f}" for figure in values),
         table.dataset,
+        table.official.short,
         table.drawn,
         between.method,
         len(set(table.groups)),
