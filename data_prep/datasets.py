@@ -6,11 +6,13 @@ another number of images is of an unknown data set until `emotiw prepare --datas
 
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from emotiw.errors import UsageError
 
+from .image_list import split_of
 from .layouts.sfew import ALIGNED, FRAMES
 
 _LONGEST = 60  # a name stands in a table's first line
@@ -46,12 +48,20 @@ def recognised(layout: str, counts: Mapping[str, int]) -> str:
 
     Training images may have been left out, such as those of equal pixels. Of the other splits, one may be missing, but
     what is there must be whole.
+
+    Parameters
+    ----------
+    counts
+        By the source's own splits, whatever their word; images of no split train.
     """
-    judged = {split: counts[split] for split in ("val", "test") if counts.get(split)}
+    there: Counter[str] = Counter()
+    for word, count in counts.items():
+        there[split_of((word,)) if word else "train"] += count
+    judged = {split: there[split] for split in ("val", "test") if there[split]}
     for known in DATASETS:
         for whole in known.counts:
             alike = all(count == whole[split] for split, count in judged.items())
-            if layout in known.layouts and judged and alike and 0 < counts.get("train", 0) <= whole["train"]:
+            if layout in known.layouts and judged and alike and 0 < there["train"] <= whole["train"] and not there[""]:
                 return known.name
     return ""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from emotiw.errors import UsageError
+from emotiw.json_record import Count
 
 from .archives.tree import Source
 
@@ -26,6 +27,10 @@ _SPLITS = {
     }.items()
     for word in words
 }
+OFFICIAL = {"train": "train", "val": "validation", "test": "test"}
+"""How the official split is named that is usually a set's train, val or test."""
+NO_SPLIT = "images of no split"
+"""Those of which a source does not say the split, beside others of which it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,9 @@ class Image:
         train, val or test; empty where the source does not say.
     group
         What must not be on two sides of a split: a person, a movie.
+    official
+        The source's own split that it is of: a layout gives the word of the source, `official_splits.choose` the name;
+        empty where the source does not say.
     """
 
     path: str
@@ -51,6 +59,38 @@ class Image:
     label: int = -1
     split: str = ""
     group: str = ""
+    official: str = ""
+
+
+@dataclass(frozen=True)
+class Official:
+    """A split of the source's own.
+
+    Attributes
+    ----------
+    name
+        train, validation or test if that is what the word means; the word itself if it means none of them, or if the
+        source has several words for the same; empty for images of which the source says no split.
+    word
+        As the source writes it.
+    images
+        How many images are of it.
+    held
+        How many of these each split of the set holds.
+    """
+
+    name: str
+    word: str
+    images: Count
+    held: dict[str, Count] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """The name with the source's word, if that is another, and the number of images."""
+        if not self.name:
+            return f"{self.images} {NO_SPLIT}"
+        word = f"{self.word}, " if self.word.casefold() != self.name.casefold() else ""
+        return f"{self.name} ({word}{self.images} images)"
 
 
 @dataclass(frozen=True)
@@ -80,6 +120,9 @@ class Interpretation:
         Whether the first frame of a labelled sequence of CK+ is taken, too, as Neutral.
     drop_lfw
         Whether CASIA-WebFace's people who are in LFW are left out.
+    splits
+        Which of the source's own splits is which of the set's, such as `train=train,validation=test`; None: as their
+        words mean.
     """
 
     labels: str
@@ -92,6 +135,7 @@ class Interpretation:
     images: str | None = None
     first_neutral: bool = False
     drop_lfw: bool = False
+    splits: str | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +187,8 @@ class Listing:
         What the source's numbers mean, where its labels are numbers.
     basis
         What says classes, groups and splits; None where the layout itself does, always alike.
+    officials
+        The source's own splits, those that are left out among them; empty until `official_splits.choose`.
     """
 
     images: list[Image]
@@ -154,6 +200,7 @@ class Listing:
     layout: str = ""
     order: str = ""
     basis: Basis | None = None
+    officials: tuple[Official, ...] = ()
 
 
 def unusable(path: str) -> str:
@@ -177,10 +224,24 @@ def split_of(folders: Iterable[str]) -> str:
 
     By the first word, since SFEW's folders are Train_Aligned_Faces and Val_Aligned_Faces_new.
     """
-    words = (re.split(r"[\W_]", folder.lower())[0] for folder in folders)
-    return next((_SPLITS[word] for word in words if word in _SPLITS), "")
+    return split_meant(word_of(folders))
 
 
 def split_named(folders: Iterable[str]) -> str:
     """Return the split that the first of these folders to do so names, by its whole name; or nothing."""
-    return next((_SPLITS[folder.lower()] for folder in folders if folder.lower() in _SPLITS), "")
+    return split_meant(word_named(folders))
+
+
+def word_of(folders: Iterable[str]) -> str:
+    """Return the word, as it is written, by which `split_of` knows the split; or nothing."""
+    return next((word for folder in folders if split_meant(word := re.split(r"[\W_]", folder)[0])), "")
+
+
+def word_named(folders: Iterable[str]) -> str:
+    """Return the folder, as it is written, by which `split_named` knows the split; or nothing."""
+    return next((folder for folder in folders if split_meant(folder)), "")
+
+
+def split_meant(word: str) -> str:
+    """Return the split that a word means, train, val or test; or nothing."""
+    return _SPLITS.get(word.lower(), "")

@@ -1,7 +1,7 @@
 """A source of images -> a prepared set, each image decoded once for all representations."""
 
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -28,6 +28,7 @@ from .groups import alike, are_known
 from .image_list import Basis, Image, Listing
 from .layouts.registry import list_images
 from .lmdb_writer import LmdbWriter, key
+from .official_splits import held, left_out_of, parse
 from .prepared_set import FORMAT, manifest_lines, set_inputs
 from .same_pixels import drop, find_pixels
 from .splits import SPLITS, assign_splits, shuffled
@@ -99,6 +100,8 @@ def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, stric
         done = [Outcome(image, *entry) for (_, image), entry in zip(order, entries, strict=False)]
         told = foretold(folder, len(order), len(done), settings)
         _LOG.info(f"{source} -> {shown}: layout {listing.layout}, {told}")
+        if left_out := left_out_of(listing):
+            _LOG.info(f"left out by --splits: {', '.join(one.words for one in left_out)}")
         check_room(folder, len(order) - len(done), settings)
         outcomes, digests = write(Plan(source, listing.source, folder, settings, order, done), jobs)
         write_text(folder / FILE, f"{understood(listing, outcomes)}\n\n{report(listing, outcomes)}\n")
@@ -125,7 +128,7 @@ def dry_run(source: Path, settings: Settings, jobs: int = 1) -> str:
             looked = {outcome.image.path: outcome for outcome, _ in bar(made, "look", len(listing.images), "image")}
     listing = _split(settings, listing, {path: outcome.pixels for path, outcome in looked.items()})
     outcomes = [replace(looked[image.path], image=image) for image in listing.images]
-    _check_splits(source, outcomes)
+    _check_splits(source, settings, outcomes)
     return f"{understood(listing, outcomes)}\n\n{report(listing, outcomes, Path('the report of the set'))}"
 
 
@@ -141,7 +144,7 @@ def _check_output(source: Path, output: Path) -> None:
 def _list(source: Path, settings: Settings, unpacker: Unpack) -> Listing:
     listing = list_images(source, settings.interpretation, unpacker)
     assign_splits(listing.images, settings.val, settings.seed)  # raises, where it must, before anything is written
-    found = recognised(listing.layout, Counter(image.split for image in listing.images))
+    found = recognised(listing.layout, {one.name: one.images for one in listing.officials})
     if settings.dataset and found not in ("", settings.dataset):
         raise UsageError(f"--dataset {settings.dataset}: {source} is {found} by its layout and its numbers of images")
     return listing
@@ -209,9 +212,10 @@ def write(plan: Plan, jobs: int) -> tuple[list[Outcome], Digests]:
             while batch := list(islice(pairs, _COMMIT_EVERY)):
                 behind.do(partial(_store, plan.folder, settings, writers, batch))
                 outcomes += [outcome for _, (outcome, _) in batch]
-        _check_splits(plan.place, outcomes)
+        _check_splits(plan.place, settings, outcomes)
         for name in settings.representations:
-            writers[name, "train"].write_mean(plan.folder / name / "mean.binaryproto")
+            if (name, "train") in writers:
+                writers[name, "train"].write_mean(plan.folder / name / "mean.binaryproto")
         digests = {which: writer.sha256 for which, writer in writers.items()}
     return outcomes, digests
 
@@ -249,9 +253,10 @@ def _writers(plan: Plan) -> Iterator[Writers]:
         yield writers
 
 
-def _check_splits(source: Path, outcomes: Sequence[Outcome]) -> None:
-    """Raise where nothing is left of a split, or nothing is to train on."""
-    for split in sorted({"train"} | {outcome.image.split for outcome in outcomes}):
+def _check_splits(source: Path, settings: Settings, outcomes: Sequence[Outcome]) -> None:
+    """Raise if nothing is left of a split, or nothing is to train on, unless `--splits` names no split to train on."""
+    needed = {split for _, split in parse(settings.splits)} if settings.splits else {"train"}
+    for split in sorted(needed | {outcome.image.split for outcome in outcomes}):
         here = [outcome for outcome in outcomes if outcome.image.split == split]
         if all(outcome.reason for outcome in here):
             first = next((f": {outcome.image.path}: {outcome.reason}" for outcome in here), "")
@@ -280,6 +285,7 @@ def _describe(
         "numbers": listing.order,
         "source": str(source.resolve()),
         "drawn": _drawn(listing, outcomes),
+        "official": [asdict(one) for one in held(listing.officials, outcomes)],
         "inputs": [asdict(one) for one in set_inputs(folder, digests)],
     }
     write_sealed(folder / "set.json", facts)

@@ -42,6 +42,8 @@ from emotiw.prototxt.formats.lmdb import environment, keys_of, reading
 from emotiw.prototxt.formats.lmdb_digest import content_digest, labels, labels_digest, pairs_digest
 
 from .datasets import recognised
+from .image_list import Official
+from .official_splits import MadeOf, made_of
 from .same_pixels import conflicts
 from .transform import Outcome
 
@@ -69,7 +71,8 @@ class SetFacts:
 
     `manifest_sha256` is in hexadecimal; `layout` and `source`, what the set was made of, are empty in older sets, and
     so is `inputs`, what a training or a scoring reads of the set; `dataset` is empty where the user named none; `drawn`
-    says whether its images were drawn here. The others are as in `transform.Settings`.
+    says whether its images were drawn here; `official` is what the set holds of each split of its source, and empty in
+    older sets. The others are as in `transform.Settings`.
     """
 
     manifest_sha256: Sha256
@@ -83,6 +86,8 @@ class SetFacts:
     dataset: str = ""
     drawn: bool = False
     inputs: list[Input] = field(default_factory=list)
+    val: float | None = None
+    official: list[Official] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Raise `ValueError` if a representation is not spelled as its folder is named."""
@@ -127,7 +132,16 @@ class PreparedSet:
         """The name of its data set, as the user gave it or as its layout and its numbers of images tell; or empty."""
         if self.facts.dataset or self.facts.drawn:
             return self.facts.dataset
-        return recognised(self.facts.layout, Counter(row["split"] for row in self.manifest))
+        official = {one.name: one.images for one in self.facts.official}
+        return recognised(self.facts.layout, official or Counter(row["split"] for row in self.manifest))
+
+    def made_of(self, split: str) -> MadeOf:
+        """Return which of its source's own splits a split is made of."""
+        return made_of(self.facts.official, split, drawn=split == "val" and self.facts.val is not None)
+
+    def beside(self, split: str) -> str:
+        """Return what stands behind a split's name where a figure on it is printed: see `MadeOf.beside`."""
+        return self.made_of(split).beside(split, self.dataset)
 
     @cached_property
     def group_of(self) -> dict[str, str]:
@@ -171,8 +185,10 @@ class PreparedSet:
             raise EmotiwError(f"{self.folder} holds no {representation}, only {known}: add it by {command}")
         path = self.folder / representation / f"{split}_lmdb"
         if not path.is_dir():
-            way = "--val FRACTION, or " if split == "val" else ""
-            raise EmotiwError(f"{self.folder} holds no {split} split: prepare it with {way}a folder named {split}")
+            way = "--val FRACTION, " if split == "val" else ""
+            raise EmotiwError(
+                f"{self.folder} holds no {split} split: prepare it with {way}a folder named {split} or --splits"
+            )
         with environment(path) as opened:
             held = opened.stat()["entries"]
         if held != self.count(split):
@@ -269,7 +285,7 @@ def set_inputs(folder: Path, digests: Mapping[tuple[str, str], str]) -> list[Inp
     """
     names = dict.fromkeys(representation for representation, _ in digests)
     lmdbs = [(lmdb_role(*key), f"{key[0]}/{key[1]}_lmdb", sha256) for key, sha256 in digests.items()]
-    means = [(mean_role(name), f"{name}/mean.binaryproto", "") for name in names]
+    means = [(mean_role(name), f"{name}/mean.binaryproto", "") for name, split in digests if split == "train"]
     files = [taken(role, folder / path, sha256, path) for role, path, sha256 in (*lmdbs, *means)]
     return files + [found for name in names if (found := colours(name))]
 

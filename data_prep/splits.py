@@ -44,8 +44,13 @@ def assign_splits(
     chosen: set[str] = set()
     if fraction:
         if any(image.split == "val" for image in images):
-            raise UsageError("--val: a folder of the source says already what validates: leave --val out")
+            raise UsageError(
+                "--val: a folder of the source says already what validates: leave --val out, or say by --splits what "
+                "else that split is, such as train=train,validation=test"
+            )
         free = [image for image in images if image.split != "test"]
+        if not free:
+            raise UsageError("--val draws from training images, and all are of the test split: leave --val out")
         chosen = _draw(free, fraction, np.random.default_rng(seed), pixels)
         if not chosen:
             raise UsageError(f"--val {fraction} of so few images or groups is none: give a larger share")

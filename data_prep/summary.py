@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from .groups import are_known
 from .image_list import Basis, Image, Listing
+from .official_splits import held, left_out_of
 from .same_pixels import LABEL, SPLIT, conflicts
 from .splits import SPLITS
 from .transform import Outcome
@@ -44,6 +45,7 @@ def understood(listing: Listing, outcomes: Sequence[Outcome]) -> str:
         *([f"order of numbers: {listing.order}"] if listing.order else []),
         f"groups: {_groups_known([outcome.image for outcome in used], basis.groups)}",
         f"splits: {_splits_known([outcome.image for outcome in used], basis.splits)}",
+        *_official(listing, outcomes),
         f"equal pictures: {_equal([outcome.pixels for outcome in used])}",
     ]
     return "\n".join(map(_one_line, lines))
@@ -60,6 +62,19 @@ def _groups_known(images: Sequence[Image], why: str) -> str:
 def _splits_known(images: Sequence[Image], why: str) -> str:
     found = [split for split in SPLITS if any(image.split == split for image in images)]
     return f"{', '.join(found)}, by {why}" if found != ["train"] else "none: every image trains"
+
+
+def _official(listing: Listing, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Yield what the set holds of each of the source's own splits, if it has any."""
+    if any(one.name for one in listing.officials):
+        left_out = {one.name for one in left_out_of(listing)}
+        found = [
+            f"{one.words}: {', '.join(f'{split} {count}' for split, count in one.held.items()) or 'not used'}"
+            if one.name not in left_out
+            else f"{one.words}: left out"
+            for one in held(listing.officials, outcomes)
+        ]
+        yield f"official splits: {'; '.join(found)}"
 
 
 def _equal(pixels: Sequence[str]) -> str:
@@ -116,6 +131,8 @@ def _classes(classes: Iterable[str], images: Iterable[Image]) -> Iterator[Warnin
     for image in images:
         present[image.name].add(image.split)
     splits = set().union(*present.values())
+    if set(present) == {""}:
+        return  # a split without labels alone
     for split, word in (("", "image"), ("train", "training image"), ("val", "validation image")):
         if not split:
             lacking = [name for name in classes if name not in present]

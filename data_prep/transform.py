@@ -36,6 +36,7 @@ class Settings:
     images: str | None = None
     first_neutral: bool = False
     dataset: str = ""
+    splits: str | None = None
 
     @property
     def interpretation(self) -> Interpretation:

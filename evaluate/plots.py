@@ -24,7 +24,8 @@ def confusion_picture(scores: Scores, title: str, path: Path) -> None:
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
-    axes.set(title=f"{title}: {scores.accuracy:.1%}", xlabel="predicted", ylabel="true")
+    axes.set_title(f"{title}: {scores.accuracy:.1%}", wrap=True)
+    axes.set(xlabel="predicted", ylabel="true")
     if few:
         places = range(len(scores.classes))
         axes.set_xticks(places, scores.classes, rotation=45, ha="right")

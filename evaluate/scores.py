@@ -78,11 +78,12 @@ class Scores:
         """The accuracy of always predicting the commonest class."""
         return float(np.bincount(self.labels).max() / len(self.labels))
 
-    def summary(self, split: str) -> str:
-        """Return a one-line summary of labelled scores."""
+    def summary(self, split: str, words: str = "") -> str:
+        """Return a one-line summary of labelled scores; `words` say which official split they are on."""
+        words = f"{words}; " if words else ""
         return (
             f"accuracy {self.accuracy:.2%}, mean class accuracy {self.mean_class_accuracy:.2%}, "
-            f"on {len(self.labels)} {split} images (commonest class: {self.majority:.2%})"
+            f"on {len(self.labels)} {split} images ({words}commonest class: {self.majority:.2%})"
         )
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from emotiw.csv_cells import csv_lines
+from emotiw.data_prep.official_splits import MadeOf
 from emotiw.data_prep.prepared_set import FACES, PreparedSet
 from emotiw.engine.base import Blob, DivergedError, Engine
 from emotiw.engine.inference import posteriors
@@ -39,8 +40,8 @@ class Protocol:
     its images were drawn. `split` is the name that the scores have in tables and files, and `set_split` the set's own
     split, empty where that is the same. `scores_sha256` is of the scores' file, `inputs` what they were made of, and
     `trained_on` how many of the scored images each stage was trained on; `seen` says which images these are, and
-    `in_val` how many are also in val of the set of `val_digest`, on which the run was trained. Older scores have none
-    of these.
+    `in_val` how many are also in val of the set of `val_digest`, on which the run was trained; `official` says which of
+    its source's own splits the set's is made of. Older scores have none of these.
     """
 
     engine: str
@@ -62,6 +63,12 @@ class Protocol:
     seen: str = ""
     in_val: int = NOT_KNOWN
     val_digest: str = ""
+    official: MadeOf = field(default_factory=MadeOf)
+
+    @property
+    def beside(self) -> str:
+        """What stands behind the split's name where a figure is printed: see `MadeOf.beside`."""
+        return self.official.beside(self.split, self.dataset)
 
     @property
     def split_of_set(self) -> str:
@@ -187,9 +194,11 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
         seen=seen(model, prepared, scores.paths),
         val_digest=val_digest,
         in_val=also_in_val,
+        official=prepared.made_of(task.split),
     )
     require_unchanged(inputs, model.weights.parent)
-    write_evaluation(folder, model.short_title, task.name, scores, asdict(protocol))
+    title = f"{model.short_title}, {task.name}{protocol.beside}"
+    write_evaluation(folder, title, task.name, scores, asdict(protocol))
     return scores
 
 
@@ -203,7 +212,7 @@ def released_folder(runs: Path, name: str) -> Path:
     return runs / "released" / name
 
 
-def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protocol: Mapping[str, object]) -> None:
+def write_evaluation(folder: Path, title: str, split: str, scores: Scores, protocol: Mapping[str, object]) -> None:
     """Write scores, predictions, confusion matrix and protocol into `folder`; the scores last, for `scores_file`."""
     with alone(folder.parent):  # the folder itself may be that of a training that goes on for days
         scores_file(folder, split).unlink(missing_ok=True)
@@ -211,7 +220,7 @@ def write_evaluation(folder: Path, name: str, split: str, scores: Scores, protoc
             path.unlink()
         if scores.labelled:
             write_text(folder / f"confusion_{split}.csv", _confusion_text(scores))
-            confusion_picture(scores, f"{name}, {split}", folder / f"confusion_{split}.png")
+            confusion_picture(scores, title, folder / f"confusion_{split}.png")
         write_text(folder / f"predictions_{split}.txt", predictions_text(scores))
         text = scores_text(scores)
         write_sealed(protocol_file(folder, split), {**protocol, "scores_sha256": sha256_of(text.encode())})

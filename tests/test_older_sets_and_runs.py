@@ -86,7 +86,7 @@ def test_an_evaluation_gives_the_same_scores(older, run):
     again = json.loads(protocol.read_text())
     free = ("set_folder", "engine_version")
     assert {k: again[k] for k in told if k not in free} == {k: v for k, v in told.items() if k not in free}
-    new = {"set_split", "seen", "in_val", "val_digest"}
+    new = {"official", "set_split", "seen", "in_val", "val_digest"}
     assert again.keys() - told.keys() == {"dataset", "drawn", "inputs", "scores_sha256", "trained_on", "seal", *new}
     assert (again["seen"], again["in_val"]) == ("", -1)
     assert [one["images"] for one in again["trained_on"]] == [-1]  # it does not know its pixels

@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from emotiw.data_prep.archives.tree import Folder, Found
-from emotiw.data_prep.image_list import Image, Interpretation, Listing, printable, split_of, unusable
+from emotiw.data_prep.image_list import Image, Interpretation, Listing, printable, split_meant, unusable, word_of
 from emotiw.data_prep.label_order import ORDERS, number_in
 from emotiw.errors import EmotiwError
 
@@ -61,7 +61,7 @@ def list_affectnet(found: Found, how: Interpretation) -> Listing:
     left_out: dict[str, str] = {}
     unknown: Counter[str] = Counter()
     for table in tables:
-        split = split_of((PurePosixPath(table).stem,))
+        word = word_of((PurePosixPath(table).stem,))
         for written, name, emotion in _rows(found, table):
             path = places.find(written)
             if path is None:
@@ -71,7 +71,7 @@ def list_affectnet(found: Found, how: Interpretation) -> Listing:
             elif path in images:
                 left_out[f"{path} (again)"] = "is listed twice"
             else:
-                images[path] = Image(path, emotion, split=split)
+                images[path] = Image(path, emotion, split=split_meant(word), official=word)
     others = places.count - len(images) - unknown.total()
     notes = (f"{others} image files are not used: no table names them",) if others > 0 else ()
     return Listing(sorted(images.values(), key=lambda image: image.path), found.tree, left_out, unknown, notes)
@@ -96,7 +96,8 @@ def list_affectnet_npy(found: Found, how: Interpretation) -> Listing:
         elif (emotion := _ORDER.emotion(number)) is None:
             unknown[_ORDER.class_of(number)] += 1
         else:
-            images.append(Image(path, emotion, split=split_of(PurePosixPath(path).parts[:-1])))
+            word = word_of(PurePosixPath(path).parts[:-1])
+            images.append(Image(path, emotion, split=split_meant(word), official=word))
     return Listing(images, found.tree, left_out, unknown)
 
 

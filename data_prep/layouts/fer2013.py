@@ -3,6 +3,7 @@
 A copy without the column Usage has no split of its own. The numbers of the column emotion are in FER2013's own order.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,8 @@ from emotiw.files import file_stamp
 ORDER = ORDERS["fer2013"]
 USAGE = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 """The split that each word of the column Usage means."""
+FILE_NAME = re.compile(rf"({'|'.join(USAGE)})_\d+\.\w+")
+"""How FER2013's pictures are named where they are files: by the word of the column Usage."""
 
 _COLUMNS = {"emotion", "pixels"}
 _EMOTIONS = {str(number): ORDER.class_of(number) for number in ORDER.numbers}
@@ -70,7 +73,9 @@ class Pixels:
                 emotion, usage = row.get("emotion", ""), row.get("Usage", "") if "Usage" in columns else None
                 if emotion not in _EMOTIONS or not (usage is None or usage in USAGE):
                     raise EmotiwError(f"{self.table}, row {number}: {_strange(emotion, usage)}")
-                yield Image(_path(number), _EMOTIONS[emotion], split=USAGE[usage] if usage else "")
+                yield Image(
+                    _path(number), _EMOTIONS[emotion], split=USAGE[usage] if usage else "", official=usage or ""
+                )
 
     def read(self, path: str) -> bytes:
         """Return a row's pixels as a PGM file."""

@@ -37,8 +37,8 @@ class _Row:
     ----------
     name
         Of the PNG; empty where the picture shows no face.
-    split
-        train, val or test.
+    usage
+        Its split, as the column Usage has it.
     emotion
         One of the seven; empty where the votes name none.
     reason
@@ -46,7 +46,7 @@ class _Row:
     """
 
     name: str
-    split: str
+    usage: str
     emotion: str
     reason: str
 
@@ -70,7 +70,7 @@ def list_ferplus(found: Found, how: Interpretation) -> Listing:
         if reason := row.reason or ("" if path else "is not there"):
             left_out[path or row.name or f"{table}, row {number}"] = reason
         else:
-            images.append(Image(path, row.emotion, split=row.split))
+            images.append(Image(path, row.emotion, split=fer2013.USAGE[row.usage], official=row.usage))
     return Listing(
         sorted(images, key=lambda image: image.path), source, left_out, notes=tuple(_notes(found, rows, paths))
     )
@@ -100,7 +100,7 @@ def _rows(found: Found, table: str) -> Iterator[_Row]:
         if len(row) != len(columns) or values["Usage"] not in fer2013.USAGE:
             raise EmotiwError(f"{where}, row {number} is none of a Usage, a name and ten votes: {','.join(row)[:80]!r}")
         try:
-            yield _Row(values["Image name"], fer2013.USAGE[values["Usage"]], *_class(values))
+            yield _Row(values["Image name"], values["Usage"], *_class(values))
         except EmotiwError as error:
             raise EmotiwError(f"{where}, row {number}: {error}") from None
 
@@ -133,8 +133,8 @@ def _from_pixels(found: Found, table: str, pixels: str, rows: list[_Row]) -> tup
     if len(theirs) != len(rows):
         raise EmotiwError(f"{where} has {len(theirs)} rows and {table} {len(rows)}: they do not belong together")
     for number, (image, row) in enumerate(zip(theirs, rows, strict=True), 1):
-        if image.split not in ("", row.split):
-            raise EmotiwError(f"{where}, row {number} is of the split {image.split}, and of {row.split} in {table}")
+        if image.official not in ("", row.usage):
+            raise EmotiwError(f"{where}, row {number} is of the split {image.official}, and of {row.usage} in {table}")
     return source, [image.path for image in theirs]
 
 

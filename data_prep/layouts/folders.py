@@ -1,7 +1,7 @@
 """Layout `folders`: `<class>/<image>`, whatever lies around; CASIA-WebFace's `<7-digit id>/<nnn>.jpg` is one."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -15,12 +15,17 @@ from emotiw.data_prep.image_list import (
     Listing,
     Reading,
     printable,
+    split_meant,
     split_named,
     split_of,
     unusable,
+    word_named,
+    word_of,
 )
 from emotiw.data_prep.label_order import LabelOrder, label_order, number_in, which_order
 from emotiw.errors import UsageError
+
+from .fer2013 import FILE_NAME
 
 _MOST_NAMED = 6  # folders in a line
 # Names of folders of images that have a label, though none of the seven.
@@ -58,14 +63,17 @@ def list_folders(found: Found, how: Interpretation) -> Listing:
     unknown = Counter(PurePosixPath(name).parent.name for name in nameless if name not in {*test})
     if len({image.group for image in images} - {""}) == 1:  # a folder that wraps all of them
         images = [replace(image, group="") for image in images]
-    images += [Image(name, "", split="test") for name in test]
-    notes = [*_notes(images)]
-    if test:
+    images += [_unlabelled(name) for name in test]
+    notes = [] if how.splits else [*_notes(images)]
+    images, splits, warnings = _by_file_names(images, how)
+    notes += warnings
+    if test and not how.splits:
         notes.append(f"{PurePosixPath(test[0]).parent}: a test split of {len(test)} images without labels")
     images.sort(key=lambda image: image.path)
     kind = "that are numbers" if order else "named like an emotion"
     example = next((f", such as {PurePosixPath(image.path).parent}" for image in images if image.name), "")
-    basis = Basis(f"folders {kind}{example}", splits=_split_folders(usable))
+    splits = "; ".join(filter(None, (_split_folders(usable), splits)))
+    basis = Basis(f"folders {kind}{example}", splits=splits)
     return Listing(images, found.tree, left_out, unknown, tuple(notes), order=str(order or ""), basis=basis)
 
 
@@ -101,8 +109,9 @@ def _person(name: str, level: int) -> Image:
     """Return the image of the person who is the folder of a level."""
     folders = PurePosixPath(name).parts[:-1]
     person, below = folders[level - 1], [folder for folder in folders[level:] if not split_named((folder,))]
-    split = split_of(folders[: level - 1]) or split_named(folders[level:])
-    return Image(name, person, split=split, group="/".join([person, *below]) if below else "")
+    word = word_of(folders[: level - 1]) or word_named(folders[level:])
+    group = "/".join([person, *below]) if below else ""
+    return Image(name, person, split=split_meant(word), group=group, official=word)
 
 
 def _require_one_reading(found: Found, names: Sequence[str], inner: set[PurePosixPath]) -> None:
@@ -161,8 +170,48 @@ def _emotion(name: str, order: LabelOrder | None) -> Image | None:
     if at is None or emotion is None:
         return None
     below = [folder for folder in folders[at + 1 :] if not split_named((folder,))]
-    split = split_of(folders[:at]) or split_named(folders[at + 1 :])
-    return Image(name, emotion, split=split, group="/".join(below))
+    word = word_of(folders[:at]) or word_named(folders[at + 1 :])
+    return Image(name, emotion, split=split_meant(word), group="/".join(below), official=word)
+
+
+def _unlabelled(name: str) -> Image:
+    """Return an image of a test split without labels."""
+    return Image(name, "", split="test", official=word_of(PurePosixPath(name).parts[:-1]))
+
+
+def _by_file_names(images: list[Image], how: Interpretation) -> tuple[list[Image], str, list[str]]:
+    """Return images with the official splits that their files' names say, if all are named as FER2013's.
+
+    As Kaggle hands out FER2013 in folders, the one named test holds both official splits that are tested on.
+
+    Returns
+    -------
+    (images, basis, warnings)
+        The basis is what says these official splits; nothing if the folders do.
+    """
+    matches = {image.path: FILE_NAME.fullmatch(PurePosixPath(image.path).name) for image in images}
+    named = {path: match[1] for path, match in matches.items() if match}
+    every = 0 < len(named) == len(images)
+    warnings = [] if every and how.splits else [*_against_folders(images, named)]
+    if not every:
+        return images, "", warnings
+    images = [replace(image, official=named[image.path]) for image in images]
+    return images, "official splits by the files' names, such as Training_", warnings
+
+
+def _against_folders(images: Iterable[Image], by_names: Mapping[str, str]) -> Iterator[str]:
+    """Yield a warning for each split of the folders that holds another official split, by the names of its files."""
+    held: dict[str, Counter[str]] = defaultdict(Counter)
+    for image in images:
+        if image.path in by_names:
+            held[image.split or "train"][by_names[image.path]] += 1
+    for split, words in sorted(held.items()):
+        if {split_meant(word) for word in words} != {split}:
+            counts = " and ".join(f"{count} of {word}" for word, count in sorted(words.items()))
+            yield (
+                f"warning: the folders' split {split} holds {counts}, by the names of FER2013's files: say by --splits "
+                "which is which, such as train=train,validation=val,test=test"
+            )
 
 
 def class_at(folders: tuple[str, ...]) -> int | None:

@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -12,12 +13,13 @@ from google.protobuf.message import DecodeError
 
 from emotiw.data_prep.archives.tree import Found
 from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.data_prep.image_list import Image, Interpretation, Listing, split_of
+from emotiw.data_prep.image_list import OFFICIAL, Image, Interpretation, Listing, Official, split_of
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.data_prep.label_order import ORDERS, LabelOrder, label_order, which_order
+from emotiw.data_prep.official_splits import made_of
 from emotiw.errors import EmotiwError
 from emotiw.files import file_stamp
-from emotiw.json_record import read_json
+from emotiw.json_record import read_record
 from emotiw.prototxt.formats.lmdb import keys_of, reading
 from emotiw.prototxt.formats.messages import Datum
 
@@ -54,7 +56,8 @@ def list_lmdb(found: Found, how: Interpretation) -> Listing:
     names = {label: order.emotion(label) if order else f"{label:05d}" for label in labelled}
     unknown = Counter(order.class_of(label) for _, label, _ in listed if order and names.get(label, "") is None)
     kept = [(path, names.get(label, ""), split) for path, label, split in listed]
-    images = [Image(path, name, split=split) for path, name, split in kept if name is not None]
+    words = _official(found.place, splits)
+    images = [Image(path, name, split=split, official=words[split]) for path, name, split in kept if name is not None]
     if len({image.path for image in images}) < len(images):
         raise EmotiwError(f"{found.place} holds two images of one path, apart from the number of their keys")
     images.sort(key=lambda image: image.path)
@@ -71,14 +74,31 @@ def _order(place: Path, labels: set[int], how: Interpretation) -> LabelOrder:
 
 def _own_order(place: Path) -> LabelOrder | None:
     """Return the order of the prepared set that an LMDB belongs to; None where it belongs to none of emotions."""
+    return ORDERS["emotiw"] if _set_of(place).classes == list(EMOTIONS) else None
+
+
+def _official(place: Path, splits: Mapping[str, str]) -> dict[str, str]:
+    """Return the official split of each split: of a prepared set's LMDBs what it is made of, else that of its name."""
+    facts = _set_of(place)
+    drawn = {"val"} if facts.val is not None else set()
+    made = {split: made_of(facts.official, split, drawn=split in drawn) for split in splits.values()}
+    return {split: one.short or OFFICIAL.get(split, "") for split, one in made.items()}
+
+
+@dataclass(frozen=True)
+class _Set:
+    """What set.json says of the prepared set that an LMDB belongs to; nothing where it belongs to none."""
+
+    classes: list[str] = field(default_factory=list)
+    val: float | None = None
+    official: list[Official] = field(default_factory=list)
+
+
+def _set_of(place: Path) -> _Set:
     for folder in (place, *place.absolute().parents[:2]):
-        try:
-            facts = read_json(folder / "set.json")
-        except (OSError, ValueError, EmotiwError):
-            continue
-        if isinstance(facts, dict) and facts.get("classes") == list(EMOTIONS):
-            return ORDERS["emotiw"]
-    return None
+        with suppress(OSError, ValueError, EmotiwError):
+            return read_record(folder / "set.json", _Set, others=True)
+    return _Set()
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def list_raf_db_kaggle(found: Found, how: Interpretation) -> Listing:
             raise EmotiwError(
                 f"{found.place}: {path}: the table {split}_labels.csv does not say {number}, as its folder"
             )
-        images.append(Image(path, _ORDER.class_of(number), split=split))
+        images.append(Image(path, _ORDER.class_of(number), split=split, official=split))
     left_out |= {f"{split}_labels.csv: {name}": "is not there" for split, rest in said.items() for name in rest}
     missing = [split for split in sorted({image.split for image in images}) if split not in said]
     notes = [f"no {split}_labels.csv confirms the labels: taken from the folders" for split in missing]

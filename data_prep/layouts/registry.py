@@ -8,6 +8,7 @@ from emotiw.data_prep.archives.tree import Found, Unpack, look, refuse_to_unpack
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.groups import group_by, group_in_name, pattern_of
 from emotiw.data_prep.image_list import AmbiguousError, Basis, Image, Interpretation, Listing, Reading
+from emotiw.data_prep.official_splits import choose
 from emotiw.errors import EmotiwError, UsageError
 
 from . import (
@@ -170,7 +171,7 @@ LAYOUTS = (
         _BOTH,
         "one CSV or TSV at the top, or `metadata.csv` files, with a column of paths and one of labels or one a class",
         "paths relative to the table; classes by name, or numbers with `--order`; a column `split`, where there is "
-        "one, says train, val or test",
+        "one, says train, val or test, or names for `--splits`",
     ),
     Layout(
         "list",
@@ -230,7 +231,8 @@ LAYOUTS = (
         folders.list_folders,
         _BOTH,
         "what no other layout recognises",
-        "`<class>/<image>`: folders named like emotions, or a folder a person; folders above named train, val or test",
+        "`<class>/<image>`: folders named like emotions, or a folder a person; folders above named train, val or test; "
+        "files named as FER2013's, such as `PublicTest_10116449.jpg`, say the official split",
     ),
 )
 """The layouts; the first that recognises a source has it, so those that know their set best come first."""
@@ -255,7 +257,7 @@ def list_images(source: Path, how: Interpretation, unpack: Unpack = refuse_to_un
     EmotiwError
         If the source holds no image, cannot be read, or a path does not match `how.group`.
     UsageError
-        If the layout holds no such labels.
+        If the layout holds no such labels, or the source no such split as `how.splits` names.
     """
     if how.layout is not None and how.layout not in _BY_NAME:
         raise UsageError(f"--layout {how.layout} is none of {', '.join(_BY_NAME)}")
@@ -281,7 +283,7 @@ def list_images(source: Path, how: Interpretation, unpack: Unpack = refuse_to_un
         listing = without_lfw(listing, how.labels)
     if not listing.images:
         raise EmotiwError(f"{source} holds no image {_where(row, how.labels, listing)}{refused.hint(found)}")
-    return complete(listing, how.labels, how.group)
+    return choose(complete(listing, how.labels, how.group), how.splits)
 
 
 def _choose(found: Found, how: Interpretation) -> tuple[Layout, Found]:

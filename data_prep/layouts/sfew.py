@@ -14,7 +14,16 @@ from typing import NoReturn
 from emotiw.data_prep.archives.tree import Folder, FolderOfZips, Found, Tree
 from emotiw.data_prep.archives.zip import is_zip
 from emotiw.data_prep.emotions import EMOTIONS, emotion_named
-from emotiw.data_prep.image_list import Image, Interpretation, Listing, printable, split_of, unusable
+from emotiw.data_prep.image_list import (
+    Image,
+    Interpretation,
+    Listing,
+    printable,
+    split_meant,
+    split_of,
+    unusable,
+    word_of,
+)
 from emotiw.data_prep.images import UnreadableImageError, decode
 from emotiw.data_prep.same_pixels import pixel_digest
 from emotiw.data_prep.splits import SPLITS
@@ -65,15 +74,15 @@ def list_sfew(found: Found, how: Interpretation) -> Listing:
     unknown: Counter[str] = Counter()
     for path in tree.files():
         at = class_at(_above(path))
-        split, kind = split_of(_above(path)), None if at is None else emotion_named(_above(path)[at])
+        word, kind = word_of(_above(path)), None if at is None else emotion_named(_above(path)[at])
         if reason := "an archive inside an archive: unpack it" if is_zip(path) else unusable(path):
             left_out[printable(path)] = reason
-        elif not split:
+        elif not word:
             left_out[path] = "in no folder or archive named train, val or test"
-        elif kind is None and split != "test":
+        elif kind is None and split_meant(word) != "test":
             unknown[PurePosixPath(path).parent.name] += 1
         else:
-            images.append(Image(path, kind or "", split=split, group=_movie(path)))
+            images.append(Image(path, kind or "", split=split_meant(word), group=_movie(path), official=word))
     images, several = _once(tree, images, left_out)
     images, notes = _aligned_first(images)
     frames, told = _whole_frames(tree, images)

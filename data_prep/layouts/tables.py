@@ -17,19 +17,17 @@ from typing import NamedTuple
 
 from emotiw.data_prep.archives.tree import Folder, Found
 from emotiw.data_prep.emotions import emotion_named
-from emotiw.data_prep.image_list import Basis, Image, Interpretation, Listing, printable, split_of, unusable
+from emotiw.data_prep.image_list import Basis, Image, Interpretation, Listing, printable, split_of, unusable, word_of
 from emotiw.data_prep.label_order import ORDERS, LabelOrder, label_order, number_in, which_order
 from emotiw.errors import EmotiwError
 
 from .columns import Columns, columns_of, label_column
-from .fer2013 import USAGE
 from .votes import NoClassError, majority
 
 _REPACK, _REPACK_IMAGES = "sfew_2.0_labels.csv", "sfew2.0_images"
 _RAF_DB = "emolabel/list_patition_label.txt"
 _METADATA = "metadata.csv"
 _LISTS = (".txt", ".lst", ".list")
-_SPLITS_OF_USAGE = {word.lower(): split for word, split in USAGE.items()}
 _BLANK = ' \t\r\n,;"'
 
 
@@ -156,11 +154,11 @@ def _tables(found: Found) -> list[str]:
 def _in_split(found: Found, table: str, how: Interpretation) -> Table:
     """Return a table; the rows of a metadata.csv are of the split that its folders name."""
     *folders, name = PurePosixPath(table).parts
-    split = split_of(folders) if name.lower() == _METADATA else ""
+    word = word_of(folders) if name.lower() == _METADATA else ""
     read = _csv_table(found, table, how)
-    if not split:
+    if not word:
         return read
-    rows = [row if row.split else row._replace(split=split) for row in read.rows]
+    rows = [row if row.split else row._replace(split=word) for row in read.rows]
     return read._replace(rows=rows, splits=read.splits or "the folders of the tables")
 
 
@@ -240,10 +238,13 @@ def _list(found: Found, tables: Mapping[str, Table], how: Interpretation) -> Lis
     unknown: Counter[str] = Counter()
     for table, row in rows:
         path, where = _beside(found, table, row.path), f"{found.where(table)}: {row.path}"
-        split = split_of((_SPLITS_OF_USAGE.get(row.split.lower(), row.split),))
+        split = split_of((row.split,))
         name = _class(row.label, order, where) if how.labels == "emotions" else _person(row.label)
-        if row.split and not split:
-            raise EmotiwError(f"{where}: split {row.split[:40]!r} is none of train, val, test")
+        if not row.split.isprintable():
+            raise EmotiwError(f"{where}: split {row.split[:40]!r} is no name: correct it")
+        if row.split and not split and not how.splits:
+            said = f"split {row.split[:40]!r} is none of train, val, test"
+            raise EmotiwError(f"{where}: {said}: correct it, or say by --splits which it is")
         if reason := "lies outside the source" if path is None else unusable(path) or row.reason:
             left_out[printable(path or row.path)] = reason
         elif path in images:
@@ -251,7 +252,7 @@ def _list(found: Found, tables: Mapping[str, Table], how: Interpretation) -> Lis
         elif name is None and not (split == "test" and row.label in ("", "-1")):
             unknown[row.label] += 1
         else:
-            images[str(path)] = Image(str(path), name or "", split=split)
+            images[str(path)] = Image(str(path), name or "", split=split, official=row.split)
     listed = sorted(images.values(), key=lambda image: image.path)
     tree = (found.images or found).tree
     return Listing(listed, tree, left_out, unknown, order=str(order or ""), basis=_basis(tables))

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from emotiw.data_prep.image_list import OFFICIAL
 from emotiw.data_prep.images import decode
 from emotiw.data_prep.label_order import ORDERS
 from emotiw.data_prep.layouts.fer2013 import USAGE
@@ -33,6 +35,22 @@ def as_fer2013(faces: Path, folder: Path, usage: bool = True) -> None:
     columns = 3 if usage else 2
     with whole(folder) as partial:
         _write_table(partial / "fer2013.csv", ("emotion", "pixels", "Usage")[:columns], [r[:columns] for r in rows])
+
+
+def as_fer2013_folders(faces: Path, folder: Path) -> None:
+    """Write the same pictures in folders of their official splits; test is without labels."""
+    with whole(folder) as partial:
+        for number, (split, emotion, _, path) in enumerate(_sorted(faces)):
+            place = "test" if split == "test" else f"{OFFICIAL[split]}/{emotion.lower()}"
+            _write_grey(path, partial / f"fer2013/{place}/{_WORDS[split]}_{number:08d}.png")
+
+
+def as_fer2013_kaggle(faces: Path, folder: Path) -> None:
+    """Write the same pictures in the folders in which Kaggle has them: test holds both splits that are tested on."""
+    with whole(folder) as partial:
+        for number, (split, emotion, _, path) in enumerate(_sorted(faces)):
+            side = "train" if split == "train" else "test"
+            _write_grey(path, partial / f"{side}/{emotion.lower()}/{_WORDS[split]}_{number:08d}.png")
 
 
 def as_ferplus(faces: Path, folder: Path) -> None:
@@ -142,8 +160,18 @@ def _person(path: Path) -> tuple[int, int]:
 
 
 def _pixels(path: Path) -> str:
+    return " ".join(map(str, _grey(path).ravel()))
+
+
+def _write_grey(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(cv2.imencode(".png", _grey(path))[1].tobytes())
+
+
+def _grey(path: Path) -> NDArray[np.uint8]:
+    """Return a picture as FER2013 has them, (48, 48)."""
     grey = cv2.cvtColor(decode(path.read_bytes()), cv2.COLOR_RGB2GRAY)
-    return " ".join(map(str, cv2.resize(grey, (_SIDE, _SIDE)).ravel()))
+    return np.asarray(cv2.resize(grey, (_SIDE, _SIDE)), np.uint8)
 
 
 def _write_votes(faces: Path, folder: Path) -> None:

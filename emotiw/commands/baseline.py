@@ -36,8 +36,10 @@ def run(args: argparse.Namespace) -> None:
         f"SVM: {svm.kernel}, C = {svm.C:g}, by {svm.folds}-fold cross-validation on "
         f"{baseline.protocol.train_images} train images ({svm.accuracy:.2%})"
     )
+    words = prepared.made_of(args.split).words(args.split, prepared.dataset)
     if scores.labelled:
-        print(f"baseline: {scores.summary(args.split)} -> {scores_file(folder, args.split)}")
+        print(f"baseline: {scores.summary(args.split, words)} -> {scores_file(folder, args.split)}")
     else:
         where = folder / f"predictions_{args.split}.txt"
-        print(f"baseline: {len(scores.labels)} {args.split} images without labels -> {where}")
+        images = f"{len(scores.labels)} {args.split} images{prepared.beside(args.split)}"
+        print(f"baseline: {images} without labels -> {where}")

@@ -84,15 +84,17 @@ def run(args: argparse.Namespace) -> None:
         require(model, prepared, args.split)
         _refuse_other_scores(folder, task.name, prepared, force=args.force)
         models[folder] = model
+    words = prepared.made_of(args.split).words(task.name, prepared.dataset)
     for folder, model in models.items():
         scores = evaluate(model, prepared, engine, task, folder)
         for mark in _marks(model, folder, task.name, len(scores.labels), Look.ALL if args.verify else Look.SMALL):
             print(f"warning: {model.short_title}: {mark}")
         if scores.labelled:
-            print(f"{model.short_title}: {scores.summary(task.name)} -> {scores_file(folder, task.name)}")
+            print(f"{model.short_title}: {scores.summary(task.name, words)} -> {scores_file(folder, task.name)}")
         else:
             where = folder / f"predictions_{task.name}.txt"
-            print(f"{model.short_title}: {len(scores.labels)} {task.name} images without labels -> {where}")
+            images = f"{len(scores.labels)} {task.name} images" + (f" ({words})" if words else "")
+            print(f"{model.short_title}: {images} without labels -> {where}")
 
 
 def _refuse_other_scores(folder: Path, name: str, prepared: "PreparedSet", *, force: bool) -> None:

@@ -10,6 +10,9 @@ fer2013 need of it is unpacked beside SET, until that is made.
 Where SOURCE has several readings (a table that contradicts the folders, labels that are numbers, a
 person who may be one folder or another) it is refused, with the flag that decides for each reading.
 
+SOURCE's own splits are the set's of that meaning; --splits says otherwise, such as that the official
+validation split is what the set is tested on, while its val is drawn from train by --val.
+
 Each image is decoded once (once more where --val draws, which keeps equal pictures on one side),
 mapped at its native size, then resized. The training LMDB is written in a seeded shuffled order,
 since Caffe never shuffles. What cannot be used is listed with its reason. Interrupted, the same
@@ -48,8 +51,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_representations(parser, PAPER)
     parser.add_argument("--size", type=int, default=256, metavar="N", help="side in pixels (default: 256)")
     parser.add_argument("--detect", action="store_true", help="find the face and crop to it first")
+    _add_splits(parser)
+    parser.add_argument("--jobs", type=int, metavar="N", help="images at a time, a thread each (default: one a core)")
+    parser.add_argument("--store", choices=("raw", "png"), default="raw", help="pixels, or PNG in half the space")
+    parser.add_argument(
+        "--extend",
+        action="store_true",
+        help="add the representations that SET lacks, made of the same SOURCE; all else is as in SET",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what SOURCE is taken for and why, with counts, groups and equal pictures, and write nothing",
+    )
+    parser.add_argument("--strict", action="store_true", help="fail where any file of SOURCE cannot be used")
+    parser.add_argument("--force", action="store_true", help="replace SET where it exists")
+
+
+def _add_splits(parser: argparse.ArgumentParser) -> None:
+    """Add what decides which image trains, validates or is tested on."""
     parser.add_argument(
         "--val", type=float, metavar="FRACTION", help="share that validates, such as 0.2 (default: what folders say)"
+    )
+    parser.add_argument(
+        "--splits",
+        metavar="NAME=SPLIT,...",
+        help="which of SOURCE's own splits is train, val or test, such as train=train,validation=test; the others are "
+        "left out (default: as their names mean)",
     )
     parser.add_argument(
         "--group",
@@ -65,20 +93,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: keep; either way they are counted and marked)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and of the order (default: 0)")
-    parser.add_argument("--jobs", type=int, metavar="N", help="images at a time, a thread each (default: one a core)")
-    parser.add_argument("--store", choices=("raw", "png"), default="raw", help="pixels, or PNG in half the space")
-    parser.add_argument(
-        "--extend",
-        action="store_true",
-        help="add the representations that SET lacks, made of the same SOURCE; all else is as in SET",
-    )
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="print what SOURCE is taken for and why, with counts, groups and equal pictures, and write nothing",
-    )
-    parser.add_argument("--strict", action="store_true", help="fail where any file of SOURCE cannot be used")
-    parser.add_argument("--force", action="store_true", help="replace SET where it exists")
 
 
 def _add_readings(parser: argparse.ArgumentParser) -> None:
@@ -139,6 +153,7 @@ def _settings(args: argparse.Namespace, jobs: int) -> "Settings":
         If a flag is missing, out of range, or goes without another.
     """
     from emotiw.data_prep.datasets import spelled
+    from emotiw.data_prep.official_splits import parse
     from emotiw.data_prep.transform import Settings
     from emotiw.errors import UsageError
 
@@ -156,6 +171,8 @@ def _settings(args: argparse.Namespace, jobs: int) -> "Settings":
         raise UsageError(f"--size {args.size}: give a side between 8 and 4096 pixels")
     if jobs < 1 or args.seed < 0:
         raise UsageError("--jobs must be at least 1 and --seed at least 0")
+    if args.splits is not None:
+        parse(args.splits)  # raises before the source is read
     names = tuple(representation.name for representation in representations(args, PAPER))
     asked = {field.name: getattr(args, field.name) for field in fields(Settings) if field.name != "representations"}
     asked["labels"] = args.labels or ""  # with --extend as in the set

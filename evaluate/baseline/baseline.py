@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emotiw.data_prep.official_splits import MadeOf
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.cross_validation import folds
@@ -36,7 +37,7 @@ _TOO_FEW = (
 
 @dataclass(frozen=True)
 class Protocol:
-    """The protocol of a baseline's scores; `scores_sha256` and `inputs` are as in `scoring.Protocol`."""
+    """The protocol of a baseline's scores; `scores_sha256`, `inputs` and `official` are as in `scoring.Protocol`."""
 
     engine: str
     engine_version: str
@@ -52,6 +53,7 @@ class Protocol:
     drawn: bool = False
     scores_sha256: str = ""
     inputs: list[Input] = field(default_factory=list)
+    official: MadeOf = field(default_factory=MadeOf)
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def make(prepared: PreparedSet, split: str, seed: int = 0) -> Baseline:
         dataset=prepared.dataset,
         drawn=prepared.facts.drawn,
         inputs=inputs,
+        official=prepared.made_of(split),
     )
     require_unchanged(inputs)
     kept = tuple(groups[path] for path in paths) if prepared.group_of else ()
@@ -128,7 +131,9 @@ def make(prepared: PreparedSet, split: str, seed: int = 0) -> Baseline:
 
 def write(baseline: Baseline, folder: Path) -> None:
     """Write the scores and their files into `folder`."""
-    write_evaluation(folder, "baseline", baseline.protocol.split, baseline.scores, asdict(baseline.protocol))
+    protocol = baseline.protocol
+    title = f"baseline, {protocol.split}{protocol.official.beside(protocol.split, protocol.dataset)}"
+    write_evaluation(folder, title, protocol.split, baseline.scores, asdict(protocol))
 
 
 def find(runs: Path, split: str, set_digest: str) -> Baseline | None:

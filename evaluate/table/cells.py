@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.data_prep.official_splits import MadeOf
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import Provenance, provenance
 from emotiw.evaluate.released.catalog import NET, released
@@ -177,6 +178,10 @@ def require_alike(cells: Sequence[Cell]) -> None:
     named = sorted({one.protocol.dataset for one in every} - {""})
     if len(named) > 1:
         raise EmotiwError(f"the scores are of {' and of '.join(named)}: evaluate all with one --set, with --force")
+    if len({one.protocol.official for one in every} - {MadeOf()}) > 1:
+        raise EmotiwError(
+            "the scores are of other official splits of the same images: evaluate all with one --set, with --force"
+        )
     if len({one.scores.groups for one in every} - {()}) > 1:
         raise EmotiwError("the scores name other groups of the same images: evaluate all with one --set, with --force")
 

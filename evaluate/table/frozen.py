@@ -19,7 +19,7 @@ def frozen(cells: tuple[Cell, ...], validated: tuple[Cell, ...]) -> str:
     """
     here, there = cells[0].protocol, validated[0].protocol
     split, n, found_on = here.split, len(cells[0].scores.labels), len(validated[0].scores.labels)
-    sets = " and ".join(dict.fromkeys((f"val of {_named(there)}", f"{split} of {_named(here)}")))
+    sets = " and ".join(f"{one.split}{one.beside} of {_named(one)}" for one in (there, here))
     said = f"weights are found on the {found_on} val images alone, before {split} is touched"
     in_val, trained = _common(here, there), _trained(cells)
     if in_val > 0 or trained > 0:

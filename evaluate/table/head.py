@@ -65,7 +65,7 @@ def _set(table: Table, folder: str) -> str:
 
 def _figures(table: Table) -> str:
     protocol, groups = table.protocol, len(set(table.groups))
-    of = f" of {counted(groups, 'group')}" if groups else ""
+    of = f"{table.beside} of {counted(groups, 'group')}" if groups else table.beside
     return (
         f"Accuracy in % on {len(table.scores.labels)} {protocol.split} images{of}, {counted(protocol.crops, 'crop')}; "
         f"always naming the commonest class: {table.scores.majority:.2%}."

@@ -43,7 +43,8 @@ def _figures(view: TableView) -> str:
     """Return every figure: the columns' accuracies, then the published ones, then the differences."""
     head = ["", *(name for name, shown in _columns(view).items() if shown)]
     for column in view.table.columns:
-        head += [column.provenance.title if view.several else view.table.protocol.split, "95 % interval"]
+        split = f"{view.table.protocol.split}{view.table.beside}"
+        head += [column.provenance.title if view.several else split, "95 % interval"]
     if view.scored:
         head += [f"{view.scored.split}, scored by others", "95 % interval"]
     if view.compared:

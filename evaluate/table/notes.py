@@ -128,14 +128,17 @@ def _published(table: Table, published: Sequence[Publication]) -> str:
         figures[f"{each.method}{recalled}"].append(f"{each.split} {each.accuracy}")
     listed = "; ".join(f"{method}: {', '.join(some)}" for method, some in figures.items())
     n, split = len(table.scores.labels), table.protocol.split
-    others = dict.fromkeys(each.n for each in published_on(shown, table.dataset, split) if each.n not in ("", str(n)))
+    here = published_on(shown, table.dataset, table.official.official(split))
+    others = dict.fromkeys(each.n for each in here if each.n not in ("", str(n)))
     mine = f" On {' or '.join(others)} {split} images; here are {n}." if others else ""
+    if not here and (table.beside or not table.official.official(split)):
+        mine = f" None of them is on the images of this table, {split}{table.beside or ' (no official split)'}."
     return f"Published ({table.dataset}): {listed}.{mine}"
 
 
 def _arithmetic(table: Table, published: Sequence[Publication]) -> str:
     """Return why the paper's figure cannot be hit to the digit, on as many images as SFEW has."""
-    n, split = len(table.scores.labels), table.protocol.split
+    n, split = len(table.scores.labels), table.official.official(table.protocol.split)
     here, test = (cell_of(published_on(published, table.dataset, each), "ensemble", "") for each in (split, "test"))
     if not here or not test or here.n != str(n) or shares(here.accuracy, [n]):
         return ""
@@ -219,7 +222,8 @@ def _weights(column: Column) -> list[str]:
     said = []
     for name, weights in column.weights.items():
         some = ", ".join(f"{c.title} {w:.2f}" for c, w in zip(column.cells, weights, strict=True) if w >= 0.005)
-        said.append(f"Weights by {name}, found on {len(column.validation[0].labels)} val images: {some}.")
+        beside = column.validated[0].protocol.beside if column.validated else ""
+        said.append(f"Weights by {name}, found on {len(column.validation[0].labels)} val images{beside}: {some}.")
     return said
 
 

@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from emotiw.data_prep.datasets import spelled
+from emotiw.data_prep.image_list import OFFICIAL, split_meant
 from emotiw.data_prep.splits import SPLITS
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import read_text
@@ -25,7 +26,8 @@ class Publication:
         Which cell of the table it is: `ensemble` and nothing for the paper's ensemble, `baseline` and nothing for the
         challenge's; both empty for other methods.
     dataset, split
-        What it was measured on: the data set's name as `data_prep.datasets` has it, and train, val or test.
+        What it was measured on: the data set's name as `data_prep.datasets` has it, and its official split: train, val
+        (or validation) or test.
     n
         On how many images; empty where it is not known.
     accuracy, mean_class_accuracy
@@ -54,7 +56,7 @@ class Publication:
         if (
             not all(0 <= figure <= 100 for figure in figures)
             or not self.dataset
-            or self.split not in SPLITS
+            or self.split not in (*SPLITS, *OFFICIAL.values())
             or (self.n and int(self.n) < 1)
         ):
             raise ValueError
@@ -84,8 +86,12 @@ def publications(more: Path | None = None) -> list[Publication]:
 
 
 def published_on(found: Iterable[Publication], dataset: str, split: str | None = None) -> list[Publication]:
-    """Return what was published on a data set, and on one split of it; nothing on one that is not known."""
-    return [each for each in found if dataset and each.dataset == dataset and split in (None, each.split)]
+    """Return what was published on a data set, and on one official split of it; nothing on one that is not known."""
+    return [
+        each
+        for each in found
+        if dataset and each.dataset == dataset and (split is None or split_meant(each.split) == split_meant(split))
+    ]
 
 
 def cell_of(found: Iterable[Publication], net: str, representation: str) -> Publication | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.data_prep.official_splits import MadeOf
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.baseline.baseline import Baseline, find
 from emotiw.evaluate.baseline.baseline import Protocol as BaselineProtocol
@@ -226,6 +227,16 @@ class Table:
     def dataset(self) -> str:
         """The name of the data set; empty where it is not known."""
         return max(protocol.dataset for protocol in self._protocols)
+
+    @property
+    def official(self) -> MadeOf:
+        """Which official splits of the data set its images are; not known if no figure says it."""
+        return next((protocol.official for protocol in self._protocols if protocol.official.names), MadeOf())
+
+    @property
+    def beside(self) -> str:
+        """What stands behind the split's name: see `MadeOf.beside`."""
+        return self.official.beside(self.protocol.split, self.dataset)
 
     @property
     def drawn(self) -> bool:

@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 # How a figure was made: its data set (empty: not known), its interval, of how many groups (0: of images), and its nets'
 # training; and of which weights.
 _FIGURES = ("accuracy", "low", "high", "mean_class_accuracy", "weight")
-_MADE = ("dataset", "drawn", "interval", "groups", "iterations", "seeds", "model_sha256")
+_MADE = ("dataset", "official", "drawn", "interval", "groups", "iterations", "seeds", "model_sha256")
 _HEAD = ("name", "net", "representation", "engine", "split", "crops", "n", *_FIGURES, "published", *_MADE)
 
 
@@ -43,7 +43,12 @@ def csv_text(view: TableView) -> str:
     lines += [[row, *place_of(row), *[""] * (len(_HEAD) - 3), TRAINED.title, why] for row, why in gaps.items()]
     if scored:
         lines += [[*_counted(count, scored.split), "", _scored_by(count)] for count in scored.counts.values()]
-    needed = {"published": bool(view.published), "kind": view.several, "marks": any(line[-1] for line in lines[1:])}
+    needed = {
+        "published": bool(view.published),
+        "official": bool(view.table.official.short),
+        "kind": view.several,
+        "marks": any(line[-1] for line in lines[1:]),
+    }
     columns = [at for at, name in enumerate(lines[0]) if needed.get(str(name), True)]
     return "".join(csv_lines([line[at] for at in columns] for line in lines))
 
@@ -75,6 +80,7 @@ def _cells(view: TableView, line: Line) -> list[object]:
         len(line.scores.labels),
         *("" if figure is None else f"{figure:.6f}" for figure in values),
         table.dataset,
+        table.official.short,
         table.drawn,
         between.method,
         len(set(table.groups)),

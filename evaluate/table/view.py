@@ -87,7 +87,7 @@ def view(table: Table, publications: Sequence[Publication], scored: Scored | Non
     """Return what a table shows beside what was published on its data set, and what others scored."""
     whose = compared(table)
     published = published_on(publications, table.dataset) if whose else []
-    here = published_on(published, table.dataset, table.protocol.split)
+    here = published_on(published, table.dataset, table.official.official(table.protocol.split))
     nets, lines, tested = grid(table), figures(table, here), claims(table)
     shown = rows(table, lines, here)
     return TableView(

@@ -257,6 +257,7 @@ def test_a_dry_run_says_what_it_understood_and_writes_nothing(drawn, tmp_path, c
         "labels: by folders named like an emotion, such as PublicTest/Angry",
         "groups: none known",
         "splits: train, val, by folders named PublicTest, Training",
+        "official splits: train (Training, 28 images): train 28; validation (PublicTest, 2 images): val 2",
         "equal pictures: 2 are there more than once, 4 images together",
     ]
     rest = counts.splitlines()[10:]

@@ -116,11 +116,11 @@ def test_what_a_set_lacks_is_told_with_what_mends_it(folder):
         "-r cyclic_lbp --extend"
     )
     assert refusal(lambda: prepared.lmdb("rgb", "test")) == (
-        f"{folder} holds no test split: prepare it with a folder named test"
+        f"{folder} holds no test split: prepare it with a folder named test or --splits"
     )
     shutil.rmtree(folder / "rgb/val_lmdb")
     assert refusal(lambda: prepared.lmdb("rgb", "val")) == (
-        f"{folder} holds no val split: prepare it with --val FRACTION, or a folder named val"
+        f"{folder} holds no val split: prepare it with --val FRACTION, a folder named val or --splits"
     )
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from emotiw.__main__ import main
+from emotiw.data_prep.official_splits import MadeOf
 from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.synthetic.expression_sets import as_fer2013_kaggle
 from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.data_prep.transform import Settings
 from emotiw.errors import EmotiwError
@@ -91,6 +93,25 @@ def test_scores_record_what_they_are_made_of(run, faces, monkeypatch):
     expected = sum(row["pixels"] in train for row in prepared.manifest if row["split"] == "val")
     assert known == TrainedOn("finetune", str(faces / "0"), expected)
     assert 0 < expected < prepared.count("val")
+
+
+def test_scores_record_which_official_split_they_are_on(run, faces, tmp_path, monkeypatch, capsys):
+    as_fer2013_kaggle(faces / "faces", tmp_path / "held")
+    for splits in ("train=train,validation=test", "test=test"):
+        settings = Settings("emotions", ("rgb",), 16, splits=splits, dataset="FER2013")
+        prepare(tmp_path / "held", tmp_path / splits, settings)
+    monkeypatch.setattr(scoring, "score", scored)
+    monkeypatch.setattr(scoring, "require", lambda *_: None)
+    monkeypatch.setattr("emotiw.commands.evaluate.engine_of", lambda _: Fake())
+    monkeypatch.setattr("emotiw.evaluate.model.open_model", lambda _, look: of_run(run, look))
+    command = ["evaluate", str(run.folder), "--split", "test", "--force", "--set"]
+    assert main([*command, str(tmp_path / "train=train,validation=test")]) == 0
+    assert "on 14 test images (FER2013's validation; commonest class: 14.29%) -> " in capsys.readouterr().out
+    protocol, _ = read_evaluation(run.folder, "test")
+    assert (protocol.official, protocol.beside) == (MadeOf(("validation",)), " (FER2013's validation)")
+    assert main([*command, str(tmp_path / "test=test")]) == 0
+    assert "on 14 test images (commonest class: 14.29%) -> " in capsys.readouterr().out
+    assert read_evaluation(run.folder, "test")[0].official == MadeOf(("test",))
 
 
 @pytest.mark.parametrize("victim", ["model.caffemodel", "deploy.prototxt", "mean.binaryproto", "run.json"])

@@ -252,7 +252,7 @@ def test_tables_of_ferplus_and_fer2013_that_do_not_belong_together(tmp_path):
     assert said.endswith("fer2013.csv has 15 rows and fer2013new.csv 14: they do not belong together")
     table.write_text(text.replace("Training", "PublicTest", 1))
     said = refusal(lambda: list_images(source, OF_EMOTIONS))
-    assert said.endswith("fer2013.csv, row 1 is of the split val, and of train in fer2013new.csv")
+    assert said.endswith("fer2013.csv, row 1 is of the split PublicTest, and of Training in fer2013new.csv")
     table.write_text("a,b\n1,2\n")
     assert "has not FER2013's columns" in refusal(lambda: list_images(source, OF_EMOTIONS))
 

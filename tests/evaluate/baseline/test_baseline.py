@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from emotiw.__main__ import main
 from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.prepared_set import open_set
 from emotiw.data_prep.synthetic.archives import as_sfew
+from emotiw.data_prep.synthetic.expression_sets import as_fer2013_kaggle
+from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.data_prep.transform import Settings
 from emotiw.evaluate.baseline import baseline as module
 from emotiw.evaluate.baseline.features import face_histograms
@@ -223,3 +226,17 @@ def test_drawn_faces_are_not_compared_with_published_results(beside, made, tmp_p
         assert "35.93" not in where
         assert "51.75" not in where
         assert "DRAWN" in where
+
+
+def test_scores_say_which_official_split_they_are_on(tmp_path, capsys):
+    draw_expressions(tmp_path / "faces", 8, 1, seed=0)
+    as_fer2013_kaggle(tmp_path / "faces", tmp_path / "held")
+    settings = Settings("emotions", ("rgb",), 32, splits="train=train,validation=test", dataset="FER2013")
+    prepare(tmp_path / "held", tmp_path / "set", settings)
+    assert main(["baseline", "--set", str(tmp_path / "set"), "--split", "test", "-o", str(tmp_path / "a")]) == 0
+    assert "on 14 test images (FER2013's validation; commonest class: 14.29%) -> " in capsys.readouterr().out
+    folder = of(tmp_path / "a")
+    assert json.loads((folder / "scores_test.json").read_text())["official"] == {"names": ["validation"], "how": "all"}
+    prepare(tmp_path / "held", tmp_path / "older", replace(settings, splits=None))
+    assert main(["baseline", "--set", str(tmp_path / "older"), "--split", "test", "-o", str(tmp_path)]) == 0
+    assert "on 28 test images (FER2013's validation and test; commonest" in capsys.readouterr().out

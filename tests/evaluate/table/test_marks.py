@@ -220,7 +220,10 @@ def test_a_field_that_was_changed_by_hand_takes_the_figure_away(make, tmp_path, 
     for field in fields(kind):
         values = json.loads(kept)
         old = values[field.name]
-        values[field.name] = not old if isinstance(old, bool) else old + old if old else [{}] if old == [] else "x"
+        if isinstance(old, dict):
+            values[field.name] = {**old, "names": ["another"]}
+        else:
+            values[field.name] = not old if isinstance(old, bool) else old + old if old else [{}] if old == [] else "x"
         path.write_text(json.dumps(values))
         said, text, rows, report = tabled(tmp_path, capsys)
         assert rows[ROWS[0]]["accuracy"] == "", field.name
