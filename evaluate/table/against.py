@@ -99,10 +99,17 @@ def against(ours: Table, theirs: Table) -> Against:
     Raises
     ------
     EmotiwError
-        If the other one has no labels.
+        If the other one has no labels, or is of another official split.
     """
+    split = theirs.protocol.split
     if not theirs.scores.labelled:
-        raise EmotiwError(f"the other scores of {theirs.protocol.split} have no labels: there is nothing to compare")
+        raise EmotiwError(f"the other scores of {split} have no labels: there is nothing to compare")
+    if ours.official.names and theirs.official.names and ours.official != theirs.official:
+        raise EmotiwError(
+            f"{split} is {ours.official.short or 'no official split'} here and "
+            f"{theirs.official.short or 'no official split'} there, so its figures are not compared: give --split, or "
+            "evaluate on the set that theirs are on"
+        )
     mine, others = _cells(ours), _cells(theirs)
     names = list(dict.fromkeys([*mine, *others]))
     lines = [_line(name, mine.get(name), others.get(name)) for name in names]

@@ -46,7 +46,7 @@ def _figures(view: TableView) -> str:
         split = f"{view.table.protocol.split}{view.table.beside}"
         head += [column.provenance.title if view.several else split, "95 % interval"]
     if view.scored:
-        head += [f"{view.scored.split}, scored by others", "95 % interval"]
+        head += [f"{view.scored.title}, scored by others", "95 % interval"]
     if view.compared:
         head.append(f"published ({view.head.name})")
     for whose in view.compared:

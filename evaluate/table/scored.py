@@ -61,9 +61,13 @@ class Count:
 
 @dataclass(frozen=True)
 class Scored:
-    """The counts of a split's predictions, by name, and what must be said of them."""
+    """The counts of a split's predictions, by name, and what must be said of them.
+
+    `title` is the split's name with the official one that it is, if that has another name.
+    """
 
     split: str
+    title: str
     counts: Mapping[str, Count]
     said: str
 
@@ -81,7 +85,7 @@ class Scored:
     def text(self) -> str:
         """The counts as a table in Markdown."""
         lines = [[one.name, one.n, one.correct, *one.words] for one in self.counts.values()]
-        head = [f"{self.split}, scored by others", "n", "correct", "accuracy", "95 % interval"]
+        head = [f"{self.title}, scored by others", "n", "correct", "accuracy", "95 % interval"]
         return tabulate(lines, head, "github", disable_numparse=True, missingval="")
 
 
@@ -123,14 +127,14 @@ def read_scored(path: Path, table: Table) -> Scored:
                 "would be of another net: write the predictions by emotiw table --split, and have them scored"
             )
         found[count.name] = count
-    return Scored(split, found, _said(table))
+    return Scored(split, f"{split}{table.beside}", found, _said(table))
 
 
 def _said(table: Table) -> str:
     """Return what must be said of figures on the split of a table, whoever counted them."""
-    split, first = table.protocol.split, table.filled[0]
+    title, first = f"{table.protocol.split}{table.beside}", table.filled[0]
     said = [
-        f"{split}, scored by others: counted from the predictions by whoever holds the labels, not by emotiw; "
+        f"{title}, scored by others: counted from the predictions by whoever holds the labels, not by emotiw; "
         "intervals of Clopper and Pearson. Of a row with several trainings it is the one of the lowest seed."
     ]
     if first.weights:

@@ -147,6 +147,16 @@ def test_of_other_sets_figures_alone_are_compared(make, tmp_path, capsys):
     assert "NOT EQUAL" not in out
 
 
+def test_another_official_split_is_not_compared(make, tmp_path, capsys):
+    make("vgg_s-rgb", 60, there=True, official={"names": ["validation"], "how": "all"})
+    make("vgg_s-rgb", 60, official={"names": ["train"], "how": "drawn"})
+    status, _, _, err = compared(tmp_path, capsys)
+    assert status == 1
+    assert "val is drawn from train here and validation there, so its figures are not compared" in err
+    make("vgg_s-rgb", 60)  # older scores do not say it
+    assert compared(tmp_path, capsys)[0] == 0
+
+
 def test_labels_that_are_others_are_not_compared(make, make_run, answers, tmp_path, capsys):
     make("vgg_s-rgb", 60, there=True)
     make("vgg_s-rgb", 60)
