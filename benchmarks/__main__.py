@@ -16,12 +16,13 @@ from tempfile import TemporaryDirectory
 import costs
 import growth
 import pages
-import results
 import torch
 from alternating import TURNS, machine
 from gpu import NoGpuError
-from results import NOT_HERE, Result
 from rows import ROWS
+
+import results
+from results import NOT_HERE, Result
 
 GROWTH = "growth"
 NAMES = [*ROWS, *costs.ROWS, GROWTH]

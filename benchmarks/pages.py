@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import growth
-import results
 
+import results
 from emotiw.files import write_text
 
 

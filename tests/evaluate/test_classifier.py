@@ -195,5 +195,7 @@ def test_the_table_of_real_runs(runs, sets, tmp_path, capsys):
         assert f"| {scores.accuracy * 100:.2f} " in printed
     assert "iterations as below, by caffe." in printed
     text = (tmp_path / "table/report.html").read_text()
-    assert text.count("data:image/png;base64,") == 1 + 1 + 1 + 2 * 2  # ensemble, its mistakes, faces, two runs with two each
+    assert (
+        text.count("data:image/png;base64,") == 1 + 1 + 1 + 2 * 2
+    )  # ensemble, its mistakes, faces, two runs with two each
     assert "one face of each class in every representation" in text
