@@ -1,11 +1,14 @@
 """The peer of our mapping: the mapped representations and the five sets, as a careful user would write them.
 
-python by_skimage.py SOURCE LIST OUTPUT    LMDBs and means of the five; LIST names the images as for convert_imageset
+python by_skimage.py SOURCE LIST OUTPUT                 LMDBs and means of the five; LIST is convert_imageset's
+python by_skimage.py SOURCE LIST OUTPUT --separately    the same in five passes, a representation each
 
-It uses scikit-image's codes; each image is read once, converted to grey once, and encoded once for each radius.
+It uses scikit-image's codes; in a pass each image is read once, converted to grey once, and encoded once for each
+radius.
 """
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from numpy.typing import NDArray
 from skimage.feature import local_binary_pattern
 
 from emotiw.lbp_mapping.codes import NEIGHBOURS, grey
-from emotiw.lbp_mapping.representation import MAPPED, PAPER
+from emotiw.lbp_mapping.representation import MAPPED, PAPER, Representation
 from emotiw.lbp_mapping.tables import palette
 from emotiw.prototxt.formats.blobs import write_mean
 from emotiw.prototxt.formats.messages import Datum
@@ -25,28 +28,33 @@ Image = NDArray[np.uint8]
 SIZE = 256
 
 
-def mapped(rgb: Image) -> dict[str, Image]:
-    """Return an image in the four mapped representations of the paper, by name."""
+def mapped(rgb: Image, representations: Sequence[Representation] = MAPPED) -> dict[str, Image]:
+    """Return an image in mapped representations, by name."""
+    if not representations:
+        return {}
     image = grey(rgb)
-    codes = {R: _codes(image, R) for R in {representation.radius for representation in MAPPED}}
-    return {each.name: palette(each.mapping)[codes[each.radius]] for each in MAPPED}
+    codes = {R: _codes(image, R) for R in {each.radius for each in representations}}
+    return {each.name: palette(each.mapping)[codes[each.radius]] for each in representations}
 
 
 def _codes(image: Image, R: int) -> Image:
     return np.asarray(local_binary_pattern(image, NEIGHBOURS, R).astype(np.uint8)[R:-R, R:-R])
 
 
-def write_sets(source: Path, images: Path, output: Path) -> None:
-    """Write the five LMDBs, a transaction each, and their means, into `<output>/<representation>`."""
+def write_sets(source: Path, images: Path, output: Path, representations: Sequence[Representation] = PAPER) -> None:
+    """Write LMDBs, a transaction each, and their means, into `<output>/<representation>`, in one pass."""
     lines = images.read_text(encoding="utf-8").splitlines()
-    names = [representation.name for representation in PAPER]
+    names = [representation.name for representation in representations]
+    wanted = [each for each in representations if each in MAPPED]
     sums = {name: np.zeros((3, SIZE, SIZE), np.float32) for name in names}
     with ExitStack() as stack:
         transactions = {name: stack.enter_context(_transaction(stack, output / name)) for name in names}
         for number, line in enumerate(lines):
             path, _, label = line.rpartition(" ")
             rgb = np.asarray(cv2.imread(str(source / path))[..., ::-1], np.uint8)
-            for name, picture in {"rgb": rgb, **mapped(rgb)}.items():
+            pictures = {"rgb": rgb, **mapped(rgb, wanted)}
+            for name in names:
+                picture = pictures[name]
                 bgr = cv2.resize(picture, (SIZE, SIZE))[..., ::-1].transpose(2, 0, 1)
                 datum = Datum(channels=3, height=SIZE, width=SIZE, data=bgr.tobytes(), label=int(label), encoded=False)
                 transactions[name].put(f"{number:08d}_{path}".encode(), datum.SerializeToString())
@@ -61,4 +69,6 @@ def _transaction(stack: ExitStack, path: Path) -> lmdb.Transaction:
 
 
 if __name__ == "__main__":
-    write_sets(*map(Path, sys.argv[1:]))
+    *places, how = sys.argv[1:] if sys.argv[-1] == "--separately" else [*sys.argv[1:], ""]
+    for together in [[each] for each in PAPER] if how else [PAPER]:
+        write_sets(*map(Path, places), together)

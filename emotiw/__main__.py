@@ -49,7 +49,7 @@ def build_parser(verb: str | None = None) -> Parser:
         epilog="See also `emotiw VERB --help`. A first look: `emotiw map FACE.png --figure`. Everything at "
         "once, on drawn faces: `emotiw demo`.",
     )
-    parser.add_argument("--version", action="store_true", help="print the version and stop")
+    parser.add_argument("--version", action="store_true", help="print the version, and what maps images, and stop")
     verbs = parser.add_subparsers(metavar="VERB", title="verbs", parser_class=Parser)
     for name, summary in VERBS.items():
         short = summary[0].lower() + summary[1:].rstrip(".")
@@ -137,9 +137,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     if strangers:  # argparse itself would point to the help of `emotiw`, which lists only the verbs
         getattr(args, "parser", parser).error(f"unrecognized arguments: {' '.join(strangers)}")
     if args.version:
+        from emotiw.lbp_mapping.kernels import describe
         from emotiw.version import __version__
 
-        print(f"emotiw {__version__}")
+        try:
+            print(f"emotiw {__version__}\nmapping {describe()}")
+        except EmotiwError as error:
+            parser.exit(error.status, f"emotiw: {error}\n")
         parser.exit(0)
     if not hasattr(args, "run"):
         parser.error("which verb?")

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from .kernels import compiled
+
 Grey = npt.NDArray[np.uint8]
 """H x W grey values, or LBP codes, [0, 255]."""
 
@@ -20,6 +22,9 @@ NEIGHBOURS = 8
 # The first row of the inverse of MATLAB's NTSC matrix. No RGB triple comes nearer than 4.5e-6 to a half, so
 # neither further digits nor the order of the sum change a grey value.
 GREY_WEIGHTS = (0.298936021, 0.587043074, 0.114020904)
+
+# The same for integers. With 23 binary places every RGB triple has the same grey; with 24 a hundred have another.
+BINARY_WEIGHTS = tuple(round(weight * 2**23) for weight in GREY_WEIGHTS)
 
 # `lbp.m` takes the pixel itself where a sample point is this near to one.
 ON_PIXEL = 1e-6
@@ -50,6 +55,10 @@ def grey(rgb: npt.NDArray[np.uint8]) -> Grey:
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise ValueError(f"an RGB image is an H x W x 3 array of uint8, not {rgb.shape} of {rgb.dtype}")
+    if kernels := compiled():
+        found = np.empty(rgb.shape[:2], np.uint8)
+        kernels.grey(np.ascontiguousarray(rgb), BINARY_WEIGHTS, found)
+        return found
     rounding = np.array([[*GREY_WEIGHTS, 0.5]])  # the last is added; the cast floors
     return np.asarray(cv2.transform(rgb.astype(np.float64), rounding)).astype(np.uint8)
 
@@ -79,7 +88,7 @@ def lbp_codes(grey: Grey, radius: int = 1, threshold: float = 0.0) -> Grey:
     Raises
     ------
     ValueError
-        Where the image has fewer than 2R + 1 rows or columns.
+        If the image is not uint8, or has fewer than 2R + 1 rows or columns.
 
     Notes
     -----
@@ -93,13 +102,25 @@ def lbp_codes(grey: Grey, radius: int = 1, threshold: float = 0.0) -> Grey:
     >>> lbp_codes(np.array([[9, 9, 9], [1, 5, 1], [1, 1, 1]], np.uint8)).tolist()
     [[14]]
     """
-    R = radius
+    if grey.dtype != np.uint8:
+        raise ValueError(f"LBP codes are computed from uint8 grey values, not from {grey.dtype}")
     height, width = grey.shape
-    if min(height, width) <= 2 * R:
+    if min(height, width) <= 2 * radius:
         raise ValueError(
-            f"an image of {width} x {height} pixels is too small for LBP codes of radius {R}: "
-            f"it needs at least {2 * R + 1} x {2 * R + 1}"
+            f"an image of {width} x {height} pixels is too small for LBP codes of radius {radius}: "
+            f"it needs at least {2 * radius + 1} x {2 * radius + 1}"
         )
+    if kernels := compiled():
+        codes = np.empty((height - 2 * radius, width - 2 * radius), np.uint8)
+        thresholds = threshold, math.ceil(threshold)
+        kernels.codes(np.ascontiguousarray(grey), width, radius, _sample_arrays(radius), thresholds, codes)
+        return codes
+    return _codes_by_numpy(grey, radius, threshold)
+
+
+def _codes_by_numpy(grey: Grey, R: int, threshold: float) -> Grey:
+    """Return the codes of an image that is large enough; kernels.c does the same."""
+    height, width = grey.shape
     # Rows lie end to end, so a neighbour is the image from another offset on: faster than slices of two axes. In
     # the last 2R columns the neighbours come from the next row; they are cut off at the end.
     size = (height - 2 * R) * width - 2 * R
@@ -161,3 +182,16 @@ def sample_terms(k: int, radius: int) -> tuple[tuple[float, int, int], ...]:
         ((1 - tx) * ty, top, left - 1),
         (tx * ty, top, left),
     )
+
+
+@cache
+def _sample_arrays(radius: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Return the weights, (8, 4), and the rows and columns, (8, 4, 2), of all neighbours' pixels.
+
+    A neighbour that is a pixel gets three more of weight 0, which change no sample.
+    """
+    weights, places = np.zeros((NEIGHBOURS, 4)), np.zeros((NEIGHBOURS, 4, 2), np.int64)
+    for k in range(NEIGHBOURS):
+        for corner, (weight, *place) in enumerate(sample_terms(k, radius)):
+            weights[k, corner], places[k, corner] = weight, place
+    return weights, places

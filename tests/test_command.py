@@ -11,6 +11,7 @@ import pytest
 
 from emotiw.__main__ import main, parse
 from emotiw.commands import VERBS
+from emotiw.lbp_mapping.kernels import describe
 
 
 def test_help_imports_nothing_heavy():
@@ -62,7 +63,7 @@ def test_version(capsys):
     with pytest.raises(SystemExit) as end:
         parse(["--version"])
     assert end.value.code == 0
-    assert capsys.readouterr().out == f"emotiw {version('emotiw')}\n"
+    assert capsys.readouterr().out == f"emotiw {version('emotiw')}\nmapping {describe()}\n"
 
 
 def test_debug_shows_the_traceback(tmp_path):

@@ -74,6 +74,15 @@ def test_other_sets_of_the_peer_are_seen(little, monkeypatch, tmp_path, old, new
         little.measure_five(tmp_path)
 
 
+def test_five_passes_of_the_peer_write_what_one_writes(little, tmp_path):
+    """And each reads the pictures again: the five are compared as those of one pass are."""
+    turns = little.measure_separately(tmp_path)
+    assert len(turns.theirs) == 1
+    assert turns.note.startswith("mapping by ")
+    peer = little.BY_SKIMAGE.read_text(encoding="utf-8")
+    assert "for together in [[each] for each in PAPER] if how else [PAPER]:" in peer
+
+
 @pytest.mark.caffe
 def test_another_mean_is_seen(little, monkeypatch, tmp_path):
     fault = changed(little.MEAN_OF_LMDB, tmp_path, "recount(keys)", "recount(keys[1:])")

@@ -140,6 +140,11 @@ def test_an_image_holds_the_package_and_no_leftovers(builder, work):
     assert builder.run("caffe", work, "sh", "-c", everywhere) == ""
 
 
+def test_an_image_maps_by_the_compiled_module_and_holds_no_compiler(builder, work):
+    assert "\nmapping by the compiled module (" in builder.run("caffe", work, "emotiw", "--version") + "\n"
+    assert builder.run("caffe", work, "sh", "-c", "command -v gcc || ls -d /wheel || echo none") == "none"
+
+
 def test_the_debian_caffe_is_the_one_used(builder, work):
     told = builder.run("caffe", work, "emotiw", "caffe", "info")
     assert re.search(r"^program +/opt/caffe/bin/caffe$", told, re.M)

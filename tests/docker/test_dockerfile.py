@@ -65,6 +65,15 @@ def test_what_a_target_ships_is_what_was_tested():
     assert "--require-hashes -r /src/requirements.lock" in DOCKERFILE
 
 
+def test_an_image_maps_by_the_compiled_module():
+    """The build stops where it does not; what compiles is in no image that is shipped."""
+    tested = DOCKERFILE.split(" AS tested\n")[1].split("\nFROM ")[0]
+    assert "COPY --from=built /wheel /wheel" in tested
+    assert "emotiw --version | grep -q '^mapping by the compiled module'" in tested
+    assert DOCKERFILE.count("gcc") == DOCKERFILE.count("--from=built") == 1
+    assert re.search(r"^FROM locked AS tested$", DOCKERFILE, re.M)
+
+
 def test_torch_is_the_extras_and_as_tested():
     (extra,) = re.findall(r'"torch": \[(.+)\]', (ROOT / "setup.py").read_text(encoding="utf-8"))
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

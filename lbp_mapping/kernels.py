@@ -1,0 +1,115 @@
+"""What maps: the compiled module `_kernels` (kernels.c) where it was built, else NumPy. Both give the same bytes."""
+
+import os
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from emotiw.errors import EmotiwError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Bytes = npt.NDArray[np.uint8]
+
+VARIABLE = "EMOTIW_MAPPING"
+"""The environment variable that names one of `implementations()`."""
+
+NUMPY = "numpy"
+
+
+class Kernels(Protocol):
+    """The compiled module; its arrays are contiguous, and it fills the last one.
+
+    Attributes
+    ----------
+    LEVELS
+        The instruction sets for which there is a copy of the code and which this processor has, the fastest first:
+        some of `avx512` and `avx2`, then `plain`, the compiler's own choice.
+    """
+
+    LEVELS: tuple[str, ...]
+
+    def use(self, level: str, /) -> None:
+        """Use the copy for one of `LEVELS` from now on."""
+
+    def grey(self, rgb: "Bytes", weights: tuple[int, ...], grey: "Bytes", /) -> None:
+        """Sum R, G, B, (n, 3), with three weights in units of 2^-23, halves rounded up."""
+
+    def codes(
+        self,
+        grey: "Bytes",
+        width: int,
+        radius: int,
+        samples: "tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]",
+        thresholds: tuple[float, int],
+        codes: "Bytes",
+        /,
+    ) -> None:
+        """Compute codes.
+
+        Parameters
+        ----------
+        grey : (H, W) uint8
+            The image.
+        samples : (8, 4) float64, (8, 4, 2) int64
+            Weights, and rows and columns, as in `codes.sample_terms`; of neighbours 0, 2, 4, 6 the first counts.
+        thresholds : float, int
+            For interpolated neighbours, and for those that are pixels, of 16 bits.
+        codes : (H - 2R, W - 2R) uint8
+            The output.
+        """
+
+    def colours(self, codes: "Bytes", palette: "Bytes", rgb: "Bytes", /) -> None:
+        """Look n codes up in a palette, (256, 3), for (n, 3) colours."""
+
+
+def implementations() -> tuple[str, ...]:
+    """Return the names of all that can map here, the fastest first; the last is `numpy`, the reference."""
+    module = _module()
+    return (*(module.LEVELS if module else ()), NUMPY)
+
+
+def implementation() -> str:
+    """Return the one that maps: the fastest, or the one that $EMOTIW_MAPPING names.
+
+    Raises
+    ------
+    EmotiwError
+        If the variable names none of `implementations()`.
+    """
+    return _chosen()[0]
+
+
+def compiled() -> Kernels | None:
+    """Return the compiled module, or None where NumPy maps. It raises what `implementation` raises."""
+    return _chosen()[1]
+
+
+def describe() -> str:
+    """Return what maps, in a few words."""
+    name = implementation()
+    if name != NUMPY:
+        return f"by the compiled module ({name})"
+    return f"by NumPy ({f'as ${VARIABLE} says' if _module() else 'the compiled module is not installed'})"
+
+
+@cache
+def _module() -> Kernels | None:
+    try:
+        return cast(Kernels, import_module("._kernels", __package__))
+    except ImportError:  # not built, or for another system
+        return None
+
+
+@cache
+def _chosen() -> tuple[str, Kernels | None]:
+    possible = implementations()
+    name = os.environ.get(VARIABLE) or possible[0]
+    if name not in possible:
+        raise EmotiwError(f"${VARIABLE} is {name[:40]!r}: set it to one of {', '.join(possible)}, or unset it")
+    module = None if name == NUMPY else _module()
+    if module:
+        module.use(name)
+    return name, module

@@ -1,0 +1,19 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from emotiw.lbp_mapping import kernels
+
+
+@pytest.fixture
+def map_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Let one of `kernels.implementations()` map from now on."""
+
+    def use(name: str) -> None:
+        monkeypatch.setenv(kernels.VARIABLE, name)
+        kernels._chosen.cache_clear()
+
+    yield use
+    monkeypatch.undo()
+    kernels._chosen.cache_clear()
+    kernels.implementation()  # the module itself remembers which copy it uses
