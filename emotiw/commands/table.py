@@ -120,12 +120,13 @@ def _unlabelled(table: "Table", args: argparse.Namespace) -> None:
     write_text(counts, text)
     for name in (*TABLE_FILES, AGAINST):
         remove(args.output / name)  # of an earlier table, which had labels
+    first = write_predictions(table, args.output)
     for name in dropped:
         print(f"warning: {counts}: the count of {name} is dropped, as it was of other predictions")
     print(f"the {args.split} images have no labels, so there is no table: give some to emotiw evaluate --truth")
     scored = read_scored(counts, table)
     print(f"or have the predictions scored, and fill the counts into {counts}:\n\n{scored.text}\n\n{scored.said}\n")
-    print(f"predictions ({table.answer.name}): {write_predictions(table, args.output)}")
+    print(f"predictions ({table.answer.name}): {first}")
 
 
 def _theirs(args: argparse.Namespace) -> "Table | None":

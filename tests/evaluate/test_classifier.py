@@ -106,6 +106,7 @@ def test_what_evaluate_writes(runs, sets):
         "engine": "caffe", "split": "val", "crops": 1, "set_digest": prepared.digest,
         "set_folder": str(prepared.folder.resolve()), "model": "vgg_s_small-rgb/finetune", "mean_rule": "crop",
         "dataset": "", "drawn": True, "set_split": "", "seen": "", "in_val": 28, "val_digest": prepared.digest,
+        "official": {"names": [""], "how": "drawn"},
         "stand_in": False, "weights_sha256": hashlib.sha256((folder / "model.caffemodel").read_bytes()).hexdigest(),
     }  # fmt: skip
     picture = cv2.imread(str(folder / "confusion_val.png"))

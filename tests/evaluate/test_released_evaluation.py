@@ -108,6 +108,7 @@ def test_what_is_written_says_what_it_is_of(scored, stand_ins, faces):
             "set_digest": open_set(faces).digest, "set_folder": str(faces.resolve()),
             "model": f"{name} (STAND-IN: random weights)", "mean_rule": "resize", "stand_in": True,
             "dataset": "", "drawn": True, "set_split": "", "seen": "", "in_val": -1, "val_digest": "",
+            "official": {"names": [""], "how": "drawn"},
             "weights_sha256": hashlib.sha256((stand_ins / name / WEIGHTS).read_bytes()).hexdigest(),
         }  # fmt: skip
         assert sorted(path.name for path in folder.iterdir()) == [
