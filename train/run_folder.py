@@ -148,7 +148,7 @@ class Run:
     @property
     def published(self) -> bool:
         """Whether it is the record of a finished run, without its nets and weights, as `emotiw export` copies it."""
-        whole = self.finished or (self.folder / "train_val.prototxt").is_file()
+        whole = self.finished or any(self.folder.glob("*.prototxt"))
         return not whole and self.started and find(self.facts().inputs, MODEL) is not None
 
     @property

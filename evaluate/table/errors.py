@@ -13,7 +13,7 @@ from emotiw.evaluate.scores import Scores
 from emotiw.evaluate.trained_on import NOT_KNOWN, positions
 from emotiw.text import counted
 
-from .predictions import predicted
+from .predictions import ENSEMBLE, predicted
 from .results import Table
 from .rows import percent
 from .statistics import Interval, interval
@@ -143,7 +143,9 @@ def errors(table: Table) -> Errors:
     """Return the errors behind the figures of a table; of several trainings of a row those of the lowest seed."""
     seen, said = _seen(table)
     answer = f"ensemble: {table.answer.name}" if table.filled[0].averages else table.answer.name
-    named = {answer if place == 0 else name: scores for place, (name, scores) in enumerate(predicted(table).items())}
+    titles = {cell.name: cell.title for column in table.filled for cell in column.cells if not cell.facts}
+    titles[ENSEMBLE] = answer
+    named = {titles.get(name, name): scores for name, scores in predicted(table).items()}
     classes = table.scores.classes if len(table.scores.classes) <= MOST_CLASSES else ()
     every = np.ones(len(seen), bool)
     totals = [_part(name, scores, table, every) for name, scores in named.items()]
