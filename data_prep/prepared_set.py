@@ -34,7 +34,7 @@ from emotiw.csv_table import read_table
 from emotiw.errors import EmotiwError
 from emotiw.files import finish_swap, sha256_of
 from emotiw.inputs import MANIFEST, Input, Look, compare, digest_of, find, require_seal, taken, value
-from emotiw.json_record import Count, Sha256, read_json, record_of
+from emotiw.json_record import Count, Sha256, Share, read_json, record_of
 from emotiw.lbp_mapping.representation import parse
 from emotiw.lbp_mapping.tables import palette
 from emotiw.prototxt.formats.datum import damage_placed, decode
@@ -86,7 +86,7 @@ class SetFacts:
     dataset: str = ""
     drawn: bool = False
     inputs: list[Input] = field(default_factory=list)
-    val: float | None = None
+    val: Share | None = None
     official: list[Official] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ from emotiw.engine.preprocessing import net_inputs
 from emotiw.errors import EmotiwError
 from emotiw.files import alone, file_digest, sha256_of, write_text
 from emotiw.inputs import MODEL, Input, read_sealed, require_unchanged, taken, write_sealed
-from emotiw.json_record import Sha256
+from emotiw.json_record import Int64, Sha256
 from emotiw.progress_bar import bar
 
 from .label_lists import predictions_text, true_labels
@@ -61,7 +61,7 @@ class Protocol:
     trained_on: list[TrainedOn] = field(default_factory=list)
     set_split: str = ""
     seen: str = ""
-    in_val: int = NOT_KNOWN
+    in_val: Int64 = NOT_KNOWN
     val_digest: str = ""
     official: MadeOf = field(default_factory=MadeOf)
 

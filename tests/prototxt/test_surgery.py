@@ -9,7 +9,7 @@ from emotiw.prototxt.surgery import classifiers, committed, deploy, rename_layer
 
 def test_an_unknown_net_is_a_usage_error_that_lists_the_known():
     for name in ("vgg", "../vgg_s", "", "messages.csv"):
-        with pytest.raises(UsageError, match=r"^no net .*: there are googlenet, googlenet_small, .*, vgg_s_small$"):
+        with pytest.raises(UsageError, match=r"^no net .*: there are googlenet, googlenet_medium, .*, vgg_s_small$"):
             committed(name, "solver_finetune.prototxt")
 
 

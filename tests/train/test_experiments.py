@@ -63,8 +63,8 @@ def test_rows_by_name(spelled, row):
 @pytest.mark.parametrize(
     ("spelled", "words"),
     [
-        ("vgg_s", "no row"),
-        ("vgg_s-", "no row"),
+        ("vgg_s", "not a row"),
+        ("vgg_s-", "not a row"),
         ("vgg_s-sift", "not a representation"),
         ("vgg_s-rgb:radius=2", "rgb is the image itself"),
         ("alexnet-rgb", r"no net 'alexnet': there are googlenet, googlenet_medium, .*, vgg_s_small"),

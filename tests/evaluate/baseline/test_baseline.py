@@ -159,7 +159,7 @@ def beside(made, sets, make_run, tmp_path):
         named = [f"{path},{line.split(',', 1)[1]}" for path, line in zip(scores.paths, lines[1:], strict=True)]
         (folder / "scores_val.csv").write_text("\n".join([lines[0], *named]) + "\n")
     shutil.copytree(made / "baseline", tmp_path / "runs/baseline")
-    protocol = unsealed(protocol_of(made)) | {"drawn": False}
+    protocol = unsealed(protocol_of(made)) | {"drawn": False, "official": {}}  # as of SFEW's own split
     (of(tmp_path / "runs") / "scores_val.json").write_text(json.dumps(protocol))
     return tmp_path / "runs"
 
