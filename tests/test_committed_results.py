@@ -24,7 +24,7 @@ def ignored(path: Path) -> bool:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ('"set_folder": "/work/sets/faces"', True),
+        ('"set_folder": "/home/me/sets/faces"', True),
         ("trained on images in finetune on /home/me/faces (val)", True),
         ("a C:\\faces", True),
         ("~/faces", True),
