@@ -74,7 +74,7 @@ class Official:
     word
         As the source writes it.
     images
-        How many images are of it.
+        Its number of images.
     held
         How many of these each split of the set holds.
     """
