@@ -147,7 +147,7 @@ class Run:
 
     @property
     def published(self) -> bool:
-        """Whether it is the record of a finished run, without its nets and weights, as `emotiw export` copies it."""
+        """Whether it is the record of a finished run, without its nets and weights, as `emotiw records` copies it."""
         whole = self.finished or any(self.folder.glob("*.prototxt"))
         return not whole and self.started and find(self.facts().inputs, MODEL) is not None
 

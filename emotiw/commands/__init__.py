@@ -15,7 +15,7 @@ VERBS = {
     "evaluate": "Score runs and released models on a split of a prepared set: posteriors, accuracy, confusion matrix.",
     "baseline": "Score a classical baseline on a prepared set: region histograms of LBP codes, and an SVM.",
     "table": "Put all evaluated runs into one table, with their ensemble and the published figures.",
-    "export": "Copy the records of scored runs to be committed: no weights, no path of this machine.",
+    "records": "Copy the records of scored runs to be committed: no weights, no path of this machine.",
     "experiments": "Print the table of experiments, as a start for one of your own; or the nets and their batch sizes.",
     "reproduce": "Carry out the paper's whole experiment: every row pre-trained, fine-tuned, scored; ensemble, table.",
     "models": "The authors' five released models: list, fetch and verify them, or make stand-ins.",

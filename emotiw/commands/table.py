@@ -2,7 +2,7 @@
 
 Released models that were evaluated into RUNS stand beside them in a column of their own.
 
-RUNS is the folder given to pretrain and finetune as -o, or the records that export made of it. Writes
+RUNS is the folder given to pretrain and finetune as -o, or the records that emotiw records made of it. Writes
 table.md and table.csv; errors.md and errors.csv, what is taken for what; report.html, which holds its
 pictures and may show faces; and the predictions of the ensemble and of each net, one line
 `<name> <label>` an image. Ensemble weights (not negative, summing to 1) are found on validation

@@ -40,7 +40,7 @@ COMMANDS = {
     "evaluate": ([*VICTIMS["evaluate by caffe"].arguments], f"runs/{ROW}/finetune/scores_val.csv"),
     "baseline": (["baseline", "--set", "sets/expressions", "-o", "out"], "out/baseline/*/scores_val.csv"),
     "table": (["table", "scored", "-o", "out"], "out/table.csv"),
-    "export": (["export", "scored", "-o", "out"], f"out/{ROW}/finetune/run.json"),
+    "records": (["records", "scored", "-o", "out"], f"out/{ROW}/finetune/run.json"),
     "reproduce": (
         [*VICTIMS["reproduce"].arguments[:-1], "2", "--dry-run"],
         "reproduction/reproduction.json",

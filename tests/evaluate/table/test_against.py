@@ -193,7 +193,7 @@ def test_a_comparison_is_not_overwritten(make, tmp_path, capsys):
 def test_the_exported_records_agree_with_their_runs(make, tmp_path, capsys):
     make("vgg_s-rgb", 60)
     make("vgg_s-lbp", 55)
-    assert main(["export", str(tmp_path / "runs"), "-o", str(tmp_path / "results/runs")]) == 0
+    assert main(["records", str(tmp_path / "runs"), "-o", str(tmp_path / "results/runs")]) == 0
     status, lines, _, _ = compared(tmp_path, capsys)
     assert status == 0
     assert {line[2] for line in lines.values()} == {"+0.00"}

@@ -1,4 +1,4 @@
-"""The verb `export`.
+"""The verb `records`.
 
 What can be committed: of each scored run its run.json, its scores and how they were made, and its
 progress; no weights, no path of this machine. Digests of sets, LMDBs and models stay in the records.
@@ -16,7 +16,7 @@ from emotiw.text import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `emotiw export` takes."""
+    """Add what `emotiw records` takes."""
     parser.add_argument("runs", type=Path, metavar="RUNS", help="the folder of run folders")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", required=True, help="where to write, such as results/NAME/runs"
@@ -37,11 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the records and print a line for each folder."""
-    from emotiw.evaluate.export import export
+    from emotiw.evaluate.records import copy_records
     from emotiw.inputs import Look
 
     look = Look.ALL if args.verify else Look.CHANGED
-    done = export(args.runs, args.output, args.stage, args.rows, force=args.force, look=look)
+    done = copy_records(args.runs, args.output, args.stage, args.rows, force=args.force, look=look)
     for one in done:
         state = "written" if one.written else "as it was"
         print(f"{one.folder}: scores of {', '.join(one.scores)}: {state}")

@@ -32,7 +32,7 @@ _ELSEWHERE = "elsewhere"
 
 
 @dataclass(frozen=True)
-class Exported:
+class Copied:
     """A folder of records: where it came from and went, the names of its scores, and whether anything was written."""
 
     source: Path
@@ -41,7 +41,7 @@ class Exported:
     written: bool
 
 
-def export(
+def copy_records(
     runs: Path,
     output: Path,
     stage: str = "finetune",
@@ -49,7 +49,7 @@ def export(
     *,
     force: bool = False,
     look: Look = Look.CHANGED,
-) -> list[Exported]:
+) -> list[Copied]:
     """Copy the records of all scored runs of a stage below `runs`, or of these `rows` alone, into `output`.
 
     Without `rows` the scores of released models and of baselines below `runs` are copied, too. Nothing is written
@@ -86,7 +86,7 @@ def export(
                 temporary.mkdir(parents=True)
                 for name, content in files.items():
                     (temporary / name).write_bytes(content)
-    return [Exported(folder, places[folder], _titles(folder), changed[folder]) for folder in records]
+    return [Copied(folder, places[folder], _titles(folder), changed[folder]) for folder in records]
 
 
 def _titles(folder: Path) -> list[str]:

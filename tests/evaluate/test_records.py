@@ -10,7 +10,7 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.export import export
+from emotiw.evaluate.records import copy_records
 from emotiw.evaluate.model import of_run
 from emotiw.evaluate.scoring import read_evaluation, write_evaluation
 from emotiw.evaluate.table.results import collect
@@ -78,8 +78,8 @@ def two(make, tmp_path):
     return tmp_path / "runs"
 
 
-def exported(runs: Path, output: Path, *more: str) -> int:
-    return main(["export", str(runs), "-o", str(output), *more])
+def records_of(runs: Path, output: Path, *more: str) -> int:
+    return main(["records", str(runs), "-o", str(output), *more])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -87,7 +87,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_what_is_exported(two, tmp_path, capsys):
-    assert exported(two, tmp_path / "out") == 0
+    assert records_of(two, tmp_path / "out") == 0
     names = ("progress.csv", "run.json", "scores_val.csv", "scores_val.json")
     assert sorted(contents(tmp_path / "out")) == [f"{row}/finetune/{name}" for row in sorted(ROWS) for name in names]
     said = capsys.readouterr().out.splitlines()
@@ -99,7 +99,7 @@ def test_what_is_exported(two, tmp_path, capsys):
 
 
 def test_no_record_names_a_place_of_this_machine(two, tmp_path):
-    exported(two, tmp_path / "out")
+    records_of(two, tmp_path / "out")
     for name, content in contents(tmp_path / "out").items():
         text = content.decode()
         assert not re.search(r'(?:^|[\s",])(/[^"\s]+)', text), name
@@ -123,7 +123,7 @@ def test_no_record_names_a_place_of_this_machine(two, tmp_path):
 
 
 def test_digests_are_those_of_the_run(two, tmp_path):
-    exported(two, tmp_path / "out")
+    records_of(two, tmp_path / "out")
     for row in ROWS:
         here, there = (Run(folder / row / "finetune") for folder in (two, tmp_path / "out"))
         mine, theirs = here.facts(), there.facts()
@@ -138,7 +138,7 @@ def test_digests_are_those_of_the_run(two, tmp_path):
 
 def test_the_table_of_the_records_is_the_table_of_the_runs(two, tmp_path):
     """To the letter, but for the sentence that models and sets are not there; and the errors, as well."""
-    exported(two, tmp_path / "out")
+    records_of(two, tmp_path / "out")
     for name, runs in (("here", two), ("there", tmp_path / "out")):
         assert main(["table", str(runs), "-o", str(tmp_path / name)]) == 0
     here, there = ((tmp_path / name / "table.md").read_text() for name in ("here", "there"))
@@ -158,12 +158,12 @@ def test_the_table_of_the_records_is_the_table_of_the_runs(two, tmp_path):
 def test_row_by_row_and_again(make, tmp_path, capsys):
     make(ROWS[0])
     runs, out = tmp_path / "runs", tmp_path / "out"
-    assert exported(runs, out) == 0
+    assert records_of(runs, out) == 0
     before = contents(out)
-    assert exported(runs, out) == 0
+    assert records_of(runs, out) == 0
     assert f"{out / ROWS[0] / 'finetune'}: scores of val: as it was" in capsys.readouterr().out
     make(ROWS[1])
-    assert exported(runs, out, "--rows", ROWS[1]) == 0
+    assert records_of(runs, out, "--rows", ROWS[1]) == 0
     after = contents(out)
     assert before.items() < after.items()
     assert {name.split("/")[0] for name in after} == set(ROWS)
@@ -171,10 +171,10 @@ def test_row_by_row_and_again(make, tmp_path, capsys):
 
 def test_scores_of_another_split_are_added(make, tmp_path):
     folder = make(ROWS[0])
-    exported(tmp_path / "runs", tmp_path / "out")
+    records_of(tmp_path / "runs", tmp_path / "out")
     protocol, scores = read_evaluation(folder, "val")
     write_evaluation(folder, ROWS[0], "test", scores, asdict(replace(protocol, split="test")))
-    assert exported(tmp_path / "runs", tmp_path / "out") == 0
+    assert records_of(tmp_path / "runs", tmp_path / "out") == 0
     assert (tmp_path / "out" / ROWS[0] / "finetune/scores_test.csv").is_file()
 
 
@@ -185,58 +185,58 @@ def refused(capsys) -> str:
 
 def test_the_record_of_another_run_is_not_replaced_without_force(two, make, tmp_path, capsys):
     out = tmp_path / "out"
-    exported(two, out)
+    records_of(two, out)
     before = contents(out)
     make(ROWS[0], LABELS)
     make("vgg_s-cyclic_lbp")
-    assert exported(two, out) == 1
+    assert records_of(two, out) == 1
     folder = out / ROWS[0] / "finetune"
     assert f"{folder} holds another record (" in refused(capsys)
     assert contents(out) == before  # nothing of the new row, either
-    assert exported(two, out, "--force") == 0
+    assert records_of(two, out, "--force") == 0
     assert contents(out)[f"{ROWS[0]}/finetune/scores_val.csv"] != before[f"{ROWS[0]}/finetune/scores_val.csv"]
 
 
 def test_runs_are_never_replaced_by_their_records(two, capsys):
     before = contents(two)
-    assert exported(two, two, "--force") == 1
+    assert records_of(two, two, "--force") == 1
     assert "holds a run with its nets or weights: name another output" in refused(capsys)
     assert contents(two) == before
 
 
 def test_a_model_that_is_not_the_one_that_was_scored_is_not_published(two, tmp_path, capsys):
     (two / ROWS[0] / "finetune/model.caffemodel").write_text("another")
-    assert exported(two, tmp_path / "out") == 1
+    assert records_of(two, tmp_path / "out") == 1
     assert "was scored before it changed" in refused(capsys)
     assert not (tmp_path / "out").exists()
 
 
 def test_what_is_not_scored_is_said(two, make, tmp_path, capsys):
     (make("vgg_s-cyclic_lbp") / "scores_val.csv").unlink()
-    assert exported(two, tmp_path / "out") == 0
-    assert exported(two, tmp_path / "out", "--rows", "vgg_s-cyclic_lbp") == 1
+    assert records_of(two, tmp_path / "out") == 0
+    assert records_of(two, tmp_path / "out", "--rows", "vgg_s-cyclic_lbp") == 1
     assert "vgg_s-cyclic_lbp has no scores yet: make them with emotiw evaluate" in refused(capsys)
-    assert exported(two, tmp_path / "out", "--rows", "none") == 1
+    assert records_of(two, tmp_path / "out", "--rows", "none") == 1
     assert "holds no finetune run of none" in refused(capsys)
 
 
 def test_records_of_records_are_the_same(two, tmp_path):
-    exported(two, tmp_path / "out")
-    exported(tmp_path / "out", tmp_path / "again")
+    records_of(two, tmp_path / "out")
+    records_of(tmp_path / "out", tmp_path / "again")
     assert contents(tmp_path / "out") == contents(tmp_path / "again")
 
 
 def test_a_changed_record_is_refused(two, tmp_path):
-    exported(two, tmp_path / "out")
+    records_of(two, tmp_path / "out")
     path = tmp_path / "out" / ROWS[0] / "finetune/run.json"
     path.write_text(path.read_text().replace('"seed": 1', '"seed": 2'))
     with pytest.raises(EmotiwError, match="it was changed after it was written"):
-        export(tmp_path / "out", tmp_path / "again")
+        copy_records(tmp_path / "out", tmp_path / "again")
 
 
 def test_a_model_that_comes_back_is_compared(two, tmp_path, capsys):
     """The one that was scored is accepted, another one refused, as of any run."""
-    exported(two, tmp_path / "out")
+    records_of(two, tmp_path / "out")
     model = tmp_path / "out" / ROWS[0] / "finetune/model.caffemodel"
     shutil.copy(two / ROWS[0] / "finetune/model.caffemodel", model)
     collect(tmp_path / "out")
@@ -246,7 +246,7 @@ def test_a_model_that_comes_back_is_compared(two, tmp_path, capsys):
 
 
 def test_a_record_is_no_model_and_no_unfinished_training(two, tmp_path):
-    exported(two, tmp_path / "out")
+    records_of(two, tmp_path / "out")
     run = Run(tmp_path / "out" / ROWS[0] / "finetune")
     assert run.published
     assert not Run(two / ROWS[0] / "finetune").published
@@ -259,7 +259,7 @@ def test_a_record_is_no_model_and_no_unfinished_training(two, tmp_path):
 def test_older_scores_without_a_record_of_inputs(make_run, answers, tmp_path):
     """They get a seal, and the set's place becomes its name."""
     make_run(ROWS[0], answers(*LABELS), LABELS, set_folder="/some/where/faces")
-    exported(tmp_path / "runs", tmp_path / "out")
+    records_of(tmp_path / "runs", tmp_path / "out")
     path = tmp_path / "out" / ROWS[0] / "finetune/scores_val.json"
     assert json.loads(path.read_text())["set_folder"] == "faces"
     assert collect(tmp_path / "out").protocol.set_folder == "faces"
@@ -267,6 +267,6 @@ def test_older_scores_without_a_record_of_inputs(make_run, answers, tmp_path):
 
 def test_released_models_and_baselines_are_exported(two, make_released, answers, tmp_path):
     make_released("VGG_S_rgb", answers(*LABELS), LABELS)
-    exported(two, tmp_path / "out")
+    records_of(two, tmp_path / "out")
     assert (tmp_path / "out/released/VGG_S_rgb/scores_val.json").is_file()
     assert not (tmp_path / "out/released/VGG_S_rgb/run.json").exists()
