@@ -10,8 +10,8 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.errors import EmotiwError
-from emotiw.evaluate.records import copy_records
 from emotiw.evaluate.model import of_run
+from emotiw.evaluate.records import copy_records
 from emotiw.evaluate.scoring import read_evaluation, write_evaluation
 from emotiw.evaluate.table.results import collect
 from emotiw.evaluate.trained_on import TrainedOn
