@@ -298,15 +298,18 @@ def changes_apart(ours, theirs, begun):
 )
 def test_the_projects_nets(caffe, tmp_path, name):
     case, begun = real_case(name, tmp_path)
+    rate = max(param.lr_mult for layer in committed(name, "train_val_finetune.prototxt").layer for param in layer.param)
     theirs, log = by_caffe(caffe, tmp_path / "caffe", {"it": case})["it"]
     ours, lines = by_torch(tmp_path / "torch", case)
     check(ours, theirs)
     check_logs(lines, log)
     apart = changes_apart(ours, theirs, begun)
     assert max(apart.values()) <= 0.03, apart
-    # They learn: the loss falls by a thousand times what it may differ, the last layer changes altogether.
+    # They learn: the loss falls by a thousand times what it may differ, and the layer of the highest rate, 24 in the
+    # paper's nets and 2 in the medium ones, changes altogether or by that share of it.
     assert theirs["loss"][0].sum() - theirs["loss"][-1].sum() > 0.1
-    assert max(np.linalg.norm(theirs[key] - array) / np.linalg.norm(array) for key, array in begun.items()) > 1
+    changed = max(np.linalg.norm(theirs[key] - array) / np.linalg.norm(array) for key, array in begun.items())
+    assert changed > rate / 24
     shutil.rmtree(tmp_path)  # of some hundred megabytes
 
 
