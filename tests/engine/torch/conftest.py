@@ -22,6 +22,12 @@ WORKER = Path(__file__).with_name("caffe_worker.py")
 Arrays = Mapping[str, np.ndarray]
 
 
+def pixels_as_seen(net: Net) -> float:
+    """Return the spread of pixels at the first convolution, at least 1: 50, or less in a net that scales its input."""
+    scales = [layer.param.power_param.scale for layer in net.layers if layer.param.type == "Power"]
+    return max(1.0, 50 * float(np.prod(scales)))
+
+
 @dataclass(frozen=True)
 class Case:
     """A net with its inputs.

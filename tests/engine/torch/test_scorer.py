@@ -17,6 +17,8 @@ from emotiw.prototxt.formats.messages import format_text
 from emotiw.prototxt.surgery import committed
 from emotiw.prototxt.zoo.nets import NETS
 
+from .conftest import pixels_as_seen
+
 SMALL = [name for name in NETS if "small" in name]
 
 
@@ -25,7 +27,7 @@ def deploy_of(name, folder):
     proto = committed(name, "deploy.prototxt")
     net, generator = Net(graph_of(proto, State("TEST"))), torch.Generator().manual_seed(len(name))
     for layer, blobs in net.params.items():
-        scale = np.sqrt(2 / blobs[0][0].numel()) / (50 if layer.startswith("conv1") else 1)
+        scale = np.sqrt(2 / blobs[0][0].numel()) / (pixels_as_seen(net) if layer.startswith("conv1") else 1)
         for blob, spread in zip(blobs, (scale, 0.01), strict=False):
             blob.data.normal_(0, spread, generator=generator)
     (folder / "deploy.prototxt").write_text(format_text(proto))
