@@ -1,6 +1,7 @@
 """LBP codes; Earth Mover's Distance between the 256 codes; multi-dimensional scaling to 3-D.
 
-It makes an image in the colours of its codes, of arrays: it knows no files but its own tables, and no Caffe.
+It makes an image in the colours of its codes from an array. It reads no files except its own tables, and does not need
+Caffe.
 """
 
 from emotiw.lazy import TYPE_CHECKING, attach

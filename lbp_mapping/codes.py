@@ -19,19 +19,19 @@ Grey = npt.NDArray[np.uint8]
 
 NEIGHBOURS = 8
 
-# The first row of the inverse of MATLAB's NTSC matrix. No RGB triple comes nearer than 4.5e-6 to a half, so
+# The first row of the inverse of MATLAB's NTSC matrix. The grey of every RGB triple is at least 4.5e-6 from a half, so
 # neither further digits nor the order of the sum change a grey value.
 GREY_WEIGHTS = (0.298936021, 0.587043074, 0.114020904)
 
-# The same for integers. With 23 binary places every RGB triple has the same grey; with 24 a hundred have another.
+# The same for integers. With 23 binary places every RGB triple has the same grey; with 24, a hundred differ.
 BINARY_WEIGHTS = tuple(round(weight * 2**23) for weight in GREY_WEIGHTS)
 
-# `lbp.m` takes the pixel itself where a sample point is this near to one.
+# `lbp.m` takes the pixel itself if a sample point is this close to its centre.
 ON_PIXEL = 1e-6
 
 
 def grey(rgb: npt.NDArray[np.uint8]) -> Grey:
-    """Return MATLAB's `rgb2gray`, which the authors used; Pillow's and OpenCV's greys differ from it.
+    """Convert RGB to grey as MATLAB's `rgb2gray` does, which the authors used; Pillow and OpenCV give other values.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def grey(rgb: npt.NDArray[np.uint8]) -> Grey:
     Raises
     ------
     ValueError
-        Where `rgb` is no H x W x 3 uint8 array.
+        If `rgb` is not an H x W x 3 uint8 array.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def grey(rgb: npt.NDArray[np.uint8]) -> Grey:
         found = np.empty(rgb.shape[:2], np.uint8)
         kernels.grey(np.ascontiguousarray(rgb), BINARY_WEIGHTS, found)
         return found
-    rounding = np.array([[*GREY_WEIGHTS, 0.5]])  # the last is added; the cast floors
+    rounding = np.array([[*GREY_WEIGHTS, 0.5]])  # 0.5 is added to the sum; the cast rounds down
     return np.asarray(cv2.transform(rgb.astype(np.float64), rounding)).astype(np.uint8)
 
 
@@ -78,7 +78,7 @@ def lbp_codes(grey: Grey, radius: int = 1, threshold: float = 0.0) -> Grey:
     radius : int
         R in pixels: 1, 5 or 10 in the paper.
     threshold : float
-        t in grey values, [-255, 255]; the authors' code knows only 0.
+        t in grey values, [-255, 255]; the authors' code has only 0.
 
     Returns
     -------
@@ -92,8 +92,8 @@ def lbp_codes(grey: Grey, radius: int = 1, threshold: float = 0.0) -> Grey:
 
     Notes
     -----
-    The paper's text sets a bit where the neighbour is *greater* than the centre, the authors' code where it is
-    equal, too; the code is followed.  # Deviation D1
+    The paper's text sets a bit if the neighbour is *greater* than the centre; the authors' code also sets it if they
+    are equal. This function follows the code.  # Deviation D1
 
     Examples
     --------
@@ -119,10 +119,10 @@ def lbp_codes(grey: Grey, radius: int = 1, threshold: float = 0.0) -> Grey:
 
 
 def _codes_by_numpy(grey: Grey, R: int, threshold: float) -> Grey:
-    """Return the codes of an image that is large enough; kernels.c does the same."""
+    """Compute the codes of an image that is large enough, as kernels.c does."""
     height, width = grey.shape
-    # Rows lie end to end, so a neighbour is the image from another offset on: faster than slices of two axes. In
-    # the last 2R columns the neighbours come from the next row; they are cut off at the end.
+    # Rows are contiguous, so each neighbour is the flat image from another offset: faster than slices of two axes. In
+    # the last 2R columns the neighbours come from the next row; these columns are cut off at the end.
     size = (height - 2 * R) * width - 2 * R
     pixels, image = grey.ravel().astype(np.int16), grey.ravel().astype(np.float64)
     start = R * width + R
@@ -134,7 +134,7 @@ def _codes_by_numpy(grey: Grey, R: int, threshold: float) -> Grey:
     for k in reversed(range(NEIGHBOURS)):
         (weight, row, column), *others = sample_terms(k, R)
         offset = row * width + column
-        if not others:  # a pixel: n - g >= t compares integers
+        if not others:  # the neighbour is a pixel: n - g >= t compares integers
             bits = pixels[offset:][:size] >= limit
         else:
             np.multiply(weight, image[offset:][:size], out=sample)
@@ -149,7 +149,7 @@ def _codes_by_numpy(grey: Grey, R: int, threshold: float) -> Grey:
 
 @cache
 def sample_terms(k: int, radius: int) -> tuple[tuple[float, int, int], ...]:
-    """Return neighbour `k` of the first pixel that has all its neighbours as a weighted sum of pixels.
+    """Return neighbour `k` as a weighted sum of pixels, for the first pixel that has all its neighbours.
 
     Parameters
     ----------
@@ -166,8 +166,8 @@ def sample_terms(k: int, radius: int) -> tuple[tuple[float, int, int], ...]:
 
     Notes
     -----
-    The coordinates count from 1, as MATLAB's do. Counting from 0 would be the same point with other float noise,
-    and at R = 1 one code in a hundred would change.
+    Coordinates count from 1, as in MATLAB. Counting from 0 would give the same points with other rounding errors, and
+    at R = 1 one code in a hundred would change.
     """
     angle = 2 * math.pi * k / NEIGHBOURS
     y = -radius * math.sin(angle) + (radius + 1)
@@ -188,7 +188,7 @@ def sample_terms(k: int, radius: int) -> tuple[tuple[float, int, int], ...]:
 def _sample_arrays(radius: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Return the weights, (8, 4), and the rows and columns, (8, 4, 2), of all neighbours' pixels.
 
-    A neighbour that is a pixel gets three more of weight 0, which change no sample.
+    A neighbour that is one pixel is padded with three of weight 0, which do not change the sample.
     """
     weights, places = np.zeros((NEIGHBOURS, 4)), np.zeros((NEIGHBOURS, 4, 2), np.int64)
     for k in range(NEIGHBOURS):

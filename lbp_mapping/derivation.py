@@ -1,4 +1,4 @@
-"""Where the tables come from: distances -> points in 3-D -> colours; and POT's opinion of the distances."""
+"""Derive the tables (distances -> points in 3-D -> colours), and compare the distances with POT's."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -9,7 +9,7 @@ from .distance import DISTANCES, Bits, bit_vectors, matrix
 from .embedding import Floats, classical_mds, nonmetric_mds
 from .tables import Table
 
-# Scaling leaves the sign of every axis open; these colours of the tables fix it.
+# Scaling does not determine the signs of the axes; these entries of the tables do.
 ANCHORS = {
     "lbp": {0: (0, 121, 130), 255: (255, 134, 125), 7: (145, 165, 117)},
     "cyclic_lbp": {0: (255, 172, 132), 255: (0, 174, 133), 1: (220, 142, 105)},
@@ -19,16 +19,16 @@ ANCHORS = {
 
 @dataclass(frozen=True)
 class Derivation:
-    """A table made anew.
+    """A table derived from its distances.
 
     Parameters
     ----------
     table : (256, 3) uint8
         RGB of every code.
     iterations : int
-        Of the scaling.
+        Number of iterations of the scaling.
     stress : float
-        Kruskal's stress-1 at its end.
+        Kruskal's stress-1 after the last iteration.
     """
 
     table: Table
@@ -37,7 +37,7 @@ class Derivation:
 
 
 def derive(mapping: str) -> Derivation:
-    """Return the table of `lbp`, `cyclic_lbp` or `hamming_lbp`, from its distances alone, in seconds."""
+    """Derive the table of `lbp`, `cyclic_lbp` or `hamming_lbp` from its distances alone; this takes seconds."""
     D = matrix(mapping)
     start = projected_bits() if mapping == "hamming_lbp" else classical_mds(D)
     embedding = nonmetric_mds(D, start)
@@ -45,7 +45,7 @@ def derive(mapping: str) -> Derivation:
 
 
 def colours(points: Floats) -> Table:
-    """Return points as colours: one offset and one factor for **all** entries, so that distances keep their ratios.
+    """Convert points to colours by one offset and one factor for **all** entries, so that distances keep their ratios.
 
     Parameters
     ----------
@@ -67,11 +67,12 @@ def colours(points: Floats) -> Table:
 
 
 def projected_bits() -> Floats:
-    """Return where the scaling of Hamming's distances starts: the bits, on three orthonormal directions.
+    """Return the start for scaling Hamming's distances: the bits projected on three orthonormal directions.
 
-    Classical scaling has no answer there, its eight eigenvalues being equal. The directions are arbitrary but for two
-    things: a start that mirrors or turns into itself would leave the outcome to rounding noise, and so would columns
-    that depend on each other, as sines of equal steps do: hence the power.  # Deviation D2
+    Classical scaling cannot select three dimensions here, because its eight eigenvalues are equal. The directions are
+    arbitrary, with two conditions. A start that a reflection or a rotation leaves unchanged would make the result
+    depend on rounding errors, and so would linearly dependent columns. Sines of equal steps are linearly dependent, so
+    the steps are raised to a power.  # Deviation D2
     """
     directions, _ = np.linalg.qr(np.sin(np.arange(1.0, 25.0) ** 1.5).reshape(8, 3))
     return np.asarray((bit_vectors() - 0.5) @ directions)
@@ -83,12 +84,12 @@ def transport_differences(mapping: str) -> tuple[int, int]:
     Parameters
     ----------
     mapping : str
-        One of the authors' two.
+        `lbp` or `cyclic_lbp`.
 
     Returns
     -------
     (int, int)
-        Pairs compared (6307), and pairs that differ.
+        Number of pairs compared (6307), and number of pairs that differ.
     """
     bits = bit_vectors()
     mass = bits.sum(axis=1)
@@ -98,7 +99,7 @@ def transport_differences(mapping: str) -> tuple[int, int]:
 
 
 def _transport(x: Bits, y: Bits) -> Floats:
-    """Return the cost of moving x to y, (n, bits) of equal mass each, a step of one neighbour costing 1."""
+    """Return the cost of moving x to y, (n, bits) of equal mass; a step of one neighbour costs 1."""
     from ot import wasserstein_1d
 
     mass = x.sum(axis=1)
@@ -107,7 +108,7 @@ def _transport(x: Bits, y: Bits) -> Floats:
 
 
 def _anchored(points: Floats, anchors: dict[int, tuple[int, int, int]]) -> Table:
-    """Return the colours under those signs of the axes that bring the anchors nearest to theirs."""
+    """Return the colours with the signs of the axes for which the anchors are closest to their colours."""
     codes, wanted = list(anchors), np.array(list(anchors.values()), np.int64)
     mirrored = [colours(points * signs) for signs in product((1, -1), repeat=3)]
     return min(mirrored, key=lambda table: int(np.abs(table[codes] - wanted).sum()))

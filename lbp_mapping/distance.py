@@ -1,4 +1,4 @@
-"""How far two LBP codes are from each other: the authors' two distances, and Hamming's."""
+"""Distances between LBP codes: the authors' two, and Hamming's."""
 
 from collections.abc import Callable
 
@@ -30,7 +30,7 @@ def emd(x: Bits, y: Bits) -> Bits:
 
     .. math:: \mathrm{EMD}(x, y) = \sum_j \Big| \sum_{i \le j} x_i - \sum_{i \le j} y_i \Big|
 
-    The sums are not normalised, so a difference of mass counts; where the masses are equal this is the optimal
+    The sums are not normalised, so a difference of mass counts; if the masses are equal, this is the optimal
     transport cost with \|i - j\| as ground distance.
 
     Parameters
@@ -47,7 +47,7 @@ def emd(x: Bits, y: Bits) -> Bits:
     --------
     >>> int(emd(np.array([1, 0, 0, 0]), np.array([0, 0, 0, 1])))  # moved by three
     3
-    >>> int(emd(np.array([0, 0]), np.array([1, 0])))  # one more, from the first place to the end
+    >>> int(emd(np.array([0, 0]), np.array([1, 0])))  # a surplus bit costs its distance to the end
     2
     """
     return np.asarray(np.abs(np.cumsum(x - y, axis=-1)).sum(axis=-1))
@@ -61,7 +61,7 @@ def regular(x: Bits, y: Bits, emd: Emd = emd) -> npt.NDArray[np.generic]:
 def cyclic(x: Bits, y: Bits, emd: Emd = emd) -> npt.NDArray[np.generic]:
     """Return the distance of `cyclic_lbp`: min of EMD(p, q), EMD(rev p, q), EMD(p, rev q), p = [0, x], q = [0, y].
 
-    A mirror rule, whatever its name says: rev reverses all nine elements, and nothing is shifted around. 56 pairs
+    Despite the name, it compares mirror images: rev reverses all nine elements, and there is no cyclic shift. 56 pairs
     of codes are at distance 0, and the triangle inequality does not hold.
     """
     p, q = (np.insert(bits, 0, 0, axis=-1) for bits in (x, y))
@@ -78,14 +78,14 @@ DISTANCES: dict[str, Callable[..., npt.NDArray[np.generic]]] = {
     "cyclic_lbp": cyclic,
     "hamming_lbp": hamming,
 }
-"""Mapping -> its distance."""
+"""The distance of each mapping."""
 
 AUTHORS = ("lbp", "cyclic_lbp")
-"""The authors' two, made of Earth Mover's Distances."""
+"""The authors' two mappings, which are based on the Earth Mover's Distance."""
 
 
 def matrix(mapping: str) -> npt.NDArray[np.uint8]:
-    """Return the distances of all codes.
+    """Return the distances between all codes.
 
     Parameters
     ----------

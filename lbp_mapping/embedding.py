@@ -11,20 +11,20 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 DIMENSIONS = 3
-TOLERANCE = 1e-6  # relative fall of the stress in one iteration; 1e-4 does not give the authors' tables
+TOLERANCE = 1e-6  # relative decrease of the stress in one iteration; 1e-4 does not give the authors' tables
 FIRST_STEP = 2.0
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """Points, and how well they keep the order of the distances.
+    """Points, and the stress with which they keep the order of the distances.
 
     Parameters
     ----------
     points : (n, 3) float64
         Centred, on their principal axes; signs are arbitrary.
     iterations : int
-        Steps taken.
+        Number of steps taken.
     stress : float
         Kruskal's stress-1.
     """
@@ -46,7 +46,7 @@ def classical_mds(D: npt.NDArray[np.number], dimensions: int = DIMENSIONS) -> Fl
     D : (n, n)
         Distances, symmetric.
     dimensions : int
-        Of the points.
+        Number of dimensions of the points.
 
     Returns
     -------
@@ -61,13 +61,13 @@ def classical_mds(D: npt.NDArray[np.number], dimensions: int = DIMENSIONS) -> Fl
 
 
 def nonmetric_mds(D: npt.NDArray[np.number], start: Floats) -> Embedding:
-    r"""Return the points Y whose distances follow the order of D, by conjugate gradients on the stress.
+    r"""Find points Y with distances in the order of those of D, by conjugate gradients on the stress.
 
     .. math:: S(Y) = \sqrt{\sum (d - \hat d)^2 / \sum d^2}
 
     where d are the distances between the rows of Y and :math:`\hat d`, the disparities, are the isotonic
     regression of d in the order of D. An iteration takes a Polak-Ribiere direction (beta at least 0), searches
-    along it by bounded Brent with the disparities **held fixed**, steps, normalises, and only then renews d and
+    along it by bounded Brent with the disparities **held fixed**, steps, normalises, and only then recomputes d and
     the disparities.
 
     Parameters
@@ -75,12 +75,13 @@ def nonmetric_mds(D: npt.NDArray[np.number], start: Floats) -> Embedding:
     D : (n, n)
         Dissimilarities, symmetric.
     start : (n, 3) float64
-        Where to begin.
+        Initial points.
 
     Returns
     -------
     Embedding
-        After the first iteration that lowers the stress by less than 1e-6 of itself, or to 0: not always an optimum.
+        The points after the first iteration that lowers the stress by less than 1e-6 of its value, or to 0. They are
+        not always an optimum.
     """
     from scipy.optimize import minimize_scalar
     from scipy.spatial.distance import pdist, squareform
@@ -112,7 +113,7 @@ def nonmetric_mds(D: npt.NDArray[np.number], start: Floats) -> Embedding:
 
 
 def _normalised(Y: Floats, scale: float) -> Floats:
-    """Return the points centred, their largest distance `scale`."""
+    """Return the points centred, and scaled to the largest distance `scale`."""
     from scipy.spatial.distance import pdist
 
     Y = Y - Y.mean(axis=0)
@@ -120,7 +121,7 @@ def _normalised(Y: Floats, scale: float) -> Floats:
 
 
 def _disparities(dissimilarities: Floats, distances: Floats) -> Floats:
-    """Return the monotone fit; where dissimilarities tie, the distances choose their order (primary)."""
+    """Return the monotone fit; if dissimilarities tie, the distances order them (primary treatment)."""
     from sklearn.isotonic import isotonic_regression
 
     order = np.lexsort((distances, dissimilarities))
@@ -134,13 +135,13 @@ def _stress(d: Floats, disparities: Floats) -> float:
 
 
 def _gradient(Y: Floats, disparities: Floats) -> Floats:
-    """Return the gradient of the stress at Y, the disparities held fixed."""
+    """Return the gradient of the stress at Y, with the disparities held fixed."""
     from scipy.spatial.distance import pdist, squareform
 
     d = pdist(Y)
     residual = d - disparities
     slope = _stress(d, disparities) * (residual / np.sum(residual**2) - d / np.sum(d**2))
-    pull = squareform(slope / np.where(d > 0, d, 1.0))  # coincident points pull nowhere
+    pull = squareform(slope / np.where(d > 0, d, 1.0))  # coincident points have no direction
     return np.asarray(pull.sum(axis=1)[:, None] * Y - pull @ Y)
 
 

@@ -1,4 +1,4 @@
-"""Two figures: a face in all its forms, and the 256 codes in their 3-D space."""
+"""Figures of a face in its representations, and of the 256 codes in 3-D."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,8 +22,7 @@ INK, FAINT = "#222222", "#8a8a8a"
 DPI = 160
 PANEL = 2.2  # inches wide
 
-
-# Drawn with their numbers: no bit, all, every other one, the first alone, the two halves of the circle.
+# Codes that the figure labels: no bit set, all, every other one, the first, and the two halves of the circle.
 LABELLED = (0, 255, 85, 1, 15, 240)
 
 RULES = {
@@ -34,16 +33,16 @@ RULES = {
 
 
 def face_figure(rgb: Image, representations: Iterable[Representation]) -> Figure:
-    """Return the face beside its codes (above) and its mapped forms (below), a column each representation.
+    """Return a figure of the face, its codes (above) and its mapped images (below), one column per representation.
 
-    Every panel shows the face's whole frame: the margin of R pixels that have no code stays white.
+    Every panel shows the whole frame of the face; the margin of R pixels, which have no code, stays white.
 
     Parameters
     ----------
     rgb : (H, W, 3) uint8
         RGB, [0, 255].
     representations : iterable of Representation
-        `rgb` among them is the face itself and gets no column.
+        `rgb` is the face itself and gets no column.
 
     Returns
     -------
@@ -67,12 +66,12 @@ def face_figure(rgb: Image, representations: Iterable[Representation]) -> Figure
 
 
 def codes_figure(mappings: Sequence[str] = AUTHORS) -> Figure:
-    """Return the 256 codes at their places in 3-D, in their own colours; lines join codes at distance 1.
+    """Return a figure of the 256 codes as points in 3-D, in their colours; lines join codes at distance 1.
 
     Parameters
     ----------
     mappings : sequence of str
-        `lbp`, `cyclic_lbp` or `hamming_lbp`, a panel each.
+        `lbp`, `cyclic_lbp` or `hamming_lbp`; one panel per mapping.
 
     Returns
     -------

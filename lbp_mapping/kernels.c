@@ -18,7 +18,7 @@
 #define CORNERS 4
 #define COLOURS 256
 #define GREY_BITS 23 /* binary places of a grey weight: with 23 every RGB triple has its exact grey */
-#define CHUNK 512    /* pixels of a row whose codes stay in the fastest cache */
+#define CHUNK 512    /* pixels of a row done at once: their codes stay in the fastest cache */
 
 typedef struct {
     double weight[CORNERS];
@@ -49,7 +49,7 @@ BODY grey_body(const uint8_t *restrict rgb, const uint32_t *weights, uint8_t *re
         grey[i] = (uint8_t)((red * rgb[3 * i] + green * rgb[3 * i + 1] + blue * rgb[3 * i + 2] + half) >> GREY_BITS);
 }
 
-/* SAMPLE binds a neighbour's weights and pixels to names of its own, for the compiler to keep in registers. */
+/* SAMPLE copies a neighbour's weights and pixels to local variables, which the compiler can keep in registers. */
 #define SAMPLE(k)                                                                                                      \
     const double k##w0 = k->weight[0], k##w1 = k->weight[1], k##w2 = k->weight[2], k##w3 = k->weight[3];               \
     const double *k##p0 = from + k->offset[0], *k##p1 = from + k->offset[1];                                           \
@@ -173,7 +173,7 @@ static PyObject *grey(PyObject *module, PyObject *args)
     PyBuffer_Release(&rgb);
     PyBuffer_Release(&out);
     if (!fits)
-        return PyErr_Format(PyExc_ValueError, "grey: three bytes make one");
+        return PyErr_Format(PyExc_ValueError, "grey: the output must have one byte for every three of the image");
     Py_RETURN_NONE;
 }
 
@@ -213,7 +213,7 @@ static PyObject *codes(PyObject *module, PyObject *args)
     job.height = (size_t)(image.len / width);
     job.radius = (size_t)R;
     if (!read_samples(&job, &weights, &places)) {
-        PyErr_SetString(PyExc_ValueError, "codes: not the samples of this radius");
+        PyErr_SetString(PyExc_ValueError, "codes: the samples do not fit the radius");
         goto end;
     }
     job.image = malloc((size_t)image.len * sizeof(double));
@@ -234,7 +234,7 @@ end:
     return answer;
 }
 
-/* Write four bytes a pixel, of which the next pixel overwrites the fourth: faster than three. */
+/* Write four bytes per pixel; the next pixel overwrites the fourth. This is faster than writing three. */
 static void paint(const uint8_t *codes, const uint8_t *palette, uint8_t *rgb, size_t count)
 {
     uint8_t table[COLOURS][4] = {{0}};
@@ -261,7 +261,7 @@ static PyObject *colours(PyObject *module, PyObject *args)
     PyBuffer_Release(&palette);
     PyBuffer_Release(&out);
     if (!fits)
-        return PyErr_Format(PyExc_ValueError, "colours: one byte makes three, by a palette of 256 colours");
+        return PyErr_Format(PyExc_ValueError, "colours: the output must have three bytes per code, and the palette 256 colours");
     Py_RETURN_NONE;
 }
 

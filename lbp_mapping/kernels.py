@@ -1,4 +1,4 @@
-"""What maps: the compiled module `_kernels` (kernels.c) where it was built, else NumPy. Both give the same bytes."""
+"""Choose what maps: the compiled `_kernels` (kernels.c) if it was built, else NumPy; both give the same bytes."""
 
 import os
 from functools import cache
@@ -20,22 +20,22 @@ NUMPY = "numpy"
 
 
 class Kernels(Protocol):
-    """The compiled module; its arrays are contiguous, and it fills the last one.
+    """The compiled module. Its arrays must be contiguous; each function fills its last argument.
 
     Attributes
     ----------
     LEVELS
-        The instruction sets for which there is a copy of the code and which this processor has, the fastest first:
-        some of `avx512` and `avx2`, then `plain`, the compiler's own choice.
+        The instruction sets that the code was compiled for and this processor has, the fastest first: any of `avx512`
+        and `avx2`, then `plain`, the compiler's default.
     """
 
     LEVELS: tuple[str, ...]
 
     def use(self, level: str, /) -> None:
-        """Use the copy for one of `LEVELS` from now on."""
+        """Select the copy of the code for one of `LEVELS`."""
 
     def grey(self, rgb: "Bytes", weights: tuple[int, ...], grey: "Bytes", /) -> None:
-        """Sum R, G, B, (n, 3), with three weights in units of 2^-23, halves rounded up."""
+        """Compute the grey of (n, 3) R, G, B values with three weights in units of 2^-23, halves rounded up."""
 
     def codes(
         self,
@@ -54,25 +54,25 @@ class Kernels(Protocol):
         grey : (H, W) uint8
             The image.
         samples : (8, 4) float64, (8, 4, 2) int64
-            Weights, and rows and columns, as in `codes.sample_terms`; of neighbours 0, 2, 4, 6 the first counts.
+            Weights, and rows and columns, as in `codes.sample_terms`; for neighbours 0, 2, 4, 6 only the first is used.
         thresholds : float, int
-            For interpolated neighbours, and for those that are pixels, of 16 bits.
+            For interpolated neighbours, and, as a 16-bit integer, for those that are pixels.
         codes : (H - 2R, W - 2R) uint8
             The output.
         """
 
     def colours(self, codes: "Bytes", palette: "Bytes", rgb: "Bytes", /) -> None:
-        """Look n codes up in a palette, (256, 3), for (n, 3) colours."""
+        """Look up the (n, 3) colours of n codes in a (256, 3) palette."""
 
 
 def implementations() -> tuple[str, ...]:
-    """Return the names of all that can map here, the fastest first; the last is `numpy`, the reference."""
+    """Return the names of the available implementations, the fastest first; the last is `numpy`, the reference."""
     module = _module()
     return (*(module.LEVELS if module else ()), NUMPY)
 
 
 def implementation() -> str:
-    """Return the one that maps: the fastest, or the one that $EMOTIW_MAPPING names.
+    """Return the name of the implementation in use: the fastest, or the one that $EMOTIW_MAPPING names.
 
     Raises
     ------
@@ -83,12 +83,18 @@ def implementation() -> str:
 
 
 def compiled() -> Kernels | None:
-    """Return the compiled module, or None where NumPy maps. It raises what `implementation` raises."""
+    """Return the compiled module, or None if NumPy is in use.
+
+    Raises
+    ------
+    EmotiwError
+        If the variable names none of `implementations()`.
+    """
     return _chosen()[1]
 
 
 def describe() -> str:
-    """Return what maps, in a few words."""
+    """Return a phrase that names the implementation in use."""
     name = implementation()
     if name != NUMPY:
         return f"by the compiled module ({name})"

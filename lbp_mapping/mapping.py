@@ -1,4 +1,4 @@
-"""RGB image to its representations: grey, codes, and the colours of the codes."""
+"""Map an RGB image to its representations: grey, codes, and the colours of the codes."""
 
 from collections.abc import Iterable
 
@@ -22,7 +22,7 @@ def map_image(rgb: Image, representation: Representation) -> Image:
     2. codes: (H - 2R) x (W - 2R) uint8;
     3. colours: (H - 2R) x (W - 2R) x 3 uint8, the code's row of the 3-D map as R, G, B.
 
-    Resizing comes only afterwards, and mixes colours: that is what the metric of the map is for.
+    Resizing comes afterwards. It averages colours, which is meaningful because similar codes have similar colours.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ def map_image(rgb: Image, representation: Representation) -> Image:
     Raises
     ------
     ValueError
-        Where it is no RGB image, or smaller than 2R + 1 pixels either way.
+        If `rgb` is not an H x W x 3 uint8 array, or has fewer than 2R + 1 rows or columns.
     """
     return map_images(rgb, [representation])[0]
 
 
 def map_images(rgb: Image, representations: Iterable[Representation]) -> list[Image]:
-    """Return an image in several representations, in their order; what they share is made once.
+    """Return an image in several representations, in their order; grey and codes that they share are computed once.
 
     Parameters, elements of the list and errors are those of `map_image`.
     """

@@ -1,4 +1,4 @@
-"""What an image becomes before a net sees it: RGB, or its LBP codes in the colours of a 3-D map."""
+"""Representations, the inputs of the nets: RGB, or LBP codes in the colours of a 3-D map."""
 
 import operator
 import re
@@ -25,7 +25,7 @@ MAX_THRESHOLD = 255.0  # two grey values differ by no more
 
 @dataclass(frozen=True)
 class Representation:
-    """A mapping of codes to colours, and how the codes are made.
+    """A mapping of codes to colours, with the radius and the threshold of the codes.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Representation:
     Raises
     ------
     ValueError
-        Where one of them is none of these.
+        If a parameter has another value.
     """
 
     mapping: str
@@ -66,7 +66,7 @@ class Representation:
 
     @property
     def name(self) -> str:
-        """The one name, safe as a file's: the paper's for its five, else `cyclic_lbp_r3_t5` and the like."""
+        """The canonical name, safe as a file name: the paper's for its five, else one such as `cyclic_lbp_r3_t5`."""
         for name, paper in _PAPER_NAMES.items():
             if (self.mapping, self.radius, self.threshold) == (*paper, 0):
                 return name
@@ -76,7 +76,7 @@ class Representation:
 
     @property
     def ours(self) -> bool:
-        """Whether it is none of the paper's five."""
+        """Whether it is not one of the paper's five."""
         # Deviation D3
         return self.name not in _PAPER_NAMES
 
@@ -85,10 +85,10 @@ class Representation:
 
 
 PAPER = tuple(Representation(*mapping_and_radius) for mapping_and_radius in _PAPER_NAMES.values())
-"""The paper's five, in the order of its released models."""
+"""The paper's five representations, in the order of its released models."""
 
 MAPPED = PAPER[1:]
-"""The four of them that are mapped LBP codes."""
+"""The paper's four representations that are mapped LBP codes."""
 
 # A radius is `_r3`, or `_3` as in the paper's names.
 _CANONICAL = re.compile(r"([a-z_]+?)(?:_r?(\d+))?(?:_t([-+.e\d]+))?", re.ASCII)
@@ -97,15 +97,15 @@ _KNOWN = f"one of {', '.join([*_PAPER_NAMES, 'hamming_lbp'])}, or a mapping spel
 
 @cache
 def parse(text: str, threshold: float = 0.0, radius: int = 1) -> Representation:
-    """Read a representation.
+    """Parse a representation.
 
     Parameters
     ----------
     text : str
         A name (`cyclic_lbp_5`, `lbp_r2`), or a mapping with its settings (`cyclic_lbp:radius=3:threshold=5`). As in the
-        paper's names, a number behind a mapping is its radius (`cyclic_lbp_3`).
+        paper's names, a number after a mapping is its radius (`cyclic_lbp_3`).
     threshold, radius
-        For a mapped representation that does not spell its own.
+        Defaults for a mapped representation that does not give its own.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def parse(text: str, threshold: float = 0.0, radius: int = 1) -> Representation:
     Raises
     ------
     ValueError
-        In one line that says what may be given.
+        If the text is not a representation; the message says in one line what may be given.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def parse(text: str, threshold: float = 0.0, radius: int = 1) -> Representation:
 
 
 def _read_name(name: str) -> dict[str, str]:
-    """Return what a name says: mapping, and radius and threshold where it has them."""
+    """Return the settings in a name: mapping, and radius and threshold if it has them."""
     if name in _PAPER_NAMES:
         mapping, radius = _PAPER_NAMES[name]
         return {"mapping": mapping} if radius == 1 else {"mapping": mapping, "radius": str(radius)}

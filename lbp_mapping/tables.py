@@ -1,7 +1,7 @@
-"""The colours of the 256 codes: the authors' two tables, read back from the pictures they published, and ours.
+"""The colours of the 256 codes: the authors' two tables, recovered from the pictures they published, and ours.
 
-`lbp.csv` and `cyclic_lbp.csv` are constants. That they follow from the distances is tested, and anybody can see it
-by `emotiw map --derive`.
+`lbp.csv` and `cyclic_lbp.csv` are constants. They follow from the distances: a test checks this, and
+`emotiw map --derive` shows it.
 """
 
 from functools import cache
@@ -33,7 +33,7 @@ def shipped(mapping: str) -> Table:
     Raises
     ------
     ValueError
-        Where there is no such table.
+        If there is no such table.
     """
     if mapping not in DISTANCES:
         raise ValueError(f"{mapping}: no such table; there are {', '.join(DISTANCES)}")
@@ -46,10 +46,10 @@ def shipped(mapping: str) -> Table:
 
 @cache
 def palette(mapping: str) -> Table:
-    """Return the table as pictures are coloured by it.
+    """Return the table that colours images.
 
-    It is `shipped(mapping)`, but for the authors' two code 255 has the colour of code 254, as in every picture of
-    theirs: their script looks up uint8(code) + 1 in a table that counts from 1, and uint8 ends at 255.
+    It is `shipped(mapping)`, except that in the authors' two tables code 255 has the colour of code 254, as in all
+    their images: their script looks up uint8(code) + 1 in a table indexed from 1, and uint8 saturates at 255.
     """
     table = shipped(mapping).copy()
     if mapping in AUTHORS:

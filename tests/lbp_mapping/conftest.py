@@ -7,7 +7,7 @@ from emotiw.lbp_mapping import kernels
 
 @pytest.fixture
 def map_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Let one of `kernels.implementations()` map from now on."""
+    """Return a function that selects one of `kernels.implementations()`."""
 
     def use(name: str) -> None:
         monkeypatch.setenv(kernels.VARIABLE, name)
@@ -16,4 +16,4 @@ def map_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     yield use
     monkeypatch.undo()
     kernels._chosen.cache_clear()
-    kernels.implementation()  # the module itself remembers which copy it uses
+    kernels.implementation()  # the compiled module keeps its own choice; restore it

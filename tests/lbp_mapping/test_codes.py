@@ -59,8 +59,8 @@ def test_neighbours_run_from_the_east_against_the_clock(row, column, bit):
 
 def test_codes_a_reader_can_check():
     image = uint8([[9, 9, 9, 9, 9], [9, 5, 5, 5, 9], [9, 5, 1, 5, 9], [9, 5, 5, 5, 9], [9, 9, 9, 9, 9]])
-    # Everything is brighter than the middle. Each of the eight around it sees it darker, and where it lies on an
-    # axis, the two diagonals beside it, too; its other neighbours are brighter or equal.
+    # All pixels are brighter than the middle one. It is darker than each of its eight neighbours; for a neighbour on an
+    # axis, the two interpolated samples beside it are darker, too. All other samples are brighter or equal.
     assert lbp_codes(image).tolist() == [
         [0b01111111, 0b00011111, 0b11011111],
         [0b01111100, 0b11111111, 0b11000111],
@@ -74,7 +74,7 @@ def test_equal_axis_neighbours_count():
 
 
 @pytest.mark.parametrize(("threshold", "code"), [(3, 1), (3.5, 0), (2, 1), (-4, 0b00010001), (-3.5, 1)])
-def test_threshold_is_what_the_difference_must_reach(threshold, code):
+def test_the_difference_must_reach_the_threshold(threshold, code):
     image = uint8([[0, 0, 0], [96, 100, 103], [0, 0, 0]])
     assert lbp_codes(image, threshold=threshold).tolist() == [[code]]
 
@@ -132,7 +132,7 @@ def test_float_noise_of_1_based_coordinates_decides_ties():
 
 
 @pytest.mark.parametrize("radius", [1, 5, 10])
-def test_scikit_image_agrees_but_for_its_rounding(radius):
+def test_scikit_image_agrees_except_for_rounding(radius):
     image = noise(200)
     theirs = local_binary_pattern(image, 8, radius)[radius:-radius, radius:-radius]
     assert np.mean(lbp_codes(image, radius) != theirs) < 0.015
@@ -175,6 +175,6 @@ def test_grey_is_exact_for_every_red_and_green():
 
 
 @pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))])
-def test_grey_wants_rgb(image):
+def test_grey_requires_rgb(image):
     with pytest.raises(ValueError, match="H x W x 3"):
         grey(image)

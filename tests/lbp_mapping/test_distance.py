@@ -24,7 +24,7 @@ def test_bits_are_the_neighbours_in_order():
 def test_emd_moves_earth():
     x, y = np.array([1, 1, 0, 0]), np.array([0, 1, 0, 1])
     assert emd(x, y) == 1 + 1 + 1  # one unit, three places
-    assert emd(x, np.zeros(4, int)) == 1 + 2 + 2 + 2  # what is missing counts to the end
+    assert emd(x, np.zeros(4, int)) == 1 + 2 + 2 + 2  # missing mass costs its distance to the end
 
 
 @pytest.mark.parametrize("mapping", AUTHORS)
@@ -52,7 +52,7 @@ def test_hand_values():
     assert regular.max() == cyclic.max() == 36
 
 
-def test_the_cyclic_distance_is_no_metric():
+def test_the_cyclic_distance_is_not_a_metric():
     D = matrix("cyclic_lbp").astype(int)
     assert (D == 0).sum() - 256 == 2 * 56
     assert all(D[pair] == 0 for pair in [(1, 64), (2, 32), (3, 96), (4, 16)])

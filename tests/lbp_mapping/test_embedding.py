@@ -26,7 +26,7 @@ def test_classical_scaling_is_principal_component_analysis():
     assert np.allclose(pdist(Y), pdist(X))
 
 
-def test_nonmetric_scaling_finds_points_whose_order_is_kept():
+def test_nonmetric_scaling_keeps_the_order_of_distances():
     X = cloud(20)
     order = squareform(pdist(X) ** 3)
     embedding = nonmetric_mds(order, X + 0.1 * cloud(20, seed=1))
@@ -38,7 +38,7 @@ def test_nonmetric_scaling_finds_points_whose_order_is_kept():
     assert np.all(np.diff(covariance.diagonal()) <= 0)
 
 
-def test_nothing_is_left_to_do_where_the_order_is_kept_already():
+def test_a_start_in_the_right_order_takes_no_iterations():
     X = cloud(10)
     embedding = nonmetric_mds(squareform(pdist(X)), X)
     assert (embedding.iterations, embedding.stress) == (0, 0)
@@ -49,7 +49,7 @@ def test_nothing_is_left_to_do_where_the_order_is_kept_already():
     ("mapping", "iterations", "stress"),
     [("lbp", 60, 0.0226353), ("cyclic_lbp", 41, 0.0851643), ("hamming_lbp", 85, 0.2065910)],
 )
-def test_derived_anew_all_256_rows_are_as_shipped(mapping, iterations, stress):
+def test_all_256_derived_rows_equal_the_shipped_table(mapping, iterations, stress):
     derivation = derive(mapping)
     assert derivation.iterations == iterations
     assert derivation.stress == pytest.approx(stress, abs=1e-7)
@@ -57,7 +57,7 @@ def test_derived_anew_all_256_rows_are_as_shipped(mapping, iterations, stress):
 
 
 @pytest.mark.parametrize("mapping", ["lbp", "cyclic_lbp", "hamming_lbp"])
-def test_derivation_does_not_hang_on_rounding_noise(mapping, monkeypatch):
+def test_derivation_does_not_depend_on_rounding_errors(mapping, monkeypatch):
     from emotiw.lbp_mapping import derivation
 
     def noisy(start):
@@ -68,15 +68,15 @@ def test_derivation_does_not_hang_on_rounding_noise(mapping, monkeypatch):
     assert np.array_equal(derive(mapping).table, shipped(mapping))
 
 
-def test_hammings_start_is_no_matter_of_rounding():
-    """Its three directions are far from depending on each other; else a BLAS's rounding would choose the last one."""
+def test_hammings_start_does_not_depend_on_rounding_errors():
+    """Its three directions are well conditioned; else the rounding errors of a BLAS would determine the last one."""
     moved = np.linalg.qr(np.sin(np.arange(1.0, 25.0) ** 1.5 + 1e-12).reshape(8, 3))[0]
     np.testing.assert_allclose((bit_vectors() - 0.5) @ moved, projected_bits(), atol=1e-9)
 
 
 @pytest.mark.parametrize("kernel", ["Prescott", "Haswell"])
-def test_the_tables_are_no_matter_of_the_processor(kernel):
-    """On x86 OpenBLAS computes with the kernels of another processor, which round differently, when told to."""
+def test_the_tables_do_not_depend_on_the_processor(kernel):
+    """OPENBLAS_CORETYPE makes OpenBLAS on x86 use the kernels of another processor, which round differently."""
     derived = subprocess.run(
         [sys.executable, "-P", "-m", "emotiw", "map", "--derive"],
         env={**os.environ, "OPENBLAS_CORETYPE": kernel},
@@ -108,7 +108,7 @@ def test_the_authors_bands(mapping, bands):
     assert list(zip(table.min(axis=0).tolist(), table.max(axis=0).tolist(), strict=True)) == bands
 
 
-def test_codes_at_distance_0_share_a_neighbourhood_and_256_hamming_codes_are_told_apart():
+def test_hamming_gives_256_colours_in_the_order_of_distances():
     assert len(np.unique(shipped("hamming_lbp"), axis=0)) == 256
     near = matrix("hamming_lbp") == 1
     d = squareform(pdist(shipped("hamming_lbp").astype(float)))

@@ -31,7 +31,7 @@ def random(levels, seed=0, height=SIDE, width=SIDE + 7):
 
 
 def plane(down, right):
-    """A plane: its samples are the centre's value and a whole number more, but for float noise."""
+    """Return a plane: a sample differs from the centre by a whole number, except for rounding errors."""
     return np.asarray((down * ROWS + right * COLUMNS) % 256, np.uint8)
 
 
@@ -54,7 +54,7 @@ def compiler():
     return shutil.which(command[0])
 
 
-def test_the_module_is_there_wherever_it_can_be_built():
+def test_the_module_is_installed_if_it_can_be_built():
     header = Path(sysconfig.get_path("include"), "Python.h")
     if compiler() and header.is_file() and not sysconfig.get_config_var("Py_GIL_DISABLED"):
         assert COMPILED, "`pip install .` says why it was not built"
@@ -125,7 +125,7 @@ def test_images_need_not_be_contiguous_nor_writable(map_by):
             assert all(map(np.array_equal, ours, found[-1]))
 
 
-def test_a_set_is_the_same_whatever_maps(map_by, tmp_path):
+def test_every_implementation_makes_the_same_set(map_by, tmp_path):
     draw_expressions(tmp_path / "faces", 2, 1, seed=0)
     names = (*(each.name for each in PAPER), "cyclic_lbp_r3_t5")
     written = []
@@ -139,7 +139,7 @@ def test_a_set_is_the_same_whatever_maps(map_by, tmp_path):
 
 
 @pytest.mark.parametrize("each", implementations())
-def test_what_is_refused_is_the_same(map_by, each):
+def test_every_implementation_refuses_the_same(map_by, each):
     map_by(each)
     with pytest.raises(ValueError, match="needs at least 7 x 7"):
         lbp_codes(np.zeros((6, 9), np.uint8), 3)
@@ -151,8 +151,8 @@ def test_what_is_refused_is_the_same(map_by, each):
         lbp_codes(np.zeros((9, 9), np.uint8), 1, float("nan"))
 
 
-def test_the_module_writes_nowhere_else():
-    """It is given sizes that do not fit, which our own calls never do."""
+def test_the_module_refuses_arrays_that_do_not_fit():
+    """Refuse arrays of sizes that do not fit; our own calls never pass such."""
     image, weights, places = np.zeros(20 * 30, np.uint8), *_sample_arrays(2)
     far = places.copy()
     far[3, 2, 1] = 5
@@ -191,13 +191,13 @@ def test_the_module_writes_nowhere_else():
 
 
 def said(*arguments, **variables):
-    """Run the command; return its status and what it said."""
+    """Run the command; return its exit status, stdout and stderr."""
     command = [sys.executable, "-P", "-m", "emotiw", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables})
     return done.returncode, done.stdout, done.stderr
 
 
-def test_the_version_says_what_maps():
+def test_the_version_names_the_implementation():
     for each in COMPILED:
         assert said("--version", **{VARIABLE: each})[1].endswith(f"\nmapping by the compiled module ({each})\n")
     why = f"as ${VARIABLE} says" if COMPILED else "the compiled module is not installed"
@@ -205,7 +205,7 @@ def test_the_version_says_what_maps():
     assert said("--version", **{VARIABLE: ""})[1] == said("--version")[1]
 
 
-def test_what_cannot_map_here_is_refused_in_one_line(map_by, tmp_path):
+def test_an_unknown_implementation_is_refused_in_one_line(map_by, tmp_path):
     line = f"emotiw: ${VARIABLE} is 'mmx': set it to one of {', '.join(implementations())}, or unset it\n"
     face = draw_expressions(tmp_path / "faces", 1, 1, seed=0) or next((tmp_path / "faces").rglob("*.png"))
     for arguments in (["--version"], ["map", str(face), "-o", str(tmp_path / "mapped")]):
@@ -215,7 +215,7 @@ def test_what_cannot_map_here_is_refused_in_one_line(map_by, tmp_path):
         lbp_codes(np.zeros((9, 9), np.uint8))
 
 
-def test_without_the_module_numpy_maps(map_by, monkeypatch):
+def test_numpy_maps_without_the_module(map_by, monkeypatch):
     from emotiw.lbp_mapping import kernels
 
     rgb = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
@@ -229,7 +229,7 @@ def test_without_the_module_numpy_maps(map_by, monkeypatch):
 
 
 def test_products_are_rounded_before_they_are_added():
-    """Where no level of this processor has fused instructions, the tests above would not notice."""
+    """On a processor without fused instructions the tests above would not notice."""
     text = (ROOT / "setup.py").read_text(encoding="utf-8")
     assert 'ROUNDED = ["-fno-fast-math", "-ffp-contract=off"]' in text
     assert ", *ROUNDED]," in text

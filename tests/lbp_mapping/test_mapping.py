@@ -22,7 +22,7 @@ def test_one_pixel_by_hand():
 
 
 @pytest.mark.parametrize(("name", "code"), [("lbp", 254), ("cyclic_lbp", 254), ("hamming_lbp", 255)])
-def test_code_255_takes_the_colour_of_254_in_the_authors_pictures(name, code):
+def test_code_255_has_the_colour_of_254_in_the_authors_images(name, code):
     image = np.full((3, 3, 3), 200, np.uint8)
     image[1, 1] = 0
     assert map_image(image, parse(name)).tolist() == [[shipped(name)[code].tolist()]]
@@ -55,14 +55,14 @@ def test_several_at_once_share_grey_and_codes(monkeypatch):
         assert np.array_equal(picture, map_image(face(), representation))
 
 
-def test_what_is_no_rgb_image_or_too_small():
+def test_an_array_that_is_not_rgb_or_too_small_is_refused():
     with pytest.raises(ValueError, match="H x W x 3"):
         map_image(face()[..., 0], MAPPED[0])
     with pytest.raises(ValueError, match="needs at least 21 x 21"):
         map_image(face(20, 40), MAPPED[-1])
 
 
-def test_the_face_figure_shows_every_form_in_the_faces_frame():
+def test_the_face_figure_shows_all_panels_in_one_frame():
     figure = face_figure(face(), [*PAPER, parse("lbp:threshold=3")])
     assert len(figure.axes) == 1 + 2 * 5
     assert all(axes.get_xlim() == (0, 31) and axes.get_ylim() == (40, 0) for axes in figure.axes)
@@ -70,7 +70,7 @@ def test_the_face_figure_shows_every_form_in_the_faces_frame():
     assert titles == {"face", "LBP codes", "lbp", "cyclic_lbp", "cyclic_lbp_5", "cyclic_lbp_10", "lbp_t3"}
 
 
-def test_the_codes_figure_has_a_panel_a_mapping_with_256_points():
+def test_the_codes_figure_has_256_points_per_mapping():
     figure = codes_figure()
     figure.draw_without_rendering()
     assert [len(axes.collections[1].get_facecolor()) for axes in figure.axes] == [256, 256]

@@ -60,7 +60,7 @@ def test_anything_else_is_refused_in_one_line(text):
     assert "\n" not in str(error.value)
 
 
-def test_an_unknown_name_is_told_the_known_ones():
+def test_the_error_for_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match="rgb, lbp, cyclic_lbp, cyclic_lbp_5, cyclic_lbp_10, hamming_lbp"):
         parse("cyclic")
 
