@@ -1,6 +1,6 @@
 """Transforms applied to CASIA-WebFace and to SFEW.
 
-It makes LMDBs, mean and manifest, all representations in one pass: `prepare.prepare` writes such a prepared set of a
+It makes LMDBs, mean and manifest, all representations in one pass: `prepare.prepare` writes a prepared set from a
 folder or an archive of images, and `open_set` reads it.
 """
 

@@ -1,4 +1,4 @@
-"""A set while it is made: a folder beside its final name, and the journal of how far it has come."""
+"""Checkpoints of a set in preparation: a folder beside its final name, with a journal of the finished images."""
 
 import hashlib
 import json
@@ -14,32 +14,32 @@ _ASKED, _JOURNAL, _PIXELS = "asked.sha256", "journal.jsonl", "pixels.txt"
 UNPACKED = "unpacked"
 
 Entry = tuple[str, str, str]
-"""What the journal says of an image: its sha256, its pixels', and why it was left out, empty where it was not."""
+"""The journal's entry of an image: sha256 of its file, digest of its pixels, and why it was left out, else empty."""
 
 
 @contextmanager
 def unfinished(output: Path) -> Iterator[Path]:
-    """Yield `.<name>.partial` beside `output`; nobody else has it until the block ends.
+    """Yield `.<name>.partial` beside `output`, locked against other processes until the block ends.
 
     Raises
     ------
     EmotiwError
-        Where another process makes the same set.
+        If another process prepares the same set.
     """
     folder = output.with_name(f".{output.name}.partial")
-    with alone(folder, f"another emotiw prepare makes {output} now: wait for it, or name another -o"):
+    with alone(folder, f"another emotiw prepare is writing {output}: wait for it, or name another -o"):
         clear_swap(output)
         try:
             yield folder
         finally:
             with suppress(OSError):
-                folder.rmdir()  # where nothing was begun
+                folder.rmdir()  # empty if nothing was written
 
 
 def resume(folder: Path, asked: Iterable[object]) -> list[Entry]:
-    """Return what an interrupted call that was `asked` for the same had done; where there is none, empty the folder.
+    """Return the journal of an interrupted call with the same `asked`; if there is none, empty the folder.
 
-    What lies there unpacked stays: it is the source, not what is made of it.
+    Unpacked files stay: they belong to the source, not to the set.
     """
     hashed = hashlib.sha256()
     for part in asked:
@@ -57,7 +57,7 @@ def resume(folder: Path, asked: Iterable[object]) -> list[Entry]:
                 remove(path)
         write_text(folder / _ASKED, digest)
         lines, entries = [], []
-    write_text(folder / _JOURNAL, "".join(f"{line}\n" for line in lines))  # without a last line that was cut off
+    write_text(folder / _JOURNAL, "".join(f"{line}\n" for line in lines))  # without a truncated last line
     return entries
 
 
@@ -65,7 +65,7 @@ def _entry(value: object) -> Entry:
     match value:
         case [str(sha256), str(pixels), str(reason)] if reason or _are_digests(sha256, pixels):
             return sha256, pixels, reason
-    raise ValueError("no entry of a journal")
+    raise ValueError("not an entry of a journal")
 
 
 def _are_digests(*words: str) -> bool:
@@ -73,13 +73,13 @@ def _are_digests(*words: str) -> bool:
 
 
 def add(folder: Path, entries: Iterable[Entry]) -> None:
-    """Add to the journal."""
+    """Append entries to the journal."""
     with (folder / _JOURNAL).open("a", encoding="utf-8") as journal:
         journal.writelines(json.dumps(entry) + "\n" for entry in entries)
 
 
 def known_pixels(folder: Path) -> list[str]:
-    """Return the pixel digests that were noted before an interruption, in the order of the images."""
+    """Return the pixel digests that were recorded before an interruption, in the order of the images."""
     try:
         return (folder / _PIXELS).read_text(encoding="ascii").split("\n")[:-1]
     except (FileNotFoundError, UnicodeDecodeError):
@@ -87,13 +87,13 @@ def known_pixels(folder: Path) -> list[str]:
 
 
 def note_pixels(folder: Path, digests: Iterable[str]) -> None:
-    """Note further pixel digests."""
+    """Append pixel digests to those recorded."""
     with (folder / _PIXELS).open("a", encoding="ascii") as journal:
         journal.writelines(f"{digest}\n" for digest in digests)
 
 
 def finish(folder: Path, output: Path) -> None:
-    """Give the folder its final name, instead of the set that had it; then nothing is left of its making."""
+    """Give the folder its final name, in place of an older set; then remove the journal."""
     remove(folder / UNPACKED)
     replace_folder(folder, output)
     for name in (_ASKED, _JOURNAL, _PIXELS):

@@ -1,7 +1,7 @@
-"""Identify a data set by its layout and its counts, or by the name that its user gives; and whether it was drawn.
+"""Identify a data set by its layout and counts, or by the user's name for it; mark and detect drawn images.
 
-Published figures stand beside figures on the same data set only, so a guess would make a false comparison: a source of
-another number of images is of an unknown data set until `emotiw prepare --dataset` names it.
+Published figures are compared only with figures on the same data set, so a wrong guess would make a false comparison:
+a source with another number of images is an unknown data set until `emotiw prepare --dataset` names it.
 """
 
 import struct
@@ -15,21 +15,21 @@ from emotiw.errors import UsageError
 from .image_list import split_of
 from .layouts.sfew import ALIGNED, FRAMES
 
-_LONGEST = 60  # a name stands in a table's first line
+_LONGEST = 60  # the name is printed in a table's first line
 _HEAD = 33  # bytes of a PNG's signature and its first chunk, IHDR
 _SOURCE = b"tEXtSource\0drawn by emotiw"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A public data set that published figures are of.
+    """A public data set with published figures.
 
     Attributes
     ----------
     layouts
-        Those in which its makers or others hand it out.
+        The layouts in which its makers or others distribute it.
     counts
-        How many images each split may have.
+        The possible numbers of images of each split.
     """
 
     name: str
@@ -44,15 +44,15 @@ DATASETS = (
 
 
 def recognised(layout: str, counts: Mapping[str, int]) -> str:
-    """Return the name of the data set of a layout and these numbers of images by split; empty where none is certain.
+    """Return the name of the data set with this layout and these numbers of images; empty if none is certain.
 
-    Training images may have been left out, such as those of equal pixels. Of the other splits, one may be missing, but
-    what is there must be whole.
+    Training images may have been left out, such as those of equal pixels. One of the other splits may be missing, but
+    the splits that are there must be complete.
 
     Parameters
     ----------
     counts
-        By the source's own splits, whatever their word; images of no split train.
+        Numbers of images by the source's word for a split; images without a split count as training images.
     """
     there: Counter[str] = Counter()
     for word, count in counts.items():
@@ -67,7 +67,7 @@ def recognised(layout: str, counts: Mapping[str, int]) -> str:
 
 
 def spelled(name: str) -> str:
-    """Return a data set's name as its published figures spell it, whatever its capitals, spaces and marks.
+    """Return a data set's name as its published figures spell it, whatever its case, spaces and punctuation.
 
     Raises
     ------
@@ -86,13 +86,13 @@ def spelled(name: str) -> str:
 
 
 def mark_as_drawn(png: bytes) -> bytes:
-    """Return a PNG file that says that it was drawn here: a chunk of text behind its head."""
+    """Return a PNG file with a text chunk after its header that says that emotiw drew it."""
     chunk = struct.pack(">I", len(_SOURCE) - 4) + _SOURCE + struct.pack(">I", zlib.crc32(_SOURCE))
     return png[:_HEAD] + chunk + png[_HEAD:]
 
 
 def is_drawn(file: bytes) -> bool:
-    """Return whether an image file says that it was drawn here."""
+    """Return whether an image file has the text chunk of `mark_as_drawn`."""
     return file[_HEAD + 4 :].startswith(_SOURCE)
 
 

@@ -1,11 +1,11 @@
-"""The seven classes, and the names under which other sets hold them."""
+"""The seven classes, and the names that data sets give them."""
 
 import re
 
 EMOTIONS = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
 """The classes, in the authors' label order: 0 ... 6."""
 
-# Every set numbers its classes differently, so classes are matched by name only. Contempt has no place among the seven.
+# Every set numbers its classes differently, so classes are matched by name only. Contempt is not one of the seven.
 _ALIASES = {
     "afraid": "Fear",
     "anger": "Angry",
@@ -25,7 +25,7 @@ _NUMBERED = re.compile(r"\d+[\W_]+(?=[^\W\d_])", re.ASCII)
 
 
 def emotion_named(name: str) -> str | None:
-    """Return which of the seven a folder's name means, in any case, or None.
+    """Return the emotion that a folder's name means, in any case; None if it is not one of the seven.
 
     A number before the name, as in `0_angry`, is not taken as a label.
 

@@ -1,4 +1,4 @@
-"""Further representations for a finished set, made of the same source."""
+"""Add representations to a finished set, from the same source."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from emotiw.prototxt.formats.lmdb import keys_of
 from .archives.extract import unpack
 from .archives.tree import Source
 from .checkpoint import UNPACKED, resume, unfinished
-from .disk_space import check_room, foretold
+from .disk_space import check_space, estimate
 from .image_list import Image, Listing
 from .layouts.registry import list_images
 from .prepare import Digests, Order, Plan, write
@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _SameBytes:
-    """A source whose files must be those that a set was made of: `digests` holds the sha256 of each by its path."""
+    """A source that refuses files other than those of a set: `digests` holds the sha256 of each by its path."""
 
     source: Source
     digests: Mapping[str, str]
@@ -41,7 +41,7 @@ class _SameBytes:
         Raises
         ------
         EmotiwError
-            If they are not those of the set.
+            If they differ from those that the set was made from.
         """
         data = self.source.read(path)
         if sha256_of(data) != self.digests[path]:
@@ -56,8 +56,8 @@ class _SameBytes:
 def extend(source: Path, output: Path, asked: Settings, jobs: int = 1) -> str:
     """Add the representations of `asked` to the prepared set `output`; return a line that says which.
 
-    The set's own settings hold, its manifest and the representations that it has stay as they are, and the new LMDBs
-    have its images in the same order. An interrupted call goes on.
+    The settings of the set apply. Its manifest and its representations do not change, and the new LMDBs have its images
+    in the same order. The same call continues after an interruption.
 
     Raises
     ------
@@ -79,8 +79,8 @@ def extend(source: Path, output: Path, asked: Settings, jobs: int = 1) -> str:
         stamps = (listing.source.stamp(image.path) for _, image in order)
         entries = resume(folder, (prepared.digest, settings.representations, settings.store, *stamps))
         done = [Outcome(image, *entry) for (_, image), entry in zip(order, entries, strict=False)]
-        _LOG.info(f"{source} -> {shown}: {foretold(folder, len(order), len(done), settings)}")
-        check_room(folder, len(order) - len(done), settings)
+        _LOG.info(f"{source} -> {shown}: {estimate(folder, len(order), len(done), settings)}")
+        check_space(folder, len(order) - len(done), settings)
         plan = Plan(source, _SameBytes(listing.source, digests, words), folder, settings, order, done)
         outcomes, digests_of_lmdbs = write(plan, jobs)
         _require_all(shown, outcomes)
@@ -89,11 +89,11 @@ def extend(source: Path, output: Path, asked: Settings, jobs: int = 1) -> str:
 
 
 def _settings(prepared: PreparedSet, shown: Path, asked: Settings) -> Settings:
-    """Return the settings of a set, with the representations that are asked for and that it lacks."""
+    """Return the settings of a set, with the requested representations that it lacks."""
     try:
         made = read_record(prepared.folder / "set.json", Settings, others=True)
     except ValueError as error:
-        raise EmotiwError(f"{shown / 'set.json'} is damaged: {error}: prepare the set anew") from None
+        raise EmotiwError(f"{shown / 'set.json'} is damaged: {error}: prepare the set again") from None
     plain = Settings(made.labels, ())
     for name in (field.name for field in fields(Settings) if field.name != "representations"):
         wanted, has = getattr(asked, name), getattr(made, name)
@@ -127,7 +127,7 @@ def _numbered(lmdb: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _require_same_images(listing: Listing, prepared: PreparedSet, settings: Settings, words: str, jobs: int) -> None:
-    """Raise unless a source holds the images of a set and no other that it would have taken."""
+    """Raise unless a source holds the images of a set and no other usable image."""
     known = {row["path"]: row for row in prepared.manifest}
     there = {image.path: image for image in listing.images}
     if missing := sorted(known.keys() - there.keys()):
@@ -154,14 +154,14 @@ def _require_all(shown: Path, outcomes: Sequence[Outcome]) -> None:
 
 
 def _take_back(folder: Path, output: Path, representations: Sequence[str]) -> None:
-    """Undo the moves of a call that ended before the set's record named what was moved."""
+    """Undo the moves of a call that was interrupted before it updated the set's record."""
     for name in representations:
         if (output / name).is_dir() and not (folder / name).exists():
             (output / name).replace(folder / name)
 
 
 def _add(folder: Path, output: Path, representations: Sequence[str], digests: Digests) -> None:
-    """Move LMDBs and means into a set, and name them in its record last: until then nobody looks at them."""
+    """Move LMDBs and means into a set; its record names them last, so that a reader never finds a part of them."""
     for name in representations:
         remove(output / name)
         (folder / name).replace(output / name)

@@ -1,4 +1,4 @@
-"""The face in a picture: OpenCV's frontal cascade, from its wheel."""
+"""Face detection by OpenCV's frontal cascade, which its wheel includes."""
 
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ Box = tuple[int, int, int, int]
 
 @cache
 def _cascade(thread: int) -> "cv2.CascadeClassifier":
-    """Return the cascade of a thread: it does not bear several at once."""
+    """Return the cascade of a thread; a cascade is not thread-safe."""
     import cv2
 
     return cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"))
@@ -32,7 +32,7 @@ def find_faces(rgb: NDArray[np.uint8]) -> list[Box]:
 
 
 def crop_face(rgb: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Return the largest face of the image, or None where none is found."""
+    """Return the largest face of the image, or None if none is found."""
     # Deviation D4
     faces = find_faces(rgb)
     if not faces:

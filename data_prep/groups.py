@@ -1,4 +1,4 @@
-"""Groups that images' names tell: what must not be on two sides of a split, a person, a movie, a video."""
+"""Groups of images by their file names: a person, a movie or a video that must not be in two splits."""
 
 import re
 from collections import defaultdict
@@ -9,7 +9,7 @@ from emotiw.errors import EmotiwError, UsageError
 
 from .image_list import Image
 
-# By the names that sets' makers give their files, without the ending; copies of one image add words to its name.
+# The file names of known data sets, without the ending; copies of an image have words appended to its name.
 _COPY = r"(?:_\w+)*"
 _NAMES = tuple(
     re.compile(pattern + _COPY)
@@ -20,12 +20,12 @@ _NAMES = tuple(
         r"([A-Z]{2})\.(?:AN|DI|FE|HA|NE|SA|SU)\d\.\d+",  # JAFFE: person, expression and repetition, number
     )
 )
-# What is added to a name where several images are of one: a number, the name of an augmentation.
+# What is appended to the names of several images of one: a number, the name of an augmentation.
 _ADDED = re.compile(r"(?:[_\-. ]+(?:\d+|(?:aug|flip|mirror|rot|crop|copy|scale|shift|noise)\w*|[a-zA-Z]))+$")
 
 
 def group_in_name(path: str) -> str:
-    """Return the group that a file's name tells, or nothing.
+    """Return the group in a file's name; empty if there is none.
 
     Examples
     --------
@@ -42,12 +42,12 @@ def pattern_of(group: str | None) -> re.Pattern[str] | None:
     Raises
     ------
     UsageError
-        If it is none.
+        If it is not a regular expression.
     """
     try:
         return re.compile(group) if group else None
     except re.error as error:
-        raise UsageError(f"--group {group!r} is no regular expression: {error}") from None
+        raise UsageError(f"--group {group!r} is not a regular expression: {error}") from None
 
 
 def group_by(path: str, pattern: re.Pattern[str]) -> str:
@@ -56,7 +56,7 @@ def group_by(path: str, pattern: re.Pattern[str]) -> str:
     Raises
     ------
     EmotiwError
-        If it finds none.
+        If it does not match, or its group is empty.
     """
     match = pattern.search(path)
     group = match and match[1 if pattern.groups else 0]
@@ -66,12 +66,12 @@ def group_by(path: str, pattern: re.Pattern[str]) -> str:
 
 
 def are_known(images: Sequence[Image]) -> bool:
-    """Return whether any two images share a group."""
+    """Return whether groups are known: whether any two images share one."""
     return len({image.group for image in images}) < len(images)
 
 
-def alike(images: Iterable[Image]) -> list[str]:
-    """Return the paths whose names look like another's, apart from a number or the name of an augmentation."""
+def similar_names(images: Iterable[Image]) -> list[str]:
+    """Return the paths with names that are equal to another's except for a number or the name of an augmentation."""
     found: dict[str, list[str]] = defaultdict(list)
     for image in images:
         path = PurePosixPath(image.path)

@@ -1,4 +1,4 @@
-"""The list of a source's images with their classes: what every layout makes."""
+"""The list of a source's images with their classes, which every layout returns."""
 
 import re
 from collections import Counter
@@ -11,13 +11,13 @@ from emotiw.json_record import Count
 
 from .archives.tree import Source
 
-# What OpenCV reads, by the ending of the name.
+# The endings of files that OpenCV reads.
 _ENDINGS = frozenset(
     "bmp dib jpeg jpg jpe jfif jp2 png webp avif pbm pgm ppm pxm pnm pfm sr ras tiff tif exr hdr pic gif".split()
 )
 # A key of an LMDB holds 511 bytes: eight digits, an underscore and the path.
 _LONGEST_PATH = 502
-# The words by which folders, archives and tables name a split: FER2013's among them.
+# The words for a split in names of folders and archives, and in tables, FER2013's included.
 _SPLITS = {
     word: split
     for split, words in {
@@ -28,9 +28,9 @@ _SPLITS = {
     for word in words
 }
 OFFICIAL = {"train": "train", "val": "validation", "test": "test"}
-"""How the official split is named that is usually a set's train, val or test."""
+"""The name of the official split that usually is a set's train, val or test."""
 NO_SPLIT = "images of no split"
-"""Those of which a source does not say the split, beside others of which it does."""
+"""The words for images without a split in a source that gives other images one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +42,16 @@ class Image:
     path
         Relative to the source, with forward slashes.
     name
-        Its class by name; empty where the source does not tell it.
+        Its class by name; empty if the source does not give it.
     label
-        Its class by number; -1 until the classes are known, and for ever where there is no name.
+        Its class by number; -1 until the classes are known, and if there is no name.
     split
-        train, val or test; empty where the source does not say.
+        train, val or test; empty if the source does not say.
     group
-        What must not be on two sides of a split: a person, a movie.
+        A person or a movie, for example, which must not be in two splits.
     official
-        The source's own split that it is of: a layout gives the word of the source, `official_splits.choose` the name;
-        empty where the source does not say.
+        The source's own split: a layout gives the source's word, `official_splits.choose` replaces it by the name;
+        empty if the source does not say.
     """
 
     path: str
@@ -64,13 +64,13 @@ class Image:
 
 @dataclass(frozen=True)
 class Official:
-    """A split of the source's own.
+    """One of the source's own splits.
 
     Attributes
     ----------
     name
-        train, validation or test if that is what the word means; the word itself if it means none of them, or if the
-        source has several words for the same; empty for images of which the source says no split.
+        train, validation or test if the word means one of them; the word itself if it means none of them, or if the
+        source has several words for the same; empty for images without a split.
     word
         As the source writes it.
     images
@@ -95,7 +95,7 @@ class Official:
 
 @dataclass(frozen=True)
 class Interpretation:
-    """How a source is to be read, as far as it does not say so itself.
+    """How to read a source, where the source itself does not determine it.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Interpretation:
     table
         The file of the source that says which image is what.
     order
-        What numbers mean: as `label_order.label_order` takes it.
+        The classes of labels that are numbers, as `label_order.label_order` takes them.
     person_level
         Which folder of an image's path is the person, from 1, the first below the source.
     person_column
@@ -117,12 +117,12 @@ class Interpretation:
     images
         The folder that a table's paths are relative to; None: the table's own.
     first_neutral
-        Whether the first frame of a labelled sequence of CK+ is taken, too, as Neutral.
+        Whether the first frame of a labelled sequence of CK+ is used, too, as Neutral.
     drop_lfw
         Whether CASIA-WebFace's people who are in LFW are left out.
     splits
-        Which of the source's own splits is which of the set's, such as `train=train,validation=test`; None: as their
-        words mean.
+        Which of the source's own splits is which of the set's, such as `train=train,validation=test`; None: by the
+        meaning of their words.
     """
 
     labels: str
@@ -140,7 +140,7 @@ class Interpretation:
 
 @dataclass(frozen=True)
 class Reading:
-    """One of several ways to read a source: what it gives, and the flags that choose it."""
+    """One of several ways to read a source: its result in words, and the flags that choose it."""
 
     words: str
     flags: str
@@ -155,7 +155,7 @@ class AmbiguousError(UsageError):
 
 @dataclass(frozen=True)
 class Basis:
-    """What says the layout of a source, and the class, group and split of its images; empty where nothing does."""
+    """What determines the layout of a source, and its images' classes, groups and splits; empty if nothing does."""
 
     labels: str = ""
     groups: str = ""
@@ -165,30 +165,30 @@ class Basis:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source holds.
+    """The images of a source, and what was left out.
 
     Attributes
     ----------
     images
-        By path.
+        In the order of their paths.
     source
-        What hands out their bytes.
+        The source of their bytes.
     left_out
-        What cannot be used, by path, and why.
+        Why a file cannot be used, by its path.
     unknown_classes
-        How many images lie under names that are none of the classes.
+        The number of images under each name that is not a class.
     notes
-        What a user should know of the source, a line each.
+        Notes for the user, one line each.
     classes
-        Their names in label order; empty until `complete`.
+        The names of the classes in label order; empty until `complete`.
     layout
         The name of the layout.
     order
-        What the source's numbers mean, where its labels are numbers.
+        The classes of the source's labels, if they are numbers; else empty.
     basis
-        What says classes, groups and splits; None where the layout itself does, always alike.
+        What determines classes, groups and splits; None if it is the same for every source of the layout.
     officials
-        The source's own splits, those that are left out among them; empty until `official_splits.choose`.
+        The source's own splits, including those that are left out; empty until `official_splits.choose`.
     """
 
     images: list[Image]
@@ -204,7 +204,7 @@ class Listing:
 
 
 def unusable(path: str) -> str:
-    """Return why a file cannot be an image of a set, by its path; nothing where it can."""
+    """Return why a file cannot be an image of a set, by its path; empty if it can."""
     if PurePosixPath(path).suffix.lower().lstrip(".") not in _ENDINGS:
         return "not the name of an image"
     if printable(path) != path:
@@ -215,33 +215,33 @@ def unusable(path: str) -> str:
 
 
 def printable(path: str) -> str:
-    """Return the path as text, whatever its bytes are."""
+    """Return the path as text, with bytes that are not UTF-8 replaced."""
     return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def split_of(folders: Iterable[str]) -> str:
-    """Return the split that the first of these folders to do so names, by its first word; or nothing.
+    """Return the split that the first word of one of these folders means, the first that means one; else empty.
 
-    By the first word, since SFEW's folders are Train_Aligned_Faces and Val_Aligned_Faces_new.
+    Only the first word counts, since SFEW's folders are Train_Aligned_Faces and Val_Aligned_Faces_new.
     """
     return split_meant(word_of(folders))
 
 
 def split_named(folders: Iterable[str]) -> str:
-    """Return the split that the first of these folders to do so names, by its whole name; or nothing."""
+    """Return the split that the whole name of one of these folders means, the first that means one; else empty."""
     return split_meant(word_named(folders))
 
 
 def word_of(folders: Iterable[str]) -> str:
-    """Return the word, as it is written, by which `split_of` knows the split; or nothing."""
+    """Return the word, as it is written, that names the split for `split_of`; else empty."""
     return next((word for folder in folders if split_meant(word := re.split(r"[\W_]", folder)[0])), "")
 
 
 def word_named(folders: Iterable[str]) -> str:
-    """Return the folder, as it is written, by which `split_named` knows the split; or nothing."""
+    """Return the folder, as it is written, that names the split for `split_named`; else empty."""
     return next((folder for folder in folders if split_meant(folder)), "")
 
 
 def split_meant(word: str) -> str:
-    """Return the split that a word means, train, val or test; or nothing."""
+    """Return the split that a word means, train, val or test; else empty."""
     return _SPLITS.get(word.lower(), "")

@@ -1,4 +1,4 @@
-"""One image file -> an RGB array, or the reason why not."""
+"""Decode an image file to an RGB array, or give the reason why it cannot be decoded."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ Rgb = NDArray[np.uint8]
 
 
 class UnreadableImageError(ValueError):
-    """The reason why a file is no usable image, in a few words."""
+    """A file is not a usable image; the message is the reason, in a few words."""
 
 
 def read_image(path: Path) -> Rgb:
     """Decode an image file as Caffe's `convert_imageset` does (`cv::imread`, colour).
 
-    So grey becomes three equal channels, alpha is dropped, 16 bits become 8, CMYK becomes RGB, a photo is turned as its
-    EXIF says, and of an animation the first picture counts. Wrong bytes inside a JPEG are pixels like others.
+    Grey becomes three equal channels, alpha is dropped, 16 bits become 8, CMYK becomes RGB, a photo is rotated as its
+    EXIF data say, and only the first picture of an animation is read. Corrupt data inside a JPEG is not detected.
 
     Returns
     -------
@@ -29,6 +29,7 @@ def read_image(path: Path) -> Rgb:
     Raises
     ------
     UnreadableImageError
+        If the file cannot be read, is truncated, or is not an image that OpenCV decodes.
     """
     try:
         data = path.read_bytes()
@@ -55,7 +56,7 @@ def decode(data: bytes) -> Rgb:
 
 
 def resize(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Resize an H x W x 3 image to size x size, bilinear, without keeping the aspect, as `convert_imageset` does."""
+    """Resize an H x W x 3 image to size x size, bilinear, whatever its aspect ratio, as `convert_imageset` does."""
     import cv2
 
     return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)

@@ -1,4 +1,4 @@
-"""The markers of a JPEG, by which one knows whether the file was cut off (ITU-T T.81, annex B)."""
+"""Detect truncated JPEGs by their markers (ITU-T T.81, annex B)."""
 
 import re
 
@@ -8,12 +8,12 @@ _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 # A marker and the length of its segment. In the data of a scan, 0xFF is followed by a zero or is a restart marker;
 # any number of 0xFF may stand before a marker.
 _MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])(..)?", re.DOTALL)
-# What may follow the data of a scan, beside the end: tables, the number of lines, another scan, notes.
+# What may follow the data of a scan, besides the end: tables, the number of lines, another scan, comments.
 _BETWEEN_SCANS = frozenset({0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
 
 
 def jpeg_cut_off(data: bytes) -> bool:
-    """Return whether a JPEG ends before its (first) image does.
+    """Return whether a JPEG is cut off before the end of its (first) image.
 
     OpenCV before 4.11 fills the rest of such a file with grey and reports nothing. Segments are skipped by their
     lengths, so a thumbnail in one of them does not count; nor does what follows the image, such as the film of a

@@ -1,4 +1,4 @@
-"""Label orders: which class each number means, for every set that numbers its classes."""
+"""Label orders: the class of each number, for data sets that number their classes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,14 +18,13 @@ class LabelOrder:
     Attributes
     ----------
     name
-        What `--order` calls it.
+        The name that `--order` takes.
     names
-        The classes from the first number on: one of the seven emotions as we spell it, or a class that is none of
-        them, such as Contempt.
+        The classes from the first number on: the seven emotions in our spelling, and other classes, such as Contempt.
     first
         The number of the first class.
     source
-        Where the order is written down.
+        The document or file that defines the order.
     """
 
     name: str
@@ -39,7 +38,7 @@ class LabelOrder:
         return range(self.first, self.first + len(self.names))
 
     def class_of(self, number: int) -> str:
-        """Return the name of a number's class, which may be none of the seven emotions.
+        """Return the name of a number's class, which may not be one of the seven emotions.
 
         Raises
         ------
@@ -48,11 +47,11 @@ class LabelOrder:
         """
         if number not in self.numbers:
             shown = str(number) if abs(number) < 10**_LONGEST_NUMBER else "a number of many digits"
-            raise EmotiwError(f"label {shown} is none of the order {self.name}: {self}")
+            raise EmotiwError(f"label {shown} is not in the order {self.name}: {self}")
         return self.names[number - self.first]
 
     def emotion(self, number: int) -> str | None:
-        """Return the emotion that a number means; None if its class is none of the seven.
+        """Return the emotion that a number means; None if its class is not one of the seven.
 
         Raises
         ------
@@ -67,7 +66,7 @@ class LabelOrder:
 
 
 def number_in(text: str) -> int | None:
-    """Return the whole number that a label is, also one written as a decimal fraction; None if it is none.
+    """Return the whole number in a label, which may be written as a decimal fraction; None if there is none.
 
     Examples
     --------
@@ -85,7 +84,7 @@ def label_order(text: str) -> LabelOrder:
     Raises
     ------
     UsageError
-        If it is no order, or the list names an emotion twice or none at all.
+        If it is not an order, or the list names an emotion twice or none at all.
 
     Examples
     --------
@@ -96,8 +95,8 @@ def label_order(text: str) -> LabelOrder:
         return known
     if "," not in text:
         raise UsageError(
-            f"--order {text!r} is none of {', '.join(ORDERS)}: give one of these, or the names of the classes in the "
-            "order of their numbers, such as angry,happy,sad"
+            f"--order {text!r} is not one of {', '.join(ORDERS)}: give one of these, or the names of the classes in "
+            "the order of their numbers, such as angry,happy,sad"
         )
     words = [word.strip() for word in text.split(",")]
     names = tuple(emotion_named(word) or word for word in words)
@@ -105,7 +104,7 @@ def label_order(text: str) -> LabelOrder:
     if twice := [name for name in names if folded.count(name.lower()) > 1]:
         raise UsageError(f"--order {text!r} names {twice[0]!r} twice: give each class once")
     if not all(words) or not any(emotion_named(word) for word in words):
-        raise UsageError(f"--order {text!r} is no list of classes: give their names, such as angry,happy,sad")
+        raise UsageError(f"--order {text!r} is not a list of classes: give their names, such as angry,happy,sad")
     return LabelOrder(text, names, 0, "the command line")
 
 
@@ -170,12 +169,12 @@ ORDERS = {order.name: order for order in _BASIC_ORDERS}
 
 
 def which_order(where: str, numbers: Iterable[int]) -> AmbiguousError:
-    """Return the refusal of labels that are bare numbers: the orders that have them all, and what each makes of them.
+    """Return the error for numeric labels without an order: it lists the orders that fit, with the classes in each.
 
     Parameters
     ----------
     where
-        What has the labels, for the beginning of the line.
+        The file or folder with the labels, with which the message begins.
     numbers
         The labels; not empty.
     """
@@ -186,4 +185,6 @@ def which_order(where: str, numbers: Iterable[int]) -> AmbiguousError:
         for order in fitting
     ]
     own = Reading("the classes from 0 on, by name", "--order NAME,NAME,...")
-    return AmbiguousError(f"{where}: labels are numbers, which every set counts its own way", [*readings, own])
+    return AmbiguousError(
+        f"{where}: labels are numbers, and every data set numbers its classes differently", [*readings, own]
+    )

@@ -1,4 +1,4 @@
-"""The LMDBs of a set while they are written, and their means."""
+"""Write the LMDBs of a set, and their means."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,10 +15,10 @@ from emotiw.prototxt.formats.lmdb import ADDRESS_SPACE
 from emotiw.prototxt.formats.lmdb_digest import RecordsDigest
 
 MAP_SIZE = 1 << 40
-"""The most bytes that an LMDB may hold."""
+"""The maximum size of an LMDB in bytes."""
 
-# Bytes of address space for an LMDB at first, and how it grows where they do not suffice; the file grows as it is
-# filled, whatever its map.
+# Initial address space of an LMDB in bytes, and the factor by which it grows. The file itself grows only as it is
+# filled.
 _FIRST_MAP, _GROWTH = 1 << 24, 1.25
 
 
@@ -29,7 +29,7 @@ def key(position: int, path: str) -> bytes:
 
 @contextmanager
 def _one_line(path: Path) -> Iterator[None]:
-    """Turn LMDB's errors into ours."""
+    """Convert LMDB's errors to `EmotiwError`."""
     import lmdb
 
     try:
@@ -37,7 +37,7 @@ def _one_line(path: Path) -> Iterator[None]:
     except lmdb.MapFullError:
         most = f"{MAP_SIZE / 1e9:g} GB"
         raise EmotiwError(f"{path} holds no more than {most}: give --store png, or fewer images") from None
-    except (lmdb.InvalidError, lmdb.CorruptedError):  # as of a disk that was full when the file began
+    except (lmdb.InvalidError, lmdb.CorruptedError):  # for example, the disk was full when the file was created
         begun = path.parent.parent
         raise EmotiwError(f"{path} is damaged: remove {begun}, then run the same command again") from None
     except lmdb.MemoryError:
@@ -53,9 +53,9 @@ class LmdbWriter:
     Parameters
     ----------
     path
-        Its folder; what it holds already stays.
+        Its folder; records that it holds already stay.
     expected
-        The bytes that it will hold, as far as that is known; where there are more, its map grows.
+        Its expected size in bytes; 0 if it is not known. Its map grows if it is larger.
     """
 
     def __init__(self, path: Path, expected: int = 0) -> None:
@@ -66,7 +66,7 @@ class LmdbWriter:
         with _one_line(path):
             size = min(max(expected, _FIRST_MAP), MAP_SIZE)
             self._environment = lmdb.open(str(path), map_size=size)
-        self._map_size = max(size, self._environment.info()["map_size"])  # it is as large as what is there, at least
+        self._map_size = max(size, self._environment.info()["map_size"])  # an existing file may be larger
         self._sum: NDArray[np.float32] | None = None
         self._count = 0
         self._digest = RecordsDigest()
@@ -82,7 +82,7 @@ class LmdbWriter:
             self._add(image.blob)
 
     def _put(self, images: Sequence[tuple[bytes, Encoded]]) -> bool:
-        """Return whether the map has room for the images, which are then stored."""
+        """Store the images; return False if the map is too small for them."""
         import lmdb
 
         try:
@@ -96,7 +96,7 @@ class LmdbWriter:
         return True
 
     def _grow(self, room: int) -> None:
-        """Make the map larger, for `room` bytes at least."""
+        """Enlarge the map by at least `room` bytes."""
         self._map_size = min(int(self._map_size * _GROWTH) + 2 * room, MAP_SIZE)
         self._environment.set_mapsize(self._map_size)
 
@@ -114,13 +114,13 @@ class LmdbWriter:
 
         if self._sum is None:
             self._sum = np.zeros(blob.shape, np.float32)
-        channels = len(blob)  # as planes, for OpenCV, which adds as numpy does, without a copy in float32
+        channels = len(blob)  # OpenCV adds planes as NumPy does, but without a float32 copy
         cv2.accumulate(blob.reshape(channels, -1), self._sum.reshape(channels, -1))
         self._count += 1
 
     @property
     def sha256(self) -> str:
-        """The digest of the records, which came in the order of their keys; see `lmdb_digest.content_digest`."""
+        """The digest of the records, which were stored in the order of their keys; see `lmdb_digest.content_digest`."""
         return self._digest.sha256
 
     def write_mean(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A source's own splits: how they are named, and which of them is which split of a set (`--splits`)."""
+"""A source's own (official) splits: their names, and the splits of a set that they become (`--splits`)."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,12 +16,12 @@ _HOW = {"all": "", "part": "part of ", "drawn": "drawn from "}
 
 @dataclass(frozen=True)
 class MadeOf:
-    """The official splits of its source that a split of a set is made of.
+    """The official splits of its source that a split of a set is made from.
 
     Attributes
     ----------
     names
-        Of the official splits; empty if they are not known, as in older sets.
+        The names of the official splits; empty if they are not known, as in older sets.
     how
         "all" of their images that can be used, a "part", or "drawn" from them by `--val`.
     """
@@ -30,9 +30,9 @@ class MadeOf:
     how: Literal["all", "part", "drawn"] = "all"
 
     def official(self, split: str) -> str:
-        """Return the one official split that a set's `split` is; nothing if it is a part, several or none.
+        """Return the official split that a set's `split` equals; empty if it is a part of one, several or none.
 
-        In older sets, where it is not known, a split is taken for the official one of its name.
+        Older sets do not record it: their splits are taken for the official ones of the same name.
         """
         if not self.names:
             return OFFICIAL.get(split, "")
@@ -40,12 +40,12 @@ class MadeOf:
 
     @property
     def short(self) -> str:
-        """What it is as a table's cell has it, such as `validation` or `drawn from train`; nothing if not known."""
+        """The short form for a table's cell, such as `validation` or `drawn from train`; empty if it is not known."""
         named = " and ".join(name or NO_SPLIT for name in self.names)
         return f"{_HOW[self.how]}{named}" if any(self.names) else ""
 
     def words(self, split: str, dataset: str) -> str:
-        """Return what a set's `split` is, in words; nothing if it is the official one of its name, or is not known.
+        """Describe a set's `split`; empty if it is the official split of the same name, or if it is not known.
 
         Examples
         --------
@@ -61,20 +61,20 @@ class MadeOf:
         return f"{_HOW[self.how]}{dataset or 'the source'}'s {named}{loose}"
 
     def beside(self, split: str, dataset: str) -> str:
-        """Return the same as it stands behind a split's name or its images, in brackets."""
+        """Return `words` in brackets, to print after a split's name or its number of images."""
         words = self.words(split, dataset)
         return f" ({words})" if words else ""
 
 
 def made_of(officials: Iterable[Official], split: str, *, drawn: bool) -> MadeOf:
-    """Return what a split of a set is made of; `drawn` says whether `--val` drew it."""
+    """Return what a split of a set is made from; `drawn` says whether `--val` drew it."""
     parts = [one for one in officials if one.held.get(split)]
     part = any(len(one.held) > 1 for one in parts)
     return MadeOf(tuple(one.name for one in parts), "drawn" if drawn else "part" if part else "all")
 
 
 def choose(listing: Listing, asked: str | None) -> Listing:
-    """Return the listing with official splits named and, if `asked`, those images alone whose split is named there.
+    """Name the official splits of a listing; if `asked`, keep only the images of the splits that it names.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def choose(listing: Listing, asked: str | None) -> Listing:
     """
     names = _names(listing.images)
     words = {names[image.official.casefold()]: image.official for image in reversed(listing.images)}
-    # Of half a million people no source says a split: those need no copy.
+    # The half a million images of CASIA-WebFace have no split, and need no copy.
     images = [
         replace(image, official=names[image.official.casefold()]) if image.official else image
         for image in listing.images
@@ -111,12 +111,12 @@ def choose(listing: Listing, asked: str | None) -> Listing:
 
 
 def parse(asked: str) -> list[tuple[str, str]]:
-    """Return the pairs of a source's split and a set's that `--splits` names.
+    """Parse `--splits`; return pairs of a source's split and a set's split.
 
     Raises
     ------
     UsageError
-        If a part is not NAME=SPLIT, or SPLIT none of a set's.
+        If a part is not NAME=SPLIT, or SPLIT is not one of a set's.
     """
     pairs = [part.rpartition("=")[::2] for part in asked.split(",")]
     for name, split in pairs:
@@ -129,13 +129,13 @@ def parse(asked: str) -> list[tuple[str, str]]:
 
 
 def left_out_of(listing: Listing) -> list[Official]:
-    """Return the official splits of which the listing has no image."""
+    """Return the official splits without an image in the listing."""
     kept = {image.official for image in listing.images}
     return [one for one in listing.officials if one.name not in kept]
 
 
 def held(officials: Iterable[Official], outcomes: Iterable[Outcome]) -> Iterator[Official]:
-    """Yield official splits without the images that cannot be used, and with what a set of these outcomes holds."""
+    """Yield the official splits with their numbers of usable images, and of images in each split of the set."""
     used: dict[str, Counter[str]] = defaultdict(Counter)
     unusable: Counter[str] = Counter()
     for outcome in outcomes:
@@ -149,7 +149,7 @@ def held(officials: Iterable[Official], outcomes: Iterable[Outcome]) -> Iterator
 
 
 def _names(images: Iterable[Image]) -> dict[str, str]:
-    """Return the official name of each word of a source, by the word in lower case."""
+    """Return the official name for each word of a source, by the word in lower case."""
     spelled: dict[str, str] = {}
     for image in images:
         spelled.setdefault(image.official.casefold(), image.official)
@@ -169,12 +169,12 @@ def _officials(images: Sequence[Image], words: Mapping[str, str]) -> tuple[Offic
 
 
 def _find(word: str, officials: Sequence[Official]) -> str:
-    """Return the name of the official split that a word names: exactly, or else by what it means.
+    """Return the name of the official split that a word names exactly, or else by its meaning.
 
     Raises
     ------
     UsageError
-        If there is none; it lists those that there are.
+        If there is none; the message lists the official splits.
     """
     folded, named = word.casefold(), [one for one in officials if one.name]
     exact = [one.name for one in named if folded in (one.name.casefold(), one.word.casefold())]
@@ -183,7 +183,7 @@ def _find(word: str, officials: Sequence[Official]) -> str:
     if found := exact or (alike if len(alike) == 1 else []):
         return found[0]
     if not named:
-        raise UsageError("--splits: the source says no split of its images: leave it out, and draw one by --val")
+        raise UsageError("--splits: the source has no splits of its own: leave it out, and draw one by --val")
     raise UsageError(f"--splits: the source has no split {word!r}; it has {', '.join(one.words for one in officials)}")
 
 

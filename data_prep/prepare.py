@@ -1,4 +1,4 @@
-"""A source of images -> a prepared set, each image decoded once for all representations."""
+"""Prepare a set from a source of images; each image is decoded once for all representations."""
 
 import logging
 from collections import defaultdict
@@ -23,8 +23,8 @@ from .archives.extract import unpack
 from .archives.tree import Source, Unpack
 from .checkpoint import UNPACKED, add, finish, known_pixels, note_pixels, resume, unfinished
 from .datasets import is_drawn, recognised
-from .disk_space import check_room, foretold, lmdb_size
-from .groups import alike, are_known
+from .disk_space import check_space, estimate, lmdb_size
+from .groups import are_known, similar_names
 from .image_list import Basis, Image, Listing
 from .layouts.registry import list_images
 from .lmdb_writer import LmdbWriter, key
@@ -34,14 +34,14 @@ from .same_pixels import drop, find_pixels
 from .splits import SPLITS, assign_splits, shuffled
 from .summary import FILE, report, understood
 from .transform import Outcome, Settings, represent
-from .workers import Behind, in_order
+from .workers import Background, in_order
 
 _LOG = logging.getLogger(__name__)
 
-_COMMIT_EVERY = 50  # images: what is not committed lies in memory, in every representation
+_COMMIT_EVERY = 50  # images; they stay in memory, in every representation, until they are committed
 
-# All that is known of an image; to copy it by `asdict` takes as long as to stat its file.
-_TOLD = attrgetter(*(field.name for field in fields(Image)))
+# All fields of an image; copying them by `asdict` would take as long as a stat of its file.
+_IMAGE_FIELDS = attrgetter(*(field.name for field in fields(Image)))
 
 Order = list[tuple[int, Image]]
 Batch = list[tuple[tuple[int, Image], tuple[Outcome, list[Encoded]]]]
@@ -51,18 +51,18 @@ Digests = dict[tuple[str, str], str]  # of the records of each LMDB
 
 @dataclass(frozen=True)
 class Plan:
-    """How a set is to be made.
+    """A set to write.
 
     Attributes
     ----------
     place, source
-        What it is made of, as it was named, and what hands out its images' bytes.
+        The source as the user named it, and the source of its images' bytes.
     folder
-        Where it lies until it is whole.
+        The folder that holds it until it is complete.
     order
         The images in the order of writing, each with its position in its split.
     done
-        What became of the first of them, before an interruption.
+        The outcomes of the first of them, from before an interruption.
     """
 
     place: Path
@@ -74,19 +74,19 @@ class Plan:
 
 
 def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, strict: bool = False) -> str:
-    """Make the prepared set `output` from the images below `source`; return its report, cut to what one reads.
+    """Make the prepared set `output` from the images below `source`; return its report, shortened for the screen.
 
-    What is being made lies in `.<output>.partial` beside it. The same call goes on with it after an interruption, and
-    the name `output` appears only when everything is there; a set that was there is replaced. Before any image is read,
-    it logs what is unpacked, what was recognised, and what room each will need.
+    The set is written to `.<output>.partial` beside `output` and renamed when it is complete; it then replaces an older
+    set. The same call continues after an interruption. Before any image is read, it logs the files to unpack, the
+    layout that it recognised, and the disk space that they and the set need.
 
     Raises
     ------
     EmotiwError
-        Where nothing can be made of the source, the disk is too small, another process makes the same set, or, with
+        If the source has no usable images, the disk is too small, another process prepares the same set, or, with
         `strict`, a file was left out.
     UsageError
-        Where the split cannot be drawn, or `output` would replace what is no prepared set.
+        If the split cannot be drawn, or `output` would replace something other than a prepared set.
     """
     shown, output = output, output.resolve()
     _check_output(source, output)
@@ -98,11 +98,11 @@ def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, stric
         order = _order(listing.images, settings.seed)
         # The journal ends where the interrupted call did.
         done = [Outcome(image, *entry) for (_, image), entry in zip(order, entries, strict=False)]
-        told = foretold(folder, len(order), len(done), settings)
-        _LOG.info(f"{source} -> {shown}: layout {listing.layout}, {told}")
+        needs = estimate(folder, len(order), len(done), settings)
+        _LOG.info(f"{source} -> {shown}: layout {listing.layout}, {needs}")
         if left_out := left_out_of(listing):
             _LOG.info(f"left out by --splits: {', '.join(one.words for one in left_out)}")
-        check_room(folder, len(order) - len(done), settings)
+        check_space(folder, len(order) - len(done), settings)
         outcomes, digests = write(Plan(source, listing.source, folder, settings, order, done), jobs)
         write_text(folder / FILE, f"{understood(listing, outcomes)}\n\n{report(listing, outcomes)}\n")
         if strict:
@@ -113,12 +113,12 @@ def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, stric
 
 
 def dry_run(source: Path, settings: Settings, jobs: int = 1) -> str:
-    """Return what `prepare` would make of a source, and why; every image is decoded, and nothing is written.
+    """Return how `prepare` would read a source, and its report; every image is decoded, and no set is written.
 
     Raises
     ------
     EmotiwError
-        If `prepare` would raise it, but for what concerns its output.
+        If `prepare` would raise it, except for errors about its output.
     """
     with TemporaryDirectory() as place:
         listing = _list(source, settings, partial(unpack, Path(place)))
@@ -136,14 +136,14 @@ def _check_output(source: Path, output: Path) -> None:
     if source.resolve().is_relative_to(output):
         raise UsageError(f"-o {output} would replace the source {source}: name another output")
     if output.is_relative_to(source.resolve()):
-        raise UsageError(f"-o {output} lies in the source {source} and would be read as a part of it: name another")
+        raise UsageError(f"-o {output} is in the source {source}, which would then include it: name another output")
     if output.exists() and not (output / "set.json").is_file():
-        raise UsageError(f"{output} is no prepared set, so it is not replaced: remove it, or name another output")
+        raise UsageError(f"{output} is not a prepared set, so it is not replaced: remove it, or name another output")
 
 
 def _list(source: Path, settings: Settings, unpacker: Unpack) -> Listing:
     listing = list_images(source, settings.interpretation, unpacker)
-    assign_splits(listing.images, settings.val, settings.seed)  # raises, where it must, before anything is written
+    assign_splits(listing.images, settings.val, settings.seed)  # raises its errors before anything is written
     found = recognised(listing.layout, {one.name: one.images for one in listing.officials})
     if settings.dataset and found not in ("", settings.dataset):
         raise UsageError(f"--dataset {settings.dataset}: {source} is {found} by its layout and its numbers of images")
@@ -151,7 +151,7 @@ def _list(source: Path, settings: Settings, unpacker: Unpack) -> Listing:
 
 
 def _split(settings: Settings, listing: Listing, pixels: Mapping[str, str]) -> Listing:
-    """Return the listing with every image's split, where asked without the training images of equal pixels."""
+    """Return the listing with every image's split; if asked, without training images with conflicts of equal pixels."""
     images = assign_splits(listing.images, settings.val, settings.seed, pixels)
     images, dropped = drop(images, pixels) if settings.same_pixels == "drop" else (images, {})
     notes, basis = listing.notes, listing.basis or Basis()
@@ -165,18 +165,18 @@ def _split(settings: Settings, listing: Listing, pixels: Mapping[str, str]) -> L
 
 
 def _ungrouped(images: list[Image]) -> Iterator[str]:
-    """Yield a warning where no group is known: people, movies and videos may then be on both sides."""
+    """Yield a warning if no group is known: a person, a movie or a video may then be in both splits."""
     if not are_known(images):
-        names = alike(images)
-        told = f"; {len(names)} names look alike, such as {names[0]}" if names else ""
+        names = similar_names(images)
+        similar = f"; {len(names)} names look alike, such as {names[0]}" if names else ""
         yield (
-            "warning: --val draws single images, for no group (a person, a movie, a video) is known"
-            f"{told}: give --group"
+            "warning: --val draws single images, because no group (a person, a movie, a video) is known"
+            f"{similar}: give --group"
         )
 
 
 def _pixels(folder: Path, listing: Listing, jobs: int) -> dict[str, str]:
-    """Return the pixel digest of each image by its path; those noted before an interruption are not computed again."""
+    """Return the pixel digest of each image by its path; those recorded before an interruption are reused."""
     known = known_pixels(folder)
     found = find_pixels(listing.source, listing.images[len(known) :], jobs)
     with closing(found):
@@ -194,10 +194,10 @@ def _order(images: list[Image], seed: int) -> Order:
 
 
 def _asked(source: Path, settings: Settings, listing: Listing) -> Iterator[object]:
-    """Yield all that decides what is written; a file that was mended or replaced since has another size or time."""
+    """Yield everything that determines the output; a file that was replaced since has another size or time."""
     yield from (__version__, str(source.resolve()), asdict(settings))
     for image in listing.images:
-        yield _TOLD(image), *listing.source.stamp(image.path)
+        yield _IMAGE_FIELDS(image), *listing.source.stamp(image.path)
 
 
 def write(plan: Plan, jobs: int) -> tuple[list[Outcome], Digests]:
@@ -207,10 +207,10 @@ def write(plan: Plan, jobs: int) -> tuple[list[Outcome], Digests]:
     keep_freed_memory()
     made = in_order(partial(represent, plan.source, settings), [image for _, image in todo], jobs)
     with _writers(plan) as writers:
-        with closing(made), bar(made, "prepare", len(plan.order), "image", done) as shown, Behind() as behind:
+        with closing(made), bar(made, "prepare", len(plan.order), "image", done) as shown, Background() as background:
             pairs = zip(todo, shown, strict=True)
             while batch := list(islice(pairs, _COMMIT_EVERY)):
-                behind.do(partial(_store, plan.folder, settings, writers, batch))
+                background.do(partial(_store, plan.folder, settings, writers, batch))
                 outcomes += [outcome for _, (outcome, _) in batch]
         _check_splits(plan.place, settings, outcomes)
         for name in settings.representations:
@@ -221,7 +221,7 @@ def write(plan: Plan, jobs: int) -> tuple[list[Outcome], Digests]:
 
 
 def _store(folder: Path, settings: Settings, writers: Writers, batch: Batch) -> None:
-    """Write images to the LMDBs, and to the journal what became of them."""
+    """Write images to the LMDBs, then their outcomes to the journal."""
     images: dict[tuple[str, str], list[tuple[bytes, Encoded]]] = defaultdict(list)
     for (position, image), (outcome, encoded) in batch:
         if not outcome.reason:
@@ -229,13 +229,13 @@ def _store(folder: Path, settings: Settings, writers: Writers, batch: Batch) -> 
                 images[name, image.split].append((key(position, image.path), one))
     for which, some in images.items():
         writers[which].store(some)
-    # The journal speaks only of what is in the LMDBs; what it misses is written again, to the same end.
+    # The journal lists only images that are in the LMDBs; images that it lacks are written again, with equal results.
     add(folder, [(outcome.sha256, outcome.pixels, outcome.reason) for _, (outcome, _) in batch])
 
 
 @contextmanager
 def _writers(plan: Plan) -> Iterator[Writers]:
-    """Open an LMDB a representation and split, the mean's sum standing where `plan.done` ends."""
+    """Open an LMDB for each representation and split; the sums of the means include the images of `plan.done`."""
     writers: Writers = {}
     done = list(zip(plan.order[: len(plan.done)], plan.done, strict=True))
     with ExitStack() as stack:
@@ -254,7 +254,7 @@ def _writers(plan: Plan) -> Iterator[Writers]:
 
 
 def _check_splits(source: Path, settings: Settings, outcomes: Sequence[Outcome]) -> None:
-    """Raise if nothing is left of a split, or nothing is to train on, unless `--splits` names no split to train on."""
+    """Raise if a split has no usable image; a training split is required unless `--splits` names none."""
     needed = {split for _, split in parse(settings.splits)} if settings.splits else {"train"}
     for split in sorted(needed | {outcome.image.split for outcome in outcomes}):
         here = [outcome for outcome in outcomes if outcome.image.split == split]
@@ -273,7 +273,7 @@ def _check_complete(source: Path, folder: Path, listing: Listing, outcomes: Sequ
 def _describe(
     folder: Path, source: Path, settings: Settings, listing: Listing, outcomes: Sequence[Outcome], digests: Digests
 ) -> None:
-    """Write what says what the set is."""
+    """Write the manifest and set.json."""
     manifest_sha256 = write_lines(folder / "manifest.csv", manifest_lines(outcomes))
     facts = {
         "format": FORMAT,
@@ -292,6 +292,6 @@ def _describe(
 
 
 def _drawn(listing: Listing, outcomes: Sequence[Outcome]) -> bool:
-    """Return whether the first image of any split says that it was drawn here."""
+    """Return whether the first image of any split says that emotiw drew it."""
     first = {outcome.image.split: outcome.image.path for outcome in reversed(outcomes) if not outcome.reason}
     return any(is_drawn(listing.source.read(path)) for path in first.values())

@@ -1,19 +1,19 @@
 """A prepared set on disk: its manifest, and the LMDBs and means derived from it.
 
 ```
-SET/manifest.csv                       what the set is: path, label, name, split, group, sha256, pixels, same_pixels
+SET/manifest.csv                       its images: path, label, name, split, group, sha256, pixels, same_pixels
 SET/set.json                           how it was made; the manifest's sha256, and the digests of what follows
 SET/report.txt                         counts, what was left out and why
 SET/<representation>/<split>_lmdb      Datums, key `<position>_<path>`
 SET/<representation>/mean.binaryproto  over the training LMDB
 ```
 
-`sha256` is of an image's file and `pixels` of what was decoded of it (`same_pixels.pixel_digest`); `same_pixels` says
-what images of equal pixels say against this one: `split` (they are in another split), `label` (under another label).
-Sets of older versions have neither, which reads as `UNKNOWN`.
+`sha256` is the digest of an image's file, and `pixels` that of its decoded pixels (`same_pixels.pixel_digest`).
+`same_pixels` lists the conflicts with images of equal pixels: `split` (one is in another split), `label` (one has
+another label). Sets of older versions lack the last two columns, which are then `UNKNOWN`.
 
-An image without a label, as in SFEW's test split, has the label -1 and no name; so has its Datum, whose label is an
-int32 that Caffe's Data layer hands on as it is (`convert_imageset` writes the same for a list's `path -1`).
+An image without a label, as in SFEW's test split, has the label -1 and no name. Its Datum has the label -1, too: it
+is an int32, which Caffe's Data layer passes on unchanged (`convert_imageset` writes the same for a list's `path -1`).
 """
 
 import json
@@ -51,9 +51,9 @@ FORMAT = 1
 COLUMNS = ("path", "label", "name", "split", "group", "sha256", "pixels", "same_pixels")
 UNKNOWN = "not known"
 FACES = {"detected": "detected faces", "whole": "whole pictures"}
-"""What of a picture may be a face to a net, and how that is printed."""
+"""The parts of a picture that a net may get as a face, and how they are printed."""
 _READ_AHEAD = 64
-_MEND = "copy it again, or prepare the set anew"
+_MEND = "copy it again, or prepare the set again"
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,22 @@ class Record:
 
 @dataclass(frozen=True)
 class SetFacts:
-    """What `set.json` says of a set, as far as it is looked at.
+    """The fields of `set.json` that are read; those that are not listed are as in `transform.Settings`.
 
-    `manifest_sha256` is in hexadecimal; `layout` and `source`, what the set was made of, are empty in older sets, and
-    so is `inputs`, what a training or a scoring reads of the set; `dataset` is empty where the user named none; `drawn`
-    says whether its images were drawn here; `official` is what the set holds of each split of its source, and empty in
-    older sets. The others are as in `transform.Settings`.
+    Attributes
+    ----------
+    manifest_sha256
+        In hexadecimal.
+    layout, source
+        What the set was made from; empty in older sets.
+    dataset
+        The name that the user gave; else empty.
+    drawn
+        Whether emotiw drew its images.
+    inputs
+        The files that training and scoring read of the set; empty in older sets.
+    official
+        What the set holds of each split of its source; empty in older sets.
     """
 
     manifest_sha256: Sha256
@@ -97,7 +107,7 @@ class SetFacts:
 
 @dataclass(frozen=True)
 class Row:
-    """What the columns of a manifest hold; sets of older versions lack the last two."""
+    """A row of a manifest; sets of older versions lack the last two columns."""
 
     path: str
     label: Annotated[int, Meta(ge=-1, le=2**31 - 1)]
@@ -111,7 +121,7 @@ class Row:
 
 @dataclass(frozen=True)
 class PreparedSet:
-    """A prepared set, opened with `open_set`; `look` says how much of what it reads it hashes."""
+    """A prepared set, opened with `open_set`; `look` says which of the files that it reads are hashed."""
 
     folder: Path
     facts: SetFacts
@@ -129,34 +139,34 @@ class PreparedSet:
 
     @cached_property
     def dataset(self) -> str:
-        """The name of its data set, as the user gave it or as its layout and its numbers of images tell; or empty."""
+        """The name of its data set, from the user, or from its layout and its numbers of images; else empty."""
         if self.facts.dataset or self.facts.drawn:
             return self.facts.dataset
         official = {one.name: one.images for one in self.facts.official}
         return recognised(self.facts.layout, official or Counter(row["split"] for row in self.manifest))
 
     def made_of(self, split: str) -> MadeOf:
-        """Return which of its source's own splits a split is made of."""
+        """Return which of its source's own splits a split is made from."""
         return made_of(self.facts.official, split, drawn=split == "val" and self.facts.val is not None)
 
     def beside(self, split: str) -> str:
-        """Return what stands behind a split's name where a figure on it is printed: see `MadeOf.beside`."""
+        """Return what to print after a split's name beside a figure: see `MadeOf.beside`."""
         return self.made_of(split).beside(split, self.dataset)
 
     @cached_property
     def group_of(self) -> dict[str, str]:
-        """The group (a person, a movie) of each image, by its path; empty where no two images share one."""
+        """The group (a person, a movie) of each image, by its path; empty if no two images share one."""
         groups = {row["path"]: row["group"] for row in self.manifest}
         return groups if len(set(groups.values())) < len(groups) else {}
 
     @property
     def faces(self) -> str:
-        """What of a picture is a face: `detected`, what the face detector found in it, or `whole`."""
+        """The part of a picture that is the face: `detected`, by the face detector, or `whole`."""
         return "detected" if self.facts.detect else "whole"
 
     @property
     def digest(self) -> str:
-        """A sha256 in hexadecimal: two sets of one digest hold the same pictures, cut alike, on the same splits."""
+        """A sha256 in hexadecimal: sets of equal digests hold the same pictures, cropped alike, in the same splits."""
         facts = [self.facts.manifest_sha256, self.facts.size, self.facts.detect]
         return sha256_of(json.dumps(facts).encode())
 
@@ -167,9 +177,9 @@ class PreparedSet:
         Raises
         ------
         EmotiwError
-            If a row is not one of a manifest; the digest in set.json says only that it is as it was written.
+            If a row is not valid; the digest in set.json shows only that the file is unchanged.
         """
-        rows = read_table(self.folder / "manifest.csv", Row, "prepare the set anew")
+        rows = read_table(self.folder / "manifest.csv", Row, "prepare the set again")
         return [{name: UNKNOWN for name in COLUMNS if name not in row} | row for _, row in rows]
 
     def count(self, split: str) -> int:
@@ -177,7 +187,13 @@ class PreparedSet:
         return sum(row["split"] == split for row in self.manifest)
 
     def lmdb(self, representation: str, split: str) -> Path:
-        """Return the folder of an LMDB, or raise `EmotiwError` where the set has none such."""
+        """Return the folder of an LMDB.
+
+        Raises
+        ------
+        EmotiwError
+            If the set lacks the representation or the split, or the LMDB is not the one that the set recorded.
+        """
         if representation not in self.facts.representations:
             known = ", ".join(self.facts.representations)
             words = ["emotiw", "prepare", self.facts.source or "SOURCE", "-o", str(self.folder)]
@@ -192,38 +208,44 @@ class PreparedSet:
         with environment(path) as opened:
             held = opened.stat()["entries"]
         if held != self.count(split):
-            raise EmotiwError(f"{path} holds {held} images, its manifest {self.count(split)}: prepare the set anew")
+            raise EmotiwError(f"{path} holds {held} images, its manifest {self.count(split)}: prepare the set again")
         self._require_recorded(lmdb_role(representation, split), path, split)
         return path
 
     def mean_file(self, representation: str) -> Path:
-        """Return the path of a representation's mean."""
+        """Return the path of a representation's mean.
+
+        Raises
+        ------
+        EmotiwError
+            If it is missing, or is not the one that the set recorded.
+        """
         path = self.lmdb(representation, "train").with_name("mean.binaryproto")
         if not path.is_file():
-            raise EmotiwError(f"{path} is missing: prepare the set anew")
+            raise EmotiwError(f"{path} is missing: prepare the set again")
         self._require_recorded(mean_role(representation), path)
         return path
 
     def inputs(self, representation: str, splits: Collection[str], *, mean: bool = False) -> list[Input]:
-        """Return the record of what is read of the set where these splits of a representation are."""
+        """Return the input records of the files that are read for these splits of a representation."""
         files = {lmdb_role(representation, split): self.lmdb(representation, split) for split in splits}
         if mean:
             files[mean_role(representation)] = self.mean_file(representation)
         found = [taken(MANIFEST, self.folder / "manifest.csv", self.facts.manifest_sha256)]
         for role, path in files.items():
-            recorded = find(self.facts.inputs, role)  # and this is what lies there: see `lmdb` and `mean_file`
+            recorded = find(self.facts.inputs, role)  # `lmdb` and `mean_file` have compared it with the file
             found.append(taken(role, path, recorded.sha256 if recorded else digest_of(path, content_digest)))
         colours = find(self.facts.inputs, palette_role(representation))
         return [*found, colours] if colours else found
 
     def _require_recorded(self, role: str, path: Path, split: str = "") -> None:
-        """Raise where a file of the set is not the one on record, or an LMDB's images are not the manifest's."""
+        """Raise if a file of the set is not the recorded one, or an LMDB's images are not those of the manifest."""
         recorded = find(self.facts.inputs, role)
         difference = compare(recorded, path, self.look, content_digest) if recorded else None
         if split and (difference or not recorded):
             named = [(row["path"].encode(), int(row["label"])) for row in self.manifest if row["split"] == split]
             if digest_of(path, labels_digest) != pairs_digest(named):
-                raise EmotiwError(f"{path} is not what its manifest names: {_strangers(path, named)}: {_MEND}")
+                raise EmotiwError(f"{path} does not match its manifest: {_strangers(path, named)}: {_MEND}")
         if difference:
             raise EmotiwError(f"{difference.words}: {_MEND}")
 
@@ -235,16 +257,21 @@ class PreparedSet:
         Parameters
         ----------
         most
-            At the most so many, spread evenly.
+            Maximum number of images, spread evenly over the split; None: all.
         only
-            Those of these paths; the others are not decoded.
+            Only the images of these paths; the others are not decoded.
+
+        Raises
+        ------
+        EmotiwError
+            If the LMDB lacks one of these paths, or a record is damaged.
         """
         path = self.lmdb(representation, split)
         keys = keys_of(path)
         if only is not None:
             keys = [key for key in keys if path_in(key) in only]
             if strangers := set(only) - set(map(path_in, keys)):
-                raise EmotiwError(f"{path} does not hold {min(strangers)}, which the manifest names: prepare it anew")
+                raise EmotiwError(f"{path} does not hold {min(strangers)}, which the manifest names: prepare it again")
         count = min(most or len(keys), len(keys))
         chosen = [keys[k * len(keys) // count] for k in range(count)]
         for start in range(0, count, _READ_AHEAD):
@@ -270,18 +297,18 @@ def palette_role(representation: str) -> str:
 
 
 def colours(representation: str) -> Input | None:
-    """Return the record of the colours by which this version maps a representation; None of RGB, which has none."""
+    """Return the input record of the colours that this version gives a representation; None for RGB, which has none."""
     mapping = parse(representation).mapping
     return None if mapping == "rgb" else value(palette_role(representation), palette(mapping).tobytes())
 
 
 def set_inputs(folder: Path, digests: Mapping[tuple[str, str], str]) -> list[Input]:
-    """Return the record of what lies in the folder of a new set.
+    """Return the input records of the files of a new set.
 
     Parameters
     ----------
     digests
-        Of the records of each LMDB, by representation and split.
+        The digest of the records of each LMDB, by representation and split.
     """
     names = dict.fromkeys(representation for representation, _ in digests)
     lmdbs = [(lmdb_role(*key), f"{key[0]}/{key[1]}_lmdb", sha256) for key, sha256 in digests.items()]
@@ -291,12 +318,12 @@ def set_inputs(folder: Path, digests: Mapping[tuple[str, str], str]) -> list[Inp
 
 
 def _strangers(path: Path, named: list[tuple[bytes, int]]) -> str:
-    """Return, in words, an image of an LMDB that its manifest does not name, or names with another label."""
+    """Describe an image of an LMDB that its manifest does not name, or names with another label."""
     known = dict(named)
     for name, label in labels(path):
         if known.get(name) != label:
-            other = f"label {known[name]}" if name in known else "none such"
-            return f"{name.decode(errors='backslashreplace')} has label {label} there, and in the manifest {other}"
+            other = f"label {known[name]}" if name in known else "no entry"
+            return f"{name.decode(errors='backslashreplace')} has label {label} there and {other} in the manifest"
     return "images are missing"
 
 
@@ -307,17 +334,17 @@ def _record(path: Path, key: bytes, datum: bytes) -> Record:
 
 
 def path_in(key: bytes) -> str:
-    """Return the path that the key of an LMDB of a prepared set holds."""
+    """Return the path in a key of a prepared set's LMDB."""
     return key.decode().partition("_")[2]
 
 
 def open_set(folder: str | Path, look: Look = Look.CHANGED) -> PreparedSet:
-    """Open a prepared set; `look` says how much of what is read of it is hashed.
+    """Open a prepared set; `look` says which of its files are hashed when they are read.
 
     Raises
     ------
     EmotiwError
-        Where `folder` is no prepared set, was made by another version, or its manifest was changed since.
+        If `folder` is not a prepared set, was made by another version, or its manifest was changed since.
     """
     folder = Path(folder)
     try:
@@ -325,20 +352,20 @@ def open_set(folder: str | Path, look: Look = Look.CHANGED) -> PreparedSet:
         values = read_json(folder / "set.json")
         manifest = (folder / "manifest.csv").read_bytes()
         if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise EmotiwError(f"{folder} was prepared by another version of emotiw: prepare it anew")
+            raise EmotiwError(f"{folder} was prepared by another version of emotiw: prepare it again")
         facts = record_of(values, SetFacts, others=True)
         require_seal(values)
     except (FileNotFoundError, NotADirectoryError):
-        raise EmotiwError(f"{folder} is no prepared set: make one with emotiw prepare SOURCE -o {folder}") from None
+        raise EmotiwError(f"{folder} is not a prepared set: make one with emotiw prepare SOURCE -o {folder}") from None
     except ValueError as error:
-        raise EmotiwError(f"{folder / 'set.json'} is damaged ({error}): prepare the set anew") from None
+        raise EmotiwError(f"{folder / 'set.json'} is damaged ({error}): prepare the set again") from None
     if sha256_of(manifest) != facts.manifest_sha256:
-        raise EmotiwError(f"{folder / 'manifest.csv'} was changed after the set was prepared: prepare the set anew")
+        raise EmotiwError(f"{folder / 'manifest.csv'} was changed after the set was prepared: prepare the set again")
     return PreparedSet(folder, facts, look)
 
 
 def manifest_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Yield the manifest of the images that were used, by path: half a million lines need not be in memory at once."""
+    """Yield the manifest's lines of the used images, by path; half a million of them are never in memory at once."""
     used = sorted((outcome for outcome in outcomes if not outcome.reason), key=lambda outcome: outcome.image.path)
     against = conflicts([outcome.image for outcome in used], {o.image.path: o.pixels for o in used})
     yield from csv_lines([COLUMNS])

@@ -1,4 +1,4 @@
-"""Pictures of equal pixels, whatever files hold them: found by a digest of what was decoded, not of the file."""
+"""Find pictures of equal pixels by a digest of the decoded pixels, not of the file."""
 
 import hashlib
 import struct
@@ -17,7 +17,7 @@ from .images import UnreadableImageError, decode
 from .workers import in_order
 
 SPLIT, LABEL = "split", "label"
-"""What a picture's equals say against it: they are in another split, or under another label."""
+"""The conflicts of a picture with those of equal pixels: one is in another split, or has another label."""
 
 DROPPED = {
     SPLIT: "the same pixels are in another split (--same-pixels drop)",
@@ -31,7 +31,7 @@ def pixel_digest(rgb: NDArray[np.uint8]) -> str:
     Parameters
     ----------
     rgb : (H, W, 3) uint8
-        As decoded, RGB; hashed behind H and W as uint32, little endian.
+        RGB, as decoded; H and W, as little-endian uint32, are hashed before it.
     """
     hashed = hashlib.sha256(struct.pack("<2I", *rgb.shape[:2]))
     hashed.update(np.ascontiguousarray(rgb).data)
@@ -39,9 +39,9 @@ def pixel_digest(rgb: NDArray[np.uint8]) -> str:
 
 
 def find_pixels(source: Source, images: Sequence[Image], jobs: int) -> Generator[str, None, None]:
-    """Yield the pixel digest of each image, in their order; nothing of one that cannot be read.
+    """Yield the pixel digest of each image, in their order; empty for one that cannot be read.
 
-    A split that is drawn needs them before any image is written, so each image is decoded once more.
+    Drawing a split needs them before any image is written, so each image is decoded once more.
     """
     yield from bar(in_order(partial(_digest, source), images, jobs), "compare", len(images), "image")
 
@@ -54,12 +54,12 @@ def _digest(source: Source, image: Image) -> str:
 
 
 def conflicts(images: Iterable[Image], pixels: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return what the equals of each image say against it: of `SPLIT` and `LABEL`; images without a conflict lack.
+    """Return the conflicts, `SPLIT` and `LABEL`, of each image by its path; images without any are omitted.
 
     Parameters
     ----------
     pixels
-        The digest of each image by its path; empty where it is not known.
+        The digest of each image by its path; empty if it is not known.
     """
     same: dict[str, list[Image]] = defaultdict(list)
     for image in images:
@@ -78,7 +78,7 @@ def conflicts(images: Iterable[Image], pixels: Mapping[str, str]) -> dict[str, l
 
 
 def drop(images: Sequence[Image], pixels: Mapping[str, str]) -> tuple[list[Image], dict[str, str]]:
-    """Return the images without those training images that have a conflict; and those, each with its reason."""
+    """Return the images without the training images that have a conflict, and the reason for each of these."""
     against = conflicts(images, pixels)
     dropped = {
         image.path: DROPPED[against[image.path][0]]

@@ -1,4 +1,4 @@
-"""Which image trains and which validates: seeded, by class or by group."""
+"""Assign images to splits: seeded, by class or by group."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -24,47 +24,47 @@ def assign_splits(
     Parameters
     ----------
     images
-        Those whose folders say val or test stay there.
+        Images whose source says val or test stay there.
     fraction
-        Share of the others, in (0, 1), that becomes `val`; None: all of them train. Where several images share a
-        group, whole groups are drawn, so that none is on both sides; else that share of every class. Images of equal
-        pixels are never on both sides.
+        Fraction of the others, in (0, 1), that becomes `val`; None: all of them become `train`. If several images share
+        a group, whole groups are drawn, so that no group is in both splits; else that fraction of every class. Images
+        of equal pixels are never in both splits.
     seed
-        Of the draw.
+        Seed of the draw.
     pixels
-        The digest of each image's pixels by its path, where it is known.
+        The digest of each image's pixels by its path, if it is known.
 
     Raises
     ------
     UsageError
-        Where `fraction` is no share, chooses nothing, or the folders say already what validates.
+        If `fraction` is not in (0, 1), selects none or all of the images, or the source has a validation split.
     """
     if fraction is not None and not 0 < fraction < 1:
-        raise UsageError(f"--val {fraction} is no share: give a number between 0 and 1, such as 0.2")
+        raise UsageError(f"--val {fraction} is not a fraction: give a number between 0 and 1, such as 0.2")
     chosen: set[str] = set()
     if fraction:
         if any(image.split == "val" for image in images):
             raise UsageError(
-                "--val: a folder of the source says already what validates: leave --val out, or say by --splits what "
-                "else that split is, such as train=train,validation=test"
+                "--val: the source already has a validation split: leave --val out, or give that split another role by "
+                "--splits, such as train=train,validation=test"
             )
         free = [image for image in images if image.split != "test"]
         if not free:
             raise UsageError("--val draws from training images, and all are of the test split: leave --val out")
         chosen = _draw(free, fraction, np.random.default_rng(seed), pixels)
         if not chosen:
-            raise UsageError(f"--val {fraction} of so few images or groups is none: give a larger share")
+            raise UsageError(f"--val {fraction} of so few images or groups is none: give a larger fraction")
         if len(chosen) == len(free):
-            raise UsageError(f"--val {fraction} of so few images or groups is all of them: give a smaller share")
+            raise UsageError(f"--val {fraction} of so few images or groups is all of them: give a smaller fraction")
     return [replace(image, split="val" if image.path in chosen else image.split or "train") for image in images]
 
 
 def _draw(images: list[Image], fraction: float, rng: np.random.Generator, pixels: Mapping[str, str]) -> set[str]:
-    """Return the paths of the images that validate."""
+    """Return the paths of the validation images."""
     grouped = len({image.group for image in images}) < len(images)
-    # One pool of groups, or a pool of images for each class; a dict keeps the order and is a set of names.
+    # One pool of groups, or a pool of images for each class; a dict serves as an ordered set of names.
     pools: dict[int, dict[str, None]] = defaultdict(dict)
-    units = _together([(image.group if grouped else image.path, pixels.get(image.path, "")) for image in images])
+    units = _linked([(image.group if grouped else image.path, pixels.get(image.path, "")) for image in images])
     first: dict[str, int] = {}
     for image, unit in zip(images, units, strict=True):
         label = first.setdefault(unit, image.label)
@@ -75,8 +75,8 @@ def _draw(images: list[Image], fraction: float, rng: np.random.Generator, pixels
     return {image.path for image, unit in zip(images, units, strict=True) if unit in drawn}
 
 
-def _together(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Return, for each (name, digest), the first name of those that are linked by a name or a digest that is known."""
+def _linked(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return, for each (name, digest), the first name in its group; equal names or known digests share a group."""
     parent: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -92,6 +92,6 @@ def _together(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def shuffled(images: list[Image], seed: int) -> list[Image]:
-    """Return the images in a seeded random order: Caffe's data layer reads in the order of the keys, always."""
+    """Return the images in a seeded random order; Caffe's data layer always reads in the order of the keys."""
     order = np.random.default_rng(seed).permutation(len(images))
     return [images[k] for k in order]

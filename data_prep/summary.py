@@ -1,4 +1,4 @@
-"""What a preparation did, in words."""
+"""The report of a preparation."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,8 +27,8 @@ def report(listing: Listing, outcomes: Sequence[Outcome], where: Path | None = N
     Parameters
     ----------
     where
-        The report's own file, to which a shorter one for the screen refers: of files left out it has the first fifty,
-        of warnings of one kind one line. None: everything, for that file.
+        The file of the whole report, to which the shorter one for the screen refers; the latter lists only the first
+        fifty files that were left out, and one warning of each kind. None: return the whole report.
     """
     used = [outcome for outcome in outcomes if not outcome.reason]
     lines = [*_left_out(listing, outcomes, where), *_warnings(listing, used, where)]
@@ -36,7 +36,7 @@ def report(listing: Listing, outcomes: Sequence[Outcome], where: Path | None = N
 
 
 def understood(listing: Listing, outcomes: Sequence[Outcome]) -> str:
-    """Return what a source was taken for, and why: a line each of layout, labels, groups, splits and equal pictures."""
+    """Return how a source was read, and why: one line each for layout, labels, groups, splits and equal pictures."""
     basis = listing.basis or Basis()
     used = [outcome for outcome in outcomes if not outcome.reason]
     lines = [
@@ -97,12 +97,12 @@ def _left_out(listing: Listing, outcomes: Sequence[Outcome], where: Path | None)
     reasons = listing.left_out | {outcome.image.path: outcome.reason for outcome in outcomes if outcome.reason}
     if reasons:
         kinds = Counter(reason.partition(":")[0] for reason in reasons.values())
-        told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_MOST_REASONS))
-        told += ", ..." if len(kinds) > _MOST_REASONS else ""
-        yield f"left out, {len(reasons)} files ({told}):"
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_MOST_REASONS))
+        counts += ", ..." if len(kinds) > _MOST_REASONS else ""
+        yield f"left out, {len(reasons)} files ({counts}):"
         yield from _first([f"  {path}: {reason}" for path, reason in sorted(reasons.items())], where)
     unknown = sorted(listing.unknown_classes.items())
-    said = "left out: {} images in folders named {!r}, which is none of the classes"
+    said = "left out: {} images in folders named {!r}, which is not a class"
     yield from _first([said.format(count, name or ".") for name, count in unknown], where)
 
 
@@ -115,7 +115,7 @@ def _warnings(listing: Listing, used: Sequence[Outcome], where: Path | None) -> 
 
 @dataclass(frozen=True)
 class Warnings:
-    """Warnings of one kind: a line each, and what there are several of."""
+    """Warnings of one kind: their lines, and the words for several of them."""
 
     several: str
     lines: list[str]
@@ -132,7 +132,7 @@ def _classes(classes: Iterable[str], images: Iterable[Image]) -> Iterator[Warnin
         present[image.name].add(image.split)
     splits = set().union(*present.values())
     if set(present) == {""}:
-        return  # a split without labels alone
+        return  # the only split has no labels
     for split, word in (("", "image"), ("train", "training image"), ("val", "validation image")):
         if not split:
             lacking = [name for name in classes if name not in present]
@@ -166,12 +166,12 @@ def _groups(images: Iterable[Image]) -> Warnings:
 
 
 def _one_line(text: str) -> str:
-    """Return the text with what would break a line, in a file's name, written as Python writes it."""
+    """Return the text with unprintable characters, such as line breaks in a file's name, escaped as in Python."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _first(lines: Sequence[str], where: Path | None) -> Iterator[str]:
-    """Yield the first lines and the number of the rest; all of them where there is nothing to refer to."""
+    """Yield the first lines and the number of the rest; all of them if `where` is None."""
     yield from lines if where is None else lines[:_MOST_LISTED]
     if where is not None and len(lines) > _MOST_LISTED:
         yield f"  ... and {len(lines) - _MOST_LISTED} more, in {where}"

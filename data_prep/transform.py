@@ -1,4 +1,4 @@
-"""One image of a source -> its Datum in every representation."""
+"""Convert an image of a source to a Datum in every representation."""
 
 from dataclasses import dataclass, fields
 
@@ -16,7 +16,7 @@ from .same_pixels import pixel_digest
 
 @dataclass(frozen=True)
 class Settings:
-    """What `emotiw prepare` was asked for; its help says what each is."""
+    """The settings of `emotiw prepare`; its help describes each."""
 
     labels: str
     representations: tuple[str, ...]
@@ -40,16 +40,22 @@ class Settings:
 
     @property
     def interpretation(self) -> Interpretation:
-        """How the source is to be read."""
+        """How to read the source."""
         return Interpretation(**{field.name: getattr(self, field.name) for field in fields(Interpretation)})
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one image.
+    """The result for one image.
 
-    `sha256` is of its file, `pixels` of its decoded pixels, each empty where it could not be had; `reason` says why the
-    image could not be used, and is empty where it was.
+    Attributes
+    ----------
+    image
+        The image.
+    sha256, pixels
+        The digests of its file and of its decoded pixels; empty if it could not be read or decoded.
+    reason
+        Why it could not be used; empty if it was used.
     """
 
     image: Image
@@ -59,9 +65,9 @@ class Outcome:
 
 
 def represent(source: Source, settings: Settings, image: Image) -> tuple[Outcome, list[Encoded]]:
-    """Read one image and return it as it is stored in each representation; nothing where it cannot be used.
+    """Read one image; return its outcome, and its Datum in each representation, none if it cannot be used.
 
-    The order of operations: decode (uint8 RGB) - crop the face, where asked - map at native size (uint8 RGB) - resize
+    The order of operations: decode (uint8 RGB) - crop the face, if asked - map at native size (uint8 RGB) - resize
     to size x size, bilinear (uint8) - Datum (uint8, B, G, R planes). The authors resize mapped images too.
     """
     sha256 = pixels = ""

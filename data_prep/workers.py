@@ -1,7 +1,7 @@
-"""The same function over many items, in order, on several threads, with flat memory; and work in the background.
+"""Run a function over many items, in order, on several threads, with bounded memory; run work in the background.
 
-Threads, as OpenCV, NumPy and hashlib let others run while they compute: a picture that goes from process to process is
-copied three times, and processes need seconds to start.
+Threads suffice because OpenCV, NumPy and hashlib release the GIL while they compute. Between processes a picture would
+be copied three times, and processes take seconds to start.
 """
 
 from collections import deque
@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_AHEAD = 16  # results a thread that may wait to be taken
+_AHEAD = 16  # results per thread that are buffered
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Generator[Result, None, None]:
@@ -21,8 +21,8 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: in
     Parameters
     ----------
     jobs
-        Number of threads, in which OpenCV has none of its own; 1 works in this one. At most 16 results a thread wait
-        to be taken, so memory stays flat however many items there are.
+        Number of threads, in which OpenCV starts none of its own; 1 uses the calling thread. At most 16 results per
+        thread are buffered, so memory does not grow with the number of items.
     """
     if jobs == 1:
         yield from map(function, items)
@@ -45,24 +45,24 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], jobs: in
             cv2.setNumThreads(before)
 
 
-class Behind:
-    """Does one thing at a time in a thread of its own, while its owner goes on with the next."""
+class Background:
+    """A background thread that does one task at a time while its owner prepares the next."""
 
     def __enter__(self) -> Self:
-        self._pool = ThreadPoolExecutor(1, "behind")
-        self._doing: Future[object] = self._pool.submit(lambda: None)  # so the thread is there before it is needed
+        self._pool = ThreadPoolExecutor(1, "background")
+        self._doing: Future[object] = self._pool.submit(lambda: None)  # starts the thread before it is needed
         return self
 
     def do(self, work: Callable[[], object]) -> None:
-        """Begin with `work` once what was begun before is done; what that raised is raised here."""
+        """Wait for the previous task, raise its error if it failed, and start `work`."""
         self._doing.result()
         self._doing = self._pool.submit(work)
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        """Wait for what was begun last, and raise what it raised, where nothing else went wrong."""
+        """Wait for the last task; raise its error if it failed, unless the block itself failed."""
         try:
             if kind is None:
                 self._doing.result()
-        finally:  # whatever comes, Ctrl-C too: nothing of it goes on when the block has ended
+        finally:  # after Ctrl-C, too: no task runs when the block has ended
             wait([self._doing])
             self._pool.shutdown()

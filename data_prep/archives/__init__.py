@@ -1,4 +1,4 @@
-"""Folders and archives as one tree of files; unpacking what cannot be read in place."""
+"""Folders and archives as trees of files; unpacking of files that cannot be read in place."""
 
 from emotiw.lazy import TYPE_CHECKING, attach
 

@@ -1,4 +1,4 @@
-"""Files of a zip archive that are read here and there, unpacked for as long as the set is being made."""
+"""Unpack the files of a zip archive that need random access, until the set is complete."""
 
 import json
 import logging
@@ -18,18 +18,18 @@ _LOG = logging.getLogger(__name__)
 
 
 def unpack(folder: Path, archive: Zip, names: Sequence[str]) -> Path:
-    """Return the folder, right in `folder`, that holds these files of an archive under their paths in it.
+    """Unpack files of an archive under their paths; return the subfolder of `folder` that holds them.
 
-    What is whole there since an interruption is not unpacked again; what is there of another archive, or of this one
-    before it changed, is removed. Before anything is unpacked, it logs what will be and what room it needs.
+    Files that an interrupted call unpacked completely are kept. Files of another archive, or of an earlier version of
+    this one, are removed. The files to unpack and the disk space that they need are logged first.
 
     Raises
     ------
     EmotiwError
-        Where the archive lacks a file, one is damaged in it, or the disk is too small.
+        If the archive lacks a file, a file in it is damaged, or the disk is too small.
     """
     if lacking := sorted({*names} - {*archive.files()}):
-        raise EmotiwError(f"{archive.root} holds no {lacking[0]}, which belongs to the others: pack them together")
+        raise EmotiwError(f"{archive.root} holds no {lacking[0]}, which is needed, too: add it to the archive")
     place = folder / _version(archive)
     place.mkdir(parents=True, exist_ok=True)
     for other in folder.iterdir():
@@ -37,14 +37,14 @@ def unpack(folder: Path, archive: Zip, names: Sequence[str]) -> Path:
             remove(other)
     sizes = {name: archive.size(name) for name in names if not _is_whole(place / name, archive.size(name))}
     if sizes:
-        _check_room(folder, f"{archive.root}: {', '.join(sizes)}", sum(sizes.values()))
+        _check_space(folder, f"{archive.root}: {', '.join(sizes)}", sum(sizes.values()))
     for name, size in sizes.items():
         _copy(archive, name, size, place / name)
     return place
 
 
 def _version(archive: Zip) -> str:
-    """Return a name that is another for another archive, and for this one after a change."""
+    """Return a name that differs between archives, and between versions of one archive."""
     return sha256_of(json.dumps([str(archive.root.resolve()), *archive.stamp("")]).encode())
 
 
@@ -52,16 +52,16 @@ def _is_whole(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
-def _check_room(folder: Path, what: str, need: int) -> None:
+def _check_space(folder: Path, what: str, need: int) -> None:
     _LOG.info(
-        f"{what}: read here and there, so unpacked until the set is made: {need / 1e9:.2f} GB, and "
+        f"{what}: unpacked for random access, until the set is complete: {need / 1e9:.2f} GB, and "
         f"{free_space(folder) / 1e9:.2f} GB are free"
     )
     require_space(folder, f"{what}: unpacking needs", need)
 
 
 def _copy(archive: Zip, name: str, size: int, target: Path) -> None:
-    """Write a file whole or not at all, as old as its archive: unpacked once more, it has the stamp that it had."""
+    """Write a file atomically, with its archive's modification time, so that unpacking again gives the same stamp."""
     try:
         with whole(target) as temporary:
             chunks = bar(archive.chunks(name), f"unpack {name}", -(-size // CHUNK), "MiB")

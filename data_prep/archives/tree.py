@@ -1,6 +1,6 @@
-"""Where the bytes of an image come from: a folder, or archives that were left unpacked.
+"""Sources of image files: a folder, or archives that are read in place.
 
-A source holds its own place and nothing more; what must be looked up (an archive's directory, an index) is read once.
+A source holds only its path; what must be looked up (an archive's directory, an index) is read once and cached.
 """
 
 import os
@@ -22,23 +22,23 @@ _LONGEST_LINE = 1 << 16
 
 
 class Source(Protocol):
-    """What hands out the files of images by their paths in it."""
+    """A source of image files by their paths."""
 
     def read(self, path: str) -> bytes:
-        """Return the bytes of an image file; raise `UnreadableImageError` with the reason where there are none."""
+        """Return the bytes of an image file; raise `UnreadableImageError` with the reason if it cannot be read."""
 
     def stamp(self, path: str) -> tuple[int, int]:
         """Return two numbers that change when the file changes, such as its size and time."""
 
 
 class Tree(Source, Protocol):
-    """A source whose files can be listed."""
+    """A source that can list its files."""
 
     def files(self) -> list[str]:
-        """Return the relative path of every visible file, with forward slashes, in one order on every machine."""
+        """Return the relative path of every visible file, with forward slashes, in the same order on every machine."""
 
     def head(self, path: str, size: int) -> bytes:
-        """Return at most the first `size` bytes of a file; none of one that cannot be read."""
+        """Return at most the first `size` bytes of a file; empty if it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Folder:
         for folder, folders, files in os.walk(self.root, followlinks=True):
             here = Path(folder).resolve()
             folders[:] = [
-                # A link to a folder that holds it would be followed for ever.
+                # A link to a folder that contains the link would be followed forever.
                 name
                 for name in folders
                 if not name.startswith(".") and not here.is_relative_to((here / name).resolve())
@@ -65,7 +65,7 @@ class Folder:
     def read(self, path: str) -> bytes:
         """Return a file's bytes."""
         try:
-            with FileIO(f"{self.root}/{path}") as file:  # a Path each would take as long as the reading
+            with FileIO(f"{self.root}/{path}") as file:  # building a Path takes as long as reading
                 return file.readall()
         except OSError as error:
             raise UnreadableImageError(error.strerror or "cannot be read") from None
@@ -79,7 +79,7 @@ class Folder:
             return b""
 
     def stamp(self, path: str) -> tuple[int, int]:
-        """Return a file's size and time; of one that is not there, -1."""
+        """Return a file's size and modification time; -1 for both if it does not exist."""
         try:
             return file_stamp(f"{self.root}/{path}")
         except OSError:
@@ -88,10 +88,10 @@ class Folder:
 
 @dataclass(frozen=True)
 class FolderOfZips(Folder):
-    """A folder whose zip archives count as folders: `Train/Faces.zip/Happy/1.png`."""
+    """A folder in which zip archives count as folders: `Train/Faces.zip/Happy/1.png`."""
 
     def files(self) -> list[str]:
-        """Return every visible file, those inside the archives instead of the archives."""
+        """Return every visible file, with the files of an archive instead of the archive."""
         found = []
         for path in super().files():
             inside = Zip(self.root / path).files() if is_zip(path) else None
@@ -99,12 +99,12 @@ class FolderOfZips(Folder):
         return sorted(found)
 
     def read(self, path: str) -> bytes:
-        """Return a file's bytes, out of its archive where it lies in one."""
+        """Return a file's bytes, from its archive if it is in one."""
         source, name = self._holder(path)
         return source.read(name)
 
     def stamp(self, path: str) -> tuple[int, int]:
-        """Return a file's stamp in what holds it."""
+        """Return a file's stamp in its folder or archive."""
         source, name = self._holder(path)
         return source.stamp(name)
 
@@ -118,30 +118,32 @@ class FolderOfZips(Folder):
 
 
 Unpack = Callable[[Zip, Sequence[str]], Path]
-"""What unpacks some files of an archive, and returns the folder that then holds them under their paths in it."""
+"""A function that unpacks files of an archive, and returns the folder that holds them under their paths."""
 
 
 def refuse_to_unpack(archive: Zip, names: Sequence[str]) -> Path:
-    """Refuse: an `Unpack` for where there is no place for it."""
-    raise EmotiwError(f"{archive.root} holds {names[0]}, read here and there: unpack the archive and give the folder")
+    """Raise `EmotiwError`: the `Unpack` of callers that have no folder to unpack into."""
+    raise EmotiwError(
+        f"{archive.root} holds {names[0]}, which needs random access: unpack the archive and give the folder"
+    )
 
 
 @dataclass(frozen=True)
 class Found:
-    """What lies at SOURCE: a layout is recognised by it, and lists its images.
+    """The files at SOURCE, by which layouts recognise it and list its images.
 
     Attributes
     ----------
     tree
-        The source of the bytes; of a SOURCE that is a single file, the folder it lies in.
+        The source of the bytes; if SOURCE is a single file, its folder.
     files
-        The tree's files; of a SOURCE that is a single file, that one.
+        The tree's files; if SOURCE is a single file, that file.
     unpack
-        What unpacks such files of an archive as are read here and there.
+        Unpacks the files of an archive that need random access.
     table
-        The only table or list that counts; None where all of them do.
+        The only table or list to use; None: all of them.
     images
-        What a table's paths lie in, where that is not the table's own folder.
+        What a table's paths are relative to, if that is not the table's folder.
     """
 
     place: Path
@@ -153,52 +155,61 @@ class Found:
 
     @cached_property
     def top(self) -> PurePosixPath:
-        """The folder in which all files lie: an archive often wraps what it holds."""
+        """The deepest folder that contains all files: an archive often wraps its files in one."""
         folders = {str(PurePosixPath(path).parent) for path in self.files}
         return PurePosixPath(os.path.commonpath(folders) if folders else "")
 
     def only(self, *endings: str, top: bool = False) -> str | None:
-        """Return the only file (with `top`: right in the folder of all) whose name ends so, in any case; else None."""
+        """Return the only file with one of these endings, in any case; None if there are none or several.
+
+        With `top`, only files directly in `self.top` count.
+        """
         names = [path for path in self.files if path.lower().endswith(endings) and self.table in (None, path)]
         names = [path for path in names if not top or self.table or PurePosixPath(path).parent == self.top]
         return names[0] if len(names) == 1 else None
 
     def where(self, name: str) -> str:
-        """Return how a complaint names a file of this source."""
+        """Return the name of a file of this source for error messages."""
         return str(self.place) if self.place.name == name else f"{self.place}: {name}"
 
     def head(self, name: str | None) -> str:
-        """Return the first line of a text, without a byte order mark; nothing where there is none."""
+        """Return the first line of a text file, without a byte order mark; empty if there is none."""
         data = self.tree.head(name, _LONGEST_LINE) if name else b""
         return data.decode("utf-8-sig", errors="replace").partition("\n")[0].strip()
 
     def text(self, name: str) -> str:
-        """Return a text, such as a table or a list."""
+        """Return the text of a file, such as a table or a list.
+
+        Raises
+        ------
+        EmotiwError
+            If it cannot be read, or is not UTF-8.
+        """
         try:
             return self.tree.read(name).decode("utf-8-sig")
         except UnreadableImageError as error:
             raise EmotiwError(f"{self.where(name)} cannot be read: {error}") from None
         except UnicodeDecodeError:
-            raise EmotiwError(f"{self.where(name)} is no UTF-8 text: save it as such") from None
+            raise EmotiwError(f"{self.where(name)} is not UTF-8 text: save it as UTF-8") from None
 
     def root(self, *names: str) -> Path:
-        """Return the folder that holds these files, to read them here and there, which an archive does not allow."""
+        """Return a folder that holds these files, for random access; files of an archive are unpacked."""
         return self.unpack(self.tree, names) if isinstance(self.tree, Zip) else self.tree.root
 
 
 def look(place: Path, unpack: Unpack = refuse_to_unpack) -> Found:
-    """Return what lies at SOURCE: a folder, a zip archive or a single file.
+    """Return the files at SOURCE, which is a folder, a zip archive or a single file.
 
     Raises
     ------
     EmotiwError
-        Where there is nothing, or an archive that is not whole or not safe.
+        If there is nothing, or an archive that is damaged or not safe.
     """
     if place.is_dir():
         folder = Folder(place)
         return Found(place, folder, tuple(folder.files()))
     if not place.is_file():
-        raise EmotiwError(f"{place} is no folder: give the folder that holds <class>/<image>")
+        raise EmotiwError(f"{place}: no such file or folder: give the folder that holds <class>/<image>")
     if is_zip(place.name) or zipfile.is_zipfile(place):
         archive = Zip(place)
         return Found(place, archive, tuple(archive.files()), unpack)

@@ -1,4 +1,4 @@
-"""A zip archive read in place, as one that might be hostile."""
+"""Read a zip archive in place; it may be hostile."""
 
 import lzma
 import os
@@ -16,14 +16,14 @@ from emotiw.files import file_stamp
 
 # A frame of a film is 1 MB as PNG; CASIA-WebFace's half a million JPEGs are 5 GB.
 _MOST_OF_A_FILE, _MOST_OF_ALL = 1 << 26, 1 << 37
-# Deflate's own limit is 1032 to 1; pictures are packed already. Small files of one colour may shrink as they like.
+# Deflate's own limit is 1032 to 1; image files are compressed already. Small files of one colour may have any ratio.
 _MOST_SHRUNK, _SMALL = 200, 1 << 20
 _ENCRYPTED = 1
-# The record at an archive's end begins so and holds the numbers of two disks; a locator of 64 bits may stand before it.
+# The signature of an archive's end record, and its two disk numbers; a zip64 locator may precede the record.
 _END_RECORD, _DISKS = b"PK\5\6", struct.Struct("<4xHH")
 _LOCATOR_BEGIN, _LOCATOR = b"PK\6\7", struct.Struct("<4xIQI")
 _LONGEST_END = (1 << 16) + 22 + _LOCATOR.size
-_ONE_DISK = (0, 0xFFFF)  # the latter refers to the record of 64 bits
+_ONE_DISK = (0, 0xFFFF)  # 0xFFFF refers to the zip64 record
 CHUNK = 1 << 20  # bytes of a large file that are in memory at once
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -32,7 +32,7 @@ _DAMAGE = (
     EOFError,
     OSError,
     NotImplementedError,
-    UnicodeDecodeError,  # of a member's own name
+    UnicodeDecodeError,  # in a member's name
 )
 
 
@@ -43,7 +43,7 @@ def is_zip(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Zip:
-    """A zip archive as a source: nothing is unpacked to the disk here."""
+    """A zip archive as a source; it is read in place, not unpacked to the disk."""
 
     root: Path
 
@@ -53,15 +53,18 @@ class Zip:
         Raises
         ------
         EmotiwError
-            Where the archive is not whole, is encrypted, holds a path that leads out of it, or would unpack to an
-            absurd size.
+            If the archive is damaged, is encrypted, holds a path that leads out of it, or would unpack to an absurd
+            size.
         """
         members = self._archive().members
         for path, member in members.items():
             if reason := _danger(path, member):
                 raise EmotiwError(f"{self.root} holds {member.orig_filename[:200]!r}, {reason}")
         if sum(member.file_size for member in members.values()) > _MOST_OF_ALL:
-            raise EmotiwError(f"{self.root} would unpack to more than {_MOST_OF_ALL >> 30} GiB: no set of faces does")
+            raise EmotiwError(
+                f"{self.root} would unpack to more than {_MOST_OF_ALL >> 30} GiB, which no set of faces needs: it is "
+                "not read"
+            )
         return sorted(path for path in members if not path.endswith("/") and _visible(path))
 
     def read(self, path: str) -> bytes:
@@ -82,7 +85,7 @@ class Zip:
         return self._archive().members[path].file_size
 
     def chunks(self, path: str) -> Iterator[bytes]:
-        """Yield the bytes of a file of any size, a MiB at a time, checked in the end as `read` checks them."""
+        """Yield the bytes of a file of any size, a MiB at a time; their length and CRC are checked at the end."""
         archive = self._archive()
         member = archive.members[path]
         try:
@@ -110,12 +113,12 @@ class Zip:
         try:
             return _opened(self.root, file_stamp(self.root))
         except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
-            raise EmotiwError(f"{self.root} is no whole zip archive: copy it again") from None
+            raise EmotiwError(f"{self.root} is not a complete zip archive: copy it again") from None
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """An archive, and what is in it by its paths with forward slashes: some programs write backslashes."""
+    """An open archive and its members by path; backslashes, which some programs write, are replaced by slashes."""
 
     file: zipfile.ZipFile
     members: dict[str, zipfile.ZipInfo]
@@ -123,7 +126,7 @@ class _Opened:
 
 @lru_cache(maxsize=8)
 def _opened(path: Path, stamp: tuple[int, int]) -> _Opened:
-    """Open an archive once a process: the directory of a large one takes seconds to read."""
+    """Open an archive; cached, because reading the directory of a large one takes seconds."""
     if _has_other_disks(path):
         raise _split(path)
     file = zipfile.ZipFile(path)
@@ -141,7 +144,7 @@ def _opened(path: Path, stamp: tuple[int, int]) -> _Opened:
 
 
 def _has_other_disks(path: Path) -> bool:
-    """Return whether the end record of an archive says that it began in another file."""
+    """Return whether the end record of an archive says that the archive begins in another file."""
     with path.open("rb") as file:
         file.seek(-min(path.stat().st_size, _LONGEST_END), os.SEEK_END)
         tail = file.read()
@@ -161,7 +164,7 @@ def _split(path: Path) -> EmotiwError:
 
 
 def _danger(name: str, member: zipfile.ZipInfo) -> str:
-    """Return why an archive that holds this member under this path is not read, or nothing."""
+    """Return why an archive with this member under this path is not read; empty if it is."""
     if not name:
         return "a file without a name: it is not read"
     if name.startswith("/") or ":" in name.split("/")[0] or ".." in name.split("/"):
@@ -169,7 +172,7 @@ def _danger(name: str, member: zipfile.ZipInfo) -> str:
     if member.flag_bits & _ENCRYPTED:
         return "which is encrypted: unpack the archive with its password, and give the folder"
     if member.file_size > max(_SMALL, _MOST_SHRUNK * member.compress_size):
-        return f"{member.file_size} bytes packed into {member.compress_size}: no picture shrinks so, it is not read"
+        return f"{member.file_size} bytes packed into {member.compress_size}: no image shrinks so much, it is not read"
     return ""
 
 

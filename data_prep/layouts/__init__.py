@@ -1,4 +1,4 @@
-"""The layouts in which data sets of faces come, a module each; `list_images` recognises them."""
+"""The layouts of data sets of faces, one module each; `list_images` recognises them."""
 
 from emotiw.lazy import TYPE_CHECKING, attach
 

@@ -1,12 +1,12 @@
 """Layouts `affectnet` and `affectnet-npy`: AffectNet's tables, or a label file beside each image.
 
-`affectnet`: `training.csv` and `validation.csv` with the columns `subDirectory_filePath` and `expression`, whose paths
-begin at some folder of the source. `affectnet-npy`: `images/<id>.jpg` and `annotations/<id>_exp.npy`, whose folders may
-name the split (`train_set/`, `val_set/`). Both number the classes in AffectNet's order; Contempt and what is no
-expression (8 None, 9 Uncertain, 10 No face) are left out and counted.
+`affectnet`: `training.csv` and `validation.csv` with the columns `subDirectory_filePath` and `expression`; the
+paths are relative to any folder of the source. `affectnet-npy`: `images/<id>.jpg` and `annotations/<id>_exp.npy`; a
+folder around both may name the split (`train_set/`, `val_set/`). Both number the classes in AffectNet's order; Contempt
+and the numbers that are not expressions (8 None, 9 Uncertain, 10 No face) are left out and counted.
 
-Standing: columns, folders and the numbers 0 to 7 from the project's data notes (R); 8 to 10 from public readers of the
-set (R); not verified on an original file. `validation.csv` is said to be without a header in some downloads: refused.
+Standing: columns, folders and the numbers 0 to 7 are from the project's data notes, 8 to 10 from public readers of the
+set; not verified on an original file. In some downloads `validation.csv` is said to have no header; it is then refused.
 """
 
 import csv
@@ -30,8 +30,8 @@ _PATH, _EXPRESSION = "subDirectory_filePath", "expression"
 _TABLES = ("training.csv", "validation.csv")
 _ANNOTATION = re.compile(r"(.*/)?annotations/([^/]+)_exp\.npy")
 _IMAGE = re.compile(r"(.*/)?images/([^/]+)\.\w+")
-# What numpy.save writes before a single number or a short text. Files of Python objects, which would be unpickled, are
-# not among them.
+# The header that numpy.save writes before a single number or a short text. It does not match files of Python objects,
+# which would have to be unpickled.
 _NPY = re.compile(
     rb"\x93NUMPY[\x01\x02]\x00.{2,4}\{'descr': '([|<>])([iufSU])([1-9])', 'fortran_order': (?:False|True), "
     rb"'shape': \((?:1L?,)?\), \} *\n",
@@ -42,17 +42,17 @@ _WIDTHS = {"i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (4, 8)}
 
 
 def is_affectnet(found: Found) -> bool:
-    """Return whether a table here has AffectNet's columns; class folders say more."""
+    """Return whether a table has AffectNet's columns, and there are no class folders, which come first."""
     return bool(_tables(found)) and not in_emotion_folders(found.files)
 
 
 def is_affectnet_npy(found: Found) -> bool:
-    """Return whether labels lie in AffectNet's `annotations` folder; class folders say more."""
+    """Return whether labels are in a folder `annotations`, and there are no class folders, which come first."""
     return any(_ANNOTATION.fullmatch(path) for path in found.files) and not in_emotion_folders(found.files)
 
 
 def list_affectnet(found: Found, how: Interpretation) -> Listing:
-    """List the images of AffectNet's tables; a table's name says its split."""
+    """List the images of AffectNet's tables; a table's name gives its split."""
     tables = _tables(found)
     if not tables:
         raise EmotiwError(f"{found.place} holds no table with the columns {_PATH} and {_EXPRESSION}: give their folder")
@@ -78,7 +78,7 @@ def list_affectnet(found: Found, how: Interpretation) -> Listing:
 
 
 def list_affectnet_npy(found: Found, how: Interpretation) -> Listing:
-    """List the images beside whose folder there is a label for each."""
+    """List the images in folders named `images`; their labels are in the folder `annotations` beside it."""
     annotations = {match.groups(""): match[0] for path in found.files if (match := _ANNOTATION.fullmatch(path))}
     images: list[Image] = []
     left_out: dict[str, str] = {}
@@ -87,12 +87,12 @@ def list_affectnet_npy(found: Found, how: Interpretation) -> Listing:
         match = _IMAGE.fullmatch(path)
         if match is None or unusable(path):
             if not _is_annotation(path):
-                left_out[printable(path)] = unusable(path) or "lies in no folder named images"
+                left_out[printable(path)] = unusable(path) or "is not in a folder named images"
             continue
         annotation = annotations.get(match.groups(""))
         number = _number(found.tree.head(annotation, _LONGEST_NPY + 1)) if annotation else None
         if number is None or number not in _ORDER.numbers:
-            left_out[path] = f"its label {annotation} is none of {_ORDER}" if annotation else "has no label"
+            left_out[path] = f"its label {annotation} is not one of {_ORDER}" if annotation else "has no label"
         elif (emotion := _ORDER.emotion(number)) is None:
             unknown[_ORDER.class_of(number)] += 1
         else:
@@ -102,10 +102,10 @@ def list_affectnet_npy(found: Found, how: Interpretation) -> Listing:
 
 
 class _Places:
-    """Where the image files of a source are whose paths begin at any of its folders."""
+    """The image files of a source, found by paths that are relative to any of its folders."""
 
     def __init__(self, found: Found) -> None:
-        # A SOURCE that is a table stands for its folder.
+        # If SOURCE is a table, its folder is searched.
         alone = len(found.files) == 1 and isinstance(found.tree, Folder)
         self._where = found.place
         self._by_end: dict[str, list[str]] = {}
@@ -119,12 +119,12 @@ class _Places:
         return sum(map(len, self._by_end.values()))
 
     def find(self, written: str) -> str | None:
-        """Return the file whose path ends as it is written; None where there is none.
+        """Return the file with a path that ends with `written`; None if there is none.
 
         Raises
         ------
         EmotiwError
-            If there are two.
+            If there are several.
         """
         written = written.replace("\\", "/").strip("/")
         paths = [path for path in self._by_end.get(_end(written), []) if f"/{path}".endswith(f"/{written}")]
@@ -152,7 +152,7 @@ def _columns(line: str) -> list[str]:
 
 
 def _rows(found: Found, table: str) -> Iterator[tuple[str, str, str | None]]:
-    """Yield path, class, and emotion where the class is one of the seven."""
+    """Yield path, class, and emotion, which is None if the class is not one of the seven."""
     columns = _columns(found.head(table))
     path, expression = columns.index(_PATH), columns.index(_EXPRESSION)
     try:
@@ -163,11 +163,11 @@ def _rows(found: Found, table: str) -> Iterator[tuple[str, str, str | None]]:
                 raise EmotiwError(f"{found.where(table)} has a row of {len(row)} columns, not {len(columns)}")
             number = number_in(row[expression])
             if number is None or number not in _ORDER.numbers:
-                said = f"{row[path][:80]}: {_EXPRESSION} {row[expression][:20]!r} is none of {_ORDER}"
+                said = f"{row[path][:80]}: {_EXPRESSION} {row[expression][:20]!r} is not one of {_ORDER}"
                 raise EmotiwError(f"{found.where(table)}: {said}")
             yield row[path], _ORDER.class_of(number), _ORDER.emotion(number)
     except csv.Error as error:
-        raise EmotiwError(f"{found.where(table)} is no whole CSV: {error}") from None
+        raise EmotiwError(f"{found.where(table)} is not a valid CSV: {error}") from None
 
 
 def _is_annotation(path: str) -> bool:
@@ -176,7 +176,7 @@ def _is_annotation(path: str) -> bool:
 
 
 def _number(data: bytes) -> int | None:
-    """Return the whole number in a NumPy file; None if it is no such file."""
+    """Return the whole number in a NumPy file; None if it is not a file of one."""
     header = _NPY.match(data) if len(data) <= _LONGEST_NPY else None
     if header is None:
         return None

@@ -2,10 +2,10 @@
 
 `cohn-kanade-images/S005/001/S005_001_00000011.png` is a frame, and `Emotion/S005/001/S005_001_00000011_emotion.txt`
 holds the number of its class, such as `3.0000000e+00`, in CK+'s order. The last frame of a labelled sequence has its
-label; the first is Neutral on request (`--first-neutral`), for CK+ has no label for it. Sequences without a label and
-of contempt are left out and counted. The subject is the group.
+label; the first is Neutral on request (`--first-neutral`), because CK+ has no label for it. Sequences without a label,
+and those of contempt, are left out and counted. The subject is the group.
 
-Standing: from the project's data notes (R); not verified on original files. `CK+48/<class>/` has the layout `folders`.
+Standing: from the project's data notes; not verified on original files. `CK+48/<class>/` has the layout `folders`.
 """
 
 import re
@@ -30,12 +30,12 @@ Sequence = tuple[str, str]
 
 
 def is_ck_plus(found: Found) -> bool:
-    """Return whether a label of a sequence is here, and no class folders."""
+    """Return whether there is a label file of a sequence, and no class folder."""
     return any(map(_LABEL.fullmatch, found.files)) and not in_emotion_folders(found.files)
 
 
 def list_ck_plus(found: Found, how: Interpretation) -> Listing:
-    """List the last frame of every labelled sequence; where asked, the first one too, as Neutral."""
+    """List the last frame of every labelled sequence; if asked, also the first, as Neutral."""
     frames, left_out = _frames(found)
     images: list[Image] = []
     unknown: Counter[str] = Counter()
@@ -81,7 +81,7 @@ def _labels(found: Found) -> dict[Sequence, tuple[str, int]]:
             text = found.tree.head(path, _LONGEST_LABEL).decode("ascii", "replace")
             number = _NUMBER.fullmatch(text)
             if number is None or int(number[1]) not in _ORDER.numbers:
-                raise EmotiwError(f"{found.where(path)} says {text.strip()[:20]!r}, which is none of {_ORDER}")
+                raise EmotiwError(f"{found.where(path)} says {text.strip()[:20]!r}, which is not one of {_ORDER}")
             label = match[3], int(number[1])
             if labels.setdefault((match[1], match[2]), label) != label:
                 raise EmotiwError(f"{found.where(path)} contradicts another label of its sequence: keep one")

@@ -1,4 +1,4 @@
-"""Which columns of a table say an image's path, its class and its split."""
+"""Find the columns of a table that hold an image's path, its class and its split."""
 
 import csv
 import re
@@ -10,7 +10,7 @@ from emotiw.data_prep.emotions import emotion_named
 from emotiw.data_prep.image_list import AmbiguousError, Interpretation, Reading
 from emotiw.errors import EmotiwError, UsageError
 
-# Names without blanks, hyphens and underscores, in lower case; of paths and splits the first that a table has counts.
+# Names without blanks, hyphens and underscores, in lower case; for paths and splits, the first in a table is used.
 _PATHS = (
     *("path", "image", "imagename", "file", "filename", "name"),
     *("imagepath", "imgpath", "filepath", "imageid", "img", "pth"),
@@ -34,15 +34,15 @@ class Columns:
     names
         As they are written.
     separator
-        What stands between two columns.
+        The character between two columns.
     path
-        Index of the column of paths; None where there is none.
+        Index of the column of paths; None if there is none.
     labels
-        Indices of the columns that may be of labels.
+        Indices of the columns that may hold labels.
     split
-        Index of the column of splits; None where there is none.
+        Index of the column of splits; None if there is none.
     classes
-        Where there is no column of labels: the name of each column that counts for a class, by its index.
+        If there is no column of labels: the name of each column that stands for a class, by its index.
     """
 
     names: list[str]
@@ -54,7 +54,7 @@ class Columns:
 
     @property
     def understood(self) -> bool:
-        """Whether the table says which image is of which class."""
+        """Whether the table gives the class of each image."""
         return self.path is not None and bool(self.labels or self.classes)
 
 
@@ -64,7 +64,7 @@ def columns_of(header: str, how: Interpretation) -> Columns:
     Raises
     ------
     UsageError
-        If it lacks the column that is named as the person.
+        If it lacks the column `how.person_column`.
     """
     separator = max(_SEPARATORS, key=header.count)
     try:
@@ -83,17 +83,17 @@ def columns_of(header: str, how: Interpretation) -> Columns:
 
 
 def label_column(columns: Columns, rows: Sequence[Sequence[str]], how: Interpretation, where: str) -> int:
-    """Return which of the columns that may be of labels is.
+    """Return the column that holds the labels.
 
-    Of emotions one of names goes before one of numbers, whose meaning differs from set to set. Of people it is the one
-    that puts several images together.
+    For emotions, a column of names is preferred to one of numbers, which every data set counts differently. For people,
+    it is the column in which several images share a value.
 
     Raises
     ------
     AmbiguousError
-        If several columns may be the person.
+        If several columns, or none, may be the person.
     EmotiwError
-        If columns contradict each other, or no column is of people.
+        If columns of emotions contradict each other.
     """
     if how.labels == "emotions":
         return _column_of_emotions(columns, rows, where)
@@ -104,7 +104,7 @@ def _column_of_emotions(columns: Columns, rows: Sequence[Sequence[str]], where: 
     named = [index for index in columns.labels if any(emotion_named(row[index]) for row in rows)]
     chosen = (named or columns.labels)[0]
     for other in columns.labels:
-        meaning: dict[str, str] = {}  # of each value of the other column, where that is one of names, or beside names
+        meaning: dict[str, str] = {}  # of each value of the other column that is not a name, the emotion beside it
         for row in rows if named and other != chosen else ():
             emotion = emotion_named(row[chosen])
             said = emotion_named(row[other]) or meaning.setdefault(row[other].strip(), emotion or "")
@@ -123,12 +123,12 @@ def _column_of_people(columns: Columns, rows: Sequence[Sequence[str]], where: st
     partitions = {_codes(row[index].strip() for row in rows) for index in fitting}
     if len(partitions) == 1:
         return fitting[0]
-    told = ", ".join(columns.names)[:200]
+    names = ", ".join(columns.names)[:200]
     if not fitting:
+        tried = ", ".join(columns.names[index] for index in columns.labels)
         raise AmbiguousError(
-            f"{where}: no column of {', '.join(columns.names[index] for index in columns.labels)} puts several images "
-            "together, so nothing says who is who",
-            [Reading(f"one of {told}", "--person-column NAME")],
+            f"{where}: no column ({tried}) divides the images into groups; which column is the person?",
+            [Reading(f"one of {names}", "--person-column NAME")],
         )
     readings = [
         Reading(f"{len(people[index])} people by {columns.names[index]}", f"--person-column {columns.names[index]}")
@@ -138,7 +138,7 @@ def _column_of_people(columns: Columns, rows: Sequence[Sequence[str]], where: st
 
 
 def _codes(values: Iterable[str]) -> tuple[int, ...]:
-    """Return values as numbers in the order in which they come: two columns of equal numbers group alike."""
+    """Return the values numbered in order of appearance; columns with equal results group the rows alike."""
     numbers: dict[str, int] = {}
     return tuple(numbers.setdefault(value, len(numbers)) for value in values)
 
@@ -148,14 +148,14 @@ def _first(known: tuple[str, ...], folded: list[str]) -> int | None:
 
 
 def _classes(names: list[str], folded: list[str]) -> dict[int, str]:
-    """Return the columns that are named like classes, where two or more are named like emotions."""
+    """Return the columns that are named like classes, if two or more are named like emotions."""
     emotions = {index: name for index, name in enumerate(names) if emotion_named(name)}
     others = {index: names[index] for index, name in enumerate(folded) if name in _OTHER_CLASSES}
     return emotions | others if len({emotion_named(name) for name in emotions.values()}) > 1 else {}
 
 
 def not_understood(header: str) -> str:
-    """Return what a table that says no image's class has, and what it would need, to follow its name."""
+    """Return the columns of a table that gives no classes, and those that it needs, to follow its name in a message."""
     names = ", ".join(columns_of(header, Interpretation("emotions")).names)[:200]
     return (
         f"has the columns {names}: a table needs one of paths ({', '.join(_PATHS[:6])} ...) and one of labels "

@@ -14,20 +14,20 @@ from .tables import named_paths
 
 
 def compare_with_table(found: Found, listing: Listing, how: Interpretation) -> Listing:
-    """Return the listing of a table with the images beside it that it does not name, left out.
+    """Return the listing of a table; the images beside it that it does not name are added as left out.
 
     Raises
     ------
     AmbiguousError
-        If the table names a part of the images, more than them, or contradicts the folders they lie in; unless it was
-        chosen by its name.
+        If the table names only a part of the images, or images that are missing, or contradicts their folders, and no
+        option chose the table.
     """
     if not found.images and found.files == (found.place.name,):
         return listing  # the table is all that was given
     files = (found.images or found).files
     there, named = {path for path in files if not unusable(path)}, named_paths(found, how)
     if not there:
-        return listing  # each image will say so itself
+        return listing  # each image is then reported as missing
     table = found.table or "the tables"
     if problem := _problem(listing, there, named, how):
         if how.table is None and how.layout is None and how.images is None:
@@ -38,7 +38,7 @@ def compare_with_table(found: Found, listing: Listing, how: Interpretation) -> L
 
 
 def _problem(listing: Listing, there: set[str], named: set[str], how: Interpretation) -> str:
-    """Return what speaks against reading the source by the table, to follow its name; or nothing."""
+    """Return a reason not to read the source by the table, to follow its name in a message; else empty."""
     if more := sorted(named - there):
         return f"names {len(more)} images that are not here, such as {more[0]}"
     if fewer := sorted(there - named):
@@ -70,6 +70,6 @@ def _readings(found: Found, listing: Listing, how: Interpretation) -> list[Readi
 
 def _counts(listing: Listing) -> str:
     classes = Counter(image.name for image in listing.images)
-    told = ", ".join(f"{name or '(no label)'} {count}" for name, count in sorted(classes.items())[:8])
+    counts = ", ".join(f"{name or '(no label)'} {count}" for name, count in sorted(classes.items())[:8])
     more = ", ..." if len(classes) > 8 else ""
-    return f"{len(listing.images)} images, {told}{more}"
+    return f"{len(listing.images)} images, {counts}{more}"

@@ -24,7 +24,7 @@ ORDER = ORDERS["fer2013"]
 USAGE = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 """The split that each word of the column Usage means."""
 FILE_NAME = re.compile(rf"({'|'.join(USAGE)})_\d+\.\w+")
-"""How FER2013's pictures are named where they are files: by the word of the column Usage."""
+"""The names of FER2013's pictures as files, which begin with the word of the column Usage."""
 
 _COLUMNS = {"emotion", "pixels"}
 _EMOTIONS = {str(number): ORDER.class_of(number) for number in ORDER.numbers}
@@ -42,7 +42,7 @@ def is_table(found: Found, name: str | None) -> bool:
 
 
 def list_fer2013(found: Found, how: Interpretation) -> Listing:
-    """List the rows of the table, `<row>.pgm` each."""
+    """List the rows of the table as images `<row>.pgm`."""
     name = found.only(".csv", top=True)
     if name is None:
         raise EmotiwError(f"{found.place} does not hold one file named *.csv: give that file itself")
@@ -58,12 +58,18 @@ class Pixels:
     table: Path
 
     def has_usage(self) -> bool:
-        """Return whether the table says which split an image is of."""
+        """Return whether the table gives the split of each image."""
         with self.table.open("rb") as file:
             return "Usage" in _columns(_text(file.readline()))
 
     def images(self) -> Iterator[Image]:
-        """Yield an image a row."""
+        """Yield an image for each row.
+
+        Raises
+        ------
+        EmotiwError
+            If a row has another emotion or Usage than FER2013's.
+        """
         with self.table.open("rb") as file:
             columns = _columns(_text(file.readline()))
             for number, line in enumerate(file):
@@ -72,7 +78,7 @@ class Pixels:
                 row = _row(columns, line)
                 emotion, usage = row.get("emotion", ""), row.get("Usage", "") if "Usage" in columns else None
                 if emotion not in _EMOTIONS or not (usage is None or usage in USAGE):
-                    raise EmotiwError(f"{self.table}, row {number}: {_strange(emotion, usage)}")
+                    raise EmotiwError(f"{self.table}, row {number}: {_row_problem(emotion, usage)}")
                 yield Image(
                     _path(number), _EMOTIONS[emotion], split=USAGE[usage] if usage else "", official=usage or ""
                 )
@@ -87,10 +93,10 @@ class Pixels:
         try:
             pixels = np.array(row.get("pixels", "").split(), np.int64)
         except (ValueError, OverflowError):
-            raise UnreadableImageError("its pixels are no numbers") from None
+            raise UnreadableImageError("its pixels are not numbers") from None
         side = isqrt(len(pixels))
         if side**2 != len(pixels) or not side or pixels.min() < 0 or pixels.max() > 255:
-            raise UnreadableImageError("its pixels are no square of numbers from 0 to 255")
+            raise UnreadableImageError("its pixels are not a square of numbers from 0 to 255")
         return b"P5 %d %d 255\n" % (side, side) + pixels.astype(np.uint8).tobytes()
 
     def stamp(self, path: str) -> tuple[int, int]:
@@ -100,7 +106,7 @@ class Pixels:
 
 @lru_cache(maxsize=1)
 def _offsets(table: Path, stamp: tuple[int, int]) -> NDArray[np.int64]:
-    """Return where each row begins, in bytes; read once a process."""
+    """Return the offset of each row in bytes; cached."""
     with table.open("rb") as file:
         lengths = np.fromiter((len(line) for line in file), np.int64)
     return np.cumsum(lengths)
@@ -110,7 +116,7 @@ def _path(number: int) -> str:
     return f"{number:05d}.pgm"
 
 
-def _strange(emotion: str, usage: str | None) -> str:
+def _row_problem(emotion: str, usage: str | None) -> str:
     """Return what is wrong with a row."""
     if usage is None:
         return f"emotion {emotion[:20]!r} is not one of FER2013's 0 to 6"
@@ -129,5 +135,5 @@ def _columns(line: str) -> list[str]:
 
 
 def _row(columns: list[str], line: bytes) -> dict[str, str]:
-    fields = line.decode(errors="replace").split(",")  # fewer or more than columns in a damaged row
+    fields = line.decode(errors="replace").split(",")  # a damaged row has fewer or more fields than columns
     return {name: field.strip().strip('"') for name, field in zip(columns, fields, strict=False)}

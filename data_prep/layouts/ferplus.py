@@ -1,11 +1,11 @@
 """Layout `ferplus`: FERPlus's `fer2013new.csv`, the votes of ten people on each picture of FER2013.
 
 The pictures are the rows of `fer2013.csv` beside it, in the same order; without that file, the PNGs that the column
-`Image name` names. An image's class is the one with the most of all votes, including those for unknown and NF (no
+`Image name` names. An image's class is the one with the most votes, counting those for unknown and NF (no
 face). Ties, unknown, NF, contempt and rows without a name are left out and counted.
 
-Standing: columns, order of rows and names from the project's data notes (R, 95 %). As we remember it (not verified),
-the script that came with FERPlus is stricter: it ignores single votes and asks for more than half of the rest.
+Standing: columns, order of rows and names from the project's data notes. As we remember it, the script that came with
+FERPlus is stricter: it ignores single votes and asks for more than half of the rest. Neither is verified.
 """
 
 import csv
@@ -36,11 +36,11 @@ class _Row:
     Attributes
     ----------
     name
-        Of the PNG; empty where the picture shows no face.
+        Name of the PNG; empty if the picture shows no face.
     usage
         Its split, as the column Usage has it.
     emotion
-        One of the seven; empty where the votes name none.
+        One of the seven; empty if the votes give none.
     reason
         Why there is none.
     """
@@ -52,12 +52,12 @@ class _Row:
 
 
 def is_ferplus(found: Found) -> bool:
-    """Return whether FERPlus's table is here, and no class folders."""
+    """Return whether there is FERPlus's table, and no class folder."""
     return found.only(_TABLE) is not None and not in_emotion_folders(found.files)
 
 
 def list_ferplus(found: Found, how: Interpretation) -> Listing:
-    """List FERPlus's faces by the votes on them."""
+    """List FERPlus's faces with the classes by the votes."""
     table = found.only(_TABLE)
     if table is None:
         raise EmotiwError(f"{found.place} does not hold one file named *{_TABLE}: give the folder that does")
@@ -89,7 +89,7 @@ def _rows(found: Found, table: str) -> Iterator[_Row]:
     try:
         header, *rows = csv.reader(io.StringIO(found.text(table)))
     except (csv.Error, ValueError) as error:
-        raise EmotiwError(f"{where} is no whole CSV: {error}") from None
+        raise EmotiwError(f"{where} is not a valid CSV: {error}") from None
     columns = [name.strip() for name in header]
     if sorted(columns) != sorted(_COLUMNS):
         raise EmotiwError(f"{where} has the columns {', '.join(columns)[:200]}, not {', '.join(_COLUMNS)}")
@@ -98,7 +98,7 @@ def _rows(found: Found, table: str) -> Iterator[_Row]:
             continue
         values = dict(zip(columns, map(str.strip, row), strict=False))
         if len(row) != len(columns) or values["Usage"] not in fer2013.USAGE:
-            raise EmotiwError(f"{where}, row {number} is none of a Usage, a name and ten votes: {','.join(row)[:80]!r}")
+            raise EmotiwError(f"{where}, row {number} is not a Usage, a name and ten votes: {','.join(row)[:80]!r}")
         try:
             yield _Row(values["Image name"], values["Usage"], *_class(values))
         except EmotiwError as error:
@@ -106,7 +106,7 @@ def _rows(found: Found, table: str) -> Iterator[_Row]:
 
 
 def _class(values: dict[str, str]) -> tuple[str, str]:
-    """Return the emotion that a row's votes name, and why there is none."""
+    """Return the emotion of a row's votes, or empty, and then why there is none."""
     if not values["Image name"]:
         return "", "without a name (no face)"
     try:
@@ -117,7 +117,7 @@ def _class(values: dict[str, str]) -> tuple[str, str]:
 
 
 def _pixels(found: Found, table: str) -> str | None:
-    """Return FER2013's table in this source, or beside the one that is the source."""
+    """Return the name of FER2013's table in this source, or beside it if the source is a table."""
     if found.place.name == table and isinstance(found.tree, Folder):
         return _PIXELS if (found.tree.root / _PIXELS).is_file() else None
     return found.only(_PIXELS)
@@ -127,7 +127,7 @@ def _from_pixels(found: Found, table: str, pixels: str, rows: list[_Row]) -> tup
     """Return the rows of FER2013's table as a source, and the path of each in it."""
     where = found.where(pixels)
     if not fer2013.is_table(found, pixels):
-        raise EmotiwError(f"{where} has not FER2013's columns emotion, pixels and Usage")
+        raise EmotiwError(f"{where} does not have FER2013's columns emotion, pixels and Usage")
     source = fer2013.Pixels(found.root(pixels) / pixels)
     theirs = list(source.images())
     if len(theirs) != len(rows):
@@ -139,7 +139,7 @@ def _from_pixels(found: Found, table: str, pixels: str, rows: list[_Row]) -> tup
 
 
 def _from_files(found: Found, rows: list[_Row]) -> tuple[Source, list[str]]:
-    """Return the source itself, and the path of each row's file in it, empty where there is none."""
+    """Return the source itself, and the path of each row's file in it, empty if there is none."""
     alone = len(found.files) == 1 and isinstance(found.tree, Folder)
     paths: dict[str, str] = {}
     for path in found.tree.files() if alone else found.files:

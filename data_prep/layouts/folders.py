@@ -1,4 +1,4 @@
-"""Layout `folders`: `<class>/<image>`, whatever lies around; CASIA-WebFace's `<7-digit id>/<nnn>.jpg` is one."""
+"""Layout `folders`: `<class>/<image>` in any folders, such as CASIA-WebFace's `<7-digit id>/<nnn>.jpg`."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,20 +28,20 @@ from emotiw.errors import UsageError
 from .fer2013 import FILE_NAME
 
 _MOST_NAMED = 6  # folders in a line
-# Names of folders of images that have a label, though none of the seven.
+# Names of folders of labelled images that are not of the seven emotions.
 _OTHER_CLASSES = frozenset(("contempt", "contemptuous", "other", "others", "unknown", "none", "nf", "uncertain"))
 
 
 def list_folders(found: Found, how: Interpretation) -> Listing:
     """List the images of a tree of folders.
 
-    Folders above an image's class whose names begin with the word train, val or test, or another of the words for
-    these, name its split; below the class only the whole word does, for somebody may be called Val Kilmer.
+    A folder above an image's class gives its split if its name begins with the word train, val or test, or another word
+    for these. Below the class only the whole word does, because a person may be called Val Kilmer.
 
-    Of emotions an image's class is the nearest folder above it named like one of the seven, and its group what lies
-    between (a person, a video); folders that are numbers need an order; images under other names are left out and
-    counted, but for a test split without labels. Of identities the class is the folder an image lies in, or the one of
-    `how.person_level`, and what lies below it (a video) is its group.
+    For emotions, an image's class is the nearest folder above it that is named like one of the seven, and its group is
+    the folders between (a person, a video). Folders that are numbers need an order. Images under other names are left
+    out and counted, except in a test split without labels. For identities, the class is the folder that contains the
+    image, or the one at `how.person_level`, and the folders below that (a video) are its group.
 
     Raises
     ------
@@ -52,8 +52,10 @@ def list_folders(found: Found, how: Interpretation) -> Listing:
     usable = [name for name in found.files if not unusable(name)]
     if how.labels == "identities":
         images, loose = _people(found, usable, how.person_level)
-        which = "the folder that an image lies in" if how.person_level is None else f"--person-level {how.person_level}"
-        basis = Basis(f"{which}, a person each", splits=_split_folders(usable))
+        which = (
+            "the folder that contains the image" if how.person_level is None else f"--person-level {how.person_level}"
+        )
+        basis = Basis(f"{which}, one person each", splits=_split_folders(usable))
         return Listing(images, found.tree, left_out | loose, notes=tuple(_notes(images)), basis=basis)
     order = _order(found, usable, how.order)
     listed = {name: _emotion(name, order) for name in usable}
@@ -61,7 +63,7 @@ def list_folders(found: Found, how: Interpretation) -> Listing:
     nameless = [name for name, image in listed.items() if not image]
     test = _unlabelled_test(images, nameless)
     unknown = Counter(PurePosixPath(name).parent.name for name in nameless if name not in {*test})
-    if len({image.group for image in images} - {""}) == 1:  # a folder that wraps all of them
+    if len({image.group for image in images} - {""}) == 1:  # one folder wraps all images
         images = [replace(image, group="") for image in images]
     images += [_unlabelled(name) for name in test]
     notes = [] if how.splits else [*_notes(images)]
@@ -78,7 +80,7 @@ def list_folders(found: Found, how: Interpretation) -> Listing:
 
 
 def _split_folders(names: Iterable[str]) -> str:
-    """Return the folders whose names may say a split, in words."""
+    """Return the names of the folders that may name a split, in words."""
     folders = {PurePosixPath(name).parent for name in names}
     named = sorted({part for folder in folders for part in folder.parts if split_of((part,))})
     more = ", ..." if len(named) > _MOST_NAMED else ""
@@ -86,17 +88,17 @@ def _split_folders(names: Iterable[str]) -> str:
 
 
 def _people(found: Found, names: Sequence[str], level: int | None) -> tuple[list[Image], dict[str, str]]:
-    """Return the images of people, and those that belong to nobody, each with the reason."""
+    """Return the images of people, and the reason for each image that has no person."""
     if level is not None:
         if level < 1:
             raise UsageError(f"--person-level {level}: give 1 for the first folder below the source, or more")
-        reason = f"lies in no folder of level {level}"
+        reason = f"is not in a folder of level {level}"
         loose = {name: reason for name in names if len(PurePosixPath(name).parts) <= level}
         return [_person(name, level) for name in names if name not in loose], loose
     inner = {folder for name in names for folder in PurePosixPath(name).parent.parents}
     top = found.top
     loose = {
-        name: "lies beside the folders of people"
+        name: "is beside the folders of people"
         for name in names
         if PurePosixPath(name).parent in inner & {top, PurePosixPath()} or not PurePosixPath(name).parent.name
     }
@@ -106,7 +108,7 @@ def _people(found: Found, names: Sequence[str], level: int | None) -> tuple[list
 
 
 def _person(name: str, level: int) -> Image:
-    """Return the image of the person who is the folder of a level."""
+    """Return the image, with the folder at `level` as its person."""
     folders = PurePosixPath(name).parts[:-1]
     person, below = folders[level - 1], [folder for folder in folders[level:] if not split_named((folder,))]
     word = word_of(folders[: level - 1]) or word_named(folders[level:])
@@ -115,7 +117,7 @@ def _person(name: str, level: int) -> Image:
 
 
 def _require_one_reading(found: Found, names: Sequence[str], inner: set[PurePosixPath]) -> None:
-    """Raise where the folder that an image lies in may not be the person."""
+    """Raise `AmbiguousError` if the folder that contains an image may not be the person."""
     parents: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for name in names:
         *above, folder = PurePosixPath(name).parent.parts
@@ -126,7 +128,7 @@ def _require_one_reading(found: Found, names: Sequence[str], inner: set[PurePosi
     if several:
         why = f"several folders hold one named {several}"
     elif mixed:
-        why = f"{mixed} lies beside folders of images"
+        why = f"{mixed} is beside folders of images"
     elif len(counts) == 1:
         why = f"all images lie in {names[0].rpartition('/')[0]}"
     elif counts and max(counts.values()) == 1:
@@ -135,12 +137,12 @@ def _require_one_reading(found: Found, names: Sequence[str], inner: set[PurePosi
         return
     readings = list(_levels(names))
     if len(readings) == 1:
-        raise AmbiguousError(f"{found.place}: {why}, so nothing says who is who; if it is meant", readings)
+        raise AmbiguousError(f"{found.place}: {why}, so the folder may not be the person; if it is", readings)
     raise AmbiguousError(f"{found.place}: {why}; which folder is the person?", readings)
 
 
 def _levels(names: Sequence[str]) -> Iterator[Reading]:
-    """Yield what each level of folders would give as people."""
+    """Yield the reading with each level of folders as people."""
     deepest = max(len(PurePosixPath(name).parts) - 1 for name in names)
     for level in range(1, deepest + 1):
         people = Counter(parts[level - 1] for name in names if len(parts := PurePosixPath(name).parts) > level)
@@ -149,7 +151,7 @@ def _levels(names: Sequence[str]) -> Iterator[Reading]:
 
 
 def _order(found: Found, names: Iterable[str], order: str | None) -> LabelOrder | None:
-    """Return the order of folders that are numbers; None where folders have names."""
+    """Return the order of folders that are numbers; None if folders have names."""
     known = label_order(order) if order else None
     folders = {PurePosixPath(name).parent for name in names}
     if known or any(emotion_named(part) for folder in folders for part in folder.parts):
@@ -180,14 +182,14 @@ def _unlabelled(name: str) -> Image:
 
 
 def _by_file_names(images: list[Image], how: Interpretation) -> tuple[list[Image], str, list[str]]:
-    """Return images with the official splits that their files' names say, if all are named as FER2013's.
+    """Return images with the official splits in their files' names, if all are named like FER2013's.
 
-    As Kaggle hands out FER2013 in folders, the one named test holds both official splits that are tested on.
+    In Kaggle's folders of FER2013, the one named test holds both PublicTest and PrivateTest.
 
     Returns
     -------
     (images, basis, warnings)
-        The basis is what says these official splits; nothing if the folders do.
+        The basis describes what determines these official splits; empty if it is the folders.
     """
     matches = {image.path: FILE_NAME.fullmatch(PurePosixPath(image.path).name) for image in images}
     named = {path: match[1] for path, match in matches.items() if match}
@@ -215,12 +217,12 @@ def _against_folders(images: Iterable[Image], by_names: Mapping[str, str]) -> It
 
 
 def class_at(folders: tuple[str, ...]) -> int | None:
-    """Return which of the folders above an image, the nearest, is named like an emotion; or None."""
+    """Return the index of the nearest folder above an image that is named like an emotion; or None."""
     return next((at for at in reversed(range(len(folders))) if emotion_named(folders[at])), None)
 
 
 def _unlabelled_test(images: list[Image], nameless: list[str]) -> list[str]:
-    """Return the images of a test split without labels: in one folder, where no image of that split has a label."""
+    """Return the images of a test split without labels: all are in one folder, and no image of the split has one."""
     if not images or any(image.split == "test" for image in images):
         return []
     inside = [name for name in nameless if split_of(PurePosixPath(name).parts[:-1]) == "test"]
@@ -231,14 +233,14 @@ def _unlabelled_test(images: list[Image], nameless: list[str]) -> list[str]:
 
 
 def _notes(images: list[Image]) -> Iterator[str]:
-    """Yield a warning where some folders say their split and others do not: a misspelled one would train."""
+    """Yield a warning if only some folders name a split: the images of a misspelled one would train."""
     loose = [image.path for image in images if not image.split]
     if 0 < len(loose) < len(images):
-        told = f"{len(loose)} images, such as {loose[0]}, lie in no folder named train, val or test"
-        yield f"warning: {told}: they train, or are drawn from by --val"
+        undecided = f"{len(loose)} images, such as {loose[0]}, are in no folder named train, val or test"
+        yield f"warning: {undecided}: they train, or --val draws from them"
 
 
 def in_emotion_folders(paths: Iterable[str]) -> bool:
-    """Return whether an image lies below a folder named like an emotion."""
+    """Return whether an image is below a folder that is named like an emotion."""
     folders = {PurePosixPath(path).parent for path in paths if not unusable(path)}
     return any(emotion_named(part) for folder in folders for part in folder.parts)

@@ -1,4 +1,4 @@
-"""CASIA-WebFace's people who are in LFW too, left out where a net is to be tested on LFW."""
+"""Leave out CASIA-WebFace's people who are also in LFW, for nets that are tested on LFW."""
 
 from collections import Counter
 from dataclasses import replace
@@ -8,7 +8,7 @@ from emotiw.data_prep.image_list import Listing
 from emotiw.errors import UsageError
 
 IN_LFW = ("0166921", "1056413", "1193098")
-"""They, by their folders."""
+"""The names of their folders."""
 
 
 def without_lfw(listing: Listing, labels: str) -> Listing:
@@ -23,7 +23,7 @@ def without_lfw(listing: Listing, labels: str) -> Listing:
         raise UsageError("--drop-lfw is for CASIA-WebFace's people: give --labels identities")
     people = {image.path: {image.name, *PurePosixPath(image.path).parts} & set(IN_LFW) for image in listing.images}
     dropped = Counter(person for found in people.values() for person in found)
-    told = ", ".join(f"{person} ({count} images)" for person, count in sorted(dropped.items()))
-    note = f"dropped, in LFW too: {told or 'nobody: none of the three is here'}"
+    counts = ", ".join(f"{person} ({count} images)" for person, count in sorted(dropped.items()))
+    note = f"dropped, in LFW too: {counts or 'none of the three people is here'}"
     kept = [image for image in listing.images if not people[image.path]]
     return replace(listing, images=kept, notes=(*listing.notes, note))

@@ -29,20 +29,20 @@ _MOST_SIDES = 1 << 14
 
 
 def is_lmdb(found: Found) -> bool:
-    """Return whether SOURCE is an LMDB, or a folder of some."""
+    """Return whether SOURCE is an LMDB, or a folder of LMDBs."""
     return bool(_data(found))
 
 
 def list_lmdb(found: Found, how: Interpretation) -> Listing:
-    """List the Datums; a folder named like train_lmdb says the split.
+    """List the Datums; a folder named like train_lmdb gives the split.
 
-    Labels are people by number, or emotions in the order that is given, or that of the prepared set they belong to; -1
-    in a test split is no label.
+    Labels are numbers of people, or of emotions in the given order or that of the prepared set that the LMDBs belong
+    to. In a test split, -1 means no label.
 
     Raises
     ------
     AmbiguousError
-        If no order is known.
+        If the order of emotions is not known.
     """
     data = _data(found)
     source = Lmdbs(found.root(*data.values()) / _holder(found))
@@ -73,12 +73,12 @@ def _order(place: Path, labels: set[int], how: Interpretation) -> LabelOrder:
 
 
 def _own_order(place: Path) -> LabelOrder | None:
-    """Return the order of the prepared set that an LMDB belongs to; None where it belongs to none of emotions."""
+    """Return the order of the prepared set that an LMDB belongs to; None if that is not a set of emotions."""
     return ORDERS["emotiw"] if _set_of(place).classes == list(EMOTIONS) else None
 
 
 def _official(place: Path, splits: Mapping[str, str]) -> dict[str, str]:
-    """Return the official split of each split: of a prepared set's LMDBs what it is made of, else that of its name."""
+    """Return the official split of each split: for a prepared set what it is made from, else that of its name."""
     facts = _set_of(place)
     drawn = {"val"} if facts.val is not None else set()
     made = {split: made_of(facts.official, split, drawn=split in drawn) for split in splits.values()}
@@ -87,7 +87,7 @@ def _official(place: Path, splits: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Set:
-    """What set.json says of the prepared set that an LMDB belongs to; nothing where it belongs to none."""
+    """The set.json of the prepared set that an LMDB belongs to; empty if it belongs to none."""
 
     classes: list[str] = field(default_factory=list)
     val: float | None = None
@@ -114,7 +114,7 @@ class Lmdbs:
                 yield _path(folder, bytes(key)), _datum(value, self.root / folder).label
 
     def read(self, path: str) -> bytes:
-        """Return an image file; of a Datum of pixels, a PPM or PGM file of the same."""
+        """Return an image file; a Datum of raw pixels becomes a PPM or PGM file."""
         folder, key = self._keys(path)
         with reading(self.root / folder) as transaction:
             datum = _datum(transaction.get(key, b""), self.root / folder)
@@ -132,17 +132,17 @@ class Lmdbs:
 
 @lru_cache(maxsize=4)
 def _key_index(root: Path, folder: str, stamp: tuple[int, int]) -> dict[str, bytes]:
-    """Return the key of every path; read once a process."""
+    """Return the key of every path; cached."""
     return {_path(folder, key): key for key in keys_of(root / folder)}
 
 
 def _holder(found: Found) -> PurePosixPath:
-    """Return the folder that is an LMDB or holds some: the source itself, or what an archive wraps them in."""
+    """Return the folder that is an LMDB or holds some: the source itself, or the folder inside an archive."""
     return found.top.parent if str(found.top / _DATA) in found.files else found.top
 
 
 def _data(found: Found) -> dict[str, str]:
-    """Return the files of the LMDBs by their folders: the holder itself, or right in it."""
+    """Return the data files of the LMDBs by their folders: the holder itself, or folders directly in it."""
     paths = {name: PurePosixPath(name) for name in found.files if name.endswith(_DATA)}
     folders = {path.parent: name for name, path in paths.items() if path.name == _DATA}
     holder = _holder(found) if folders else PurePosixPath()
@@ -154,7 +154,7 @@ def _data(found: Found) -> dict[str, str]:
 
 
 def _path(folder: str, key: bytes) -> str:
-    """Return the path that a key holds: what `convert_imageset` wrote after its number, or all of it."""
+    """Return the path in a key: what `convert_imageset` writes after the number, or the whole key."""
     text = key.decode(errors="backslashreplace")
     match = _KEY.match(text)
     return f"{folder}/{match[1] if match else text}".lstrip("/")
@@ -164,7 +164,9 @@ def _datum(value: bytes, place: Path) -> Datum:
     try:
         return Datum.FromString(value)
     except DecodeError as error:
-        raise EmotiwError(f"{place} holds what is no Datum ({error}): it is no LMDB of Caffe's") from None
+        raise EmotiwError(
+            f"{place} holds a value that is not a Datum ({error}): it is not one of Caffe's LMDBs"
+        ) from None
 
 
 def _picture(datum: Datum) -> bytes:
@@ -172,7 +174,7 @@ def _picture(datum: Datum) -> bytes:
     planes = np.frombuffer(datum.data, np.uint8)
     whole = datum.channels in (1, 3) and all(0 < side <= _MOST_SIDES for side in sides)
     if not whole or len(planes) != datum.channels * datum.height * datum.width:
-        raise UnreadableImageError("a Datum whose sides do not fit its bytes")
+        raise UnreadableImageError("the size of its Datum does not fit the number of bytes")
     rows = planes.reshape(datum.channels, *sides)[::-1].transpose(1, 2, 0)  # B, G, R planes to R, G, B pixels
     kind = {1: b"P5", 3: b"P6"}[datum.channels]
     return b"%s %d %d 255\n" % (kind, datum.width, datum.height) + rows.tobytes()

@@ -1,10 +1,10 @@
-"""Layouts `jaffe` and `kdef`: a file's name says its person and its expression.
+"""Layouts `jaffe` and `kdef`: a file's name gives its person and its expression.
 
 `jaffe`: `KA.AN1.39.tiff`: person, expression and repetition, number; 213 images of 10 people. `kdef`: `AF01ANS.JPG`:
-session A or B, person (sex and number), expression (AF is afraid), view. A person of both sessions is one. All views
-are kept, profiles too; the name says which it is (FL, HL, S straight, HR, FR). The person is the group.
+session A or B, person (sex and number), expression (AF is afraid), view. A person of both sessions is one person. All
+views are kept, profiles too; the name gives the view (FL, HL, S straight, HR, FR). The person is the group.
 
-Standing: from the project's data notes (R, 95 %); not verified on original files.
+Standing: from the project's data notes; not verified on original files.
 """
 
 import re
@@ -30,7 +30,7 @@ _KDEF = re.compile(r"[AB](?P<person>[FM]\d{2})(?P<emotion>AF|AN|DI|HA|NE|SA|SU)(
 
 
 def _is_named(found: Found, *, names: re.Pattern[str]) -> bool:
-    """Return whether files are named so, and no class folders say more."""
+    """Return whether there are files with such names, and no class folders, which come first."""
     named = (path for path in found.files if names.fullmatch(path.rpartition("/")[2]) and not unusable(path))
     return next(named, None) is not None and not in_emotion_folders(found.files)
 

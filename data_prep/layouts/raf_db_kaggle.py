@@ -1,9 +1,9 @@
 """Layout `raf-db-kaggle`: RAF-DB's basic set as Kaggle has it, in folders that are numbered in RAF-DB's order.
 
 `DATASET/{train,test}/{1..7}/train_00001_aligned.jpg`, with `train_labels.csv` and `test_labels.csv` (`image,label`).
-Where the tables are there, they must say what the folders say.
+If the tables are there, they must agree with the folders.
 
-Standing: the folders are verified (V), the tables' columns are not (R, 90 %).
+Standing: the folders are verified, the tables' columns are not.
 """
 
 import csv
@@ -37,16 +37,14 @@ def list_raf_db_kaggle(found: Found, how: Interpretation) -> Listing:
         match = _IMAGE.fullmatch(path)
         if match is None or unusable(path):
             if not _TABLE.fullmatch(path):
-                left_out[printable(path)] = unusable(path) or "lies in no folder such as train/1"
+                left_out[printable(path)] = unusable(path) or "is not in a folder such as train/1"
             continue
         split, number, name, prefix = match[1].lower(), int(match[2]), match[3], match[4].lower()
         if number not in _ORDER.numbers or prefix != split:
-            raise EmotiwError(
-                f"{found.place}: {path} is not as RAF-DB has it: its folders are train and test, {_ORDER}"
-            )
+            raise EmotiwError(f"{found.place}: {path} is not in RAF-DB's folders, which are train and test, {_ORDER}")
         if split in said and said[split].pop(name, None) != number:
             raise EmotiwError(
-                f"{found.place}: {path}: the table {split}_labels.csv does not say {number}, as its folder"
+                f"{found.place}: {path}: the table {split}_labels.csv does not give it its folder's label {number}"
             )
         images.append(Image(path, _ORDER.class_of(number), split=split, official=split))
     left_out |= {f"{split}_labels.csv: {name}": "is not there" for split, rest in said.items() for name in rest}
@@ -67,12 +65,12 @@ def _numbers(found: Found, table: str) -> dict[str, int]:
     try:
         rows = [row for row in csv.reader(io.StringIO(found.text(table))) if any(map(str.strip, row))]
     except csv.Error as error:
-        raise EmotiwError(f"{where} is no whole CSV: {error}") from None
+        raise EmotiwError(f"{where} is not a valid CSV: {error}") from None
     if not rows or [name.strip().lower() for name in rows[0]] != ["image", "label"]:
-        raise EmotiwError(f"{where} has not the columns image and label")
+        raise EmotiwError(f"{where} does not have the columns image and label")
     numbers: dict[str, int] = {}
     for row in rows[1:]:
         number = number_in(row[1]) if len(row) == 2 else None
         if number is None or numbers.setdefault(row[0].strip(), number) != number:
-            raise EmotiwError(f"{where}: {','.join(row)[:80]!r} is no image and its one number")
+            raise EmotiwError(f"{where}: {','.join(row)[:80]!r} is not an image with one number")
     return numbers

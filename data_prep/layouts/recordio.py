@@ -38,7 +38,7 @@ def is_recordio(found: Found) -> bool:
 
 
 def list_recordio(found: Found, how: Interpretation) -> Listing:
-    """List the samples, `<label>/<key>.jpg` each; a label is a person."""
+    """List the samples as images `<label>/<key>.jpg`; a label is a person."""
     name = found.only(".rec")
     if name is None:
         raise EmotiwError(f"{found.place} does not hold one file named *.rec: give that file itself")
@@ -61,7 +61,7 @@ class Records:
     records: Path
 
     def samples(self) -> Iterator[tuple[int, int]]:
-        """Yield key and label of every sample; record 0, where it has labels of its own, tells where they end."""
+        """Yield key and label of every sample; the labels of record 0, if it has any, say where the samples end."""
         index = self._index()
         with self.records.open("rb") as file:
             if index[0, 0] == 0:
@@ -71,7 +71,7 @@ class Records:
             for key, offset in index.tolist():
                 flag, labels, _ = self._unpack(self._record(file, key, offset), key)
                 if not (labels[0] == int(labels[0]) and 0 <= labels[0] < _MOST_PEOPLE):
-                    raise EmotiwError(f"{self.records}: record {key} has the label {labels[0]}, which is no person")
+                    raise EmotiwError(f"{self.records}: record {key} has the label {labels[0]}, which is not a person")
                 yield key, int(labels[0])
 
     def read(self, path: str) -> bytes:
@@ -104,7 +104,7 @@ class Records:
             part, length = packed >> LENGTH_BITS, packed & ((1 << LENGTH_BITS) - 1)
             size += length
             if magic != MAGIC or part not in expected or size > _MOST_OF_A_RECORD:
-                raise self._broken(key, offset, "is no record")
+                raise self._broken(key, offset, "is not a record")
             data = file.read(length)
             if len(data) != length:
                 raise self._broken(key, offset, "is cut off")
@@ -121,7 +121,7 @@ class Records:
             raise self._broken(key, None, "has no header")
         labels = struct.unpack_from(f"<{flag}f", record, HEADER.size) if flag else (label,)
         if not np.isfinite(labels).all():
-            raise self._broken(key, None, "has a label that is no number")
+            raise self._broken(key, None, "has a label that is not a number")
         return flag, labels, record[end:]
 
     def _broken(self, key: int, offset: int | None, what: str) -> EmotiwError:
@@ -131,15 +131,15 @@ class Records:
 
 @lru_cache(maxsize=1)
 def _read_index(path: Path, stamp: tuple[int, int]) -> Index:
-    """Return keys and offsets, by key; read once a process."""
+    """Return keys and offsets, by key; cached."""
     try:
         index = np.array([line.split() for line in path.read_text("ascii").splitlines()], np.int64)
     except FileNotFoundError:
-        raise EmotiwError(f"{path} is missing: it says where the records of the .rec begin") from None
+        raise EmotiwError(f"{path}, the index of the .rec, is missing: copy it beside the .rec") from None
     except (ValueError, OverflowError):
         index = np.empty((0, 0), np.int64)
     if index.ndim != 2 or index.shape[1:] != (2,) or not len(index):
-        raise EmotiwError(f"{path} is no index of lines `key offset`: copy it again")
+        raise EmotiwError(f"{path} is not an index of lines `key offset`: copy it again")
     index = index[np.argsort(index[:, 0], kind="stable")]
     if index.min() < 0 or index[:, 1].max() >= stamp[0] or (index[:, 1] % 4).any() or (np.diff(index[:, 0]) == 0).any():
         raise EmotiwError(f"{path} points outside its .rec (cut off?), or twice to one record: copy both again")
@@ -147,7 +147,7 @@ def _read_index(path: Path, stamp: tuple[int, int]) -> Index:
 
 
 def _people(path: Path) -> int:
-    """Return the number of people that the file `property` tells (`10572,112,112`); 0 where it does not."""
+    """Return the number of people in the file `property` (`10572,112,112`); 0 if there is none."""
     first = path.read_text("ascii", "replace").split(",")[0].strip() if path.is_file() else ""
     return int(first) if first.isdecimal() else 0
 
@@ -160,6 +160,6 @@ def _notes(source: Records, images: list[Image]) -> Iterator[str]:
     # Deviation D13
     if sides == (_INSIGHTFACE, _INSIGHTFACE):
         yield (
-            "warning: faces of 112 x 112 pixels, insightface's own crops: aligned otherwise than CASIA-WebFace's "
-            "250 x 250 pictures, which the paper had, and resized to --size"
+            "warning: faces of 112 x 112 pixels, insightface's own crops: aligned differently from CASIA-WebFace's "
+            "250 x 250 pictures, which the paper used, and resized to --size"
         )

@@ -1,4 +1,4 @@
-"""Sources that are refused by name, and what is said of one without an image."""
+"""Refuse sources that are recognised but not read; give hints for sources without an image."""
 
 from pathlib import PurePosixPath
 from typing import NoReturn
@@ -9,16 +9,16 @@ from emotiw.errors import EmotiwError
 
 from .columns import not_understood
 
-# Where no image is found: the ending of what is there instead, and what mends that.
+# If no image is found: the ending of a file that is there instead, and the remedy.
 _HINTS = {
-    ".zip": "an archive that lies in SOURCE: give that file itself, or unpack it",
+    ".zip": "an archive in SOURCE: give that file itself, or unpack it",
     ".rar": "an archive that is not read in place: unpack it and give the folder",
     ".7z": "an archive that is not read in place: unpack it and give the folder",
     ".tar": "an archive that is not read in place: unpack it and give the folder",
     ".tgz": "an archive that is not read in place: unpack it and give the folder",
     ".gz": "an archive that is not read in place: unpack it and give the folder",
     ".z01": "a part of a split zip archive: join the parts (zip -s 0 NAME.zip --out whole.zip) and give the whole",
-    ".idx": "the index of a RecordIO file: give the .rec that lies beside it, or their folder",
+    ".idx": "the index of a RecordIO file: give the .rec beside it, or their folder",
 }
 
 
@@ -28,7 +28,7 @@ def is_parquet(found: Found) -> bool:
 
 
 def refuse_parquet(found: Found, how: Interpretation) -> NoReturn:
-    """Say what to do with parquet files."""
+    """Raise an error that says what to do with parquet files."""
     raise EmotiwError(
         f"{found.place} holds parquet files, which are not read: write each row's image.bytes to a file "
         "<label>/<row>.jpg, and give the folder of these"
@@ -41,7 +41,7 @@ def is_prepared(found: Found) -> bool:
 
 
 def refuse_prepared(found: Found, how: Interpretation) -> NoReturn:
-    """Say what can be prepared anew."""
+    """Raise an error that says which sources can be prepared instead."""
     raise EmotiwError(
         f"{found.place} is a prepared set already: give the faces that it was made of, or the LMDBs of one of its "
         f"representations, such as {found.place / 'rgb'}"
@@ -49,11 +49,11 @@ def refuse_prepared(found: Found, how: Interpretation) -> NoReturn:
 
 
 def hint(found: Found) -> str:
-    """Return what else is there, for the complaint that no image is; or nothing."""
+    """Return a hint by the files that are there, for the error that no image is; else empty."""
     for path in found.files:
         if path.lower().endswith((".csv", ".tsv")):
             return f"; {path} {not_understood(found.head(path))}"
     for path in found.files:
-        if told := _HINTS.get(PurePosixPath(path).suffix.lower()):
-            return f"; {path} is {told}"
+        if remedy := _HINTS.get(PurePosixPath(path).suffix.lower()):
+            return f"; {path} is {remedy}"
     return ""

@@ -1,4 +1,4 @@
-"""The layouts of a source: which one it has, and its images; what is refused, and why."""
+"""The layouts of sources: recognise a source's layout and list its images, or refuse it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -35,22 +35,22 @@ _BOTH = ("emotions", "identities")
 
 @dataclass(frozen=True)
 class Layout:
-    """A way to hold a set.
+    """A way to store a data set.
 
     Attributes
     ----------
     recognise
-        Whether what was found is in this layout, by looking at names and first lines.
+        Returns whether the files found are in this layout, by their names and first lines.
     list
-        Its images, as they are to be read; classes and groups are completed afterwards.
+        Lists the images as the interpretation says; classes and groups are completed afterwards.
     labels
         What its classes can be.
     recognised
-        How it is recognised, in words for the documentation.
+        How it is recognised, for reports and the documentation.
     needs
         What a source in it must hold, or why it is refused.
     basis
-        What in it says classes, groups and splits, where that is always the same.
+        What determines classes, groups and splits, if that is the same for every source.
     """
 
     name: str
@@ -86,7 +86,7 @@ LAYOUTS = (
         sfew.list_sfew,
         _EMOTIONS,
         "frames named as SFEW's (`<Movie>_<9 digits>_<8 digits>`) below folders or zips that name a split",
-        "`Train`, `Val` and `Test`, or `Train_Aligned_Faces` and so on, with a folder a class except in Test",
+        "`Train`, `Val` and `Test`, or `Train_Aligned_Faces` and so on, with one folder per class except in Test",
         Basis(
             "folders named like an emotion; none in Test",
             "the movie, by the file's name",
@@ -169,7 +169,7 @@ LAYOUTS = (
         tables.is_csv,
         tables.list_csv,
         _BOTH,
-        "one CSV or TSV at the top, or `metadata.csv` files, with a column of paths and one of labels or one a class",
+        "one CSV or TSV at the top, or `metadata.csv` files, with a column of paths and one of labels or one per class",
         "paths relative to the table; classes by name, or numbers with `--order`; a column `split`, where there is "
         "one, says train, val or test, or names for `--splits`",
     ),
@@ -179,7 +179,7 @@ LAYOUTS = (
         tables.list_list,
         _BOTH,
         "one `.txt`, `.lst` or `.list` at the top that begins with `path label`, or as im2rec or insightface write it",
-        "a line an image, paths relative to the list; classes as in `csv`",
+        "one line per image, paths relative to the list; classes as in `csv`",
     ),
     Layout(
         "parquet",
@@ -231,11 +231,11 @@ LAYOUTS = (
         folders.list_folders,
         _BOTH,
         "what no other layout recognises",
-        "`<class>/<image>`: folders named like emotions, or a folder a person; folders above named train, val or test; "
-        "files named as FER2013's, such as `PublicTest_10116449.jpg`, say the official split",
+        "`<class>/<image>`: folders named like emotions, or one folder per person; folders above named train, val or "
+        "test; files named like FER2013's, such as `PublicTest_10116449.jpg`, give the official split",
     ),
 )
-"""The layouts; the first that recognises a source has it, so those that know their set best come first."""
+"""The layouts. The first that recognises a source is used, so the most specific ones come first."""
 
 
 _BY_NAME = {row.name: row for row in LAYOUTS}
@@ -248,7 +248,7 @@ def list_images(source: Path, how: Interpretation, unpack: Unpack = refuse_to_un
     Parameters
     ----------
     unpack
-        What unpacks such files of an archive as are read here and there.
+        Unpacks the files of an archive that need random access.
 
     Raises
     ------
@@ -257,10 +257,11 @@ def list_images(source: Path, how: Interpretation, unpack: Unpack = refuse_to_un
     EmotiwError
         If the source holds no image, cannot be read, or a path does not match `how.group`.
     UsageError
-        If the layout holds no such labels, or the source no such split as `how.splits` names.
+        If the layout does not have such labels, the source does not have a split that `how.splits` names, or an option
+        does not fit the layout.
     """
     if how.layout is not None and how.layout not in _BY_NAME:
-        raise UsageError(f"--layout {how.layout} is none of {', '.join(_BY_NAME)}")
+        raise UsageError(f"--layout {how.layout} is not one of {', '.join(_BY_NAME)}")
     row, found = _choose(look(source, unpack), how)
     if how.images is not None:
         if row.name not in _TABLES:
@@ -287,12 +288,12 @@ def list_images(source: Path, how: Interpretation, unpack: Unpack = refuse_to_un
 
 
 def _choose(found: Found, how: Interpretation) -> tuple[Layout, Found]:
-    """Return the layout of what was found, and what of it counts.
+    """Return the layout of a source, and the source with the table that is used.
 
     Raises
     ------
     AmbiguousError
-        If several tables say which image is what.
+        If several tables may give the labels.
     """
     if how.table is not None:
         if how.table not in found.files:
@@ -348,7 +349,7 @@ def complete(listing: Listing, labels: str, group: str | None) -> Listing:
 
 
 def _groups_from(images: list[Image]) -> str:
-    """Return what tells the groups that no option names; nothing where each image is its own."""
+    """Return what determines the groups without an option; empty if each image is a group of its own."""
     from_folders = any(image.group for image in images)
     from_names = any(not image.group and group_in_name(image.path) for image in images)
     return " and ".join(
@@ -359,7 +360,7 @@ def _groups_from(images: list[Image]) -> str:
 
 
 def _own_group(image: Image, labels: str) -> str:
-    """Return the group that the layout or the name tells; a person who is a class is on both sides of a split."""
+    """Return the group from the layout or the name; a person who is a class is not one, but in every split."""
     return image.group or (labels == "emotions" and group_in_name(image.path)) or image.path
 
 

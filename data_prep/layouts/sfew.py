@@ -1,7 +1,7 @@
-"""Layout `sfew`: SFEW 2.0 as its makers hand it out, unpacked or not; `sfew-csv`, a repack; SFEW 1.0 is refused.
+"""Layout `sfew`: SFEW 2.0 as its makers distribute it, unpacked or not; `sfew-csv`, a repack; SFEW 1.0 is refused.
 
 `Train/`, `Val/` and `Test/`, or `Train_Aligned_Faces`, `Val_Aligned_Faces_new`, `Test_Aligned_Faces`, as folders or
-zips, under any wrapping, with a folder a class but for Test, whose labels were never public.
+zips, inside any folder, with one folder per class except in Test: its labels were never public.
 """
 
 import re
@@ -51,7 +51,7 @@ def is_sfew1(found: Found) -> bool:
 
 
 def refuse_sfew1(found: Found, how: Interpretation) -> NoReturn:
-    """Say what SFEW 1.0 is."""
+    """Raise an error that says what SFEW 1.0 is."""
     raise EmotiwError(
         f"{found.place} is SFEW 1.0 (700 images, a table with labels 1-7 and LPQ and PHOG features), another set than "
         "the paper's SFEW 2.0 (folders Train, Val and Test): give that, or --layout folders to take it as it is"
@@ -59,7 +59,7 @@ def refuse_sfew1(found: Found, how: Interpretation) -> NoReturn:
 
 
 def is_sfew(found: Found) -> bool:
-    """Return whether frames named as SFEW's lie below folders or archives that name a split."""
+    """Return whether frames named like SFEW's are below folders or archives that name a split."""
     files = list(found.files)
     if not any(_movie(path) for path in files) and any(is_zip(path) and split_of(_parts(path)) for path in files):
         files = _opened(found).files()
@@ -67,7 +67,7 @@ def is_sfew(found: Found) -> bool:
 
 
 def list_sfew(found: Found, how: Interpretation) -> Listing:
-    """List SFEW 2.0: aligned faces where they are, else whole frames; Test without labels; a group a movie."""
+    """List SFEW 2.0: aligned faces if there are any, else whole frames; Test without labels; the movie is the group."""
     tree = _opened(found)
     images: list[Image] = []
     left_out: dict[str, str] = {}
@@ -83,29 +83,29 @@ def list_sfew(found: Found, how: Interpretation) -> Listing:
             unknown[PurePosixPath(path).parent.name] += 1
         else:
             images.append(Image(path, kind or "", split=split_meant(word), group=_movie(path), official=word))
-    images, several = _once(tree, images, left_out)
+    images, several = _without_duplicates(tree, images, left_out)
     images, notes = _aligned_first(images)
-    frames, told = _whole_frames(tree, images)
-    return Listing(images, tree, left_out, unknown, (*several, *notes, *told, *differences(images, frames)))
+    frames, warnings = _whole_frames(tree, images)
+    return Listing(images, tree, left_out, unknown, (*several, *notes, *warnings, *differences(images, frames)))
 
 
 def list_repack(found: Found, how: Interpretation) -> Listing:
-    """List the repack `sfew_2.0_labels.csv` with `sfew2.0_images/`, whose names do not tell the movies."""
+    """List the repack `sfew_2.0_labels.csv` with `sfew2.0_images/`; its file names do not contain the movies."""
     listing = list_repack_rows(found, how)
-    frames, told = _whole_frames(found.tree, listing.images)
-    return replace(listing, notes=(*listing.notes, *told, *differences(listing.images, frames)))
+    frames, warnings = _whole_frames(found.tree, listing.images)
+    return replace(listing, notes=(*listing.notes, *warnings, *differences(listing.images, frames)))
 
 
 def differences(images: list[Image], frames: bool = False) -> Iterator[str]:
-    """Yield a warning for each split whose numbers are not SFEW 2.0's, saying which."""
+    """Yield a warning for each split with other numbers of images than SFEW 2.0, with the numbers."""
     for split in SPLITS:
         found = Counter(image.name for image in images if image.split == split)
         expected = FRAMES[split] if frames else sum(ALIGNED[split])
         kinds = zip(EMOTIONS, ALIGNED[split], strict=True) if not frames and split != "test" else ()
         off = [f"{name} {found[name]} (published: {count})" for name, count in kinds if found[name] != count]
         if found.total() != expected or off:
-            told = f": {', '.join(off)}" if off else ""
-            yield f"warning: {split} has {found.total()} images where SFEW 2.0 has {expected}{told}"
+            classes = f": {', '.join(off)}" if off else ""
+            yield f"warning: {split} has {found.total()} images where SFEW 2.0 has {expected}{classes}"
 
 
 def _opened(found: Found) -> Tree:
@@ -125,13 +125,13 @@ def _movie(path: str) -> str:
     return match[1] if match else ""
 
 
-def _once(tree: Tree, images: list[Image], left_out: dict[str, str]) -> tuple[list[Image], list[str]]:
-    """Leave out what is here twice, such as an archive beside what was unpacked from it; aligned or not is two.
+def _without_duplicates(tree: Tree, images: list[Image], left_out: dict[str, str]) -> tuple[list[Image], list[str]]:
+    """Leave out duplicates, such as files unpacked beside their archive; a face and its frame are not duplicates.
 
     Returns
     -------
     (images, warnings)
-        Of one name but of other pixels both are kept, with a warning.
+        Images of one name but with different pixels are kept, with a warning.
     """
     kept: dict[tuple[str, str, str, bool], list[Image]] = defaultdict(list)
     for image in images:
@@ -154,7 +154,7 @@ def _once(tree: Tree, images: list[Image], left_out: dict[str, str]) -> tuple[li
 
 
 def _pixels(tree: Tree, image: Image) -> str:
-    """Return what tells an image's picture from another: the digest of its pixels, or why it has none."""
+    """Return what identifies an image's picture: the digest of its pixels, or why it cannot be read."""
     try:
         return pixel_digest(decode(tree.read(image.path)))
     except UnreadableImageError as error:
@@ -162,7 +162,7 @@ def _pixels(tree: Tree, image: Image) -> str:
 
 
 def _aligned_first(images: list[Image]) -> tuple[list[Image], list[str]]:
-    """Where a split has both aligned faces and frames, keep the faces and say so."""
+    """Keep only the faces of a split that has both aligned faces and frames; return a note of it."""
     counts: dict[str, Counter[bool]] = defaultdict(Counter)
     for image in images:
         counts[image.split][_is_aligned(image)] += 1
@@ -186,8 +186,10 @@ def _whole_frames(tree: Tree, images: list[Image]) -> tuple[bool, list[str]]:
     if len(found) == len(samples):
         return True, ["warning: these are whole frames, and the paper's faces were aligned: give --detect"]
     (split, name), example = next(iter(found.items()))
-    told = f"{len(found)} of {len(samples)} splits and classes, such as {split} {name or '(no label)'} ({example.path})"
-    return False, [f"warning: whole frames among aligned faces, in {told}: give --detect, or leave one kind out"]
+    where = (
+        f"{len(found)} of {len(samples)} splits and classes, such as {split} {name or '(no label)'} ({example.path})"
+    )
+    return False, [f"warning: whole frames among aligned faces, in {where}: give --detect, or leave one kind out"]
 
 
 def _is_frame(tree: Tree, image: Image) -> bool:

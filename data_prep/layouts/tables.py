@@ -1,7 +1,7 @@
-"""Layouts `csv`, `list`, `sfew-csv` and `raf-db`: a table says which image is what.
+"""Layouts `csv`, `list`, `sfew-csv` and `raf-db`: a table gives the class of each image.
 
 `csv` has named columns, such as `path,label`, separated by commas, semicolons or tabs; instead of a column of labels it
-may have one column a class. Hugging Face's `metadata.csv`, one beside the images of each split, is read alike. `list`
+may have one per class. Hugging Face's `metadata.csv`, one beside the images of each split, is read the same way. `list`
 has lines `path label`, as `convert_imageset` takes them, or those of record tools: im2rec's `index<TAB>label<TAB>path`,
 insightface's `flag<TAB>path<TAB>label` (both as we know them, not verified on an original file). Paths are relative to
 the table.
@@ -32,16 +32,16 @@ _BLANK = ' \t\r\n,;"'
 
 
 class Row(NamedTuple):
-    """What a table says of an image.
+    """A row of a table.
 
     Attributes
     ----------
     path
         As it is written.
     label, split
-        As they are written; empty where the table does not say them.
+        As they are written; empty if the table does not have them.
     reason
-        Why the image cannot be used; empty where it can.
+        Why the image cannot be used; empty if it can.
     """
 
     path: str
@@ -51,7 +51,7 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table's rows, and which of its columns say the classes and the splits."""
+    """A table's rows, and what in it gives the classes and the splits, in words."""
 
     rows: list[Row]
     labels: str
@@ -59,7 +59,7 @@ class Table(NamedTuple):
 
 
 def is_csv(found: Found) -> bool:
-    """Return whether the CSV at the top, or each metadata.csv, names a column of paths and one of labels."""
+    """Return whether the CSV at the top, or each metadata.csv, has a column of paths and one of labels."""
     heads = [found.head(table) for table in _tables(found)]
     return bool(heads) and any(
         all(columns_of(head, Interpretation(labels)).understood for head in heads)
@@ -68,7 +68,7 @@ def is_csv(found: Found) -> bool:
 
 
 def is_repack(found: Found) -> bool:
-    """Return whether SFEW 2.0's repack is here."""
+    """Return whether the source is SFEW 2.0's repack."""
     return found.only(_REPACK) is not None
 
 
@@ -79,7 +79,7 @@ def is_list(found: Found) -> bool:
 
 
 def understood(found: Found, how: Interpretation) -> list[str]:
-    """Return the tables and lists at the top that say which image is what, as labels of that kind."""
+    """Return the tables and lists at the top that give labels of the wanted kind."""
     top = [path for path in found.files if PurePosixPath(path).parent == found.top]
     tables = [path for path in top if path.lower().endswith((".csv", ".tsv"))]
     lists = [path for path in top if path.lower().endswith(_LISTS)]
@@ -90,7 +90,7 @@ def understood(found: Found, how: Interpretation) -> list[str]:
 
 
 def named_paths(found: Found, how: Interpretation) -> set[str]:
-    """Return the paths that the tables of a source name, as far as they lie in it."""
+    """Return the paths in a source that its tables name."""
     tables = {
         table: _lines(found, table) if is_list(found) else _csv_table(found, table, how) for table in _tables(found)
     }
@@ -99,7 +99,7 @@ def named_paths(found: Found, how: Interpretation) -> set[str]:
 
 
 def is_raf_db(found: Found) -> bool:
-    """Return whether RAF-DB's basic set is here."""
+    """Return whether the source is RAF-DB's basic set."""
     return found.only(_RAF_DB) is not None
 
 
@@ -110,7 +110,7 @@ def list_csv(found: Found, how: Interpretation) -> Listing:
 
 
 def list_repack_rows(found: Found, how: Interpretation) -> Listing:
-    """List the images of SFEW 2.0's repack; its test split may be without labels."""
+    """List the images of SFEW 2.0's repack; its test split may have no labels."""
     table = _named(found, _REPACK)
     read = _csv_table(found, table, how)
     rows = [row._replace(path=f"{_REPACK_IMAGES}/{row.path}") for row in read.rows]
@@ -124,14 +124,14 @@ def list_list(found: Found, how: Interpretation) -> Listing:
 
 
 def list_raf_db(found: Found, how: Interpretation) -> Listing:
-    """List RAF-DB's aligned faces, whose classes are numbered from 1, in an order of their own."""
+    """List RAF-DB's aligned faces; their classes are numbered from 1 in RAF-DB's own order."""
     table, order = _named(found, _RAF_DB), ORDERS["raf-db"]
 
     def rows() -> Iterator[Row]:
         for row in _lines(found, table).rows:
             number = number_in(row.label)
             if number is None or number not in order.numbers:
-                raise EmotiwError(f"{found.where(table)}: {row.path}: label {row.label[:20]!r} is none of {order}")
+                raise EmotiwError(f"{found.where(table)}: {row.path}: label {row.label[:20]!r} is not one of {order}")
             path = f"../Image/aligned/{PurePosixPath(row.path).stem}_aligned.jpg"
             yield Row(path, order.class_of(number), row.path.partition("_")[0])
 
@@ -152,7 +152,7 @@ def _tables(found: Found) -> list[str]:
 
 
 def _in_split(found: Found, table: str, how: Interpretation) -> Table:
-    """Return a table; the rows of a metadata.csv are of the split that its folders name."""
+    """Return a table; the rows of a metadata.csv are in the split that its folders name."""
     *folders, name = PurePosixPath(table).parts
     word = word_of(folders) if name.lower() == _METADATA else ""
     read = _csv_table(found, table, how)
@@ -175,7 +175,7 @@ def _csv_table(found: Found, table: str, how: Interpretation) -> Table:
             elif any(map(str.strip, row)):
                 raise EmotiwError(f"{found.where(table)} has a row of {len(row)} columns, not {len(columns.names)}")
     except csv.Error as error:
-        raise EmotiwError(f"{found.where(table)} is no whole CSV: {error}") from None
+        raise EmotiwError(f"{found.where(table)} is not a valid CSV: {error}") from None
     label = label_column(columns, rows, how, found.where(table)) if columns.labels else None
     labels = f"the column {columns.names[label]}" if label is not None else "one column for each class"
     splits = f"the column {columns.names[columns.split]}" if columns.split is not None else ""
@@ -183,7 +183,7 @@ def _csv_table(found: Found, table: str, how: Interpretation) -> Table:
 
 
 def _row(where: str, columns: Columns, at: int | None, row: list[str]) -> Row:
-    """Return what a row says, its label in the column `at`, or by the columns of classes."""
+    """Parse a row; its label is in the column `at`, or, if that is None, given by the columns of classes."""
     path, label, reason = row[columns.path or 0], "", ""
     if at is not None:
         label = row[at].strip()
@@ -203,13 +203,13 @@ def _lines(found: Found, table: str) -> Table:
         if line.strip(_BLANK):
             row = _row_of_list(line)
             if row is None:
-                raise EmotiwError(f"{found.where(table)}, line {number} is no `path label`: {line[:80]!r}")
+                raise EmotiwError(f"{found.where(table)}, line {number} is not `path label`: {line[:80]!r}")
             rows.append(row)
     return Table(rows, "the label of each line")
 
 
 def _row_of_list(line: str) -> Row | None:
-    r"""Return what a line of a list says; None where it is none.
+    r"""Parse a line of a list; return None if it is not one.
 
     Examples
     --------
@@ -220,13 +220,13 @@ def _row_of_list(line: str) -> Row | None:
     if len(fields) == 3 and number_in(fields[0]) is not None and number_in(fields[1]) is not None:
         return Row(fields[2], _whole(fields[1]))  # im2rec's
     if len(fields) >= 3 and fields[0] in ("0", "1") and number_in(fields[2]) is not None:
-        return Row(fields[1], _whole(fields[2]))  # insightface's: a flag, and perhaps landmarks behind
+        return Row(fields[1], _whole(fields[2]))  # insightface's: a flag first, and perhaps landmarks last
     words = line.rsplit(maxsplit=1)
     return Row(*words) if len(words) == 2 else None
 
 
 def _whole(label: str) -> str:
-    """Return a label of a record tool, which may write a number of digits behind the point."""
+    """Return a label of a record tool, which may write it with decimals."""
     return str(number_in(label)) if "." in label else label
 
 
@@ -241,11 +241,11 @@ def _list(found: Found, tables: Mapping[str, Table], how: Interpretation) -> Lis
         split = split_of((row.split,))
         name = _class(row.label, order, where) if how.labels == "emotions" else _person(row.label)
         if not row.split.isprintable():
-            raise EmotiwError(f"{where}: split {row.split[:40]!r} is no name: correct it")
+            raise EmotiwError(f"{where}: split {row.split[:40]!r} is not a name: correct it")
         if row.split and not split and not how.splits:
-            said = f"split {row.split[:40]!r} is none of train, val, test"
+            said = f"split {row.split[:40]!r} is not one of train, val, test"
             raise EmotiwError(f"{where}: {said}: correct it, or say by --splits which it is")
-        if reason := "lies outside the source" if path is None else unusable(path) or row.reason:
+        if reason := "is outside the source" if path is None else unusable(path) or row.reason:
             left_out[printable(path or row.path)] = reason
         elif path in images:
             left_out[f"{path} (again)"] = "is listed twice"
@@ -259,14 +259,14 @@ def _list(found: Found, tables: Mapping[str, Table], how: Interpretation) -> Lis
 
 
 def _basis(tables: Mapping[str, Table]) -> Basis:
-    """Return what the first table says; several `metadata.csv` say it alike."""
+    """Return the basis of the first table; several `metadata.csv` have the same."""
     table, read = next(iter(tables.items()))
     others = f" and {len(tables) - 1} more" if len(tables) > 1 else ""
     return Basis(f"{read.labels}, in {table}{others}", splits=read.splits)
 
 
 def _order(where: str, labels: Sequence[str], how: Interpretation) -> LabelOrder | None:
-    """Return the order of labels that are numbers; None where they are names or people."""
+    """Return the order of labels that are numbers; None if they are names or people."""
     numbers = {number_in(label) for label in labels if _is_digits(label)} - {None}
     if how.labels == "identities" or not numbers:
         return None
@@ -284,17 +284,17 @@ def _person(label: str) -> str | None:
 
 
 def _class(label: str, order: LabelOrder | None, where: str) -> str | None:
-    """Return the emotion that a table's label means; None where it is none of the seven."""
+    """Return the emotion that a table's label means; None if it is not one of the seven."""
     if not _is_digits(label) or order is None:
         return emotion_named(label)
     number = number_in(label)
     if number is None or number not in order.numbers:
-        raise EmotiwError(f"{where}: label {label[:20]} is none of the order {order.name}: {order}")
+        raise EmotiwError(f"{where}: label {label[:20]} is not in the order {order.name}: {order}")
     return order.emotion(number)
 
 
 def _beside(found: Found, table: str, written: str) -> str | None:
-    """Return a path written in a table as one of what holds the images; None where it leads out of it."""
+    """Return a path in a table as a path in the tree of images; None if it leads out of the tree."""
     path, tree = PurePosixPath(written.strip().replace("\\", "/")), (found.images or found).tree
     if path.is_absolute() and isinstance(tree, Folder):
         root = PurePosixPath(tree.root.absolute())

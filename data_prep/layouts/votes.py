@@ -1,4 +1,4 @@
-"""One column a class: the class of the most votes, which of a one-hot row is the class."""
+"""Tables with one column per class: the class with the most votes; a one-hot row has one vote."""
 
 from collections.abc import Mapping
 
@@ -8,18 +8,18 @@ _LONGEST = 40  # characters of a value that a message repeats
 
 
 class NoClassError(ValueError):
-    """Why votes name no class, in a few words."""
+    """Votes do not determine a class; the message says why, in a few words."""
 
 
 def majority(votes: Mapping[str, str]) -> str:
-    """Return the class that has more votes than any other, of numbers written as text.
+    """Return the class that has more votes than any other; the votes are numbers written as text.
 
     Raises
     ------
     NoClassError
         If two classes have the most, or none has any.
     EmotiwError
-        If a value is no number of votes.
+        If a value is not a number of votes.
 
     Examples
     --------
@@ -42,5 +42,5 @@ def _number(name: str, text: str) -> float:
     except ValueError:
         number = -1
     if not 0 <= number < float("inf"):
-        raise EmotiwError(f"{name[:_LONGEST]} has {text[:_LONGEST]!r}, which is no number of votes")
+        raise EmotiwError(f"{name[:_LONGEST]} has {text[:_LONGEST]!r}, which is not a number of votes")
     return number

@@ -1,4 +1,4 @@
-"""Drawn faces and people, and the archives and layouts they are packed in: for demos and tests."""
+"""Drawn faces and people, and the layouts and archives that hold them: for demos and tests."""
 
 from emotiw.lazy import TYPE_CHECKING, attach
 

@@ -1,4 +1,4 @@
-"""Drawn faces rearranged into the layouts in which SFEW 2.0 and CASIA-WebFace are handed out, to rehearse on."""
+"""Write drawn faces in the layouts in which SFEW 2.0 and CASIA-WebFace are distributed, for rehearsals and tests."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ from emotiw.files import whole
 _MAGIC = struct.pack("<I", MAGIC)
 _INSIGHTFACE = 112  # side in pixels
 
-# Where each split lies, beside what its archive would be called.
+# The archive of each split, and the folder in which it is unpacked.
 _SFEW = {
     "train": ("Train/Train_Aligned_Faces.zip", "Train_Aligned_Faces"),
     "val": ("Val/Val_Aligned_Faces_new.zip", "Val_Aligned_Faces_new/Val_Aligned_Faces"),
@@ -28,13 +28,13 @@ _SFEW = {
 }
 
 Face = tuple[str, str, str, Path]
-"""A face's split, its class, its name in SFEW's manner, and its file."""
+"""A face's split, its class, its file name in SFEW's style, and its file."""
 
 
 def as_sfew(faces: Path, folder: Path) -> None:
-    """Write what `draw_expressions` drew as SFEW 2.0's folders.
+    """Write the faces of `draw_expressions` as SFEW 2.0's folders.
 
-    A person becomes a movie; a quarter of the movies each becomes Val and Test, and Test is flat, without labels.
+    A person becomes a movie. A quarter of the movies becomes Val and another quarter Test, which has no class folders.
     """
     with whole(folder) as partial:
         for _, path, data in _members(faces):
@@ -42,7 +42,7 @@ def as_sfew(faces: Path, folder: Path) -> None:
 
 
 def as_sfew_zips(faces: Path, folder: Path) -> None:
-    """Write the same as the zips that SFEW 2.0 comes in, one a split."""
+    """Write the same faces as SFEW 2.0's zip archives, one per split."""
     with whole(folder) as partial:
         for archive, members in groupby(_members(faces), key=lambda member: member[0]):
             (partial / archive).parent.mkdir(parents=True)
@@ -52,7 +52,7 @@ def as_sfew_zips(faces: Path, folder: Path) -> None:
 
 
 def as_sfew_csv(faces: Path, folder: Path) -> None:
-    """Write the same as the repack of numbered images with a table."""
+    """Write the same faces as the repack of numbered images with a table."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("image_name", "label", "emotion", "original_split"))
@@ -65,7 +65,7 @@ def as_sfew_csv(faces: Path, folder: Path) -> None:
 
 
 def as_recordio(people: Path, folder: Path) -> None:
-    """Write what `draw_identities` drew as insightface's train.rec, train.idx and property."""
+    """Write the faces of `draw_identities` as insightface's train.rec, train.idx and property."""
     folders = sorted(path for path in people.iterdir() if path.is_dir())
     files = [(label, path) for label, person in enumerate(folders) for path in sorted(person.iterdir())]
     samples = [(0, (float(label),), _crop(path)) for label, path in files]
@@ -90,7 +90,7 @@ def write_records(path: Path, records: list[tuple[int, tuple[float, ...], bytes]
 
 
 def packed(record: bytes) -> bytes:
-    """Return a record in RecordIO's frame; where it holds the magic at a multiple of 4, it is split there."""
+    """Return a record with RecordIO's framing; it is split wherever it holds the magic at a multiple of 4."""
     words = range(0, len(record) - 3, 4)
     cuts = [0, *(place + 4 for place in words if record[place : place + 4] == _MAGIC)]
     parts = [record[a:b] for a, b in zip(cuts, [cut - 4 for cut in cuts[1:]] + [len(record)], strict=True)]
@@ -102,7 +102,7 @@ def packed(record: bytes) -> bytes:
 
 
 def faces_by_split(faces: Path) -> Iterator[Face]:
-    """Yield every face that `draw_expressions` drew, by split and name; a person is on one side."""
+    """Yield every face of `draw_expressions`, by split and name; all faces of a person are in one split."""
     files = sorted(faces.glob("*/*.png"))
     movies = sorted({path.name.split("_")[0] for path in files})
     quarter = max(1, len(movies) // 4)

@@ -18,14 +18,14 @@ _BLACK, _WHITE, _LIP, _MOUTH = np.array([(16, 12, 12), (244, 242, 238), (176, 62
 
 
 def paint(canvas: "Canvas", identity: Identity, shown: Expression) -> None:
-    """Paint a face on the canvas, from what lies behind to what lies in front."""
+    """Paint a face on the canvas, from back to front."""
     for part in (_head, _folds, _beard, _hair, _nose, _eyes, _brows, _mouth):
         part(canvas, identity, shown)
 
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """A large picture and the pose in which face coordinates fall on it."""
+    """A large picture, and the pose that maps face coordinates to it."""
 
     image: NDArray[np.uint8]
     pose: Floats  # (2, 3), pixels of the small picture to pixels of the small picture
@@ -43,13 +43,13 @@ class Canvas:
     def place(self, points: Floats) -> NDArray[np.int32]:
         """Return (n, 2) face coordinates as fixed-point pixels of the large picture."""
         pixels = points * (WIDTH / 2) + _CENTRE
-        # The head is round: what lies in front moves most when it turns.
+        # The head is round: points in front move most when it turns.
         pixels[:, 0] += self.yaw * (WIDTH / 2) * np.sqrt(np.maximum(0, 1 - points[:, 0] ** 2))
         posed = cv2.transform(pixels[None], self.pose)[0]
         return np.asarray(np.rint(posed * (_FINE * 2**_SUBPIXEL_BITS)), np.int32)
 
     def shrunk(self) -> NDArray[np.uint8]:
-        """Return the picture at its own size, (HEIGHT, WIDTH, 3) RGB."""
+        """Return the picture at its final size, (HEIGHT, WIDTH, 3) uint8 RGB."""
         return np.asarray(cv2.resize(self.image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
 
     def fill(self, points: Floats, colour: Floats) -> None:
@@ -108,7 +108,7 @@ def _jaw_drop(shown: Expression) -> Floats:
 
 
 def _folds(canvas: Canvas, who: Identity, shown: Expression) -> None:
-    """Draw the folds that an expression makes; the stronger, the darker."""
+    """Draw the folds of an expression; stronger ones are darker."""
     nose, wide = who.nose_width, who.mouth_width
     folds = (
         (shown.cheek, _curve((nose + 0.05, 0.22), (wide + 0.12, 0.3), (wide + 0.14, 0.62))),

@@ -1,7 +1,7 @@
-"""Drawn faces rearranged into the layouts of FER2013, FERPlus, RAF-DB, AffectNet, JAFFE, KDEF and CK+.
+"""Write drawn faces in the layouts of FER2013, FERPlus, RAF-DB, AffectNet, JAFFE, KDEF and CK+.
 
-Each function takes what `draw_expressions` drew and the folder to write. A quarter of the people each become val and
-test where the set has these splits.
+Each function takes the folder of `draw_expressions` and the folder to write. A quarter of the people becomes val and
+another quarter test, if the data set has these splits.
 """
 
 import csv
@@ -38,7 +38,7 @@ def as_fer2013(faces: Path, folder: Path, usage: bool = True) -> None:
 
 
 def as_fer2013_folders(faces: Path, folder: Path) -> None:
-    """Write the same pictures in folders of their official splits; test is without labels."""
+    """Write the same pictures in folders of their official splits; test has no labels."""
     with whole(folder) as partial:
         for number, (split, emotion, _, path) in enumerate(_sorted(faces)):
             place = "test" if split == "test" else f"{OFFICIAL[split]}/{emotion.lower()}"
@@ -46,7 +46,7 @@ def as_fer2013_folders(faces: Path, folder: Path) -> None:
 
 
 def as_fer2013_kaggle(faces: Path, folder: Path) -> None:
-    """Write the same pictures in the folders in which Kaggle has them: test holds both splits that are tested on."""
+    """Write the same pictures in Kaggle's folders, where test holds both PublicTest and PrivateTest."""
     with whole(folder) as partial:
         for number, (split, emotion, _, path) in enumerate(_sorted(faces)):
             side = "train" if split == "train" else "test"
@@ -68,7 +68,7 @@ def as_ferplus_files(faces: Path, folder: Path) -> None:
 
 
 def as_raf_db_kaggle(faces: Path, folder: Path) -> None:
-    """Write RAF-DB's basic set as Kaggle has it; val trains."""
+    """Write RAF-DB's basic set in Kaggle's folders; val becomes a part of train."""
     counts, rows = {"train": 0, "test": 0}, []
     with whole(folder) as partial:
         for split, emotion, _, path in _sorted(faces):
@@ -111,7 +111,7 @@ def as_affectnet_npy(faces: Path, folder: Path) -> None:
 
 
 def as_jaffe(faces: Path, folder: Path) -> None:
-    """Write JAFFE's files, named for person, expression and repetition."""
+    """Write JAFFE's files, named after person, expression and repetition."""
     files = _sorted(faces)
     with whole(folder) as partial:
         for number, (_, emotion, _, path) in enumerate(files, 1):
@@ -120,7 +120,7 @@ def as_jaffe(faces: Path, folder: Path) -> None:
 
 
 def as_kdef(faces: Path, folder: Path) -> None:
-    """Write KDEF's folders; a person's second picture of an expression is of the session B."""
+    """Write KDEF's folders; a person's second picture of an expression is of session B."""
     files = _sorted(faces)
     with whole(folder) as partial:
         for _, emotion, _, path in files:
@@ -154,7 +154,7 @@ def _number(order: str, emotion: str) -> int:
 
 
 def _person(path: Path) -> tuple[int, int]:
-    """Return the number of the person, and that of the picture of this expression."""
+    """Return the number of the person, and the number of the picture of this expression."""
     person, number = path.stem.removeprefix("actor").split("_")
     return int(person), int(number)
 
@@ -169,7 +169,7 @@ def _write_grey(path: Path, target: Path) -> None:
 
 
 def _grey(path: Path) -> NDArray[np.uint8]:
-    """Return a picture as FER2013 has them, (48, 48)."""
+    """Return a picture in FER2013's format, (48, 48) uint8 grey."""
     grey = cv2.cvtColor(decode(path.read_bytes()), cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.resize(grey, (_SIDE, _SIDE)), np.uint8)
 
@@ -199,7 +199,7 @@ def _copy(path: Path, target: Path) -> None:
 
 
 def _recode(path: Path, target: Path) -> None:
-    """Write the picture in the format that the target's name says."""
+    """Write the picture in the format of the target's suffix."""
     target.parent.mkdir(parents=True, exist_ok=True)
     bgr = decode(path.read_bytes())[..., ::-1]
     target.write_bytes(cv2.imencode(target.suffix.lower(), bgr)[1].tobytes())

@@ -1,4 +1,4 @@
-"""Drawn faces: parametric people for the demo and the tests, where no photographs may be shipped.
+"""Drawn faces of parametric people, for the demo and the tests: photographs may not be shipped.
 
 A picture comes from an `Identity` (who), an `Expression` (what the face does) and a generator (pose, light, noise).
 """
@@ -18,20 +18,20 @@ from emotiw.files import whole
 from .drawing import Canvas, paint
 from .people import EXPRESSIONS, HEIGHT, WIDTH, Expression, Identity, draw_identity, vary
 
-# The two sets' people come from different streams of a seed: nobody is in both.
+# The people of the two sets come from different random streams of a seed, so no person is in both.
 _IDENTITIES, _EXPRESSIONS = 0, 1
 
 
 def draw_identities(folder: Path, people: int, images: int, seed: int) -> None:
     """Write pictures of people at rest, in CASIA-WebFace's layout.
 
-    `<folder>/<7 digits>/<nnn>.png`, `images` of each person. A person depends on the seed and its number alone.
-    A set that was there is replaced once the new one is whole.
+    `<folder>/<7 digits>/<nnn>.png`, `images` of each person. A person depends only on the seed and
+    the person's number. An older set is replaced when the new one is complete.
 
     Raises
     ------
     EmotiwError
-        Where a picture cannot be written.
+        If a picture cannot be written.
     """
     with whole(folder) as partial:
         for person, identity, rng in _people(people, seed, _IDENTITIES):
@@ -44,8 +44,13 @@ def draw_identities(folder: Path, people: int, images: int, seed: int) -> None:
 def draw_expressions(folder: Path, people: int, images: int, seed: int) -> None:
     """Write pictures of the seven expressions, in SFEW's layout.
 
-    `<folder>/<Class>/<person>_<nnn>.png`, `images` of each person and class; nobody of `draw_identities`.
-    Replaces and raises as that does.
+    `<folder>/<Class>/<person>_<nnn>.png`, `images` of each person and class. The people are not those of
+    `draw_identities`. An older set is replaced when the new one is complete.
+
+    Raises
+    ------
+    EmotiwError
+        If a picture cannot be written.
     """
     with whole(folder) as partial:
         for person, identity, rng in _people(people, seed, _EXPRESSIONS):
@@ -63,7 +68,7 @@ def draw_face(identity: Identity, expression: Expression, rng: np.random.Generat
 
     Returns
     -------
-    array of uint8, (112, 96, 3)
+    (112, 96, 3) uint8
         RGB. The same person, expression and state of the generator give the same bytes.
     """
     canvas = Canvas.posed(rng)
@@ -74,7 +79,7 @@ def draw_face(identity: Identity, expression: Expression, rng: np.random.Generat
 
 @cache
 def _slopes() -> NDArray[np.float32]:
-    """Return how a face's relief falls, (2, HEIGHT, WIDTH): to the right, and downwards."""
+    """Return the slopes of a face's relief, (2, HEIGHT, WIDTH): to the right, and downwards."""
     y, x = (np.mgrid[:HEIGHT, :WIDTH] - np.array([HEIGHT, WIDTH])[:, None, None] / 2) / (WIDTH / 2)
     head = 0.9 * np.sqrt(2.2 - x**2 - 0.6 * y**2)
     nose = 0.2 * np.exp(-((x / 0.14) ** 2) - ((y - 0.12) / 0.26) ** 2)
@@ -104,5 +109,7 @@ def _people(people: int, seed: int, stream: int) -> Iterator[tuple[int, Identity
 def _write(path: Path, face: NDArray[np.uint8]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), face[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1]):
-        raise EmotiwError(f"{path}: the picture could not be written; is there space, and is the folder yours?")
+        raise EmotiwError(
+            f"{path}: the picture could not be written: check the disk space and the folder's permissions"
+        )
     path.write_bytes(mark_as_drawn(path.read_bytes()))

@@ -1,4 +1,4 @@
-"""The people and the expressions of the drawn faces, as numbers.
+"""The parameters of the people and the expressions of drawn faces.
 
 Face coordinates: the origin is between eyes and mouth, x to the right, y down, 1 is half the picture's width.
 """
@@ -20,7 +20,7 @@ _IRIS = np.array([(70, 42, 24), (112, 78, 40), (84, 112, 66), (92, 134, 174), (1
 
 
 class Expression(NamedTuple):
-    """What a face does, each coefficient about -1 to 1; all 0 is a face at rest."""
+    """The coefficients of an expression, each about -1 to 1; all 0 is a face at rest."""
 
     brow_raise: float = 0.0
     brow_inner: float = 0.0  # inner ends: up is positive
@@ -53,7 +53,7 @@ EXPRESSIONS: dict[str, Expression] = {
 
 @dataclass(frozen=True, eq=False)
 class Identity:
-    """What makes a person: colours (RGB, [0, 255]), measures (face coordinates), texture."""
+    """The parameters of a person: colours (RGB, [0, 255]), measures (face coordinates), texture."""
 
     skin: Floats
     hair: Floats
@@ -80,7 +80,7 @@ class Identity:
 
 
 def draw_identity(rng: np.random.Generator) -> Identity:
-    """Return a new person."""
+    """Return a random person."""
     tone = rng.uniform(0, len(_SKIN) - 1)
     grain = rng.standard_normal((HEIGHT, WIDTH), np.float32)
     return Identity(
@@ -112,5 +112,5 @@ def draw_identity(rng: np.random.Generator) -> Identity:
 
 
 def vary(expression: Expression, strength: float, rng: np.random.Generator) -> Expression:
-    """Return the expression at a strength (0 is rest, 1 is full), every coefficient a little off."""
+    """Return the expression at a strength (0 is rest, 1 is full), with a little noise on every coefficient."""
     return Expression(*(strength * np.array(expression) + rng.normal(0, 0.1, len(expression))))

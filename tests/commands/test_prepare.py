@@ -49,7 +49,7 @@ def test_it_says_what_it_does_and_prints_the_report(drawn, tmp_path, capfd):
     assert lines[3].split() == ["Angry", "3", "1"]
     assert lines[10].split() == ["all", "21", "7"]
     assert lines[11].startswith(
-        "warning: --val draws single images, for no group (a person, a movie, a video) is known"
+        "warning: --val draws single images, because no group (a person, a movie, a video) is known"
     )
     assert lines[12:] == [f"prepared set: {tmp_path / 'set'}"]
     assert (tmp_path / "set/report.txt").read_text().splitlines() == [
@@ -103,8 +103,8 @@ def test_force_replaces_only_a_set(drawn, tmp_path, capsys):
         (["--size", "large"], "argument --size: invalid int value: 'large'"),
         (["--jobs", "0"], "--jobs must be at least 1 and --seed at least 0"),
         (["--seed", "-1"], "--jobs must be at least 1 and --seed at least 0"),
-        (["--val", "1.2"], "--val 1.2 is no share: give a number between 0 and 1, such as 0.2"),
-        (["--group", "("], "--group '(' is no regular expression: "),
+        (["--val", "1.2"], "--val 1.2 is not a fraction: give a number between 0 and 1, such as 0.2"),
+        (["--group", "("], "--group '(' is not a regular expression: "),
         (["-r", "lpb"], "lpb: not a representation; give one of rgb, lbp, cyclic_lbp, cyclic_lbp_5, cyclic_lbp_10"),
         (["--store", "jpeg"], "argument --store: invalid choice: 'jpeg'"),
         (["--labels", "names"], "argument --labels: invalid choice: 'names'"),
@@ -125,7 +125,7 @@ def test_a_usage_error_is_one_line_and_2(drawn, tmp_path, capfd, more, said):
 def test_an_error_in_the_data_is_one_line_and_1(drawn, tmp_path, capfd):
     (tmp_path / "empty").mkdir()
     for source, more, said in (
-        (tmp_path / "none", [], "none is no folder: give the folder that holds <class>/<image>"),
+        (tmp_path / "none", [], "none: no such file or folder: give the folder that holds <class>/<image>"),
         (tmp_path / "empty", [], "empty holds no image in a folder named like an emotion: Angry, Disgust, "),
         (drawn, ["--group", "subject"], "does not match --group 'subject': every image needs its group"),
     ):

@@ -12,8 +12,8 @@ Draw = Callable[..., Path]
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """All that a set is: every LMDB's keys and Datums, every other file's bytes; of set.json what says the same of a
-    copy, which leaves out where its source lay, and when and where files were written."""
+    """Return the content of a set: the keys and Datums of every LMDB, the bytes of every other file, and of set.json
+    what is equal in a copy: not the path of the source, nor the times and paths of files."""
     found: dict[str, object] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = str(path.relative_to(folder))
@@ -29,7 +29,7 @@ def contents(folder: Path) -> dict[str, object]:
 
 @pytest.fixture
 def draw() -> Draw:
-    """A smooth random picture, another for each path's seed, written to a path whose ending says the format."""
+    """Return a function that writes a smooth random picture, seeded by the path, in the format of the path's suffix."""
 
     def write(path: Path, height: int = 37, width: int = 31, seed: int = 0) -> Path:
         rng = np.random.default_rng(seed)

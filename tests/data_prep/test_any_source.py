@@ -1,9 +1,9 @@
-"""Sources of every kind, drawn at random: what is prepared of each is right, or it is refused, or warned of.
+"""Random sources of every kind: each is prepared correctly, refused, or causes a warning.
 
-A source is drawn as pictures of which everything is known, put into folders, tables or archives in a way that somebody
-might hold them, with one of the traps that issue after issue was about. The numbers of the kinds:
+A source consists of pictures with known properties, in folders, tables or archives as a user might have them, with one
+of the traps of earlier issues. The numbers of the kinds:
 
-1 a table beside folders, 2 numbers as labels, 3 who is the person, 4 groups on two sides of a split, 5 equal pictures,
+1 a table beside folders, 2 numbers as labels, 3 which folder is the person, 4 groups in two splits, 5 equal pictures,
 6 words for splits, 7 whole frames among crops, 8 archives, 9 files of odd forms, 10 tables that are not understood,
 11 LMDBs.
 """
@@ -48,7 +48,7 @@ ENDINGS = (".png", ".jpg", ".bmp", ".jfif")
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true of a picture, and the seed that it is drawn from: equal seeds are equal pixels."""
+    """The true properties of a picture, and its seed: equal seeds give equal pixels."""
 
     emotion: str
     person: str
@@ -58,20 +58,20 @@ class Truth:
 
 @dataclass
 class Case:
-    """A source, and what must come of it.
+    """A source, and the expected result.
 
     Attributes
     ----------
     files
         Bytes by path.
     truth
-        What is true of each picture; what is not in it has no place in a set.
+        The truth of each picture by path; other files must not be in the set.
     kinds
-        The numbers of the traps that it holds.
+        The numbers of its traps.
     refused
-        A pattern of the line that refuses it; empty where it must be read.
+        A pattern of the error; empty if the source must be read.
     warned
-        A pattern of the report; empty where no warning is due.
+        A pattern of the report; empty if there must be no warning.
     """
 
     files: dict[str, bytes] = field(repr=False)
@@ -83,7 +83,7 @@ class Case:
     zipped: str = ""
 
     def source(self, place: Path) -> Path:
-        """Write it, and return its path."""
+        """Write the source, and return its path."""
         folder = place / "source"
         if self.zipped:
             (place / "source.zip").write_bytes(archive(self.files, self.zipped))
@@ -95,7 +95,7 @@ class Case:
 
 
 def archive(files: dict[str, bytes], form: str) -> bytes:
-    """Return a zip; with backslashes as separators, or the last part of a split one."""
+    """Return a zip archive, with backslashes as separators, or only the last part of a split one."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as made:
         for path, data in files.items():
@@ -110,14 +110,14 @@ def archive(files: dict[str, bytes], form: str) -> bytes:
 
 
 def encoded(seed: int, ending: str, width: int = 24) -> bytes:
-    """Return a picture that differs from those of other seeds, whatever holds it."""
+    """Return a picture that differs from those of other seeds in every format."""
     picture = np.random.default_rng(seed).integers(0, 256, (3, 3, 3), np.uint8)
     picture = cv2.resize(picture, (width, 24), interpolation=cv2.INTER_NEAREST)
     return cv2.imencode(".jpg" if ending == ".jfif" else ending, picture)[1].tobytes()
 
 
 def in_levels(pictures, levels, words, spelt, ending):
-    """Put pictures into folders of these levels, each in its class's or person's or split's."""
+    """Put pictures into folders of these levels: class, person, split or a fixed name."""
     files, truth, counts = {}, {}, Counter()
     for picture in pictures:
         names = {"split": words.get(picture.split, ""), "class": spelt[picture.emotion], "person": picture.person}
@@ -130,7 +130,7 @@ def in_levels(pictures, levels, words, spelt, ending):
 
 @st.composite
 def pictures(draw, splits=True):
-    """Draw the pictures: of each person in each emotion at least one."""
+    """Draw the pictures, at least one of each person in each emotion."""
     emotions = draw(st.lists(st.sampled_from(sorted(SPELT)), min_size=2, max_size=3, unique=True))
     people = [f"p{k}" for k in range(draw(st.integers(2, 4)))]
     side = dict.fromkeys(people, "train")
@@ -147,7 +147,7 @@ def pictures(draw, splits=True):
 
 @st.composite
 def plain(draw, splits=True):
-    """Draw a source in folders, in any order of levels below wrapping ones."""
+    """Draw a source in folders with any order of levels, inside other folders."""
     some = draw(pictures(splits))
     levels = ["class", *(["split"] if any(p.split for p in some) else []), *(["person"] if draw(st.booleans()) else [])]
     order = draw(st.permutations(levels))
@@ -238,7 +238,7 @@ def people(draw):
 
 @st.composite
 def grouped(draw):
-    """Kind 4: a split is drawn, and names or folders tell what belongs together, or nothing does."""
+    """Kind 4: a split is drawn; groups are in names or folders, or are not known."""
     some = [replace(p, split="") for p in draw(pictures(splits=False))]
     form = draw(st.sampled_from(("sfew", "ck+", "kdef", "below", "unknown")))
     codes = {"Angry": "AN", "Happy": "HA", "Sad": "SA", "Neutral": "NE"}
@@ -264,7 +264,7 @@ def grouped(draw):
 
 @st.composite
 def doubled(draw):
-    """Kind 5: pictures are there twice, under other names, in other containers, in other splits or classes."""
+    """Kind 5: pictures occur twice, under other names, in other formats, in other splits or classes."""
     case = draw(plain())
     path = draw(st.sampled_from(sorted(case.truth)))
     picture = case.truth[path]
@@ -285,7 +285,7 @@ def doubled(draw):
 
 @st.composite
 def split_words(draw):
-    """Kind 6: a person who is called like a split, or a test split without labels."""
+    """Kind 6: a person with the name of a split, or a test split without labels."""
     some = draw(pictures(splits=False))
     spelt = {emotion: emotion for emotion in SPELT}
     if draw(st.booleans()):
@@ -328,7 +328,7 @@ def archived(draw):
 
 @st.composite
 def odd_files(draw):
-    """Kind 9: a photo with a film behind it, JPEGs named .jfif, a line of blanks behind a table."""
+    """Kind 9: a photo with a film appended, JPEGs named .jfif, a line of blanks at the end of a table."""
     some = draw(pictures(splits=False))
     form = draw(st.sampled_from(("trailer", "blank line", "no image")))
     files, truth = in_levels(some, ["class"], {}, {e: e for e in SPELT}, ".jfif")
@@ -346,7 +346,7 @@ def odd_files(draw):
 
 @st.composite
 def strange_tables(draw):
-    """Kind 10: a table that says no classes, beside images in no folder of a class."""
+    """Kind 10: a table without classes, beside images that are not in class folders."""
     some = draw(pictures(splits=False))
     files, truth = in_levels(some, ["images"], {}, {e: e for e in SPELT}, ".png")
     columns = draw(st.sampled_from(("frame,valence,arousal", "path,valence,arousal", "x,label,y")))
@@ -389,7 +389,7 @@ TRAPS: tuple[Callable[[], st.SearchStrategy[Case]], ...] = (
 
 
 def judge(case: Case, seen: Counter[tuple[int, str]]) -> None:
-    """Prepare a source, and hold what came of it against what is true."""
+    """Prepare a source, and compare the result with the truth."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         if case.refused:
@@ -421,7 +421,7 @@ def judge(case: Case, seen: Counter[tuple[int, str]]) -> None:
     seen.update((kind, "warned" if case.warned else "right") for kind in case.kinds)
 
 
-def test_any_source_is_prepared_rightly_or_refused_or_warned_of():
+def test_any_source_is_prepared_correctly_refused_or_warned_of():
     seen: Counter[tuple[int, str]] = Counter()
 
     @settings(
@@ -440,5 +440,5 @@ def test_any_source_is_prepared_rightly_or_refused_or_warned_of():
     outcomes = {kind: {how for of, how in seen if of == kind} for kind in KINDS}
     read = {kind for kind in KINDS if outcomes[kind] & {"right", "warned"}}
     refused = {kind for kind in KINDS if "refused" in outcomes[kind]}
-    assert read == set(KINDS) - {10}  # a table that says nothing cannot be read
+    assert read == set(KINDS) - {10}  # a table without classes cannot be read
     assert refused == {1, 2, 3, 8, 10, 11}

@@ -41,7 +41,7 @@ def prepared(source, tmp_path):
 
 @pytest.fixture
 def converted(caffe, source, tmp_path, prepared):
-    """Our raw set, and the LMDB that convert_imageset makes of the list in its manifest."""
+    """Return our raw set, and the LMDB that convert_imageset makes from the list in its manifest."""
     ours = prepared("raw")
     lines = "".join(f"{row['path']} {row['label']}\n" for row in ours.manifest)
     (tmp_path / "list.txt").write_text(lines)
@@ -50,7 +50,7 @@ def converted(caffe, source, tmp_path, prepared):
     return ours, datums(tmp_path / "caffes_lmdb")
 
 
-def test_our_lmdb_is_convert_imagesets_datum_for_datum(converted):
+def test_our_lmdb_equals_convert_imagesets(converted):
     ours, caffes = converted
     assert len(caffes) == 24
     assert datums(ours.lmdb("rgb", "train")) == caffes
@@ -67,7 +67,7 @@ def test_a_set_stored_as_png_holds_the_same_pixels_and_labels(converted, prepare
 
 
 @pytest.mark.parametrize("store", ["raw", "png"])
-def test_our_means_are_compute_image_means_bit_for_bit(caffe, prepared, tmp_path, store):
+def test_our_means_equal_compute_image_means_bit_for_bit(caffe, prepared, tmp_path, store):
     ours = prepared(store)
     for name in ("rgb", "cyclic_lbp_5"):
         theirs = tmp_path / f"{name}.binaryproto"
@@ -76,8 +76,8 @@ def test_our_means_are_compute_image_means_bit_for_bit(caffe, prepared, tmp_path
         assert read_mean(theirs).shape == (3, 40, 40)
 
 
-def test_files_that_caffe_reads_alike_whatever_their_pixels_are(caffe, tmp_path):
-    """Grey, alpha, 16 bits, CMYK, EXIF: what cv::imread makes of them in Caffe is what we make of them."""
+def test_files_of_every_pixel_format_are_read_as_by_caffe(caffe, tmp_path):
+    """Grey, alpha, 16 bits, CMYK, EXIF: our pixels equal those of cv::imread in Caffe."""
     from PIL import Image
 
     folder = tmp_path / "odd/Angry"

@@ -1,4 +1,4 @@
-"""Which data set a source is, and whether it was drawn."""
+"""Data sets are identified, and drawn images are detected."""
 
 import json
 
@@ -33,14 +33,14 @@ SFEW, FER = {"train": 891, "val": 431, "test": 372}, {"train": 28_709, "val": 3_
         ("folders", SFEW, ""),
         ("fer2013", SFEW, ""),
         ("fer2013", FER | {"train": 25_838, "val": 2_871}, ""),
-        ("", SFEW, ""),  # the oldest sets do not say their layout
+        ("", SFEW, ""),  # the oldest sets do not record their layout
     ],
 )
 def test_a_data_set_is_known_by_its_layout_and_its_numbers(layout, counts, name):
     assert recognised(layout, counts) == name
 
 
-def test_a_name_is_spelled_as_the_published_figures_spell_it():
+def test_a_name_is_spelled_like_the_published_figures():
     assert [spelled(name) for name in ("SFEW 2.0", "sfew-2.0", " SFEW_2.0", "fer 2013", "Fer2013")] == [
         *["SFEW 2.0"] * 3,
         *["FER2013"] * 2,
@@ -52,7 +52,7 @@ def test_a_name_is_spelled_as_the_published_figures_spell_it():
     assert {known.name for known in DATASETS} == {"SFEW 2.0", "FER2013"}
 
 
-def test_what_is_drawn_says_so_and_is_the_same_picture(tmp_path):
+def test_marking_as_drawn_does_not_change_the_picture(tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (9, 8, 3), np.uint8)
     png = cv2.imencode(".png", picture)[1].tobytes()
     marked = mark_as_drawn(png)
@@ -84,13 +84,13 @@ def prepared(source, place, *more):
 
 
 @pytest.mark.parametrize("source", ["faces", "sfew", "zips"])
-def test_a_set_of_drawn_faces_is_drawn_in_whatever_layout(faces, tmp_path, source):
+def test_drawn_faces_are_detected_in_every_layout(faces, tmp_path, source):
     assert prepared(faces / source, tmp_path / "set", *(["--val", "0.5"] if source == "faces" else [])) == 0
     made = open_set(tmp_path / "set")
     assert (made.facts.drawn, made.dataset) == (True, "")
 
 
-def test_a_data_set_is_named_by_its_user_and_older_sets_name_none(faces, tmp_path):
+def test_a_user_names_a_data_set_and_older_sets_have_no_name(faces, tmp_path):
     assert prepared(faces / "sfew", tmp_path / "set", "--dataset", "sfew 2.0") == 0
     made = open_set(tmp_path / "set")
     assert (made.dataset, made.facts.drawn) == ("SFEW 2.0", True)

@@ -32,24 +32,24 @@ def refusal(call, kind=EmotiwError) -> str:
     return str(caught.value)
 
 
-def test_a_set_that_was_extended_is_the_one_made_at_once(source, tmp_path):
+def test_an_extended_set_equals_one_made_at_once(source, tmp_path):
     prepare(source, tmp_path / "once", BOTH)
     prepare(source, tmp_path / "set", RGB)
     digest = open_set(tmp_path / "set").digest
     assert extend(source, tmp_path / "set", LBP, jobs=2) == f"added to {tmp_path / 'set'}: lbp"
     assert contents(tmp_path / "set") == contents(tmp_path / "once")
-    assert open_set(tmp_path / "set").digest == digest  # trained runs go on
+    assert open_set(tmp_path / "set").digest == digest  # trained runs can continue
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_source_that_was_moved_is_the_same(source, tmp_path):
+def test_a_source_may_have_been_moved(source, tmp_path):
     prepare(source, tmp_path / "set", RGB)
     shutil.copytree(source, tmp_path / "elsewhere")
     extend(tmp_path / "elsewhere", tmp_path / "set", LBP)
     assert open_set(tmp_path / "set").facts.representations == ["rgb", "lbp"]
 
 
-def test_a_table_as_the_source_is_read_by_the_settings_of_the_set(source, tmp_path):
+def test_extend_reads_a_table_with_the_settings_of_the_set(source, tmp_path):
     draw_expressions(tmp_path / "drawn", people=10, images=1, seed=0)
     as_fer2013(tmp_path / "drawn", tmp_path / "fer2013")
     settings = replace(RGB, val=None)
@@ -71,7 +71,7 @@ def test_numbers_keep_their_order_and_images_their_root(source, tmp_path):
 NAMES = [(0, "png"), (3, "jpg")]
 
 
-def test_what_was_dropped_for_its_pixels_is_not_missed(source, tmp_path, draw):
+def test_images_dropped_for_equal_pixels_are_not_missed(source, tmp_path, draw):
     draw(source / "test/Angry/99.png", 30, 75, 0)
     draw(source / "train/Sad/99.png", 30, 75, 0)  # the same picture
     settings = replace(RGB, val=None, same_pixels="drop")
@@ -137,17 +137,17 @@ def test_other_settings_are_refused(source, tmp_path):
     asked = replace(LBP, size=64)
     words = refusal(lambda: extend(source, tmp_path / "set", asked), UsageError)
     assert words == f"--size 64: {tmp_path / 'set'} was made with 16, which --extend keeps: leave it out"
-    plain = Settings("emotions", ("lbp",))  # what is not said is as in the set
+    plain = Settings("emotions", ("lbp",))  # options not given are those of the set
     extend(source, tmp_path / "set", plain)
 
 
-def test_what_the_set_holds_is_not_made_again(source, tmp_path):
+def test_representations_of_the_set_are_not_made_again(source, tmp_path):
     prepare(source, tmp_path / "set", RGB)
     words = refusal(lambda: extend(source, tmp_path / "set", RGB), UsageError)
     assert words == f"{tmp_path / 'set'} holds rgb already: name another representation"
 
 
-def test_an_image_that_cannot_be_mapped_so_is_refused(source, tmp_path, draw):
+def test_an_image_too_small_for_a_representation_is_refused(source, tmp_path, draw):
     draw(source / "Angry/tiny.png", 10, 10)
     prepare(source, tmp_path / "set", RGB)
     words = refusal(lambda: extend(source, tmp_path / "set", replace(RGB, representations=("cyclic_lbp_5",))))
@@ -155,7 +155,7 @@ def test_an_image_that_cannot_be_mapped_so_is_refused(source, tmp_path, draw):
     assert open_set(tmp_path / "set").facts.representations == ["rgb"]
 
 
-def test_killed_before_it_is_named_it_goes_on(source, tmp_path):
+def test_extend_continues_after_a_kill_before_the_record(source, tmp_path):
     prepare(source, tmp_path / "once", BOTH)
     prepare(source, tmp_path / "set", RGB)
     die = "from emotiw.data_prep import extend as e; import os; e.write_sealed = lambda *_: os.kill(os.getpid(), 9);"
@@ -169,7 +169,7 @@ def test_killed_before_it_is_named_it_goes_on(source, tmp_path):
     assert contents(tmp_path / "set") == contents(tmp_path / "once")
 
 
-def test_interrupted_while_it_maps_it_goes_on(source, tmp_path, monkeypatch):
+def test_extend_continues_after_an_interruption_while_mapping(source, tmp_path, monkeypatch):
     prepare(source, tmp_path / "once", BOTH)
     prepare(source, tmp_path / "set", RGB)
     seen = []

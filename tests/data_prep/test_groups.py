@@ -1,8 +1,8 @@
-"""Groups from names: a movie, a person or a video is never on both sides of a split, however its files are held."""
+"""Groups from names: a movie, a person or a video is never in two splits, whatever the layout of its files."""
 
 import pytest
 
-from emotiw.data_prep.groups import alike, group_in_name
+from emotiw.data_prep.groups import group_in_name, similar_names
 from emotiw.data_prep.image_list import Image, Interpretation
 from emotiw.data_prep.layouts.registry import list_images
 from emotiw.data_prep.prepare import prepare
@@ -35,7 +35,7 @@ def touch(source, *paths):
         ("AF01XXS.JPG", ""),
     ],
 )
-def test_names_of_sets_tell_their_group(name, group):
+def test_file_names_of_known_sets_give_the_group(name, group):
     assert group_in_name(f"Happy/{name}") == group
 
 
@@ -47,7 +47,7 @@ def test_the_movie_is_the_group_in_plain_folders_too(tmp_path):
     assert [image.group for image in listing.images] == ["Hangover", "Hangover", "Juno"]
 
 
-def test_a_video_below_its_class_is_a_group_and_a_wrapper_is_none(tmp_path):
+def test_a_folder_below_a_class_is_a_group_unless_all_share_it(tmp_path):
     touch(tmp_path, "a/Happy/v1/1.png", "a/Happy/v1/2.png", "a/Sad/v2/deep/1.png", "a/Sad/3.png")
     assert [image.group for image in list_images(tmp_path / "a", OF_EMOTIONS).images] == [
         "v1",
@@ -62,7 +62,7 @@ def test_a_video_below_its_class_is_a_group_and_a_wrapper_is_none(tmp_path):
     ]
 
 
-def test_a_group_folds_case_where_the_pattern_does(tmp_path):
+def test_a_group_folds_case_if_the_pattern_does(tmp_path):
     touch(tmp_path, "Happy/Anna_1.png", "Sad/ANNA_2.png")
     assert {image.group for image in list_images(tmp_path, Interpretation("emotions", r"(?i)(anna)")).images} == {
         "anna"
@@ -73,27 +73,27 @@ def test_a_group_folds_case_where_the_pattern_does(tmp_path):
     }
 
 
-def test_names_that_look_alike():
+def test_similar_names():
     names = ("a_1", "a_2", "b", "b_aug_flip", "c", "d12", "d13", "7", "8")
-    assert alike([Image(f"Sad/{name}.png", "Sad") for name in names]) == [
+    assert similar_names([Image(f"Sad/{name}.png", "Sad") for name in names]) == [
         f"Sad/{name}.png" for name in ("a_1", "a_2", "b", "b_aug_flip")
     ]
 
 
-def test_a_split_without_groups_warns_and_counts_what_looks_alike(tmp_path, draw):
+def test_a_split_without_groups_warns_and_counts_similar_names(tmp_path, draw):
     for number in range(6):
         draw(tmp_path / f"faces/Happy/p{number // 2}_{number}.png", seed=number)
     settings = Settings("emotions", ("rgb",), size=16, val=0.4)
-    told = "warning: --val draws single images, for no group (a person, a movie, a video) is known"
+    warning = "warning: --val draws single images, because no group (a person, a movie, a video) is known"
     lines = prepare(tmp_path / "faces", tmp_path / "set", settings).splitlines()
     assert [line for line in lines if "--val" in line] == [
-        f"{told}; 6 names look alike, such as Happy/p0_0.png: give --group"
+        f"{warning}; 6 names look alike, such as Happy/p0_0.png: give --group"
     ]
     grouped = Settings("emotions", ("rgb",), size=16, val=0.4, group=r"(p\d)")
     assert "--val" not in prepare(tmp_path / "faces", tmp_path / "grouped", grouped)
 
 
-def test_a_class_without_a_validation_image_is_warned_of(tmp_path, draw):
+def test_a_class_without_a_validation_image_causes_a_warning(tmp_path, draw):
     for path in ("train/Happy/1.png", "train/Sad/2.png", "val/Happy/3.png"):
         draw(tmp_path / "faces" / path, seed=int(path[-5]))
     report = prepare(tmp_path / "faces", tmp_path / "set", Settings("emotions", ("rgb",), size=16))

@@ -20,7 +20,7 @@ from emotiw.data_prep.transform import Settings, represent
 
 
 def ramp(height=20, width=33) -> np.ndarray:
-    """An image whose three channels differ everywhere: red grows to the right, green downwards."""
+    """Return an image with three channels that differ everywhere: red increases to the right, green downwards."""
     y, x = np.mgrid[:height, :width]
     return np.stack([x * 7, y * 12, 255 - x * 3 - y * 4], axis=2).astype(np.uint8)
 
@@ -41,7 +41,7 @@ def test_red_comes_first(ending):
 
 
 def test_a_picture_of_absurdly_many_pixels_is_not_decoded(tmp_path):
-    """A PNG of 4 kB that would be 100 MB; OpenCV reads its limit when it is imported, so in a process of its own."""
+    """A PNG of 4 kB would decode to 100 MB. OpenCV reads its limit when it is imported, hence the separate process."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -53,16 +53,16 @@ def test_a_picture_of_absurdly_many_pixels_is_not_decoded(tmp_path):
     (tmp_path / "a.png").write_bytes(png)
     code = "import sys; from pathlib import Path; from emotiw.data_prep.images import read_image\n"
     code += "read_image(Path(sys.argv[1]))"
-    told = [
+    errors = [
         subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], env=env, capture_output=True, text=True).stderr
         for env in (None, {**os.environ, "OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 26)})
     ]
     reason = ": more than 33554432 pixels: 5793 x 5793 (shrink it, or set $OPENCV_IO_MAX_IMAGE_PIXELS)"
-    assert told[0].splitlines()[-1].endswith(reason)
-    assert told[1] == ""
+    assert errors[0].splitlines()[-1].endswith(reason)
+    assert errors[1] == ""
 
 
-def test_the_sha256_is_the_files(tmp_path):
+def test_the_sha256_is_that_of_the_file(tmp_path):
     data = encoded(".png", ramp())
     (tmp_path / "a.png").write_bytes(data)
     rgb = read_image(tmp_path / "a.png")
@@ -97,7 +97,7 @@ def test_cmyk_becomes_rgb():
 
 
 @pytest.mark.parametrize(("orientation", "turn"), [(1, 0), (3, 2), (6, -1), (8, 1)])
-def test_a_photo_is_turned_as_its_exif_says(orientation, turn):
+def test_a_photo_is_rotated_by_its_exif_orientation(orientation, turn):
     exif = Image.Exif()
     exif[0x0112] = orientation
     smooth = cv2.resize(ramp(), (64, 40))
@@ -105,7 +105,7 @@ def test_a_photo_is_turned_as_its_exif_says(orientation, turn):
     assert np.abs(found.astype(int) - np.rot90(smooth, turn)).max() <= 4
 
 
-def test_of_an_animation_the_first_picture_counts():
+def test_only_the_first_picture_of_an_animation_is_read():
     first, second = Image.new("RGB", (9, 8), (255, 0, 0)), Image.new("RGB", (9, 8), (0, 0, 255))
     data = saved(first, "GIF", save_all=True, append_images=[second])
     np.testing.assert_array_equal(decode(data), np.full((8, 9, 3), (255, 0, 0)))
@@ -118,7 +118,7 @@ def reason(data: bytes) -> str:
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.999])
-def test_a_file_that_was_cut_off_is_no_image(share):
+def test_a_truncated_file_is_not_an_image(share):
     for ending in (".jpg", ".png"):
         data = encoded(ending, ramp(90, 70))
         assert reason(data[: int(share * len(data))]) == "cut off before its end"
@@ -129,7 +129,7 @@ def test_a_file_that_was_cut_off_is_no_image(share):
         assert reason(data[: int(share * len(data))]) == "not an image that OpenCV reads"
 
 
-def test_a_thumbnail_inside_does_not_hide_that_the_photo_was_cut_off():
+def test_a_truncated_photo_with_a_thumbnail_is_refused():
     photo, thumbnail = (saved(Image.fromarray(ramp(*size)), "JPEG") for size in ((90, 70), (9, 7)))
     note = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
     whole = photo[:2] + note + photo[2:]
@@ -137,7 +137,7 @@ def test_a_thumbnail_inside_does_not_hide_that_the_photo_was_cut_off():
     assert reason(whole[:-200]) == "cut off before its end"
 
 
-def test_a_chunk_that_says_it_is_huge_takes_no_memory():
+def test_a_chunk_that_claims_a_huge_size_takes_no_memory():
     """OpenCV would ask for 4 GB first."""
     png = bytearray(encoded(".png", ramp()))
     png[33:37] = b"\xff\xff\xff\xf0"
@@ -146,23 +146,23 @@ def test_a_chunk_that_says_it_is_huge_takes_no_memory():
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
-def test_what_follows_a_whole_file_does_no_harm():
+def test_data_after_a_complete_file_is_ignored():
     for ending in (".jpg", ".png"):
         data = encoded(ending, ramp())
         np.testing.assert_array_equal(decode(data + b"\0" * 500), decode(data))
 
 
-def test_what_is_no_image_is_told_why(capfd):
+def test_the_error_says_why_a_file_is_not_an_image(capfd):
     assert reason(b"") == "empty file"
     assert reason(b"\x89PNG is what its name says") == "cut off before its end"
     assert reason(b"text named .png") == "not an image that OpenCV reads"
     png = bytearray(encoded(".png", ramp()))
     png[len(png) // 2] ^= 0xFF
     assert reason(bytes(png)) == "not an image that OpenCV reads"
-    assert "OpenCV" not in capfd.readouterr().err  # it has no say: the reason is reported, once
+    assert "OpenCV" not in capfd.readouterr().err  # OpenCV's own message is not shown
 
 
-def test_a_file_that_cannot_be_read_is_told_why(tmp_path):
+def test_the_error_says_why_a_file_cannot_be_read(tmp_path):
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     with pytest.raises(UnreadableImageError, match=r"^No such file or directory$"):
         read_image(tmp_path / "gone.png")
@@ -174,8 +174,8 @@ def test_no_face_is_found_in_noise():
     assert crop_face(noise) is None
 
 
-def test_the_largest_face_is_the_one(monkeypatch):
-    """Two boxes: the crop is that of the larger, x to the right and y downwards."""
+def test_the_largest_face_is_cropped(monkeypatch):
+    """Of two boxes the larger is cropped; x is to the right, y downwards."""
     from emotiw.data_prep import face_detection
 
     class Two:

@@ -1,4 +1,4 @@
-"""Where a JPEG ends, and what was cut off before."""
+"""The end of a JPEG is found, and truncated ones are detected."""
 
 import io
 import time
@@ -36,7 +36,7 @@ def with_thumbnail(photo: bytes, thumbnail: bytes) -> bytes:
 
 
 def mp4() -> bytes:
-    """Boxes as of a film, whose data hold what looks like markers."""
+    """Return the boxes of a film; its data contain bytes that look like markers."""
     data = b"\xff\xda\0\x0c" + np.random.default_rng(1).bytes(30_000) + b"\xff\xd9" + b"\xff\xd8\xff\xc4\0\x04"
     boxes = ((b"ftyp", b"mp42\0\0\0\0mp42isom"), (b"mdat", data))
     return b"".join((len(body) + 8).to_bytes(4, "big") + kind + body for kind, body in boxes)
@@ -58,7 +58,7 @@ TRAILERS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("trailer", TRAILERS)
-def test_what_follows_the_first_image_does_not_matter(kind, trailer):
+def test_data_after_the_first_image_is_ignored(kind, trailer):
     photo = jpeg(noise(90, 70), **KINDS[kind])
     for whole in (photo, with_thumbnail(photo, jpeg(noise(9, 7)))):
         assert not jpeg_cut_off(whole + TRAILERS[trailer])
@@ -74,14 +74,14 @@ def test_a_cut_at_any_byte_is_found(kind):
         assert not jpeg_cut_off(whole)
 
 
-def test_a_photo_that_was_cut_off_is_refused_though_another_follows():
+def test_a_truncated_photo_with_another_after_it_is_refused():
     photo = jpeg(noise(90, 70))
     for share in (0.3, 0.6, 0.99):
         with pytest.raises(UnreadableImageError, match=r"^cut off before its end$"):
             decode(photo[: int(share * len(photo))] + jpeg(noise(50, 40, 2)))
 
 
-def test_wrong_bytes_in_a_scan_are_left_to_the_decoder():
+def test_corrupt_bytes_in_a_scan_are_left_to_the_decoder():
     photo = bytearray(jpeg(noise(90, 70)))
     for kind in (0x02, 0x37, 0xC0, 0xC4, 0xDA, 0xE1, 0xF7, 0xFE):
         for place in range(len(photo) - 1000, len(photo) - 900, 7):
@@ -90,15 +90,15 @@ def test_wrong_bytes_in_a_scan_are_left_to_the_decoder():
 
 
 @pytest.mark.parametrize("start", [b"", b"\xff", b"\xff\xc0", b"\xff\xe0\0\x10", b"\xff\xda\0\x0c", b"\xff\xd8" * 9])
-def test_what_is_hostile_ends_quickly(start):
+def test_hostile_files_are_checked_quickly(start):
     for body in (b"\xff" * 10**6, b"\xff\x00" * 500_000, b"\xff\xda\0\x02" * 250_000, b"\xff\xe0\0\0" * 250_000):
         begun = time.process_time()
         jpeg_cut_off(b"\xff\xd8" + start + body)
         assert time.process_time() - begun < 2
 
 
-def test_it_takes_no_time_beside_the_decoding():
-    """A picture of CASIA-WebFace's size; of the best of several, a tenth at the most."""
+def test_the_check_takes_a_tenth_of_decoding_at_most():
+    """At most a tenth of decoding a picture of CASIA-WebFace's size, each the best of several runs."""
     photo = jpeg(noise(250, 250), quality=75)
 
     def best(function):

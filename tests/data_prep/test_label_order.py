@@ -4,7 +4,7 @@ from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.label_order import ORDERS, LabelOrder, label_order, number_in
 from emotiw.errors import EmotiwError, UsageError
 
-# By two letters, as the sets' own pages list them; `--` is none of the seven.
+# By two letters, as the data sets' own pages list them; `--` is not one of the seven.
 WRITTEN = {
     "emotiw": "0 An 1 Di 2 Fe 3 Ha 4 Ne 5 Sa 6 Su",
     "fer2013": "0 An 1 Di 2 Fe 3 Ha 4 Sa 5 Su 6 Ne",
@@ -15,7 +15,7 @@ WRITTEN = {
 }
 
 
-def test_every_order_is_as_its_set_writes_it():
+def test_every_order_is_that_of_its_data_set():
     shown = {
         name: " ".join(f"{number} {(order.emotion(number) or '--')[:2]}" for number in order.numbers)
         for name, order in ORDERS.items()
@@ -24,7 +24,7 @@ def test_every_order_is_as_its_set_writes_it():
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_every_order_has_each_emotion_once_and_says_where_it_stands(name):
+def test_every_order_has_each_emotion_once_and_names_its_source(name):
     order = ORDERS[name]
     named = [each for number in order.numbers if (each := order.emotion(number))]
     assert sorted(named) == sorted({*EMOTIONS} - ({"Neutral"} if name == "ck+" else set()))
@@ -36,12 +36,12 @@ def test_every_order_has_each_emotion_once_and_says_where_it_stands(name):
 def test_a_number_that_has_no_class_is_refused(name):
     order = ORDERS[name]
     for number in (order.first - 1, order.first + len(order.names), 10**5000):
-        with pytest.raises(EmotiwError, match=f"is none of the order {name[:2]}") as caught:
+        with pytest.raises(EmotiwError, match=f"is not in the order {name[:2]}") as caught:
             order.emotion(number)
         assert "\n" not in str(caught.value)
 
 
-def test_a_class_beside_the_seven_keeps_its_name():
+def test_a_class_other_than_the_seven_keeps_its_name():
     assert (ORDERS["ck+"].emotion(2), ORDERS["ck+"].class_of(2)) == (None, "Contempt")
 
 
@@ -57,17 +57,17 @@ def test_a_list_of_names_is_an_order_from_0_on():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("casia", "is none of emotiw, fer2013, raf-db, affectnet, ferplus, ck+: give one of these, or the names"),
-        ("", "is none of emotiw"),
-        ("happy", "is none of emotiw"),
+        ("casia", "is not one of emotiw, fer2013, raf-db, affectnet, ferplus, ck+: give one of these, or the names"),
+        ("", "is not one of emotiw"),
+        ("happy", "is not one of emotiw"),
         ("happy,joy", "names 'Happy' twice"),
         ("happy,other,Other", "names 'other' twice"),
-        ("happy,,sad", "is no list of classes"),
-        ("a,b,c", "is no list of classes"),
-        ("1,2", "is no list of classes"),
+        ("happy,,sad", "is not a list of classes"),
+        ("a,b,c", "is not a list of classes"),
+        ("1,2", "is not a list of classes"),
     ],
 )
-def test_what_is_no_order_is_one_line(text, said):
+def test_an_invalid_order_is_refused_in_one_line(text, said):
     with pytest.raises(UsageError) as caught:
         label_order(text)
     assert said in str(caught.value)

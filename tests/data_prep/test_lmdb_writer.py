@@ -1,4 +1,4 @@
-"""LMDBs in as much address space as they need."""
+"""LMDBs use only as much address space as they need."""
 
 import json
 import subprocess
@@ -25,14 +25,14 @@ FIVE = ("rgb", "lbp", "cyclic_lbp", "cyclic_lbp_5", "cyclic_lbp_10")
 
 
 def batches(count: int, size: int = 64, each: int = 5) -> list[list[tuple[bytes, Encoded]]]:
-    """Pictures of noise by their keys."""
+    """Return pictures of noise by their keys."""
     pictures = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
     coded = [(key(k, f"{k}.png"), encode(picture, k % 7, "raw")) for k, picture in enumerate(pictures)]
     return [coded[start : start + each] for start in range(0, count, each)]
 
 
 def written(folder: Path, some: list[list[tuple[bytes, Encoded]]], expected: int = 0) -> tuple[list[int], bytes]:
-    """The sizes of the map after each batch, and the mean."""
+    """Return the sizes of the map after each batch, and the mean."""
     sizes = []
     with LmdbWriter(folder / "train_lmdb", expected) as writer:
         for batch in some:
@@ -42,7 +42,7 @@ def written(folder: Path, some: list[list[tuple[bytes, Encoded]]], expected: int
     return sizes, (folder / "mean.binaryproto").read_bytes()
 
 
-def test_a_map_grows_and_what_is_written_is_the_same(tmp_path, monkeypatch):
+def test_a_map_that_grows_writes_the_same(tmp_path, monkeypatch):
     some = batches(100)
     plain, mean = written(tmp_path / "plain", some, 1 << 24)
     monkeypatch.setattr(lmdb_writer, "_FIRST_MAP", 1 << 16)
@@ -57,12 +57,12 @@ def test_a_map_grows_and_what_is_written_is_the_same(tmp_path, monkeypatch):
     assert read_mean(tmp_path / "grown/mean.binaryproto").shape == (3, 64, 64)
 
 
-def test_a_file_is_as_large_as_what_it_holds_whatever_its_map(tmp_path):
+def test_a_file_is_as_large_as_its_content_whatever_its_map(tmp_path):
     written(tmp_path, batches(20), 1 << 30)
     assert (tmp_path / "train_lmdb/data.mdb").stat().st_size < 20 * (64 * 64 * 3 + 4096) + (1 << 16)
 
 
-def test_a_batch_larger_than_the_first_map_is_tried_once_more(tmp_path, monkeypatch):
+def test_a_batch_larger_than_the_first_map_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(lmdb_writer, "_FIRST_MAP", 1 << 16)
     tried, put = [], LmdbWriter._put
     monkeypatch.setattr(LmdbWriter, "_put", lambda self, images: tried.append(1) or put(self, images))
@@ -70,8 +70,8 @@ def test_a_batch_larger_than_the_first_map_is_tried_once_more(tmp_path, monkeypa
     assert len(tried) == 2
 
 
-def test_what_is_there_needs_no_larger_estimate(tmp_path, monkeypatch):
-    """As of an interrupted call whose map had grown."""
+def test_an_existing_file_may_be_larger_than_the_estimate(tmp_path, monkeypatch):
+    """An interrupted call may have enlarged the map."""
     monkeypatch.setattr(lmdb_writer, "_FIRST_MAP", 1 << 16)
     some = batches(60)
     written(tmp_path, some[:6])
@@ -85,7 +85,7 @@ def test_what_is_there_needs_no_larger_estimate(tmp_path, monkeypatch):
     assert (tmp_path / "mean.binaryproto").read_bytes() == mean
 
 
-def test_an_lmdb_holds_no_more_than_the_most(tmp_path, monkeypatch):
+def test_an_lmdb_larger_than_the_maximum_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(lmdb_writer, "_FIRST_MAP", 1 << 16)
     monkeypatch.setattr(lmdb_writer, "MAP_SIZE", 1 << 18)
     with pytest.raises(EmotiwError, match=r"train_lmdb holds no more than 0\.000262144 GB: give --store png"):
@@ -94,7 +94,7 @@ def test_an_lmdb_holds_no_more_than_the_most(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("store", "size"), [("raw", 16), ("raw", 256), ("png", 64)])
 def test_the_estimate_suffices(source, tmp_path, monkeypatch, store, size):
-    """Without it, the map of raw pixels would have to grow."""
+    """With the estimate, the map of raw pixels never has to grow."""
     monkeypatch.setattr(lmdb_writer, "_FIRST_MAP", 1 << 14 if store == "raw" else 1 << 24)
     monkeypatch.setattr(LmdbWriter, "_grow", lambda *_: pytest.fail("it grew"))
     settings = Settings("emotions", ("rgb", "lbp"), size=size, val=0.25, store=store)
@@ -103,7 +103,7 @@ def test_the_estimate_suffices(source, tmp_path, monkeypatch, store, size):
     assert bool(lmdb_size(24, settings)) == (store == "raw")
 
 
-# The same command, with so many bytes of address space from when everything is imported.
+# The same command, with limited address space after all imports.
 LIMITED = """
 import resource, sys
 import cv2, lmdb, numpy
@@ -124,8 +124,8 @@ def limited(limit: int, source: Path, output: Path, *more: str) -> subprocess.Co
 
 
 @pytest.mark.parametrize("store", ["raw", "png"])
-def test_five_representations_are_prepared_in_8_gb_of_address_space(source, tmp_path, store):
-    """As `ulimit -v 8000000` leaves; a map of 1 TiB each does not fit."""
+def test_five_representations_need_8_gb_of_address_space_at_most(source, tmp_path, store):
+    """`ulimit -v 8000000`; maps of 1 TiB each would not fit."""
     done = limited(8_000_000 << 10, source, tmp_path / "set", "--val", "0.25", "--store", store)
     assert done.returncode == 0, done.stderr
     prepared = open_set(tmp_path / "set")
@@ -136,7 +136,7 @@ def test_five_representations_are_prepared_in_8_gb_of_address_space(source, tmp_
     assert contents(tmp_path / "set") == contents(tmp_path / "free")
 
 
-def test_too_little_address_space_is_called_that(tmp_path, draw):
+def test_the_error_names_too_little_address_space(tmp_path, draw):
     for number in range(40):
         draw(tmp_path / f"faces/{('Sad', 'Happy')[number % 2]}/{number:02d}.png", seed=number)
     source, output = tmp_path / "faces", tmp_path / "set"
@@ -150,7 +150,7 @@ def test_too_little_address_space_is_called_that(tmp_path, draw):
     assert not output.exists()
 
 
-def test_a_map_that_may_not_grow_is_called_that(tmp_path, monkeypatch):
+def test_the_error_names_a_map_that_cannot_grow(tmp_path, monkeypatch):
     class Environment:
         def info(self):
             return {"map_size": 1}
@@ -169,7 +169,7 @@ def test_a_map_that_may_not_grow_is_called_that(tmp_path, monkeypatch):
         written(tmp_path, batches(5))
 
 
-def test_reading_in_too_little_address_space_is_called_that(tmp_path):
+def test_reading_in_too_little_address_space_is_named(tmp_path):
     written(tmp_path, batches(900, 128))
     code = (
         "import resource, sys; from pathlib import Path; import lmdb\n"
@@ -184,8 +184,8 @@ def test_reading_in_too_little_address_space_is_called_that(tmp_path):
     )
 
 
-def test_an_lmdb_is_read_in_the_space_that_it_takes(tmp_path):
-    """It was written with a map of a tebibyte, as sets were before."""
+def test_an_lmdb_is_read_in_as_much_space_as_its_file(tmp_path):
+    """It was written with a map of 1 TiB, as older versions did."""
     with lmdb.open(str(tmp_path / "old"), map_size=1 << 40) as environment, environment.begin(write=True) as writing:
         writing.put(b"a", b"b")
     code = (

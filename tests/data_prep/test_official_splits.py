@@ -1,4 +1,4 @@
-"""Which of a source's own splits is which of a set's; a set, and what is measured on it, says so."""
+"""A source's own splits become the splits of a set, which records them."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ CHOICE = "train=train,validation=test"
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
-    """Four people: two train (14 faces), one validates (7), one is tested (7)."""
+    """Draw four people: two in train (14 faces), one in val (7), one in test (7)."""
     folder = tmp_path_factory.mktemp("faces") / "faces"
     draw_expressions(folder, 4, 1, seed=0)
     return folder
@@ -39,7 +39,7 @@ def faces(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def held(faces, tmp_path_factory):
-    """The same pictures in the three forms of FER2013."""
+    """Write the same pictures in the three forms of FER2013."""
     folder = tmp_path_factory.mktemp("held")
     for form, write in FORMS.items():
         write(faces, folder / form)
@@ -63,7 +63,7 @@ def refusal(call, kind=UsageError) -> str:
 
 
 def table(folder: Path, *rows: str) -> Path:
-    """A table of grey pictures; rows are `<label>,<split>`, a picture each, or `<label>,<split>,<value>` of its own."""
+    """Write a table of grey pictures; rows are `<label>,<split>`, or `<label>,<split>,<value>` with a grey value."""
     folder.mkdir()
     for number, row in enumerate(rows):
         value = int([*row.split(","), str(number)][2])
@@ -78,7 +78,7 @@ def official(prepared: PreparedSet) -> dict[str, tuple[int, dict[str, int]]]:
 
 
 def pictures(prepared: PreparedSet) -> dict[str, tuple[str, str]]:
-    """Class and split of each picture, by its pixels."""
+    """Return class and split of each picture, by its pixels."""
     return {row["pixels"]: (row["name"], row["split"]) for row in prepared.manifest}
 
 
@@ -101,7 +101,7 @@ def test_every_form_of_fer2013_gives_the_same_set(faces, held, tmp_path, val):
     assert people == {"train": 14, "val": 7, "test": 7}
 
 
-def test_the_validation_faces_are_those_that_were_drawn_for_it(faces, held, tmp_path):
+def test_the_validation_split_holds_the_right_faces(faces, held, tmp_path):
     emotions = {emotion for split, emotion, *_ in faces_by_split(faces) if split == "val"}
     for form in FORMS:
         prepared = made(held / form, tmp_path / form)
@@ -125,7 +125,7 @@ def test_an_unlabelled_split_alone_is_a_set_without_a_mean(held, tmp_path):
     assert len(list(open_set(tmp_path / "set").records("lbp", "test"))) == 7
 
 
-def test_what_is_left_out_is_said_in_log_report_and_dry_run(held, tmp_path, capsys):
+def test_log_report_and_dry_run_say_which_splits_are_left_out(held, tmp_path, capsys):
     command = ["prepare", str(held / "table"), "--labels", "emotions", "-r", "rgb", "--size", "16", "--jobs", "1"]
     assert main([*command, "--splits", CHOICE, "--val", "0.5", "-o", str(tmp_path / "set")]) == 0
     assert "left out by --splits: test (PrivateTest, 7 images)" in capsys.readouterr().out.splitlines()
@@ -145,7 +145,7 @@ def test_what_is_left_out_is_said_in_log_report_and_dry_run(held, tmp_path, caps
     assert "left out" not in capsys.readouterr().out + (tmp_path / "all/report.txt").read_text()
 
 
-def test_a_split_that_is_left_out_is_no_file_that_cannot_be_used(held, tmp_path):
+def test_a_split_left_out_does_not_count_as_unusable_files(held, tmp_path):
     prepare(held / "folders", tmp_path / "set", settings(), strict=True)
     assert open_set(tmp_path / "set").count("test") == 7
 
@@ -169,7 +169,7 @@ def test_a_split_that_is_left_out_is_no_file_that_cannot_be_used(held, tmp_path)
         ),
     ],
 )
-def test_what_names_no_split_is_a_usage_error(held, tmp_path, capsys, asked, said):
+def test_an_invalid_splits_option_is_a_usage_error(held, tmp_path, capsys, asked, said):
     command = ["prepare", str(held / "table"), "--labels", "emotions", "-r", "rgb", "--size", "16", "--splits", asked]
     assert main([*command, "-o", str(tmp_path / "set")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -189,7 +189,7 @@ def test_images_without_labels_neither_train_nor_validate(held, tmp_path):
 
 def test_a_source_without_splits_has_none_to_name(faces, tmp_path):
     said = refusal(lambda: made(faces, tmp_path / "set"))
-    assert said == "--splits: the source says no split of its images: leave it out, and draw one by --val"
+    assert said == "--splits: the source has no splits of its own: leave it out, and draw one by --val"
 
 
 @pytest.mark.parametrize("name", ["validation", "Validation", "PublicTest", "publictest", "val", "dev"])
@@ -198,7 +198,7 @@ def test_a_split_is_named_by_the_sources_word_or_another_for_it(held, tmp_path, 
     assert prepared.made_of("test") == MadeOf(("validation",))
 
 
-def test_two_of_a_source_become_one(tmp_path):
+def test_two_official_splits_can_become_one(tmp_path):
     source = table(tmp_path / "t", "happy,a", "sad,a", "happy,b", "sad,c", "happy,Test")
     prepared = made(source, tmp_path / "set", "a=train,b=train,c=test")
     assert official(prepared) == {
@@ -209,20 +209,20 @@ def test_two_of_a_source_become_one(tmp_path):
     }
     assert prepared.made_of("train") == MadeOf(("a", "b"))
     assert prepared.beside("train") == " (the source's a and b)"
-    assert "'a' is none of train, val, test: correct it, or say by --splits which it is" in refusal(
+    assert "'a' is not one of train, val, test: correct it, or say by --splits which it is" in refusal(
         lambda: made(source, tmp_path / "other", None), EmotiwError
     )
 
 
-def test_a_split_that_is_no_name_is_refused(tmp_path):
+def test_a_split_with_unprintable_characters_is_refused(tmp_path):
     source = table(tmp_path / "t", "happy,train", "sad,train")
     (source / "table.csv").write_text('path,label,split\n0.pgm,happy,"train\nx"\n1.pgm,sad,train\n')
     for splits in (None, "train=train"):
         said = refusal(lambda splits=splits: made(source, tmp_path / "set", splits), EmotiwError)
-        assert said.endswith("0.pgm: split 'train\\nx' is no name: correct it")
+        assert said.endswith("0.pgm: split 'train\\nx' is not a name: correct it")
 
 
-def test_words_for_one_thing_are_told_apart_where_a_source_has_several(tmp_path):
+def test_several_words_for_one_split_stay_separate(tmp_path):
     source = table(tmp_path / "t", "happy,train", "sad,train", "happy,dev", "sad,val", "sad,val")
     prepared = made(source, tmp_path / "set", "train=train,dev=val,val=test")
     assert (prepared.made_of("val"), prepared.made_of("test")) == (MadeOf(("dev",)), MadeOf(("val",)))
@@ -259,9 +259,9 @@ def test_a_drawn_split_says_what_it_was_drawn_from(held, tmp_path):
     assert [whole.beside(split) for split in ("train", "val", "test")] == ["", "", ""]
 
 
-def test_val_is_drawn_from_what_trains_alone(held, tmp_path):
+def test_val_is_drawn_only_from_training_images(held, tmp_path):
     said = refusal(lambda: made(held / "table", tmp_path / "set", None, val=0.5))
-    assert said.endswith("or say by --splits what else that split is, such as train=train,validation=test")
+    assert said.endswith("or give that split another role by --splits, such as train=train,validation=test")
     said = refusal(lambda: made(held / "table", tmp_path / "set", "test=test", val=0.5))
     assert said == "--val draws from training images, and all are of the test split: leave --val out"
     assert refusal(lambda: made(held / "table", tmp_path / "set", "train=train,test=val", val=0.5)).startswith(
@@ -282,7 +282,7 @@ def test_the_record_is_sealed_and_older_sets_have_none(held, tmp_path):
     assert (older.beside("test"), older.made_of("test").official("test")) == ("", "test")
 
 
-def test_an_interrupted_preparation_keeps_to_its_splits(held, tmp_path, monkeypatch):
+def test_an_interrupted_preparation_keeps_its_splits(held, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
@@ -303,7 +303,7 @@ def test_an_interrupted_preparation_keeps_to_its_splits(held, tmp_path, monkeypa
     assert contents(tmp_path / "other") == contents(tmp_path / "whole")
 
 
-def test_extend_keeps_to_the_splits_of_the_set(held, tmp_path):
+def test_extend_keeps_the_splits_of_the_set(held, tmp_path):
     made(held / "Kaggle", tmp_path / "set", val=0.5)
     before = official(open_set(tmp_path / "set"))
     extend(held / "Kaggle", tmp_path / "set", Settings("", ("lbp",), size=16))
@@ -326,7 +326,7 @@ def test_extend_keeps_to_the_splits_of_the_set(held, tmp_path):
 
 @pytest.fixture
 def small(monkeypatch):
-    """A data set of the drawn faces' numbers."""
+    """Define a data set with the numbers of the drawn faces."""
     whole = {"train": 14, "val": 7, "test": 7}
     known = datasets.Dataset("Small", ("fer2013", "folders"), (whole,))
     monkeypatch.setattr(datasets, "DATASETS", [known])
@@ -344,7 +344,7 @@ def test_a_data_set_is_known_by_the_numbers_of_its_source(held, tmp_path, small,
     )
 
 
-def test_of_another_number_of_images_it_is_not_known(held, tmp_path, small):
+def test_a_source_with_another_number_of_images_is_unknown(held, tmp_path, small):
     shutil.copytree(held / "folders", tmp_path / "held")
     next((tmp_path / "held/fer2013/test").iterdir()).unlink()
     assert made(tmp_path / "held", tmp_path / "set").dataset == ""
@@ -354,7 +354,7 @@ def test_of_another_number_of_images_it_is_not_known(held, tmp_path, small):
     assert made(tmp_path / "damaged", tmp_path / "less").dataset == ""  # six of seven are scored
 
 
-def test_kaggles_folders_are_told_apart_by_the_names_of_their_files(held, tmp_path, small):
+def test_kaggles_official_splits_are_found_by_file_names(held, tmp_path, small):
     said = dry_run(held / "Kaggle", settings(None)).splitlines()
     assert (
         "splits: train, test, by folders named test, train; official splits by the files' names, such as Training_"
@@ -370,14 +370,14 @@ def test_kaggles_folders_are_told_apart_by_the_names_of_their_files(held, tmp_pa
     ) in said
     as_today = made(held / "Kaggle", tmp_path / "set", None)
     assert as_today.count("test") == 14
-    assert as_today.made_of("test").official("test") == ""  # so that nothing published stands beside it
+    assert as_today.made_of("test").official("test") == ""  # so that no published figure is compared with it
     assert as_today.beside("test") == " (Small's validation and test)"
     assert not any("warning: the folders" in line for line in dry_run(held / "Kaggle", settings()).splitlines())
     assert not any("warning: the folders" in line for line in dry_run(held / "folders", settings(None)).splitlines())
 
 
-def test_files_that_were_moved_to_another_split_are_told(held, tmp_path, small):
-    """A split of one's own of FER2013's files is not the official one, though its numbers may be."""
+def test_files_moved_to_another_split_cause_a_warning(held, tmp_path, small):
+    """A user's own split of FER2013's files is not the official one, even if its numbers are equal."""
     shutil.copytree(held / "Kaggle", tmp_path / "held")
     mine = sorted((tmp_path / "held/test/happy").glob("PublicTest_*"))[0]
     mine.rename(tmp_path / "held/train/happy" / mine.name)
@@ -388,11 +388,11 @@ def test_files_that_were_moved_to_another_split_are_told(held, tmp_path, small):
     assert prepared.made_of("train") == MadeOf(("train", "validation"), "part")
     assert made(tmp_path / "held", tmp_path / "official").count("train") == 14
     shutil.copy(min((tmp_path / "held/test/sad").iterdir()), tmp_path / "held/train/happy/mine.png")
-    said = dry_run(tmp_path / "held", settings("train=train,test=test"))  # no longer FER2013's files alone
+    said = dry_run(tmp_path / "held", settings("train=train,test=test"))  # not only FER2013's files any more
     assert "warning: the folders' split train holds 1 of PublicTest and 14 of Training, by the names" in said
 
 
-# What the layouts say
+# The layouts' words for splits
 
 WORDS = {
     "fer2013": (sets.as_fer2013, {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}),
@@ -420,7 +420,7 @@ def test_lmdbs_and_people_have_official_splits_too(faces, held, tmp_path):
     assert official(from_lmdbs) == {"train": (14, {"train": 14}), "validation": (7, {"test": 7}), "test": (7, {})}
     made(held / "table", tmp_path / "chosen", val=0.5)
     chosen = made(tmp_path / "chosen/rgb", tmp_path / "of the chosen", None)
-    assert chosen.made_of("test") == MadeOf(("validation",))  # what its test split is, not what it is called
+    assert chosen.made_of("test") == MadeOf(("validation",))  # what its test split is made from, not its name
     assert chosen.made_of("val") == MadeOf(("drawn from train",))
     assert chosen.made_of("train") == MadeOf(("part of train",))
     for split, name in (("train", "a"), ("train", "b"), ("test", "a")):
@@ -434,8 +434,8 @@ def test_lmdbs_and_people_have_official_splits_too(faces, held, tmp_path):
 # Equal pictures
 
 
-def test_equal_pictures_count_within_what_is_in_the_set(tmp_path):
-    """The first trains and is tested, the second is in what is left out, the third under two labels in training."""
+def test_equal_pictures_count_only_within_the_set(tmp_path):
+    """The first is in train and test, the second in a split that is left out, the third in train under two labels."""
     rows = ["happy,train,10", "happy,validation,10", "sad,train,20", "sad,test,20", "sad,train,30", "happy,train,30"]
     source = table(tmp_path / "t", *rows, "sad,train,40", "sad,validation,50")
     prepared = made(source, tmp_path / "set")
@@ -450,7 +450,7 @@ def test_equal_pictures_count_within_what_is_in_the_set(tmp_path):
     assert dropped.made_of("train") == MadeOf(("train",))
 
 
-def test_equal_pictures_are_drawn_to_one_side(tmp_path):
+def test_equal_pictures_are_drawn_into_one_split(tmp_path):
     rows = [f"happy,train,{number // 2}" for number in range(20)] + ["happy,validation,0", "happy,validation,99"]
     prepared = made(table(tmp_path / "t", *rows), tmp_path / "set", val=0.3)
     sides: dict[str, set[str]] = {}

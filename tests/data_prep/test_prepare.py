@@ -24,7 +24,7 @@ from emotiw.data_prep.lmdb_writer import LmdbWriter
 from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.prepared_set import open_set
 from emotiw.data_prep.transform import Settings
-from emotiw.data_prep.workers import Behind, in_order
+from emotiw.data_prep.workers import Background, in_order
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import parse
@@ -61,7 +61,7 @@ def test_the_files_of_a_set_and_nothing_else(source, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faces", "set"]
 
 
-def test_the_training_lmdb_is_shuffled_and_the_seed_decides_how(source, tmp_path):
+def test_the_training_lmdb_is_shuffled_by_the_seed(source, tmp_path):
     orders = {}
     for seed in (1, 2):
         prepare(source, tmp_path / f"{seed}", replace(SETTINGS, val=None, seed=seed))
@@ -105,7 +105,7 @@ def test_two_processes_make_the_same_set_as_one(source, tmp_path):
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
 
 
-# The same call; at image K the kernel ends it.
+# The same call, killed at image K.
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
@@ -122,12 +122,12 @@ preparing.prepare(Path(sys.argv[1]), Path(sys.argv[2]), Settings(**json.loads(sy
 """
 
 
-def test_a_killed_call_goes_on_to_the_same_set(source, tmp_path, monkeypatch):
+def test_a_killed_call_continues_to_the_same_set(source, tmp_path, monkeypatch):
     (source / "Happy/broken.png").write_bytes(b"not an image")
     for settings in (replace(SETTINGS, store="png"), SETTINGS):
         whole, output = tmp_path / f"whole_{settings.store}", tmp_path / f"killed_{settings.store}"
         report = prepare(source, whole, settings)
-        for survived in (3, 6, 13, 25):  # each call gets this far from where the last one was
+        for survived in (3, 6, 13, 25):  # images that each call finishes
             args = [sys.executable, "-c", KILLED, source, output, str(survived), json.dumps(vars(settings))]
             status = subprocess.run(args, capture_output=True).returncode
             assert status == (-signal.SIGKILL if survived < 25 else 0)
@@ -136,7 +136,7 @@ def test_a_killed_call_goes_on_to_the_same_set(source, tmp_path, monkeypatch):
         assert "  Happy/broken.png: not an image that OpenCV reads" in report.splitlines()
 
 
-def test_what_was_done_is_not_done_again(source, tmp_path, monkeypatch):
+def test_finished_images_are_not_processed_again(source, tmp_path, monkeypatch):
     monkeypatch.setattr(preparing, "_COMMIT_EVERY", 5)
     whole = tmp_path / "whole"
     prepare(source, whole, SETTINGS)
@@ -155,7 +155,7 @@ def test_what_was_done_is_not_done_again(source, tmp_path, monkeypatch):
             prepare(source, tmp_path / "set", SETTINGS)
     prepare(source, tmp_path / "set", SETTINGS)
     first, second, third = made[:12], made[13:20], made[21:]
-    assert second[:2] == first[10:]  # 10 were committed; the other 2 are made again
+    assert second[:2] == first[10:]  # 10 were committed; the other 2 are processed again
     assert third[:2] == second[5:]
     assert len(first + second + third) == 24 + 2 + 2
     assert contents(tmp_path / "set") == contents(whole)
@@ -181,7 +181,7 @@ def test_an_interruption_at_the_very_end_costs_nothing(source, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("change", [{"seed": 9}, {"size": 24}, {"representations": ("rgb",)}, {"store": "png"}])
-def test_other_arguments_start_anew(source, tmp_path, change):
+def test_other_arguments_start_again(source, tmp_path, change):
     other = replace(SETTINGS, **change)
     prepare(source, tmp_path / "whole", other)
     interrupt(source, tmp_path / "set", SETTINGS)
@@ -190,7 +190,7 @@ def test_other_arguments_start_anew(source, tmp_path, change):
 
 
 @pytest.mark.parametrize("journal", [b"no journal\n", b"[1]\n", b'["a", "b", "c", "d"]\n', b"7\n", b"\xff\n", None])
-def test_a_journal_that_cannot_be_read_starts_anew(source, tmp_path, journal):
+def test_an_unreadable_journal_starts_again(source, tmp_path, journal):
     prepare(source, tmp_path / "whole", SETTINGS)
     interrupt(source, tmp_path / "set", SETTINGS)
     if journal is None:
@@ -201,7 +201,7 @@ def test_a_journal_that_cannot_be_read_starts_anew(source, tmp_path, journal):
     assert contents(tmp_path / "set") == contents(tmp_path / "whole")
 
 
-def test_a_file_that_was_mended_meanwhile_is_read_anew(source, tmp_path, draw):
+def test_a_file_that_was_replaced_meanwhile_is_read_again(source, tmp_path, draw):
     (source / "Sad/23.jpg").write_bytes(b"")
     interrupt(source, tmp_path / "set", SETTINGS)
     draw(source / "Sad/23.jpg")
@@ -214,12 +214,12 @@ def test_two_at_once_do_not_collide(source, tmp_path):
     held = os.open(partial, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     said = refusal(lambda: prepare(source, tmp_path / "set", SETTINGS))
-    assert said == f"another emotiw prepare makes {tmp_path / 'set'} now: wait for it, or name another -o"
+    assert said == f"another emotiw prepare is writing {tmp_path / 'set'}: wait for it, or name another -o"
     os.close(held)
     prepare(source, tmp_path / "set", SETTINGS)
 
 
-def test_a_set_is_replaced_whole(source, tmp_path):
+def test_a_set_is_replaced_completely(source, tmp_path):
     prepare(source, tmp_path / "set", SETTINGS)
     prepare(source, tmp_path / "set", replace(SETTINGS, representations=("lbp",), val=None))
     assert sorted(path.name for path in (tmp_path / "set").iterdir()) == [
@@ -237,12 +237,12 @@ def test_nothing_but_a_set_is_replaced(source, tmp_path):
         )
     for output in (source / "set", source / "Sad/set"):
         assert refusal(lambda output=output: prepare(source, output, SETTINGS), UsageError) == (
-            f"-o {output} lies in the source {source} and would be read as a part of it: name another"
+            f"-o {output} is in the source {source}, which would then include it: name another output"
         )
     (tmp_path / "thesis").mkdir()
     (tmp_path / "notes").write_text("precious")
     for output in (tmp_path / "thesis", tmp_path / "notes"):
-        assert "is no prepared set, so it is not replaced" in refusal(
+        assert "is not a prepared set, so it is not replaced" in refusal(
             lambda output=output: prepare(source, output, SETTINGS), UsageError
         )
     assert (tmp_path / "notes").read_text() == "precious"
@@ -251,8 +251,8 @@ def test_nothing_but_a_set_is_replaced(source, tmp_path):
 
 def test_the_report_counts_and_lists(source, tmp_path, draw):
     (source / "Happy/empty.png").write_bytes(b"")
-    (source / "Happy/text.png").write_text("this is no image")
-    draw(source / "Happy/tiny.png", 10, 40)  # 11 pixels are the least for a radius of 5
+    (source / "Happy/text.png").write_text("this is not an image")
+    draw(source / "Happy/tiny.png", 10, 40)  # a radius of 5 needs 11 pixels
     draw(source / "Sad/name with spaces\nand a line, ünïcode.png")
     (source / "Sad/readme.txt").write_text("notes")
     draw(source / "contempt/1.png")
@@ -277,7 +277,7 @@ def test_the_report_counts_and_lists(source, tmp_path, draw):
         "  Happy/tiny.png: an image of 40 x 10 pixels is too small for LBP codes of radius 5: "
         "it needs at least 11 x 11",
         "  Sad/readme.txt: not the name of an image",
-        "left out: 1 images in folders named 'contempt', which is none of the classes",
+        "left out: 1 images in folders named 'contempt', which is not a class",
     ]
     assert [line for line in lines if "warning" in line] == [
         f"warning: 4 classes have no image, such as: no image of class Disgust; {tmp_path / 'set/report.txt'} lists all"
@@ -293,12 +293,12 @@ def test_the_report_counts_and_lists(source, tmp_path, draw):
     assert {record.path for record in open_set(tmp_path / "set").records("rgb", "train")} == set(rows)
 
 
-def test_a_name_that_breaks_lines_breaks_none_of_the_report(source, tmp_path):
+def test_a_file_name_with_a_line_break_does_not_break_the_report(source, tmp_path):
     (source / "Sad/a\nb\x1b[2J.png").write_bytes(b"")
     assert "  Sad/a\\nb\\x1b[2J.png: empty file" in prepare(source, tmp_path / "set", SETTINGS).splitlines()
 
 
-def test_the_same_picture_and_the_same_group_on_two_sides_are_reported(tmp_path, draw):
+def test_equal_pictures_and_groups_in_two_splits_are_reported(tmp_path, draw):
     faces = tmp_path / "faces"
     for number, name in enumerate(("train/Sad/anna_1", "train/Happy/bert_2", "val/Sad/carl_3", "val/Happy/anna_4")):
         draw(faces / f"{name}.png", seed=number)
@@ -313,7 +313,7 @@ def test_the_same_picture_and_the_same_group_on_two_sides_are_reported(tmp_path,
     ]
 
 
-def test_the_other_classes_of_many_are_counted_together(tmp_path, draw):
+def test_many_unknown_classes_are_counted_together(tmp_path, draw):
     for person in range(31):
         for number in (1, 2):
             draw(tmp_path / f"faces/{person:07d}/{number:03d}.png", seed=2 * person + number)
@@ -321,7 +321,7 @@ def test_the_other_classes_of_many_are_counted_together(tmp_path, draw):
     assert [line.split() for line in (lines[0], *lines[2:])] == [["31", "classes", "train"], ["all", "62"]]
 
 
-def test_strict_makes_any_file_that_cannot_be_used_an_error(source, tmp_path, draw):
+def test_strict_makes_an_unusable_file_an_error(source, tmp_path, draw):
     (source / "Happy/empty.png").write_bytes(b"")
     draw(source / "contempt/1.png")
     said = refusal(lambda: prepare(source, tmp_path / "set", SETTINGS, strict=True))
@@ -335,7 +335,7 @@ def test_strict_makes_any_file_that_cannot_be_used_an_error(source, tmp_path, dr
     assert not (tmp_path / ".set.partial").exists()
 
 
-def test_a_split_of_which_nothing_is_left_is_an_error(tmp_path, draw):
+def test_a_split_without_usable_images_is_an_error(tmp_path, draw):
     draw(tmp_path / "faces/train/Sad/1.png")
     (tmp_path / "faces/val/Sad").mkdir(parents=True)
     (tmp_path / "faces/val/Sad/2.png").write_bytes(b"")
@@ -346,13 +346,13 @@ def test_a_split_of_which_nothing_is_left_is_an_error(tmp_path, draw):
     assert said == f"{tmp_path / 'faces'} gives no usable image for the train split"
 
 
-def test_a_picture_without_a_face_is_left_out_where_faces_are_looked_for(source, tmp_path):
+def test_a_picture_without_a_face_is_left_out_with_detect(source, tmp_path):
     said = refusal(lambda: prepare(source, tmp_path / "set", replace(SETTINGS, detect=True, val=None)))
     assert said.startswith(f"{source} gives no usable image for the train split: ")
     assert said.endswith(": no face found")
 
 
-def test_too_small_a_disk_is_told_before_anything_is_made(source, tmp_path, monkeypatch):
+def test_too_small_a_disk_is_an_error_before_anything_is_written(source, tmp_path, monkeypatch):
     class Usage:
         free = 1000
 
@@ -362,8 +362,8 @@ def test_too_small_a_disk_is_told_before_anything_is_made(source, tmp_path, monk
     prepare(source, tmp_path / "set", replace(SETTINGS, store="png"))
 
 
-def test_a_full_disk_is_one_line_and_the_call_goes_on(source, tmp_path):
-    """Files may not grow beyond 1 MB here, as on a disk that is full."""
+def test_a_full_disk_is_a_one_line_error_and_the_call_continues(source, tmp_path):
+    """Files are limited to 1 MB, as on a full disk."""
     args = ["prepare", source, "-o", tmp_path / "set", "--labels", "emotions", "-r", "rgb", "--size", "256"]
     command = [sys.executable, "-m", "emotiw", *args, "--jobs", "1"]
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))  # noqa: E731
@@ -375,7 +375,7 @@ def test_a_full_disk_is_one_line_and_the_call_goes_on(source, tmp_path):
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 3])
-def test_threads_keep_the_order_and_run_ahead_by_so_much(jobs):
+def test_threads_keep_the_order_and_buffer_few_results(jobs):
     begun = []
 
     def late(number):
@@ -390,7 +390,7 @@ def test_threads_keep_the_order_and_run_ahead_by_so_much(jobs):
     assert list(in_order(abs, [-3, 2, -1], jobs)) == [3, 2, 1]
 
 
-def test_what_fails_in_a_thread_is_raised_and_the_others_are_not_begun():
+def test_an_error_in_a_thread_is_raised_and_cancels_the_others():
     begun = []
 
     def fail(number):
@@ -404,7 +404,7 @@ def test_what_fails_in_a_thread_is_raised_and_the_others_are_not_begun():
     assert cv2.getNumThreads() == before
 
 
-def test_one_thing_at_a_time_is_done_behind():
+def test_the_background_does_one_task_at_a_time():
     begun, ended = [], []
 
     def work(number):
@@ -412,10 +412,10 @@ def test_one_thing_at_a_time_is_done_behind():
         time.sleep(0.005)
         ended.append(number)
 
-    with Behind() as behind:
+    with Background() as background:
         for number in range(5):
-            behind.do(partial(work, number))
-            assert ended[:number] == list(range(number)), "what was begun before is done"
+            background.do(partial(work, number))
+            assert ended[:number] == list(range(number)), "the previous task is done"
     assert begun == ended == list(range(5))
 
 
@@ -423,29 +423,30 @@ def no_room():
     raise OSError("no room")
 
 
-def go_on(behind):
-    behind.do(no_room)
-    behind.do(lambda: pytest.fail("it goes on"))
+def start_another(background):
+    background.do(no_room)
+    background.do(lambda: pytest.fail("a task was started after an error"))
 
 
-def fail_meanwhile(behind):
-    behind.do(no_room)
+def fail_meanwhile(background):
+    background.do(no_room)
     raise KeyError
 
 
 @pytest.mark.parametrize(
-    ("owner", "told"), [(go_on, OSError), (lambda behind: behind.do(no_room), OSError), (fail_meanwhile, KeyError)]
+    ("owner", "error"),
+    [(start_another, OSError), (lambda background: background.do(no_room), OSError), (fail_meanwhile, KeyError)],
 )
-def test_what_goes_wrong_first_is_told(owner, told):
-    with pytest.raises(told), Behind() as behind:
-        owner(behind)
+def test_the_first_error_is_raised(owner, error):
+    with pytest.raises(error), Background() as background:
+        owner(background)
 
 
-def test_ctrl_c_waits_for_what_is_done_behind():
+def test_ctrl_c_waits_for_the_background_task():
     done = []
 
     def waited_for():
-        """Whether the main thread is in the block's end, and waits there."""
+        """Return whether the main thread waits at the end of the block."""
         frames = traceback.extract_stack(sys._current_frames()[threading.main_thread().ident])
         names = [frame.name for frame in frames]
         return names[-1] == "wait" and "__exit__" in names
@@ -459,12 +460,12 @@ def test_ctrl_c_waits_for_what_is_done_behind():
         time.sleep(0.2)
         done.append(True)
 
-    with pytest.raises(KeyboardInterrupt), Behind() as behind:
-        behind.do(work)
+    with pytest.raises(KeyboardInterrupt), Background() as background:
+        background.do(work)
     assert done
 
 
-def test_an_lmdb_whose_beginning_is_cut_off(tmp_path):
+def test_an_lmdb_with_a_damaged_first_page(tmp_path):
     (tmp_path / "set/rgb/train_lmdb").mkdir(parents=True)
     (tmp_path / "set/rgb/train_lmdb/data.mdb").write_bytes(bytes(4096))
     with pytest.raises(EmotiwError, match=r"train_lmdb is damaged: remove .*set, then run the same command again$"):

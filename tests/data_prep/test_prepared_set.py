@@ -32,7 +32,7 @@ def refusal(call) -> str:
 
 
 @pytest.mark.parametrize("store", ["raw", "png"])
-def test_an_image_comes_back_from_its_datum_as_planes_of_blue_green_red(store):
+def test_a_datum_decodes_to_planes_of_blue_green_red(store):
     rgb = np.random.default_rng(0).integers(0, 256, (5, 4, 3), np.uint8)
     encoded = encode(rgb, 6, store)
     blob, label = decode(encoded.datum)
@@ -42,7 +42,7 @@ def test_an_image_comes_back_from_its_datum_as_planes_of_blue_green_red(store):
     np.testing.assert_array_equal(blob[2], rgb[..., 0])
 
 
-def test_a_set_says_what_it_is(folder):
+def test_a_set_gives_its_facts(folder):
     prepared = open_set(folder)
     assert prepared.classes == ["Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise"]
     assert prepared.size == 16
@@ -73,7 +73,7 @@ def test_some_records_are_spread_evenly(folder):
         assert len(steps) == 0 or 18 - paths.index(some[-1]) <= steps.max() + 1
 
 
-def test_records_by_their_paths_decode_no_others(folder, monkeypatch):
+def test_records_of_some_paths_do_not_decode_others(folder, monkeypatch):
     records = {record.path: record.blob for record in open_set(folder).records("lbp", "train")}
     wanted, decoded = sorted(records)[4:7], []
     monkeypatch.setattr("emotiw.data_prep.prepared_set.decode", lambda datum: decoded.append(datum) or decode(datum))
@@ -88,9 +88,9 @@ def test_records_by_their_paths_decode_no_others(folder, monkeypatch):
     "value", [b"\xff\xff", b"", Datum(channels=1, height=1, width=1, float_data=[1]).SerializeToString()]
 )
 def test_a_damaged_record_is_named(folder, value):
-    """As damaged, or by its label, which is compared with the manifest's before any picture is decoded."""
+    """It is damaged, or has another label than the manifest, which is compared before any picture is decoded."""
     path = open_set(folder).lmdb("rgb", "train")
-    key = next(key for key in keys_of(path) if b"Angry" not in key)  # whose label is not 0, as of an empty Datum
+    key = next(key for key in keys_of(path) if b"Angry" not in key)  # its label is not 0, which an empty Datum has
     with lmdb.open(str(path), map_size=1 << 24) as environment, environment.begin(write=True) as transaction:
         transaction.put(key, value)
     said = refusal(lambda: list(open_set(folder).records("rgb", "train")))
@@ -98,7 +98,7 @@ def test_a_damaged_record_is_named(folder, value):
     if value == b"\xff\xff":
         assert said.startswith(f"{path}: the record {key.decode()!r} is damaged: ")
     else:
-        assert said.startswith(f"{path} is not what its manifest names: {name} has label 0 there, and in the manifest ")
+        assert said.startswith(f"{path} does not match its manifest: {name} has label 0 there and ")
 
 
 def test_an_lmdb_can_be_read_twice_at_once(folder, monkeypatch):
@@ -109,7 +109,7 @@ def test_an_lmdb_can_be_read_twice_at_once(folder, monkeypatch):
     assert all(one.path == other.path for one, other in pairs)
 
 
-def test_what_a_set_lacks_is_told_with_what_mends_it(folder):
+def test_the_error_for_a_missing_part_names_the_remedy(folder):
     prepared = open_set(folder)
     assert refusal(lambda: prepared.lmdb("cyclic_lbp", "train")) == (
         f"{folder} holds no cyclic_lbp, only rgb, lbp: add it by emotiw prepare {folder.parent / 'faces'} -o {folder} "
@@ -124,17 +124,17 @@ def test_what_a_set_lacks_is_told_with_what_mends_it(folder):
     )
 
 
-def test_what_is_no_set_is_told(folder, tmp_path):
+def test_a_folder_that_is_not_a_set_is_refused(folder, tmp_path):
     for none in (tmp_path / "none", tmp_path, folder / "set.json"):
         assert refusal(lambda none=none: open_set(none)) == (
-            f"{none} is no prepared set: make one with emotiw prepare SOURCE -o {none}"
+            f"{none} is not a prepared set: make one with emotiw prepare SOURCE -o {none}"
         )
 
 
 def test_a_changed_manifest_is_refused(folder):
     text = (folder / "manifest.csv").read_text()
     (folder / "manifest.csv").write_text(text.replace(",val,", ",train,", 1))
-    assert "manifest.csv was changed after the set was prepared: prepare the set anew" in refusal(
+    assert "manifest.csv was changed after the set was prepared: prepare the set again" in refusal(
         lambda: open_set(folder)
     )
 
@@ -149,14 +149,14 @@ def test_another_version_and_a_damaged_set_are_refused(folder):
         (folder / "set.json").write_text(text)
         said = refusal(lambda: open_set(folder))
         assert said.startswith(f"{folder / 'set.json'} is damaged (")
-        assert said.endswith("): prepare the set anew")
+        assert said.endswith("): prepare the set again")
     (folder / "set.json").write_text(json.dumps(facts))
     (folder / "rgb/train_lmdb/data.mdb").write_bytes(b"x" * 9000)
     assert "train_lmdb is not a complete LMDB" in refusal(lambda: list(open_set(folder).records("rgb", "train")))
 
 
-def test_a_set_of_which_something_is_gone_is_told(folder):
-    """A file cut off is refused, where LMDB itself would end the process."""
+def test_a_set_with_a_missing_or_truncated_file_is_refused(folder):
+    """A truncated file is refused; LMDB itself would end the process."""
     data = folder / "rgb/train_lmdb/data.mdb"
     whole = data.read_bytes()
     for size in (len(whole) - 1, len(whole) // 2, 9000):
@@ -166,16 +166,16 @@ def test_a_set_of_which_something_is_gone_is_told(folder):
         )
     shutil.copy(folder / "rgb/val_lmdb/data.mdb", data)
     assert refusal(lambda: list(open_set(folder).records("rgb", "train"))) == (
-        f"{data.parent} holds 6 images, its manifest 18: prepare the set anew"
+        f"{data.parent} holds 6 images, its manifest 18: prepare the set again"
     )
     data.write_bytes(whole)
     (folder / "rgb/mean.binaryproto").unlink()
     assert refusal(lambda: open_set(folder).mean_file("rgb")) == (
-        f"{folder / 'rgb/mean.binaryproto'} is missing: prepare the set anew"
+        f"{folder / 'rgb/mean.binaryproto'} is missing: prepare the set again"
     )
 
 
-def test_the_manifest_is_by_path_and_quotes_what_needs_it():
+def test_the_manifest_is_by_path_and_quotes_special_characters():
     outcomes = [
         Outcome(Image("b/2.png", "b", 1, "val", "x,y"), "22", "33", ""),
         Outcome(Image("c/3.png", "b", 1, "val", "x,y"), "44", "", "empty file"),

@@ -1,4 +1,4 @@
-"""`prepare --force` killed anywhere: the old set or the new one has the name; the next command finishes the rest."""
+"""After `prepare --force` is killed, the old or the new set has the name; the next command completes the swap."""
 
 import json
 import subprocess
@@ -13,9 +13,9 @@ from emotiw.data_prep.prepared_set import open_set
 from emotiw.errors import EmotiwError
 from emotiw.files import sha256_of
 
-# In a process of its own, which is small and so is quickly forked: FOLDER WAY KIND. Work is done in a child that is
-# killed before its first call of a C function, before its second one, and so on: each system call of Python is in one.
-# After each it prints whether the name was there, and what had it once a reader had come.
+# In a separate process, which is small and so forks quickly: FOLDER WAY KIND. A child does the work; it is killed
+# before its first call of a C function, then before its second one, and so on: every system call of Python is in one.
+# After each, it prints whether the name existed, and what it named after a reader had opened it.
 STEPS = """
 import os, shutil, signal, sys
 from pathlib import Path
@@ -73,8 +73,8 @@ while more:
 
 @pytest.mark.parametrize("kind", ["prepare", "another folder"])
 @pytest.mark.parametrize("way", ["renameat2", "aside"])
-def test_killed_at_any_step_the_old_folder_or_the_new_one_has_the_name(tmp_path, way, kind):
-    """By an exchange of names, and as on a file system that has none."""
+def test_after_a_kill_the_old_or_the_new_folder_has_the_name(tmp_path, way, kind):
+    """With an exchange of names, and as on a file system without it."""
     command = [sys.executable, "-P", "-c", STEPS, tmp_path / "it", way, kind]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -88,7 +88,7 @@ def test_killed_at_any_step_the_old_folder_or_the_new_one_has_the_name(tmp_path,
 
 
 def put(folder, name):
-    """A set as far as it is opened: each has another class."""
+    """Write a minimal set that can be opened; each has a different class."""
     folder.mkdir()
     manifest = f"path,label,name,split,group,sha256\nx.png,0,{name},train,,{'f' * 64}\n"
     (folder / "manifest.csv").write_text(manifest)
@@ -98,14 +98,14 @@ def put(folder, name):
 
 
 def held(folder):
-    """Which set a folder holds."""
+    """Return which set a folder holds."""
     (name, _), row = open_set(folder).classes, open_set(folder).manifest[0]
     assert name == row["name"]
     return name
 
 
 @pytest.mark.parametrize("when", ["before", "between", "after"])
-def test_the_next_prepare_does_the_rest(sets, tmp_path, when, capsys):
+def test_the_next_prepare_completes_the_swap(sets, tmp_path, when, capsys):
     output, new = tmp_path / "set", tmp_path / ".set.partial"
     put(output, "old")
     put(new, "new")
@@ -121,7 +121,7 @@ def test_the_next_prepare_does_the_rest(sets, tmp_path, when, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
-def test_a_set_that_was_left_aside_is_there_for_all(tmp_path):
+def test_every_reader_restores_a_set_that_was_left_aside(tmp_path):
     put(tmp_path / ".set.old", "old")
     with pytest.raises(EmotiwError, match="exists already"):
         files.refuse_overwrite(tmp_path / "set", force=False)
@@ -133,7 +133,7 @@ def test_a_set_that_was_left_aside_is_there_for_all(tmp_path):
     assert held(tmp_path / "link") == "old"
 
 
-def test_a_reader_that_meets_the_moment_in_between_undoes_it_and_the_swap_is_done_again(tmp_path, monkeypatch):
+def test_a_reader_may_undo_a_swap_which_is_then_repeated(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "_exchange", lambda one, other: False)
     output, new = tmp_path / "set", tmp_path / ".set.partial"
     put(output, "old")
@@ -153,7 +153,7 @@ def test_a_reader_that_meets_the_moment_in_between_undoes_it_and_the_swap_is_don
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
-def test_what_is_not_there_is_not_restored_from_nothing(tmp_path):
+def test_a_missing_set_is_not_restored(tmp_path):
     for folder in (tmp_path / "none", "a\0b"):
         with pytest.raises(EmotiwError):
             open_set(folder)

@@ -1,4 +1,4 @@
-"""Pictures of equal pixels: found whatever files hold them, never on both sides of a split that is drawn."""
+"""Pictures of equal pixels are found in any files, and a drawn split keeps them together."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ def rows(folder):
 
 
 def test_the_digest_by_hand():
-    """Height and width as uint32, then the values: 1 x 2 pixels are another picture than 2 x 1."""
+    """Height and width as uint32, then the values: 1 x 2 pixels differ from 2 x 1."""
     values = bytes(range(6))
     wide, high = (np.frombuffer(values, np.uint8).reshape(shape) for shape in ((1, 2, 3), (2, 1, 3)))
     assert pixel_digest(wide) == hashlib.sha256(struct.pack("<II", 1, 2) + values).hexdigest()
@@ -33,7 +33,7 @@ def test_the_digest_by_hand():
     assert pixel_digest(wide[:, ::-1]) == pixel_digest(wide[:, ::-1].copy()) != pixel_digest(wide)
 
 
-def test_equal_pixels_in_other_containers_are_one_and_one_name_can_be_two(tmp_path, draw):
+def test_equal_pixels_do_not_depend_on_containers_or_names(tmp_path, draw):
     png = draw(tmp_path / "faces/train/Happy/a.png")
     (tmp_path / "faces/val/Happy").mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "faces/val/Happy/b.bmp"), cv2.imread(str(png)))
@@ -71,13 +71,13 @@ def test_a_drawn_split_keeps_equal_pixels_together(tmp_path, draw, group):
             assert all(len(found) == 1 for found in sides.values()), column
 
 
-def test_without_equal_pixels_the_draw_is_as_it_was():
+def test_without_equal_pixels_the_draw_does_not_change():
     images = [Image(f"{k}", str(k % 3), k % 3, group=f"{k}") for k in range(60)]
     pixels = {image.path: f"digest {image.path}" for image in images}
     assert assign_splits(images, 0.3, 5, pixels) == assign_splits(images, 0.3, 5)
 
 
-def test_official_splits_stay_and_what_is_against_them_is_counted_once(tmp_path, draw):
+def test_official_splits_stay_and_conflicts_are_counted_once(tmp_path, draw):
     for number in range(4):
         picture = draw(tmp_path / f"faces/train/Happy/{number}.png", seed=number)
         (tmp_path / "faces/test/Sad").mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def test_official_splits_stay_and_what_is_against_them_is_counted_once(tmp_path,
     assert {row["split"] for path, row in found.items() if path.startswith("test")} == {"test"}
 
 
-def test_drop_takes_them_out_of_training_alone(tmp_path, draw):
+def test_drop_removes_only_training_images(tmp_path, draw):
     first = draw(tmp_path / "faces/train/Happy/a.png")
     (tmp_path / "faces/val/Happy").mkdir(parents=True)
     shutil.copy(first, tmp_path / "faces/val/Happy/b.png")
@@ -127,7 +127,7 @@ def test_conflicts_by_hand():
     assert list(dropped) == ["1"]
 
 
-def test_an_older_set_does_not_know_its_pixels(tmp_path, draw):
+def test_the_pixels_of_an_older_set_are_unknown(tmp_path, draw):
     draw(tmp_path / "faces/Happy/a.png")
     prepare(tmp_path / "faces", tmp_path / "set", RGB)
     manifest = tmp_path / "set/manifest.csv"

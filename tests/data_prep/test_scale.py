@@ -1,4 +1,4 @@
-"""What a set of CASIA-WebFace's size takes: memory, and room on the disk."""
+"""The memory and disk space of a set of CASIA-WebFace's size."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ CASIA = 494_414
 ONE = Settings("identities", ("rgb",))
 
 
-def test_casia_takes_97_gb_a_representation():
+def test_casia_takes_97_gb_per_representation():
     """494,414 x 256 x 256 x 3 = 97,205,747,712; a Datum of 196,608 pixels needs 49 pages of 4096 bytes, not 48."""
     assert pixels(CASIA, ONE) == 97_205_747_712
     assert pages(CASIA, ONE) == CASIA * 49 * 4096 == 99_230_867_456
@@ -31,7 +31,7 @@ def test_casia_takes_97_gb_a_representation():
 
 
 @pytest.mark.parametrize("size", [64, 256])
-def test_the_room_foretold_is_the_room_taken(source, tmp_path, size):
+def test_the_estimated_disk_usage_is_the_real_one(source, tmp_path, size):
     settings = Settings("emotions", ("rgb", "lbp"), size=size)
     prepare(source, tmp_path / "set", settings)
     taken = sum(path.stat().st_size for path in (tmp_path / "set").rglob("data.mdb"))
@@ -39,7 +39,7 @@ def test_the_room_foretold_is_the_room_taken(source, tmp_path, size):
     assert pages(24, settings) <= taken <= pages(24, settings) + 2 * 12 * 4096
 
 
-def test_what_an_interrupted_set_has_already_is_not_asked_for_again(source, tmp_path, monkeypatch, caplog):
+def test_the_space_check_ignores_images_already_written(source, tmp_path, monkeypatch, caplog):
     settings, made = Settings("emotions", ("rgb",), size=64), []
     need = pages(24, settings)
 
@@ -60,18 +60,18 @@ def test_what_an_interrupted_set_has_already_is_not_asked_for_again(source, tmp_
         prepare(source, tmp_path / "another", settings)
     caplog.set_level(logging.INFO, "emotiw")
     prepare(source, tmp_path / "set", settings)
-    assert caplog.messages[0].endswith(", raw: 0.00 GB, 12 images of it are there, and 0.00 GB are free")
+    assert caplog.messages[0].endswith(", raw: 0.00 GB, 12 images are done, and 0.00 GB are free")
     assert open_set(tmp_path / "set").count("train") == 24
 
 
-def test_png_says_that_it_will_be_less(source, tmp_path, caplog):
+def test_the_estimate_for_png_is_an_upper_bound(source, tmp_path, caplog):
     caplog.set_level(logging.INFO, "emotiw")
     prepare(source, tmp_path / "set", Settings("emotions", ("rgb",), size=64, store="png"))
     assert re.search(r", png: at most 0\.00 GB \(by experience half\), and \d+\.\d\d GB are free$", caplog.messages[0])
 
 
-def test_the_keys_of_an_lmdb_are_read_without_what_they_name(source, tmp_path):
-    """Of what the kernel read from the disk for this process; where /proc does not count it, nothing is shown."""
+def test_the_keys_of_an_lmdb_are_read_without_the_values(source, tmp_path):
+    """By the bytes that the kernel read from the disk for this process; without them in /proc nothing is tested."""
     prepare(source, tmp_path / "set", Settings("emotions", ("rgb",), size=512))
     data = tmp_path / "set/rgb/train_lmdb/data.mdb"
     with data.open("rb+") as file:

@@ -1,4 +1,4 @@
-"""A set whose files are not its own is refused, whatever was exchanged; a copy of it is not."""
+"""A set with exchanged files is refused; a copy of a set is not."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ def folder(source, tmp_path):
 
 
 def older(folder):
-    """Make a set one of an older version, which records nothing."""
+    """Make a set like one of an older version, which recorded no inputs."""
     facts = json.loads((folder / "set.json").read_text())
     del facts["inputs"], facts["seal"]
     (folder / "set.json").write_text(json.dumps(facts))
@@ -51,7 +51,7 @@ def relabelled(folder):
         )
 
 
-def test_what_a_set_records_is_what_lies_there(folder):
+def test_a_set_records_the_digests_of_its_files(folder):
     recorded = {one.role: one for one in open_set(folder).facts.inputs}
     assert list(recorded) == [
         "LMDB of rgb, train", "LMDB of lbp, train", "LMDB of rgb, val", "LMDB of lbp, val",
@@ -62,7 +62,7 @@ def test_what_a_set_records_is_what_lies_there(folder):
             assert (one.stamp, one.sha256) == (stamp(folder / one.path), content_digest(folder / one.path))
 
 
-def test_a_record_of_an_interrupted_call_is_of_everything(source, tmp_path, monkeypatch, folder):
+def test_an_interrupted_call_still_records_everything(source, tmp_path, monkeypatch, folder):
     from emotiw.data_prep import prepare as preparing
 
     monkeypatch.setattr(preparing, "_COMMIT_EVERY", 3)
@@ -86,17 +86,17 @@ def test_a_record_of_an_interrupted_call_is_of_everything(source, tmp_path, monk
 @pytest.mark.parametrize("exchange", [swapped, relabelled], ids=["val and test swapped", "another label"])
 @pytest.mark.parametrize("version", ["older", "this"])
 def test_keys_and_labels_are_the_manifests(folder, exchange, version):
-    """Of an older set, too, which records nothing of its LMDBs."""
+    """This holds for an older set, too, which has no record of its LMDBs."""
     exchange(folder)
     if version == "older":
         older(folder)
     with pytest.raises(EmotiwError) as caught:
         list(open_set(folder).records("rgb", "val"))
     place = folder / "rgb/val_lmdb"
-    assert str(caught.value).startswith((f"{place} is not what its manifest names: ", f"{place} holds "))
+    assert str(caught.value).startswith((f"{place} does not match its manifest: ", f"{place} holds "))
 
 
-def test_another_representations_lmdb_is_not_this_ones(folder):
+def test_an_lmdb_of_another_representation_is_refused(folder):
     replaced(folder / "rgb/val_lmdb", folder / "lbp/val_lmdb")
     with pytest.raises(
         EmotiwError, match=r"is not the LMDB of rgb, val on record: sha256 .*, recorded .*: copy it again"
@@ -105,13 +105,13 @@ def test_another_representations_lmdb_is_not_this_ones(folder):
     open_set(folder).lmdb("rgb", "train")
 
 
-def test_another_mean_is_not_this_ones(folder):
+def test_another_mean_is_refused(folder):
     shutil.copy(folder / "lbp/mean.binaryproto", folder / "rgb/mean.binaryproto")
     with pytest.raises(EmotiwError, match="is not the mean of rgb on record: sha256"):
         open_set(folder).mean_file("rgb")
 
 
-def test_a_copy_is_hashed_once_and_taken(folder, tmp_path, monkeypatch):
+def test_a_copy_is_hashed_once_and_accepted(folder, tmp_path, monkeypatch):
     copy = shutil.copytree(folder, tmp_path / "copy")
     asked = []
     monkeypatch.setattr(
@@ -136,7 +136,7 @@ def test_the_labels_of_an_older_set_are_read_once(folder, monkeypatch):
     assert read == [folder / "rgb/val_lmdb"]
 
 
-def test_what_set_json_says_cannot_be_changed(folder):
+def test_a_changed_set_json_is_refused(folder):
     facts = json.loads((folder / "set.json").read_text())
     for name in facts:
         other = facts | {name: ["x"] if facts[name] != ["x"] else []}
@@ -145,7 +145,7 @@ def test_what_set_json_says_cannot_be_changed(folder):
             open_set(folder)
 
 
-def test_inputs_of_a_set_are_where_they_lie_now(folder, tmp_path):
+def test_inputs_of_a_moved_set_have_their_new_paths(folder, tmp_path):
     folder.rename(tmp_path / "moved")
     found = {one.role: one for one in open_set(tmp_path / "moved").inputs("lbp", ["val"], mean=True)}
     assert list(found) == ["manifest", "LMDB of lbp, val", "mean of lbp", "colours of lbp"]

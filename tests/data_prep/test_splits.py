@@ -8,7 +8,7 @@ from emotiw.errors import UsageError
 
 
 def images(groups: int | None = None, split: str = "") -> list[Image]:
-    """Classes of 10, 20 and 30 images; their groups cross the classes."""
+    """Return classes of 10, 20 and 30 images; groups span the classes."""
     found = []
     for label, count in enumerate((10, 20, 30)):
         for k in range(count):
@@ -17,23 +17,23 @@ def images(groups: int | None = None, split: str = "") -> list[Image]:
     return found
 
 
-def test_without_a_fraction_all_of_them_train():
+def test_without_a_fraction_all_images_train():
     assert {image.split for image in assign_splits(images(), None, 0)} == {"train"}
 
 
-def test_that_share_of_every_class_validates():
+def test_the_fraction_of_every_class_validates():
     for seed in range(20):
         split = assign_splits(images(), 0.2, seed)
         assert Counter(image.label for image in split if image.split == "val") == {0: 2, 1: 4, 2: 6}
         assert [image.path for image in split] == [image.path for image in images()]
 
 
-def test_a_seed_draws_the_same_split_again_and_another_seed_another():
+def test_a_seed_determines_the_split():
     assert assign_splits(images(), 0.2, 1) == assign_splits(images(), 0.2, 1)
     assert assign_splits(images(), 0.2, 1) != assign_splits(images(), 0.2, 2)
 
 
-def test_a_group_is_never_on_two_sides():
+def test_a_group_is_never_in_two_splits():
     for groups in (2, 5, 7, 29):
         for seed in range(30):
             sides = defaultdict(set)
@@ -43,7 +43,7 @@ def test_a_group_is_never_on_two_sides():
             assert sum(found == {"val"} for found in sides.values()) == round(0.3 * groups)
 
 
-def test_what_folders_say_stays_and_val_is_drawn_from_the_rest():
+def test_test_images_stay_and_val_is_drawn_from_the_rest():
     mixed = images(split="test")[:10] + images(split="train")[10:30] + images()[30:]
     split = assign_splits(mixed, 0.5, 0)
     assert {image.split for image in split[:10]} == {"test"}
@@ -53,13 +53,13 @@ def test_what_folders_say_stays_and_val_is_drawn_from_the_rest():
     assert Counter(image.split for image in assign_splits(kept, None, 0)) == {"val": 10, "train": 50}
 
 
-def test_what_is_no_share_is_a_usage_error():
+def test_an_invalid_fraction_is_a_usage_error():
     for fraction in (0, 1, -0.1, 1.5, float("nan")):
-        with pytest.raises(UsageError, match="is no share: give a number between 0 and 1"):
+        with pytest.raises(UsageError, match="is not a fraction: give a number between 0 and 1"):
             assign_splits(images(), fraction, 0)
-    with pytest.raises(UsageError, match=r"^--val 0.01 of so few images or groups is none: give a larger share$"):
+    with pytest.raises(UsageError, match=r"^--val 0.01 of so few images or groups is none: give a larger fraction$"):
         assign_splits(images(), 0.01, 0)
-    with pytest.raises(UsageError, match="a folder of the source says already what validates"):
+    with pytest.raises(UsageError, match="the source already has a validation split"):
         assign_splits(images(split="val")[:1] + images()[1:], 0.2, 0)
 
 
@@ -71,6 +71,6 @@ def test_shuffling_is_seeded_and_loses_nothing():
     assert sorted(order, key=lambda image: image.path) == images()
 
 
-def test_a_share_that_leaves_nothing_to_train_on_is_refused():
-    with pytest.raises(UsageError, match="all of them: give a smaller share"):
+def test_a_fraction_that_leaves_no_training_images_is_refused():
+    with pytest.raises(UsageError, match="all of them: give a smaller fraction"):
         assign_splits(images(groups=2), 0.8, 0)

@@ -167,7 +167,7 @@ def test_what_cannot_be_scored_is_one_line(copy, sets, capsys):
     assert "has other classes than" in refused(folder, "--set", sets / "people", "--force")
     assert "holds no test split" in refused(folder, *faces, "--split", "test")
     assert "is not a model: give one of VGG_S_rgb, " in refused(copy, *faces)
-    assert "is no prepared set" in refused(folder, "--set", copy, "--force")
+    assert "is not a prepared set" in refused(folder, "--set", copy, "--force")
     (folder / "model.caffemodel").unlink()
     assert "is not finished: continue with emotiw finetune vgg_s_small-rgb" in refused(folder, *faces, "--force")
 

@@ -336,7 +336,7 @@ def test_a_set_that_says_its_images_lie_outside(sets, tmp_path, capsys, name):
     (tmp_path / "set/set.json").write_text(json.dumps(facts))
     said = refused(capsys, "baseline", "--set", tmp_path / "set", "-o", tmp_path / "runs")
     assert said.startswith(f"emotiw: {tmp_path / 'set/set.json'} is damaged (")
-    assert said.endswith("): prepare the set anew")
+    assert said.endswith("): prepare the set again")
 
 
 @pytest.mark.parametrize("row", ["../../x-rgb", "/tmp/x-rgb", "vgg_s_small-../../x", "vgg_s_small-rgb/../../x", "-rgb"])

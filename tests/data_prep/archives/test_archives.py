@@ -1,4 +1,4 @@
-"""Archives and RecordIO files that are torn or hostile: one clear line each."""
+"""Damaged or hostile archives and RecordIO files give a one-line error."""
 
 import pickle
 import re
@@ -58,7 +58,7 @@ def test_a_path_that_leads_out_of_an_archive(tmp_path, name):
 
 
 def test_backslashes_are_separators(tmp_path, draw):
-    """As some programs of Windows pack."""
+    """Some programs on Windows write them."""
     draw(tmp_path / "1.png")
     picture = (tmp_path / "1.png").read_bytes()
     members = {"train\\": b"", "train\\sad\\1.png": picture, "val\\happy/2.png": picture, "val\\__MACOSX\\3.png": b""}
@@ -74,7 +74,7 @@ def test_backslashes_are_separators(tmp_path, draw):
 
 
 @pytest.mark.parametrize("names", [["sad/1.png", "sad\\1.png"], ["sad\\1.png", "sad/1.png"]])
-def test_two_files_of_one_path_are_not_one(tmp_path, names):
+def test_two_members_of_one_path_are_refused(tmp_path, names):
     made = archive(tmp_path / "a.zip", dict.fromkeys(names, b"1"))
     both = " and ".join(map(repr, names))
     assert refusal(lambda: list_images(made, OF_EMOTIONS)) == (
@@ -83,7 +83,7 @@ def test_two_files_of_one_path_are_not_one(tmp_path, names):
 
 
 def stored(folder: Path, count: int = 14) -> Path:
-    """An archive of so many faces in two classes, and where each begins."""
+    """Return an archive of this many faces in two classes, and the offset of each."""
     members = {f"{('happy', 'sad')[k % 2]}/{k:02d}.png": bytes([k]) * 1000 for k in range(count)}
     return archive(folder / "faces.zip", members, zipfile.ZIP_STORED)
 
@@ -96,7 +96,7 @@ def split_said(path: Path) -> str:
 
 
 def test_the_last_part_of_an_archive_split_by_zip(tmp_path):
-    """Its directory is whole, and names for each file the part in which it lies, and its place there."""
+    """Its directory is complete, and gives for each file the part that holds it and the offset there."""
     whole = stored(tmp_path)
     with zipfile.ZipFile(whole) as file:
         starts, directory = [member.header_offset for member in file.infolist()], file.start_dir
@@ -130,14 +130,14 @@ def test_the_last_part_of_an_archive_split_into_bytes(tmp_path):
 
 
 def test_the_last_part_of_a_split_archive_of_64_bits(tmp_path):
-    """Whose end record says nothing of parts, but the locator before it does."""
+    """The end record does not mention parts, but the zip64 locator before it does."""
     data = stored(tmp_path).read_bytes()
     locator = struct.pack("<4sIQI", b"PK\6\7", 1, 0, 2)
     (tmp_path / "part.zip").write_bytes(data[:-22] + locator + data[-22:])
     assert refusal(lambda: list_images(tmp_path / "part.zip", OF_EMOTIONS)) == split_said(tmp_path / "part.zip")
 
 
-def test_an_archive_with_a_comment_or_something_before_it_is_whole(tmp_path):
+def test_an_archive_may_have_a_comment_and_data_before_it(tmp_path):
     with zipfile.ZipFile(stored(tmp_path), "a") as file:
         file.comment = b"x" * 65535
     assert len(list_images(tmp_path / "faces.zip", OF_EMOTIONS).images) == 14
@@ -153,7 +153,7 @@ def test_a_file_without_a_name(tmp_path):
 def test_a_bomb(tmp_path, monkeypatch):
     made = archive(tmp_path / "a.zip", {"sad/1.png": bytes(1 << 24)})
     assert re.search(
-        r"holds 'sad/1\.png', 16777216 bytes packed into \d+: no picture shrinks so, it is not read$",
+        r"holds 'sad/1\.png', 16777216 bytes packed into \d+: no image shrinks so much, it is not read$",
         refusal(lambda: list_images(made, OF_EMOTIONS)),
     )
     monkeypatch.setattr(zips, "_MOST_OF_ALL", 1 << 30)
@@ -179,13 +179,13 @@ def test_an_encrypted_archive(tmp_path):
     assert "which is encrypted: unpack the archive with its password" in refusal(lambda: list_images(made, OF_EMOTIONS))
 
 
-def test_an_archive_that_is_cut_off_or_none(tmp_path, draw):
+def test_a_truncated_archive_or_another_file_is_refused(tmp_path, draw):
     draw(tmp_path / "1.png")
     whole = archive(tmp_path / "a.zip", {f"sad/{k}.png": (tmp_path / "1.png").read_bytes() for k in range(3)})
     for size in (0, 10, whole.stat().st_size // 2, whole.stat().st_size - 10):
         (tmp_path / "torn.zip").write_bytes(whole.read_bytes()[:size])
         said = refusal(lambda: list_images(tmp_path / "torn.zip", OF_EMOTIONS))
-        assert said == f"{tmp_path / 'torn.zip'} is no whole zip archive: copy it again"
+        assert said == f"{tmp_path / 'torn.zip'} is not a complete zip archive: copy it again"
 
 
 def test_a_damaged_member_is_left_out_with_the_reason(tmp_path, draw):
@@ -209,19 +209,19 @@ def test_a_file_that_is_neither_archive_nor_table(tmp_path):
     assert said.startswith(f"{tmp_path / 'thesis.doc'} holds no image in a folder named like an emotion")
 
 
-def test_without_a_place_to_unpack_to_what_needs_it_says_so(tmp_path):
+def test_an_archive_that_must_be_unpacked_needs_a_place(tmp_path):
     made = archive(tmp_path / "a.zip", {"faces/train.rec": b"x", "faces/train.idx": b"0\t0\n"})
     assert refusal(lambda: list_images(made, OF_PEOPLE)) == (
-        f"{made} holds faces/train.rec, read here and there: unpack the archive and give the folder"
+        f"{made} holds faces/train.rec, which needs random access: unpack the archive and give the folder"
     )
     made = archive(tmp_path / "b.zip", {"train_lmdb/data.mdb": b"x", "val_lmdb/data.mdb": b"x"})
     assert refusal(lambda: list_images(made, OF_PEOPLE)) == (
-        f"{made} holds train_lmdb/data.mdb, read here and there: unpack the archive and give the folder"
+        f"{made} holds train_lmdb/data.mdb, which needs random access: unpack the archive and give the folder"
     )
 
 
-def test_a_source_is_small_however_much_it_holds(tmp_path):
-    """It goes to another process with every image."""
+def test_a_source_is_small_whatever_its_size(tmp_path):
+    """It must not hold the list of its files."""
     members = {f"sad/{k}.png": b"x" for k in range(2000)}
     made = archive(tmp_path / "train.zip", members)
     write_records(tmp_path / "train.rec", [(0, (float(k % 7),), b"x") for k in range(2000)])
@@ -269,13 +269,17 @@ def test_a_split_record_by_hand(tmp_path):
     assert list(Records(tmp_path / "a.rec").samples()) == [(7, 8)]
 
 
-def test_record_0_tells_which_keys_are_samples(tmp_path):
+def test_record_0_gives_the_keys_of_the_samples(tmp_path):
     source = Records(records(tmp_path, [b"a", b"b", b"c"]))
-    assert list(source.samples()) == [(1, 0), (2, 1), (3, 0)]  # not 0, not the people's own record 4
+    assert list(source.samples()) == [
+        (1, 0),
+        (2, 1),
+        (3, 0),
+    ]  # neither record 0 nor record 4, which is about the people
     assert [source.read(f"{k:08d}.jpg") for k in (1, 2, 3)] == [b"a", b"b", b"c"]
 
 
-def test_a_recordio_that_is_cut_off(tmp_path):
+def test_a_truncated_recordio(tmp_path):
     made = records(tmp_path, [bytes(100)] * 5)
     data = made.read_bytes()
     for size in (len(data) - 45, len(data) - 60, len(data) // 2):
@@ -289,43 +293,43 @@ def test_a_recordio_that_is_cut_off(tmp_path):
 @pytest.mark.parametrize(
     ("index", "said"),
     [
-        ("", "is no index of lines `key offset`: copy it again"),
-        ("one two\n", "is no index of lines"),
-        ("1\t2\t3\n", "is no index of lines"),
-        ("1\t0\n2\n", "is no index of lines"),
-        ("0\t99999999999999999999\n", "is no index of lines"),
+        ("", "is not an index of lines `key offset`: copy it again"),
+        ("one two\n", "is not an index of lines"),
+        ("1\t2\t3\n", "is not an index of lines"),
+        ("1\t0\n2\n", "is not an index of lines"),
+        ("0\t99999999999999999999\n", "is not an index of lines"),
         ("0\t999999\n", "points outside its .rec (cut off?), or twice to one record"),
         ("0\t-4\n", "points outside its .rec"),
         ("0\t2\n", "points outside its .rec"),
         ("0\t0\n0\t48\n", "points outside its .rec (cut off?), or twice"),
-        ("0\t4\n", "record 0 at byte 4 is no record: copy the file and its .idx again"),
+        ("0\t4\n", "record 0 at byte 4 is not a record: copy the file and its .idx again"),
     ],
 )
-def test_an_index_that_is_off(tmp_path, index, said):
+def test_an_invalid_index(tmp_path, index, said):
     records(tmp_path, [bytes(100)] * 2).with_suffix(".idx").write_text(index)
     assert said in refusal(lambda: list_images(tmp_path, OF_PEOPLE))
 
 
 def test_an_index_that_is_missing(tmp_path):
     records(tmp_path, [b"a"]).with_suffix(".idx").unlink()
-    assert "train.idx is missing: it says where the records" in refusal(lambda: list_images(tmp_path, OF_PEOPLE))
+    assert "train.idx, the index of the .rec, is missing: copy it" in refusal(lambda: list_images(tmp_path, OF_PEOPLE))
 
 
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        (struct.pack("<II", MAGIC, 2 << 29 | 20), "is no record"),  # a middle without a first part
-        (struct.pack("<II", MAGIC, (1 << 29) - 1), "is no record"),  # half a GB
-        (struct.pack("<II", MAGIC ^ 1, 20), "is no record"),
+        (struct.pack("<II", MAGIC, 2 << 29 | 20), "is not a record"),  # a middle without a first part
+        (struct.pack("<II", MAGIC, (1 << 29) - 1), "is not a record"),  # half a GB
+        (struct.pack("<II", MAGIC ^ 1, 20), "is not a record"),
         (struct.pack("<II", MAGIC, 5), "has no header"),
         (struct.pack("<III", MAGIC, 24, 4_000_000_000), "has no header"),  # so many labels
-        (struct.pack("<IIIf", MAGIC, 24, 0, float("nan")), "has a label that is no number"),
-        (struct.pack("<IIIf", MAGIC, 24, 0, 1.5), "has the label 1.5, which is no person"),
-        (struct.pack("<IIIf", MAGIC, 24, 0, -1.0), "has the label -1.0, which is no person"),
-        (struct.pack("<IIIf", MAGIC, 24, 0, 1e30), "which is no person"),
+        (struct.pack("<IIIf", MAGIC, 24, 0, float("nan")), "has a label that is not a number"),
+        (struct.pack("<IIIf", MAGIC, 24, 0, 1.5), "has the label 1.5, which is not a person"),
+        (struct.pack("<IIIf", MAGIC, 24, 0, -1.0), "has the label -1.0, which is not a person"),
+        (struct.pack("<IIIf", MAGIC, 24, 0, 1e30), "which is not a person"),
     ],
 )
-def test_a_record_that_is_off(tmp_path, word, said):
+def test_an_invalid_record(tmp_path, word, said):
     made = records(tmp_path, [bytes(100)] * 2)
     offset = int(made.with_suffix(".idx").read_text().splitlines()[1].split()[1])
     data = bytearray(made.read_bytes())
@@ -334,7 +338,7 @@ def test_a_record_that_is_off(tmp_path, word, said):
     assert said in refusal(lambda: list_images(tmp_path, OF_PEOPLE))
 
 
-def test_labels_beyond_the_people_that_the_set_counts(tmp_path):
+def test_labels_beyond_the_number_of_people(tmp_path):
     records(tmp_path, [b"a", b"b"], [0.0, 3.0])
     (tmp_path / "property").write_text("3,112,112")
     assert refusal(lambda: list_images(tmp_path, OF_PEOPLE)) == (

@@ -1,4 +1,4 @@
-"""RecordIO, LMDBs and FER2013's table in a zip archive: the set of the unpacked files, and nothing left of these."""
+"""RecordIO, LMDBs and FER2013's table in a zip archive give the set of the unpacked files, which are then removed."""
 
 import logging
 import os
@@ -34,7 +34,7 @@ EMOTIONS = replace(PEOPLE, labels="emotions", val=None)
 
 
 def as_recordio(folder: Path) -> Path:
-    """Three people, four pictures each; noise, which no archive shrinks much."""
+    """Write three people with four pictures each, of noise, which hardly compresses."""
     noise = np.random.default_rng(0).integers(0, 256, (12, 24, 24, 3), np.uint8)
     pictures = [cv2.imencode(".png", picture)[1].tobytes() for picture in noise]
     samples = [(0, (float(k // 4),), data) for k, data in enumerate(pictures)]
@@ -45,7 +45,7 @@ def as_recordio(folder: Path) -> Path:
 
 
 def as_lmdbs(folder: Path) -> Path:
-    """Two LMDBs of Datums of pixels, named for their splits."""
+    """Write two LMDBs of Datums of pixels, named after their splits."""
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
         (folder / f"{split}_lmdb").mkdir(parents=True)
@@ -83,7 +83,7 @@ def archive(people: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def copied(monkeypatch) -> list[str]:
-    """The names of what is unpacked, in that order."""
+    """Record the names of unpacked files, in order."""
     names, copy = [], extract._copy
     monkeypatch.setattr(extract, "_copy", lambda *args: (names.append(Path(args[1]).name), copy(*args)))
     return names
@@ -115,7 +115,7 @@ def interrupt(source: Path, output: Path, settings: Settings = PEOPLE) -> None:
         (as_fer2013, EMOTIONS, "fer2013"),
     ],
 )
-def test_an_archive_gives_the_set_of_what_it_holds(tmp_path, make, settings, layout, wrap, caplog):
+def test_an_archive_gives_the_set_of_its_unpacked_files(tmp_path, make, settings, layout, wrap, caplog):
     plain = make(tmp_path / "plain")
     made = zipped(plain, tmp_path / "packed.zip", wrap)
     report = prepare(plain, tmp_path / "set", settings)
@@ -123,14 +123,14 @@ def test_an_archive_gives_the_set_of_what_it_holds(tmp_path, make, settings, lay
     assert prepare(made, tmp_path / "again", settings, 2) == report
     said = caplog.messages
     assert re.fullmatch(
-        rf"{made}: .+: read here and there, so unpacked until the set is made: 0\.00 GB, and .+ GB are free", said[0]
+        rf"{made}: .+: unpacked for random access, until the set is complete: 0\.00 GB, and .+ GB are free", said[0]
     )
     assert f"{made} -> {tmp_path / 'again'}: layout {layout}, " in said[1]
     assert contents(tmp_path / "again") == contents(tmp_path / "set")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "packed.zip", "plain", "set"]
 
 
-def test_only_what_is_read_here_and_there_is_unpacked(people, tmp_path):
+def test_only_files_that_need_random_access_are_unpacked(people, tmp_path):
     (people / "lfw.bin").write_bytes(b"pairs of faces, pickled")
     interrupt(zipped(people, tmp_path / "faces.zip", "a"), tmp_path / "set")
     found = [path for path in (tmp_path / ".set.partial/unpacked").rglob("*") if path.is_file()]
@@ -139,9 +139,9 @@ def test_only_what_is_read_here_and_there_is_unpacked(people, tmp_path):
         assert path.read_bytes() == (people / path.name).read_bytes()
 
 
-# Whole or not at all
+# Atomic
 
-# The same call; once so many files are unpacked, the kernel ends it in the midst of the next.
+# The same call, killed in the middle of a file after this many were unpacked.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -161,7 +161,7 @@ prepare(Path(sys.argv[1]), Path(sys.argv[2]), Settings("identities", ("rgb", "lb
 """
 
 
-def test_killed_while_it_unpacks_it_goes_on(people, archive, tmp_path, copied):
+def test_a_call_killed_while_unpacking_continues(people, archive, tmp_path, copied):
     prepare(people, tmp_path / "whole", PEOPLE)
     for survived in (0, 1):  # of train.rec nothing, then all
         args = [sys.executable, "-c", KILLED, archive, tmp_path / "set", str(survived)]
@@ -175,7 +175,7 @@ def test_killed_while_it_unpacks_it_goes_on(people, archive, tmp_path, copied):
     assert not (tmp_path / ".set.partial").exists()
 
 
-def test_what_is_unpacked_is_not_unpacked_again_for_another_set_of_it(people, archive, tmp_path, copied):
+def test_unpacked_files_serve_other_settings_too(people, archive, tmp_path, copied):
     other = replace(PEOPLE, seed=9)
     prepare(people, tmp_path / "whole", other)
     interrupt(archive, tmp_path / "set")
@@ -185,18 +185,18 @@ def test_what_is_unpacked_is_not_unpacked_again_for_another_set_of_it(people, ar
     assert contents(tmp_path / "set") == contents(tmp_path / "whole")
 
 
-def test_unpacked_once_more_it_is_the_source_that_it_was(archive, tmp_path, monkeypatch):
-    """As after a kill between the removal of what was unpacked and the renaming of the set."""
+def test_unpacking_again_gives_the_same_source(archive, tmp_path, monkeypatch):
+    """The call was killed between the removal of the unpacked files and the renaming of the set."""
     interrupt(archive, tmp_path / "set")
     shutil.rmtree(tmp_path / ".set.partial/unpacked")
     monkeypatch.setattr(preparing, "represent", lambda *_: pytest.fail("made again"))
     prepare(archive, tmp_path / "set", PEOPLE)
 
 
-def test_an_archive_that_changed_is_unpacked_anew(people, archive, tmp_path, copied):
+def test_a_changed_archive_is_unpacked_again(people, archive, tmp_path, copied):
     interrupt(archive, tmp_path / "set")
     data = (people / "train.rec").read_bytes()
-    # Person 2 becomes person 1 in the last record: of the same size.
+    # Person 2 becomes person 1 in the last record; the size does not change.
     place = int((people / "train.idx").read_text().split()[-1]) + 12
     (people / "train.rec").write_bytes(data[:place] + np.float32(1).tobytes() + data[place + 4 :])
     before = archive.stat()
@@ -210,7 +210,7 @@ def test_an_archive_that_changed_is_unpacked_anew(people, archive, tmp_path, cop
     assert contents(tmp_path / "set") == contents(tmp_path / "whole")
 
 
-def test_two_sets_of_one_archive_do_not_meet(people, archive, tmp_path, copied):
+def test_two_sets_of_one_archive_do_not_collide(people, archive, tmp_path, copied):
     interrupt(archive, tmp_path / "a")
     prepare(archive, tmp_path / "b", PEOPLE)
     assert len(copied) == 6
@@ -229,7 +229,7 @@ def test_a_refusal_leaves_no_empty_folder(people, archive, tmp_path):
 # Damaged and hostile
 
 
-def test_too_small_a_disk_is_told_before_anything_is_unpacked(archive, tmp_path, monkeypatch, copied):
+def test_too_small_a_disk_is_an_error_before_unpacking(archive, tmp_path, monkeypatch, copied):
     with zipfile.ZipFile(archive) as file:
         need = sum(member.file_size for member in file.infolist())
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=need - 1))
@@ -243,17 +243,17 @@ def test_too_small_a_disk_is_told_before_anything_is_unpacked(archive, tmp_path,
     assert len(copied) == 3
 
 
-def test_a_recordio_without_its_index_is_told_before_anything_is_unpacked(people, tmp_path, copied):
+def test_a_missing_index_is_an_error_before_unpacking(people, tmp_path, copied):
     (people / "train.idx").unlink()
     made = zipped(people, tmp_path / "faces.zip", "a")
     assert refusal(lambda: prepare(made, tmp_path / "set", PEOPLE)) == (
-        f"{made} holds no a/train.idx, which belongs to the others: pack them together"
+        f"{made} holds no a/train.idx, which is needed, too: add it to the archive"
     )
     assert copied == []
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_damaged_file_is_one_line_and_not_there(people, tmp_path, method):
+def test_a_damaged_file_is_a_one_line_error_and_not_written(people, tmp_path, method):
     made, name = tmp_path / "faces.zip", "train.rec"
     with zipfile.ZipFile(made, "w", method) as file:
         for path in people.iterdir():
@@ -268,8 +268,8 @@ def test_a_damaged_file_is_one_line_and_not_there(people, tmp_path, method):
     assert not (tmp_path / "set").exists()
 
 
-def test_a_file_shorter_than_its_archive_says(people, tmp_path):
-    """Its CRC is right, and its size in the archive's directory is one more."""
+def test_a_file_shorter_than_its_size_in_the_directory(people, tmp_path):
+    """Its CRC is right, but its size in the archive's directory is one too large."""
     data = (people / "train.rec").read_bytes()
     made = zipped(people, tmp_path / "faces.zip")
     packed = bytearray(made.read_bytes())
@@ -294,8 +294,8 @@ def test_a_path_that_leads_out_of_the_archive(people, tmp_path, name):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_link_in_an_archive_is_a_file_of_text(people, tmp_path):
-    """So nothing is read or written where it points."""
+def test_a_link_in_an_archive_is_a_text_file(people, tmp_path):
+    """Nothing is read or written at its target."""
     (tmp_path / "precious").mkdir()
     made = tmp_path / "faces.zip"
     with zipfile.ZipFile(made, "w") as file:
@@ -311,18 +311,18 @@ def test_a_link_in_an_archive_is_a_file_of_text(people, tmp_path):
             link = zipfile.ZipInfo(path.name)
             link.external_attr = 0o120777 << 16
             file.writestr(link, str(path))
-    assert "train.idx is no index of lines" in refusal(lambda: prepare(made, tmp_path / "other", PEOPLE))
+    assert "train.idx is not an index of lines" in refusal(lambda: prepare(made, tmp_path / "other", PEOPLE))
 
 
 def test_a_bomb_is_refused_before_anything_is_unpacked(people, tmp_path, copied):
     (people / "train.rec").write_bytes(bytes(1 << 24))
     made = zipped(people, tmp_path / "faces.zip")
-    assert "no picture shrinks so, it is not read" in refusal(lambda: prepare(made, tmp_path / "set", PEOPLE))
+    assert "no image shrinks so much, it is not read" in refusal(lambda: prepare(made, tmp_path / "set", PEOPLE))
     assert copied == []
 
 
 def test_a_large_file_is_unpacked_a_chunk_at_a_time(tmp_path):
-    """32 MiB, of which no more than a few are held."""
+    """Of 32 MiB only a few are in memory."""
     (tmp_path / "large.bin").write_bytes(np.random.default_rng(0).bytes(32 * CHUNK))
     made = tmp_path / "large.zip"
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:

@@ -1,4 +1,4 @@
-"""The same drawn faces in the layouts of the expression sets that people hold: images, labels, splits and groups."""
+"""The same drawn faces in the layouts of public expression sets: images, labels, splits and groups."""
 
 import json
 import shutil
@@ -26,12 +26,12 @@ from emotiw.errors import EmotiwError, UsageError
 OF_EMOTIONS = Interpretation("emotions")
 OF_PEOPLE = Interpretation("identities")
 
-Told = dict[str, tuple[str, str, str]]
+Listed = dict[str, tuple[str, str, str]]
 
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
-    """Four people: two train, one validates, one is tested; one face of each expression."""
+    """Draw four people: two in train, one in val, one in test; one face of each expression."""
     folder = tmp_path_factory.mktemp("faces") / "faces"
     draw_expressions(folder, 4, 1, seed=0)
     return folder
@@ -39,14 +39,14 @@ def faces(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory):
-    """Three people, two faces of each expression."""
+    """Draw three people, two faces of each expression."""
     folder = tmp_path_factory.mktemp("twice") / "faces"
     draw_expressions(folder, 3, 2, seed=0)
     return folder
 
 
-def told(source: Path, labels: str = "emotions") -> Told:
-    """Class, split and group of every image by its path; an image without a group is its own."""
+def listed(source: Path, labels: str = "emotions") -> Listed:
+    """Return class, split and group of every image by its path; the group is empty if it is the image itself."""
     listing = list_images(source, Interpretation(labels))
     assert all(listing.source.read(image.path) for image in listing.images)
     return {image.path: (image.name, image.split, image.group.replace(image.path, "")) for image in listing.images}
@@ -73,7 +73,7 @@ def zipped(folder: Path, archive: Path) -> Path:
     return archive
 
 
-# How many faces of 28 are of each split; and the layout.
+# The number of the 28 faces in each split, and the layout.
 FORMS = {
     "fer2013": (sets.as_fer2013, "fer2013", (14, 7, 7)),
     "ferplus": (sets.as_ferplus, "ferplus", (14, 7, 7)),
@@ -104,7 +104,7 @@ def test_every_form_is_recognised_and_holds_each_class_alike(faces, tmp_path, fo
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_face_has_the_class_that_was_drawn(faces, tmp_path, form):
-    """The pictures themselves tell which was which, though small, grey or squeezed by a codec."""
+    """The pictures are matched by content, although they are small, grey or compressed."""
     FORMS[form][0](faces, tmp_path / "held")
     small = lambda rgb: cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (48, 48)).astype(int)  # noqa: E731
     drawn = {path: small(decode(path.read_bytes())) for path in faces.rglob("*.png")}
@@ -116,7 +116,7 @@ def test_every_face_has_the_class_that_was_drawn(faces, tmp_path, form):
         assert nearest.parent.name == image.name
 
 
-def test_every_layout_says_how_it_is_recognised_and_what_it_needs():
+def test_every_layout_documents_how_it_is_recognised():
     assert len({row.name for row in LAYOUTS}) == len(LAYOUTS)
     for row in LAYOUTS:
         assert len(row.recognised) > 10, row.name
@@ -124,8 +124,8 @@ def test_every_layout_says_how_it_is_recognised_and_what_it_needs():
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_class_folders_say_more_than_names_beside_them(faces, tmp_path, form):
-    """Such a source is read as folders, unless its tables name other images than those are."""
+def test_class_folders_take_precedence_over_other_names(faces, tmp_path, form):
+    """Such a source is read as folders, unless its tables name other images than the folders hold."""
     if form in ("fer2013",):
         return
     FORMS[form][0](faces, tmp_path / "held")
@@ -140,7 +140,7 @@ def test_class_folders_say_more_than_names_beside_them(faces, tmp_path, form):
 # FER2013 without Usage
 
 
-def test_fer2013_without_usage_has_no_splits_and_says_so(faces, tmp_path):
+def test_fer2013_without_usage_has_no_splits_and_a_note(faces, tmp_path):
     sets.as_fer2013(faces, tmp_path / "held", usage=False)
     for source in (tmp_path / "held", tmp_path / "held/fer2013.csv"):
         listing = list_images(source, OF_EMOTIONS)
@@ -157,20 +157,20 @@ def test_fer2013_without_usage_has_no_splits_and_says_so(faces, tmp_path):
     )
 
 
-def test_blank_lines_of_fer2013_are_nothing(faces, tmp_path):
+def test_blank_lines_of_fer2013_are_ignored(faces, tmp_path):
     sets.as_fer2013(faces, tmp_path / "held")
-    before = told(tmp_path / "held")
+    before = listed(tmp_path / "held")
     for blank in ("   \n", ",,\n", "\n\n", '"","",""\n', " "):
         with (tmp_path / "held/fer2013.csv").open("a") as file:
             file.write(blank)
-        assert told(tmp_path / "held") == before
+        assert listed(tmp_path / "held") == before
 
 
 def test_a_row_of_fer2013_without_pixels_is_left_out(tmp_path):
     (tmp_path / "fer2013.csv").write_text(f"emotion,pixels\n3,1 2 3 4\n0\n1,{'9' * 30}\n")
     report = prepare(tmp_path, tmp_path.with_name("set"), Settings("emotions", ("rgb",), size=16))
-    assert "  00001.pgm: its pixels are no square of numbers from 0 to 255" in report.splitlines()
-    assert "  00002.pgm: its pixels are no numbers" in report.splitlines()
+    assert "  00001.pgm: its pixels are not a square of numbers from 0 to 255" in report.splitlines()
+    assert "  00002.pgm: its pixels are not numbers" in report.splitlines()
 
 
 # FERPlus
@@ -195,7 +195,7 @@ VOTES = {
 
 
 def ferplus(folder: Path, pixels: bool) -> Path:
-    """The table above, with FER2013's, all of whose labels are 3 (Happy), or with the PNGs that it names."""
+    """Write the table above, with FER2013's, where all labels are 3 (Happy), or with the PNGs that it names."""
     folder.mkdir()
     (folder / "fer2013new.csv").write_text(HEAD + "".join(f"{row}\n" for row in VOTES))
     if pixels:
@@ -209,7 +209,7 @@ def ferplus(folder: Path, pixels: bool) -> Path:
 
 
 @pytest.mark.parametrize("pixels", [True, False])
-def test_the_votes_decide_and_what_they_leave_out_is_counted(tmp_path, pixels):
+def test_the_votes_decide_and_images_left_out_are_counted(tmp_path, pixels):
     source = ferplus(tmp_path / "held", pixels)
     listing = list_images(source, OF_EMOTIONS)
     number = (lambda path: int(path[:5])) if pixels else (lambda path: int(path[3:10]))
@@ -233,7 +233,7 @@ def test_the_votes_decide_and_what_they_leave_out_is_counted(tmp_path, pixels):
     assert list_images(source / "fer2013new.csv", OF_EMOTIONS).images == listing.images
 
 
-def test_ferplus_does_not_stay_silent_about_what_is_missing(tmp_path):
+def test_ferplus_reports_missing_files(tmp_path):
     source = ferplus(tmp_path / "held", False)
     (source / "fer0000012.png").unlink()
     cv2.imwrite(str(source / "more.png"), np.zeros((2, 2, 3), np.uint8))
@@ -244,7 +244,7 @@ def test_ferplus_does_not_stay_silent_about_what_is_missing(tmp_path):
     assert "which have one name: keep one" in refusal(lambda: list_images(source, OF_EMOTIONS))
 
 
-def test_tables_of_ferplus_and_fer2013_that_do_not_belong_together(tmp_path):
+def test_tables_of_ferplus_and_fer2013_that_do_not_match(tmp_path):
     source = ferplus(tmp_path / "held", True)
     table, text = source / "fer2013.csv", (source / "fer2013.csv").read_text()
     table.write_text(text + "3,1 2 3 4,Training\n")
@@ -254,24 +254,24 @@ def test_tables_of_ferplus_and_fer2013_that_do_not_belong_together(tmp_path):
     said = refusal(lambda: list_images(source, OF_EMOTIONS))
     assert said.endswith("fer2013.csv, row 1 is of the split PublicTest, and of Training in fer2013new.csv")
     table.write_text("a,b\n1,2\n")
-    assert "has not FER2013's columns" in refusal(lambda: list_images(source, OF_EMOTIONS))
+    assert "does not have FER2013's columns" in refusal(lambda: list_images(source, OF_EMOTIONS))
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "is no whole CSV"),
+        ("", "is not a valid CSV"),
         ("a,b\n", "has the columns a, b, not Usage, Image name, neutral"),
-        (HEAD + "Training,a.png,1\n", "row 1 is none of a Usage, a name and ten votes: 'Training,a.png,1'"),
-        (HEAD + f"Trian,a.png{',1' * 10}\n", "row 1 is none of a Usage"),
-        (HEAD + f"Training,a.png,x{',1' * 9}\n", "row 1: neutral has 'x', which is no number of votes"),
-        (HEAD + f"Training,a.png,-1{',1' * 9}\n", "row 1: neutral has '-1', which is no number of votes"),
+        (HEAD + "Training,a.png,1\n", "row 1 is not a Usage, a name and ten votes: 'Training,a.png,1'"),
+        (HEAD + f"Trian,a.png{',1' * 10}\n", "row 1 is not a Usage"),
+        (HEAD + f"Training,a.png,x{',1' * 9}\n", "row 1: neutral has 'x', which is not a number of votes"),
+        (HEAD + f"Training,a.png,-1{',1' * 9}\n", "row 1: neutral has '-1', which is not a number of votes"),
         (HEAD + f"Training,a.png,nan{',1' * 9}\n", "row 1: neutral has 'nan'"),
         (HEAD + f"Training,a.png,{'9' * 5000}{',1' * 9}\n", "row 1: neutral has '9999"),
-        (HEAD + '"' + "x" * 200_000, "is no whole CSV: field larger than field limit"),
+        (HEAD + '"' + "x" * 200_000, "is not a valid CSV: field larger than field limit"),
     ],
 )
-def test_a_table_of_votes_that_is_off_is_one_line(tmp_path, text, said):
+def test_an_invalid_table_of_votes_is_a_one_line_error(tmp_path, text, said):
     (tmp_path / "fer2013new.csv").write_text(text)
     assert said in refusal(lambda: list_images(tmp_path, Interpretation("emotions", layout="ferplus")))
 
@@ -310,22 +310,24 @@ def test_raf_dbs_tables_and_folders_must_agree(faces, tmp_path):
     for bad in (text.replace(first, other), text.replace(f"{first}\n", "")):
         table.write_text(bad)
         said = refusal(lambda: list_images(tmp_path / "held", OF_EMOTIONS))
-        assert said.endswith(f"the table train_labels.csv does not say {number}, as its folder")
+        assert said.endswith(f"the table train_labels.csv does not give it its folder's label {number}")
     table.write_text(text + "train_99999_aligned.jpg,1\n  \n,\n")
     listing = list_images(tmp_path / "held", OF_EMOTIONS)
     assert len(listing.images) == 28
     assert listing.left_out == {"train_labels.csv: train_99999_aligned.jpg": "is not there"}
     for bad in ("a.jpg\n", "a.jpg,x\n", "a.jpg,1,2\n", f"{other}\n"):
         table.write_text(text + bad)
-        assert "is no image and its one number" in refusal(lambda: list_images(tmp_path / "held", OF_EMOTIONS))
+        assert "is not an image with one number" in refusal(lambda: list_images(tmp_path / "held", OF_EMOTIONS))
     table.write_text("name,emotion\n")
-    assert refusal(lambda: list_images(tmp_path / "held", OF_EMOTIONS)).endswith("has not the columns image and label")
+    assert refusal(lambda: list_images(tmp_path / "held", OF_EMOTIONS)).endswith(
+        "does not have the columns image and label"
+    )
 
 
 @pytest.mark.parametrize("path", ["train/0/train_00001_aligned.jpg", "train/8/train_1.jpg", "test/1/train_00002.jpg"])
-def test_what_is_not_as_raf_db_has_it_is_refused(tmp_path, path):
+def test_files_outside_raf_dbs_folders_are_refused(tmp_path, path):
     empty(tmp_path, "train/1/train_00009_aligned.jpg", path)
-    assert f"{path} is not as RAF-DB has it" in refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
+    assert f"{path} is not in RAF-DB's folders" in refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
 
 
 # AffectNet
@@ -355,7 +357,7 @@ def test_affectnets_numbers_are_its_own(tmp_path):
     assert list_images(source, OF_EMOTIONS).notes == ("1 image files are not used: no table names them",)
 
 
-def test_one_image_of_two_places_is_refused(tmp_path):
+def test_an_image_in_two_places_is_refused(tmp_path):
     empty(affectnet(tmp_path / "held"), "Automatically_Annotated_Images/0/2.jpg")
     assert refusal(lambda: list_images(tmp_path / "held", OF_EMOTIONS)) == (
         f"{tmp_path / 'held'}: 0/2.jpg may be Automatically_Annotated_Images/0/2.jpg or "
@@ -366,14 +368,14 @@ def test_one_image_of_two_places_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("0/2.jpg,11", "training.csv: 0/2.jpg: expression '11' is none of 0 Neutral, 1 Happy, 2 Sad, "),
-        ("0/2.jpg,happy", "expression 'happy' is none of 0 Neutral"),
-        ("0/2.jpg,", "expression '' is none of 0 Neutral"),
+        ("0/2.jpg,11", "training.csv: 0/2.jpg: expression '11' is not one of 0 Neutral, 1 Happy, 2 Sad, "),
+        ("0/2.jpg,happy", "expression 'happy' is not one of 0 Neutral"),
+        ("0/2.jpg,", "expression '' is not one of 0 Neutral"),
         ("0/2.jpg", "training.csv has a row of 1 columns, not 2"),
-        ('"' + "x" * 200_000, "is no whole CSV: field larger than field limit"),
+        ('"' + "x" * 200_000, "is not a valid CSV: field larger than field limit"),
     ],
 )
-def test_a_table_of_affectnet_that_is_off_is_one_line(tmp_path, row, said):
+def test_an_invalid_table_of_affectnet_is_a_one_line_error(tmp_path, row, said):
     source = affectnet(tmp_path / "held")
     (source / "training.csv").write_text(f"subDirectory_filePath,expression\n{row}\n")
     assert said in refusal(lambda: list_images(source, OF_EMOTIONS))
@@ -401,7 +403,7 @@ def test_affectnet_needs_its_table(faces):
         np.array(3, np.float32),
     ],
 )
-def test_a_label_in_a_numpy_file_is_one_number_however_it_is_stored(tmp_path, label):
+def test_a_label_in_a_numpy_file_may_have_any_number_type(tmp_path, label):
     empty(tmp_path, "val_set/images/7.jpg", "val_set/annotations/7_val.npy")
     np.save(tmp_path / "val_set/annotations/7_exp.npy", label)
     listing = list_images(tmp_path, OF_EMOTIONS)
@@ -444,14 +446,16 @@ class Hostile:
         npy(b"(" * 200, b""),
     ],
 )
-def test_a_numpy_file_that_is_no_label_is_left_out_with_one_line(tmp_path, data):
+def test_an_invalid_numpy_label_is_left_out_with_one_line(tmp_path, data):
     empty(tmp_path, "images/7.jpg", "images/8.jpg", "images/9.jpg", "annotations/9_lnd.npy", "7.jpg")
     (tmp_path / "annotations/7_exp.npy").write_bytes(data)
     np.save(tmp_path / "annotations/8_exp.npy", np.array("1"))
     listing = list_images(tmp_path, OF_EMOTIONS)
     assert [(image.path, image.name) for image in listing.images] == [("images/8.jpg", "Happy")]
     assert listing.left_out.keys() == {"images/7.jpg", "images/9.jpg", "7.jpg"}
-    assert listing.left_out["images/7.jpg"].startswith("its label annotations/7_exp.npy is none of 0 Neutral, 1 Happy")
+    assert listing.left_out["images/7.jpg"].startswith(
+        "its label annotations/7_exp.npy is not one of 0 Neutral, 1 Happy"
+    )
     assert listing.left_out["images/9.jpg"] == "has no label"
 
 
@@ -459,10 +463,10 @@ def test_nothing_is_unpickled(tmp_path):
     empty(tmp_path, "images/7.jpg", "annotations/7_exp.npy")
     np.save(tmp_path / "annotations/7_exp.npy", np.array(Hostile(), object), allow_pickle=True)
     said = refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
-    assert "images/7.jpg: its label annotations/7_exp.npy is none of" in said
+    assert "images/7.jpg: its label annotations/7_exp.npy is not one of" in said
 
 
-def test_the_classes_beside_the_seven_are_counted(tmp_path):
+def test_classes_other_than_the_seven_are_counted(tmp_path):
     for number in range(11):
         empty(tmp_path, f"images/{number}.jpg", "annotations/x.txt")
         np.save(tmp_path / f"annotations/{number}_exp.npy", np.array(str(number)))
@@ -475,7 +479,7 @@ def test_the_classes_beside_the_seven_are_counted(tmp_path):
 # JAFFE and KDEF
 
 
-def test_jaffes_names_say_person_and_expression(tmp_path):
+def test_jaffes_names_give_person_and_expression(tmp_path):
     codes = {name[:2].upper(): name for name in EMOTIONS}
     names = {
         f"jaffe/{who}.{code}{k}.{k}.tiff": (name, "", who)
@@ -496,7 +500,7 @@ def test_jaffes_names_say_person_and_expression(tmp_path):
     assert {image.path: image.name for image in people.images} == {path: who for path, (_, _, who) in names.items()}
 
 
-def test_kdefs_names_say_person_expression_and_view(tmp_path):
+def test_kdefs_names_give_person_expression_and_view(tmp_path):
     codes = {"AF": "Fear"} | {name[:2].upper(): name for name in EMOTIONS if name != "Fear"}
     names = {
         f"KDEF/{session}{who}/{session}{who}{code}{view}.JPG": (name, "", who)
@@ -528,7 +532,7 @@ def test_a_person_is_on_one_side_of_a_drawn_split(twice, tmp_path, write, people
 
 
 def ck_plus(folder: Path) -> Path:
-    """Two subjects: a label of each number, a sequence without one."""
+    """Write two subjects: a label of each number, and a sequence without a label."""
     for k in range(1, 8):
         subject = f"S{5 + k % 2:03d}"
         name = f"{subject}/{k:03d}/{subject}_{k:03d}"
@@ -558,8 +562,8 @@ def test_the_last_frame_of_a_labelled_sequence_has_its_label(tmp_path):
     assert {image.path: (image.name, image.split, image.group) for image in both} == last | first
 
 
-def test_a_sequence_whose_last_frame_is_not_its_labels_is_left_out(tmp_path):
-    """The frame before the peak shows less than the label says."""
+def test_a_sequence_without_the_labelled_frame_is_left_out(tmp_path):
+    """The frame before the peak shows less of the expression than the label says."""
     ck_plus(tmp_path)
     (tmp_path / "cohn-kanade-images/S006/001/S006_001_00000011.png").unlink()
     empty(tmp_path, "cohn-kanade-images/S006/003/S006_003_00000012.png", "more.png")
@@ -573,12 +577,12 @@ def test_a_sequence_whose_last_frame_is_not_its_labels_is_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "8.0000000e+00", "0.0000000e+00", "3.5", "happy", "3" * 100, "3.0e+01", "\xff3"])
-def test_a_label_that_is_none_of_ck_pluss_is_one_line(tmp_path, text):
+def test_a_label_outside_ck_pluss_order_is_a_one_line_error(tmp_path, text):
     ck_plus(tmp_path)
     (tmp_path / "Emotion/S006/001/S006_001_00000011_emotion.txt").write_text(text)
     said = refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
     assert "S006_001_00000011_emotion.txt says " in said
-    assert said.endswith("which is none of 1 Angry, 2 Contempt, 3 Disgust, 4 Fear, 5 Happy, 6 Sad, 7 Surprise")
+    assert said.endswith("which is not one of 1 Angry, 2 Contempt, 3 Disgust, 4 Fear, 5 Happy, 6 Sad, 7 Surprise")
 
 
 def test_two_labels_or_two_files_of_one_frame_are_refused(tmp_path):

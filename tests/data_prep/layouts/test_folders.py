@@ -11,7 +11,7 @@ from emotiw.errors import EmotiwError, UsageError
 OF_EMOTIONS = Interpretation("emotions")
 OF_PEOPLE = Interpretation("identities")
 
-# Names under which other sets hold the seven.
+# Names of the seven in other data sets.
 NAMES = {
     "Angry": ["anger", "angry", "ANGER", "0_angry", "05 - Anger"],
     "Disgust": ["disgust", "disgusted", "disguist", "1_disguist"],
@@ -42,7 +42,7 @@ def test_every_name_means_its_emotion():
     assert [emotion_named(name) for name in others] == [None] * len(others)
 
 
-def test_emotions_are_matched_by_name_under_any_wrapping(tmp_path):
+def test_emotions_are_matched_by_name_in_any_folders(tmp_path):
     touch(tmp_path, "a/b/happiness/1.png", "a/ANGRY/movie 3/2.JPG", "sad/3.jpeg", "surprised/happy/4.bmp")
     listing = list_images(tmp_path, OF_EMOTIONS)
     assert {image.path: (image.label, image.name) for image in listing.images} == {
@@ -54,14 +54,14 @@ def test_emotions_are_matched_by_name_under_any_wrapping(tmp_path):
     assert listing.classes == EMOTIONS
 
 
-def test_what_is_none_of_the_seven_is_counted(tmp_path):
+def test_images_of_other_classes_are_counted(tmp_path):
     touch(tmp_path, "sad/1.png", "contempt/1.png", "contempt/2.png", "x/other/1.jpg", "at the top.png")
     listing = list_images(tmp_path, OF_EMOTIONS)
     assert [image.path for image in listing.images] == ["sad/1.png"]
     assert listing.unknown_classes == Counter({"contempt": 2, "other": 1, "": 1})
 
 
-def test_an_identity_is_the_folder_it_lies_in(tmp_path):
+def test_an_identity_is_the_folder_of_the_image(tmp_path):
     touch(tmp_path, "casia/0000102/001.jpg", "casia/0000045/001.jpg", "casia/test/0000045/7.jpg")
     listing = list_images(tmp_path, OF_PEOPLE)
     assert listing.classes == ("0000045", "0000102")
@@ -94,17 +94,17 @@ def test_an_identity_is_the_folder_it_lies_in(tmp_path):
         ("faces", ""),
     ],
 )
-def test_folders_say_the_split(tmp_path, folder, split):
+def test_folders_give_the_split(tmp_path, folder, split):
     touch(tmp_path, f"{folder}/Happy/1.png")
     assert [image.split for image in list_images(tmp_path, OF_EMOTIONS).images] == [split]
 
 
-def test_a_person_called_test_is_no_split(tmp_path):
+def test_a_person_called_test_is_not_a_split(tmp_path):
     touch(tmp_path, "Test/1.png", "Test/2.png", "Val Kilmer/1.png")
     assert [image.split for image in list_images(tmp_path, OF_PEOPLE).images] == ["", "", ""]
 
 
-def test_what_is_no_image_by_its_name_is_left_out_and_hidden_files_are_not_seen(tmp_path):
+def test_other_files_are_left_out_and_hidden_files_ignored(tmp_path):
     touch(
         tmp_path, "sad/1.png", "sad/notes.txt", "sad/Thumbs.db", "sad/.1.png", ".git/sad/1.png", "sad/x" * 120 + ".png"
     )
@@ -142,21 +142,21 @@ def test_groups_are_found_in_the_path(tmp_path):
     assert [image.group for image in alone] == ["happy/subject07.png", "happy/subject07_b.png", "Airheads"]
 
 
-def test_errors_say_what_mends_them(tmp_path):
+def test_errors_name_the_remedy(tmp_path):
     touch(tmp_path, "sad/1.png", "contempt/only/2.png")
     with pytest.raises(EmotiwError, match=r"sad/1\.png does not match --group 'subject': every image needs its group"):
         list_images(tmp_path, Interpretation("emotions", "subject"))
     with pytest.raises(EmotiwError, match="does not match --group"):
         list_images(tmp_path, Interpretation("emotions", "(subject)?.*"))  # matches, and finds no group
-    with pytest.raises(UsageError, match=r"^--group '\(' is no regular expression"):
+    with pytest.raises(UsageError, match=r"^--group '\(' is not a regular expression"):
         list_images(tmp_path, Interpretation("emotions", "("))
     with pytest.raises(EmotiwError, match=r"holds no image in a folder named like an emotion: Angry, .*, Surprise$"):
         list_images(tmp_path / "contempt", OF_EMOTIONS)
-    with pytest.raises(EmotiwError, match=r"none is no folder: give the folder that holds <class>/<image>"):
+    with pytest.raises(EmotiwError, match=r"none: no such file or folder: give the folder that holds <class>/<image>"):
         list_images(tmp_path / "none", OF_EMOTIONS)
 
 
-def test_a_split_that_is_misspelled_is_told(tmp_path):
+def test_a_misspelled_split_causes_a_warning(tmp_path):
     for path in ("train/Sad/1.png", "vla/Sad/2.png", "vla/Happy/3.png"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
@@ -169,7 +169,7 @@ def test_a_split_that_is_misspelled_is_told(tmp_path):
     assert list_images(tmp_path / "train", OF_EMOTIONS).notes == ()
 
 
-def test_every_ending_of_a_jpeg_is_one(tmp_path):
+def test_every_suffix_of_a_jpeg_is_read(tmp_path):
     touch(tmp_path, *(f"sad/1.{ending}" for ending in ("jpg", "jpeg", "jpe", "jfif", "JFIF")))
     listing = list_images(tmp_path, OF_EMOTIONS)
     assert (len(listing.images), listing.left_out) == (5, {})
@@ -198,7 +198,7 @@ def test_a_test_folder_without_labels_is_a_test_split(tmp_path, test):
     assert f"{test}: a test split of 2 images without labels" in listing.notes
 
 
-def test_what_lies_in_a_test_split_with_labels_is_not_taken_without_one(tmp_path):
+def test_a_test_split_with_labels_has_no_unlabelled_images(tmp_path):
     touch(tmp_path, "train/Happy/1.png", "test/Happy/2.png", "test/loose.png")
     assert len(list_images(tmp_path, OF_EMOTIONS).images) == 2
     touch(tmp_path, "b/train/Happy/1.png", "b/test/contempt/2.png")
@@ -220,8 +220,8 @@ def people(source, level):
     return {image.path: (image.name, image.group) for image in listing.images}
 
 
-def test_a_person_whose_folder_is_above_is_asked_for(tmp_path):
-    """Two people, each with a folder 0: the folder an image lies in would make one of them."""
+def test_people_in_a_higher_folder_need_an_option(tmp_path):
+    """Two people each have a folder 0; by the folder of the image they would be one person."""
     touch(tmp_path, *(f"person_{who}/{shot}/{k}.jpg" for who in "ab" for shot in (0, 1) for k in (1, 2)))
     assert refused(tmp_path, OF_PEOPLE) == (
         f"{tmp_path}: several folders hold one named 0; which folder is the person?: 2 people of 8 images, such as "
@@ -248,10 +248,10 @@ def test_people_in_every_split_are_the_same_people(tmp_path):
     [
         (("a/1.png", "b/2.png", "c/3.png"), "each folder holds one image"),
         (("a/1.png", "a/2.png"), "all images lie in a"),
-        (("a/1.png", "a/2.png", "a/more/3.png", "b/4.png"), "a/1.png lies beside folders of images"),
+        (("a/1.png", "a/2.png", "a/more/3.png", "b/4.png"), "a/1.png is beside folders of images"),
     ],
 )
-def test_people_that_may_be_none_are_refused_unless_it_is_said(tmp_path, paths, why):
+def test_folders_that_may_not_be_people_need_an_option(tmp_path, paths, why):
     touch(tmp_path, *paths)
     said = refused(tmp_path, OF_PEOPLE)
     assert why in said
@@ -259,11 +259,11 @@ def test_people_that_may_be_none_are_refused_unless_it_is_said(tmp_path, paths, 
     assert {name for name, _ in people(tmp_path, 1).values()} == {path[0] for path in paths}
 
 
-def test_a_loose_picture_is_no_person(tmp_path):
+def test_a_loose_picture_is_not_a_person(tmp_path):
     touch(tmp_path, "casia/cover.jpg", "casia/1/1.jpg", "casia/1/2.jpg", "casia/2/1.jpg")
     listing = list_images(tmp_path, OF_PEOPLE)
     assert listing.classes == ("1", "2")
-    assert listing.left_out == {"casia/cover.jpg": "lies beside the folders of people"}
+    assert listing.left_out == {"casia/cover.jpg": "is beside the folders of people"}
     with pytest.raises(UsageError, match=r"--person-level 0: give 1 for the first folder below the source"):
         people(tmp_path, 0)
 
@@ -278,6 +278,6 @@ def test_folders_that_are_numbers_need_an_order(tmp_path):
     assert {image.split for image in images} == {"train"}
 
 
-def test_names_of_folders_go_before_numbers(tmp_path):
+def test_names_of_folders_take_precedence_over_numbers(tmp_path):
     touch(tmp_path, "3/Sad/1.png", "4/Happy/2.png")
     assert [image.name for image in list_images(tmp_path, OF_EMOTIONS).images] == ["Sad", "Happy"]

@@ -1,4 +1,4 @@
-"""The same drawn faces in every layout: what is recognised, and what comes out."""
+"""The same drawn faces in every layout are recognised and give the same set."""
 
 import csv
 import logging
@@ -35,7 +35,7 @@ PEOPLE = Settings("identities", ("rgb",), size=16, val=0.25, seed=2)
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
-    """Three people, eight pictures each, in CASIA-WebFace's folders."""
+    """Draw three people, eight pictures each, in CASIA-WebFace's folders."""
     folder = tmp_path_factory.mktemp("people") / "CASIA-maxpy-clean"
     draw_identities(folder, 3, 8, seed=0)
     return folder
@@ -109,7 +109,7 @@ def held(place: Path) -> Path:
 
 
 def zip_of(folder: Path, archive: Path) -> Path:
-    """An archive whose table is at its top."""
+    """Return an archive with its table at the top."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     with zipfile.ZipFile(archive, "w") as file:
         for path in files:
@@ -118,7 +118,7 @@ def zip_of(folder: Path, archive: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", PEOPLES)
-def test_casia_in_every_layout_is_recognised_and_each_person_validates_alike(people, tmp_path, kind, caplog):
+def test_casia_is_recognised_in_every_layout_with_equal_splits(people, tmp_path, kind, caplog):
     source = PEOPLES[kind](people, held(tmp_path))
     caplog.set_level(logging.INFO, "emotiw")
     report = prepare(source, tmp_path / "set", PEOPLE, 2)
@@ -156,7 +156,7 @@ def test_a_recordio_holds_the_same_people(people, tmp_path):
         assert np.abs(drawn - found).mean() < 5
 
 
-def test_an_lmdb_of_pixels_gives_its_very_pixels(people, tmp_path):
+def test_an_lmdb_of_pixels_gives_the_same_pixels(people, tmp_path):
     source = as_lmdb(people, tmp_path)
     listing = list_images(source, OF_PEOPLE)
     assert {image.split for image in listing.images} == {"train"}
@@ -181,7 +181,7 @@ def test_lfws_people_are_dropped_on_request_only(people, tmp_path, kind):
     assert {image.label for image in listing.images} == {0, 1}
     assert listing.notes == ("dropped, in LFW too: 1056413 (8 images)",)
     assert list_images(people, Interpretation("identities", drop_lfw=True)).notes == (
-        "dropped, in LFW too: nobody: none of the three is here",
+        "dropped, in LFW too: none of the three people is here",
     )
 
 
@@ -189,7 +189,7 @@ def test_lfws_people_are_the_three():
     assert IN_LFW == ("0166921", "1056413", "1193098")
 
 
-def test_one_representation_at_a_time_is_all_at_once(faces, tmp_path):
+def test_one_representation_at_a_time_gives_the_same_set(faces, tmp_path):
     settings = Settings("emotions", ("rgb", "lbp", "cyclic_lbp_10"), size=16, val=0.5, seed=3)
     prepare(faces, tmp_path / "all", settings)
     for name in settings.representations:
@@ -208,7 +208,7 @@ def contents(path: Path) -> object:
 
 
 def test_fer2013s_numbers_are_its_own(tmp_path):
-    """An Di Fe Ha Sa Su Ne are its 0 to 6; grey pixels in rows."""
+    """An Di Fe Ha Sa Su Ne are 0 to 6; the grey pixels are in rows."""
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (9, 48, 48), np.uint8)
     rows = [
@@ -235,7 +235,7 @@ def test_fer2013s_numbers_are_its_own(tmp_path):
 
 
 def test_raf_dbs_numbers_are_its_own(tmp_path, draw):
-    """1 Su 2 Fe 3 Di 4 Ha 5 Sa 6 An 7 Ne; the names say the split."""
+    """1 Su 2 Fe 3 Di 4 Ha 5 Sa 6 An 7 Ne; the names give the split."""
     lines = [f"{'train' if k < 6 else 'test'}_{k:05d}.jpg {k}" for k in range(1, 8)]
     for line in lines:
         draw(tmp_path / f"basic/Image/aligned/{line[:-6]}_aligned.jpg")
@@ -256,7 +256,7 @@ def test_raf_dbs_numbers_are_its_own(tmp_path, draw):
     assert all(listing.source.read(image.path) for image in listing.images)
 
 
-def test_a_table_of_emotions_goes_by_name_and_else_by_the_authors_numbers(tmp_path, draw):
+def test_a_table_of_emotions_has_names_or_the_authors_numbers(tmp_path, draw):
     for number in range(4):
         draw(tmp_path / f"{number}.png", seed=number)
     (tmp_path / "a.csv").write_text(
@@ -276,8 +276,8 @@ def test_a_table_of_emotions_goes_by_name_and_else_by_the_authors_numbers(tmp_pa
     assert note.startswith("labels are numbers: 0 Angry, 1 Disgust, 2 Fear")
     assert listing.left_out == {
         "0.png (again)": "is listed twice",
-        "../x.png": "lies outside the source",
-        "/etc/x.png": "lies outside the source",
+        "../x.png": "is outside the source",
+        "/etc/x.png": "is outside the source",
     }
     report = prepare(tmp_path / "b.txt", tmp_path / "set", Settings("emotions", ("rgb",), 16, order="emotiw"))
     assert "  none.png: No such file or directory" in report.splitlines()
@@ -286,33 +286,33 @@ def test_a_table_of_emotions_goes_by_name_and_else_by_the_authors_numbers(tmp_pa
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("l.txt", "1.png 7\n", "l.txt: 1.png: label 7 is none of the order emotiw: 0 Angry, 1 Disgust"),
-        ("l.txt", "1.png 1\n2.png\n", "l.txt, line 2 is no `path label`: '2.png'"),
-        ("l.csv", "path,label,split\n1.png,sad,trian\n", "1.png: split 'trian' is none of train, val, test"),
+        ("l.txt", "1.png 7\n", "l.txt: 1.png: label 7 is not in the order emotiw: 0 Angry, 1 Disgust"),
+        ("l.txt", "1.png 1\n2.png\n", "l.txt, line 2 is not `path label`: '2.png'"),
+        ("l.csv", "path,label,split\n1.png,sad,trian\n", "1.png: split 'trian' is not one of train, val, test"),
         ("l.csv", "path,label\n1.png,sad,3\n", "l.csv has a row of 3 columns, not 2"),
         (
             "l.csv",
             "path,label\n1.txt,sad\n",
             "holds no image that can be used, as the layout csv: 1.txt: not the name of",
         ),
-        ("l.csv", 'path,label\n"' + "x" * 200_000 + '",1\n', "l.csv is no whole CSV: field larger than field limit"),
+        ("l.csv", 'path,label\n"' + "x" * 200_000 + '",1\n', "l.csv is not a valid CSV: field larger than field limit"),
     ],
 )
-def test_a_table_that_is_off_is_one_line(tmp_path, name, text, said):
+def test_an_invalid_table_is_a_one_line_error(tmp_path, name, text, said):
     (tmp_path / name).write_text(text)
     assert said in refusal(lambda: list_images(tmp_path / name, Interpretation("emotions", order="emotiw")))
 
 
-def test_a_table_that_is_no_text_is_one_line(tmp_path):
+def test_a_binary_table_is_a_one_line_error(tmp_path):
     (tmp_path / "l.csv").write_bytes(b"path,label\n\xff.png,sad\n")
-    assert refusal(lambda: list_images(tmp_path, OF_EMOTIONS)).endswith("l.csv is no UTF-8 text: save it as such")
+    assert refusal(lambda: list_images(tmp_path, OF_EMOTIONS)).endswith("l.csv is not UTF-8 text: save it as UTF-8")
 
 
-def test_a_layout_can_be_forced_and_must_be_one(faces, people, tmp_path):
+def test_a_layout_can_be_forced_and_must_exist(faces, people, tmp_path):
     assert list_images(faces, Interpretation("emotions", layout="folders")).layout == "folders"
     names = ", ".join(row.name for row in LAYOUTS)
     assert refusal(lambda: list_images(faces, Interpretation("emotions", layout="casia")), UsageError) == (
-        f"--layout casia is none of {names}"
+        f"--layout casia is not one of {names}"
     )
     for layout in ("recordio", "csv", "list", "fer2013", "sfew-csv", "raf-db"):
         labels = "identities" if layout == "recordio" else "emotions"
@@ -326,7 +326,7 @@ def test_a_layout_can_be_forced_and_must_be_one(faces, people, tmp_path):
     )
 
 
-def test_what_is_refused_by_name_says_what_to_do(people, tmp_path):
+def test_refusals_of_known_sources_name_the_remedy(people, tmp_path):
     (tmp_path / "mirror/data").mkdir(parents=True)
     (tmp_path / "mirror/data/train-00000-of-00010.parquet").write_bytes(b"PAR1")
     (tmp_path / "mirror/README.md").write_text("words")
@@ -359,13 +359,13 @@ def test_what_is_refused_by_name_says_what_to_do(people, tmp_path):
         ("thesis.doc", " holds no image in a folder named like a person"),
     ],
 )
-def test_where_no_image_is_what_is_there_says_what_to_do(tmp_path, file, said):
+def test_hints_for_sources_without_images(tmp_path, file, said):
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_bytes(b"x")
     assert said in refusal(lambda: list_images(tmp_path, OF_PEOPLE))
 
 
-def test_an_lmdb_that_is_off_is_one_line(tmp_path):
+def test_an_invalid_lmdb_is_a_one_line_error(tmp_path):
     def fill(name, value):
         with lmdb.open(str(tmp_path / name), map_size=1 << 20) as env, env.begin(write=True) as transaction:
             transaction.put(b"any key", value)
@@ -376,10 +376,10 @@ def test_an_lmdb_that_is_off_is_one_line(tmp_path):
     assert said == f"{far}: any key has the label 7, which is none of the classes"
     assert "labels are numbers" in refusal(lambda: list_images(far, OF_EMOTIONS))
     junk = fill("junk", b"\xff\xff\xff")
-    assert "holds what is no Datum" in refusal(lambda: list_images(junk, OF_EMOTIONS))
+    assert "holds a value that is not a Datum" in refusal(lambda: list_images(junk, OF_EMOTIONS))
     bent = fill("bent", Datum(channels=3, height=9, width=9, data=b"abc", label=1).SerializeToString())
     said = refusal(lambda: prepare(bent, tmp_path / "set", Settings("emotions", ("rgb",), 16, order="emotiw")))
-    assert said.endswith("any key: a Datum whose sides do not fit its bytes")
+    assert said.endswith("any key: the size of its Datum does not fit the number of bytes")
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn/data.mdb").write_bytes(b"x" * 9000)
     assert "torn is not a complete LMDB" in refusal(lambda: list_images(tmp_path / "torn", OF_EMOTIONS))
@@ -401,7 +401,7 @@ def test_the_lmdbs_of_a_set_carry_its_order(faces, tmp_path):
     assert len(listing.images) == 14
 
 
-def test_a_table_that_is_not_understood_is_named_with_what_it_needs(tmp_path, draw):
+def test_an_unknown_table_is_named_with_the_columns_it_needs(tmp_path, draw):
     draw(tmp_path / "images/1.png")
     (tmp_path / "faces.csv").write_text("number,what\n1,Sad\n")
     said = refusal(lambda: list_images(tmp_path, OF_EMOTIONS))

@@ -33,7 +33,7 @@ FORMS = {"folders": as_sfew, "zips": as_sfew_zips, "csv": as_sfew_csv}
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
-    """Four people: two train, one validates, one is tested; 14 faces each."""
+    """Draw four people: two in train, one in val, one in test; 14 faces each."""
     folder = tmp_path_factory.mktemp("faces") / "faces"
     draw_expressions(folder, 4, 2, seed=0)
     return folder
@@ -60,7 +60,7 @@ def test_the_published_counts():
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("packed", [False, True])
-def test_every_form_holds_the_same_faces_and_a_test_split_without_labels(faces, tmp_path, form, packed):
+def test_every_form_has_the_same_faces_and_an_unlabelled_test(faces, tmp_path, form, packed):
     FORMS[form](faces, tmp_path / "sfew")
     source = wrapped(tmp_path / "sfew", tmp_path / "sfew.zip") if packed and form != "zips" else tmp_path / "sfew"
     report = prepare(source, tmp_path / "set", SETTINGS, 2)
@@ -90,7 +90,7 @@ def test_the_movie_is_the_group(faces, tmp_path):
     assert len({image.group for image in own}) == 56
 
 
-def test_the_unlabelled_are_minus_one_in_the_lmdb_and_not_in_the_mean(faces, tmp_path):
+def test_unlabelled_images_have_label_minus_one(faces, tmp_path):
     as_sfew(faces, tmp_path / "sfew")
     prepare(tmp_path / "sfew", tmp_path / "set", SETTINGS)
     prepared = open_set(tmp_path / "set")
@@ -100,7 +100,7 @@ def test_the_unlabelled_are_minus_one_in_the_lmdb_and_not_in_the_mean(faces, tmp
 
 
 @pytest.mark.caffe
-def test_caffes_own_tool_writes_the_same_datums_for_a_missing_label(caffe, faces, tmp_path):
+def test_convert_imageset_writes_the_same_unlabelled_datums(caffe, faces, tmp_path):
     """convert_imageset with `path -1` is the oracle; compute_image_mean reads what we wrote."""
     as_sfew(faces, tmp_path / "sfew")
     prepare(tmp_path / "sfew", tmp_path / "set", SETTINGS)
@@ -132,7 +132,7 @@ def dump(path):
         ("SFEW/2.0/Train", "SFEW/2.0/Val", "SFEW/2.0/Test/Test"),
     ],
 )
-def test_layouts_met(tmp_path, train, val, test):
+def test_known_downloads_are_recognised(tmp_path, train, val, test):
     name = "Airheads_000519240_00000005.png"
     touch(tmp_path, f"{train}/Angry/{name}", f"{val}/Happy/{name}", f"{test}/{name}")
     listing = list_images(tmp_path, OF_EMOTIONS)
@@ -145,7 +145,7 @@ def test_layouts_met(tmp_path, train, val, test):
 
 
 def full(tmp_path, aligned=True):
-    """As many empty files as SFEW 2.0 has faces."""
+    """Write as many empty files as SFEW 2.0 has faces."""
     for split in ("Train", "Val", "Test"):
         classes = zip(EMOTIONS, ALIGNED[split.lower()], strict=False) if split != "Test" else [("", 372)]
         for name, count in classes:
@@ -156,7 +156,7 @@ def full(tmp_path, aligned=True):
     return tmp_path
 
 
-def test_counts_that_are_the_papers_are_silent_and_others_are_told(tmp_path):
+def test_only_counts_other_than_the_papers_cause_a_warning(tmp_path):
     full(tmp_path)
     listing = list_images(tmp_path, OF_EMOTIONS)
     assert len(listing.images) == 891 + 431 + 372
@@ -169,7 +169,7 @@ def test_counts_that_are_the_papers_are_silent_and_others_are_told(tmp_path):
     )
 
 
-def test_a_class_that_gained_what_another_lost_is_told():
+def test_equal_totals_with_other_class_counts_cause_a_warning():
     counts = dict(zip(EMOTIONS, ALIGNED["val"], strict=True)) | {"Sad": 72, "Angry": 78}
     images = [Image(f"{name}{k}", name, split="val") for name, count in counts.items() for k in range(count)]
     warnings = [line for line in differences(images) if " val " in line]
@@ -185,7 +185,7 @@ def test_whole_frames_are_known_by_their_size(tmp_path, draw):
     assert notes[1] == "warning: train has 1 images where SFEW 2.0 has 958"
 
 
-def test_aligned_faces_go_before_frames_and_an_unpacked_archive_counts_once(faces, tmp_path):
+def test_aligned_faces_come_first_and_duplicates_count_once(faces, tmp_path):
     as_sfew(faces, tmp_path / "sfew")
     as_sfew_zips(faces, tmp_path / "zips")
     shutil.copy(tmp_path / "zips/Val/Val_Aligned_Faces_new.zip", tmp_path / "sfew/Val")
@@ -199,7 +199,7 @@ def test_aligned_faces_go_before_frames_and_an_unpacked_archive_counts_once(face
     }
 
 
-def test_an_archive_inside_an_archive_is_told(faces, tmp_path):
+def test_an_archive_inside_an_archive_is_left_out(faces, tmp_path):
     as_sfew_zips(faces, tmp_path / "zips")
     as_sfew(faces, tmp_path / "sfew")
     shutil.copytree(tmp_path / "zips/Val", tmp_path / "sfew/More")
@@ -228,11 +228,11 @@ def test_sfew_has_no_identities(faces, tmp_path):
     as_sfew(faces, tmp_path / "sfew")
     with pytest.raises(UsageError, match=r"is in the layout sfew: give --labels emotions"):
         list_images(tmp_path / "sfew", OF_PEOPLE)
-    with pytest.raises(UsageError, match=r"--val: a folder of the source says already what validates"):
+    with pytest.raises(UsageError, match=r"--val: the source already has a validation split"):
         prepare(tmp_path / "sfew", tmp_path / "set", Settings("emotions", ("rgb",), 16, val=0.2))
 
 
-def test_the_repacks_numbers_do_not_matter_where_it_has_names(faces, tmp_path):
+def test_the_repacks_names_take_precedence_over_its_numbers(faces, tmp_path):
     as_sfew_csv(faces, tmp_path / "sfew")
     table = tmp_path / "sfew/sfew_2.0_labels.csv"
     rows = list(csv.DictReader(table.read_text().splitlines()))
@@ -245,7 +245,7 @@ def test_the_repacks_numbers_do_not_matter_where_it_has_names(faces, tmp_path):
     assert Counter(image.name for image in images if image.split == "train") == dict.fromkeys(EMOTIONS, 4)
 
 
-def test_the_drawn_faces_come_out_of_the_zips_as_they_went_in(faces, tmp_path):
+def test_the_zips_hold_the_drawn_faces_unchanged(faces, tmp_path):
     as_sfew_zips(faces, tmp_path / "zips")
     listing = list_images(tmp_path / "zips", OF_EMOTIONS)
     assert listing.images[0].path == ("Test/Test_Aligned_Faces.zip/Test_Aligned_Faces/Actor0004_000000006_00000001.png")
@@ -255,15 +255,15 @@ def test_the_drawn_faces_come_out_of_the_zips_as_they_went_in(faces, tmp_path):
 
 
 @pytest.mark.parametrize(("split", "name"), [("Train", "Sad"), ("Val", "Fear"), ("Test", "")])
-def test_whole_frames_of_one_split_and_class_are_found_among_crops(tmp_path, draw, split, name):
+def test_whole_frames_of_one_class_among_crops_are_found(tmp_path, draw, split, name):
     for k, (folder, kind) in enumerate((s, n) for s in ("Train", "Val", "Test") for n in EMOTIONS):
         draw(tmp_path / folder / (kind if folder != "Test" else "") / f"Airheads_000519240_{k:08d}.png", 18, 14, k)
     assert not any("frames" in note for note in list_images(tmp_path, OF_EMOTIONS).notes)
     frame = f"{split}/{name}/Airheads_000519240_00000000.png".replace("//", "/")
     draw(tmp_path / frame, 576, 720)
     notes = [note for note in list_images(tmp_path, OF_EMOTIONS).notes if "frames" in note]
-    told = f"1 of 15 splits and classes, such as {split.lower()} {name or '(no label)'} ({frame})"
-    assert notes == [f"warning: whole frames among aligned faces, in {told}: give --detect, or leave one kind out"]
+    where = f"1 of 15 splits and classes, such as {split.lower()} {name or '(no label)'} ({frame})"
+    assert notes == [f"warning: whole frames among aligned faces, in {where}: give --detect, or leave one kind out"]
 
 
 def test_whole_frames_are_found_in_a_repack(faces, tmp_path, draw):
@@ -274,7 +274,7 @@ def test_whole_frames_are_found_in_a_repack(faces, tmp_path, draw):
     assert "warning: these are whole frames, and the paper's faces were aligned: give --detect" in notes
 
 
-def test_two_files_of_one_name_are_one_picture_only_if_their_pixels_are_equal(tmp_path, draw):
+def test_files_of_one_name_are_duplicates_if_pixels_are_equal(tmp_path, draw):
     name = "Movie_000000001_00000001.png"
     for wrap, seed in (("Train_Aligned_Faces", 0), ("again", 0), ("other", 1)):
         draw(tmp_path / f"Train/{wrap}/Aligned/Sad/{name}", seed=seed)

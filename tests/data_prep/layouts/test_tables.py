@@ -30,7 +30,7 @@ def empty(folder: Path, *paths: str) -> Path:
     return folder
 
 
-def told(source: Path, labels: str = "emotions", layout: str | None = None) -> dict[str, tuple[str, str]]:
+def listed(source: Path, labels: str = "emotions", layout: str | None = None) -> dict[str, tuple[str, str]]:
     listing = list_images(source, Interpretation(labels, layout=layout))
     return {image.path: (image.name, image.split) for image in listing.images}
 
@@ -52,7 +52,7 @@ def test_every_name_of_a_column_of_paths(tmp_path, path, separator):
     )
     (tmp_path / "faces.csv").write_text("".join(f"{separator.join(row)}\n" for row in rows))
     expected = {"a/1.png": ("Surprise", ""), "a/2.png": ("Happy", "")}
-    assert told(tmp_path) == told(tmp_path / "faces.csv") == expected
+    assert listed(tmp_path) == listed(tmp_path / "faces.csv") == expected
 
 
 @pytest.mark.parametrize("label", ["label", "labels", "emotion", "expression", "class", "ClassName", "class_name"])
@@ -66,35 +66,35 @@ def test_every_name_of_a_column_of_labels(tmp_path, label, labels):
     (tmp_path / "faces.csv").write_text(
         f"img,{label}\n" + "".join(f"{path},{name}\n" for path, (name, _) in said.items())
     )
-    assert told(tmp_path, labels) == said
+    assert listed(tmp_path, labels) == said
 
 
 def test_a_tsv_is_a_table(tmp_path):
     empty(tmp_path, "1.png")
     (tmp_path / "faces.tsv").write_text("img\tlabel\n1.png\tdisguist\n")
-    assert told(tmp_path) == {"1.png": ("Disgust", "")}
+    assert listed(tmp_path) == {"1.png": ("Disgust", "")}
 
 
 @pytest.mark.parametrize("blank", [" ", "   \n", ",\n", ",,\n", "\t\n", " , , \n", '"",""\n', "\n\n\n", "\r\n"])
 @pytest.mark.parametrize("place", ["end", "middle"])
-def test_a_line_of_blanks_or_separators_is_nothing(tmp_path, blank, place):
+def test_a_line_of_blanks_or_separators_is_ignored(tmp_path, blank, place):
     first, last = "1.png,sad\n", "2.png,happy\n"
     blank = blank if place == "end" or blank.endswith("\n") else f"{blank}\n"
     rows = first + (last + blank if place == "end" else blank + last)
     (tmp_path / "faces.csv").write_text(f"path,label\n{rows}")
-    assert told(tmp_path) == {"1.png": ("Sad", ""), "2.png": ("Happy", "")}
+    assert listed(tmp_path) == {"1.png": ("Sad", ""), "2.png": ("Happy", "")}
     assert list_images(tmp_path, OF_EMOTIONS).left_out == {}
     (tmp_path / "faces.csv").unlink()
     (tmp_path / "faces.txt").write_text(rows.replace("png,", "png "))
-    assert told(tmp_path) == {"1.png": ("Sad", ""), "2.png": ("Happy", "")}
+    assert listed(tmp_path) == {"1.png": ("Sad", ""), "2.png": ("Happy", "")}
 
 
-# One column a class
+# One column per class
 
 ONE_HOT = "filename,anger,contempt,disgust,fear,happy,neutral,sad,surprise\n"
 
 
-def test_one_column_a_class(tmp_path):
+def test_one_column_per_class(tmp_path):
     empty(tmp_path, *(f"{k}.png" for k in range(10)))
     rows = ["".join(f",{int(k == column)}" for column in range(8)) for k in range(8)]
     text = ONE_HOT + "".join(f"{k}.png{row}\n" for k, row in enumerate(rows))
@@ -106,18 +106,18 @@ def test_one_column_a_class(tmp_path):
     assert listing.left_out == {"8.png": "no class has a vote", "9.png": "a tie"}
 
 
-def test_votes_go_to_the_class_of_the_most_also_of_those_beside_the_seven(tmp_path):
+def test_the_class_with_most_votes_may_not_be_one_of_the_seven(tmp_path):
     empty(tmp_path, "1.png", "2.png", "3.png")
     rows = "1.png;val;3;5;2;0\n2.png;;2;3;5;0\n3.png;;;0.5;.25;\n"
     (tmp_path / "v.csv").write_text(f"Image name;Split;sad;joy;unknown;NF\n{rows}")
-    assert told(tmp_path) == {"1.png": ("Happy", "val"), "3.png": ("Happy", "")}
+    assert listed(tmp_path) == {"1.png": ("Happy", "val"), "3.png": ("Happy", "")}
     assert list_images(tmp_path, OF_EMOTIONS).unknown_classes == Counter({"unknown": 1})
 
 
-def test_a_vote_that_is_no_number_is_one_line(tmp_path):
+def test_a_vote_that_is_not_a_number_is_a_one_line_error(tmp_path):
     (tmp_path / "v.csv").write_text("path,sad,joy\n1.png,1,yes\n")
     assert refusal(lambda: list_images(tmp_path, OF_EMOTIONS)).endswith(
-        "v.csv: 1.png: joy has 'yes', which is no number of votes"
+        "v.csv: 1.png: joy has 'yes', which is not a number of votes"
     )
 
 
@@ -132,11 +132,11 @@ def test_the_majority_by_hand():
         with pytest.raises(NoClassError, match=said):
             majority(votes)
     for bad in ("-1", "nan", "inf", "x", "9" * 5000):
-        with pytest.raises(EmotiwError, match=r"^a has '.{1,40}', which is no number of votes$"):
+        with pytest.raises(EmotiwError, match=r"^a has '.{1,40}', which is not a number of votes$"):
             majority({"a": bad})
 
 
-def test_a_column_of_labels_says_more_than_one_column_a_class():
+def test_a_column_of_labels_takes_precedence_over_class_columns():
     assert columns_of("path,label,sad,joy", OF_EMOTIONS).classes == {}
     assert columns_of("path,sad,joy,nf", OF_EMOTIONS).classes == {1: "sad", 2: "joy", 3: "nf"}
     assert columns_of("path,sad,sadness", OF_EMOTIONS).classes == {}
@@ -154,7 +154,7 @@ def test_a_metadata_file_beside_the_images_of_every_split(tmp_path):
     (tmp_path / "data/train/metadata.csv").write_text("file_name,label\n1.png,sad\nsub/2.png,fear\n")
     (tmp_path / "data/test/metadata.csv").write_text("file_name,label\n1.png,joy\n")
     assert list_images(tmp_path, OF_EMOTIONS).layout == "csv"
-    assert told(tmp_path) == {
+    assert listed(tmp_path) == {
         "data/train/1.png": ("Sad", "train"),
         "data/train/sub/2.png": ("Fear", "train"),
         "data/test/1.png": ("Happy", "test"),
@@ -164,7 +164,7 @@ def test_a_metadata_file_beside_the_images_of_every_split(tmp_path):
 def test_one_metadata_file_at_the_top(tmp_path):
     empty(tmp_path, "1.png", "2.png")
     (tmp_path / "metadata.csv").write_text("file_name,label,split\n1.png,sad,validation\n2.png,fear,\n")
-    assert told(tmp_path) == {"1.png": ("Sad", "val"), "2.png": ("Fear", "")}
+    assert listed(tmp_path) == {"1.png": ("Sad", "val"), "2.png": ("Fear", "")}
 
 
 # When a table decides
@@ -188,7 +188,7 @@ def test_a_table_of_a_part_of_the_images_is_refused(tmp_path, header):
 
 
 def test_a_table_that_contradicts_the_folders_is_refused(tmp_path):
-    """The issue's own: two of four images, and both under another name than their folder's."""
+    """Two of four images, both under another name than that of their folder."""
     paths = ("Angry/0.png", "Angry/1.png", "Happy/2.png", "Happy/3.png")
     empty(tmp_path, *paths)
     table = tmp_path / "predictions.csv"
@@ -227,12 +227,12 @@ def test_two_tables_are_refused_and_one_can_be_named(tmp_path):
     assert "holds no such file" in refusal(lambda: list_images(tmp_path, Interpretation("emotions", table="c.csv")))
 
 
-def test_names_go_before_numbers_and_a_contradiction_is_refused(tmp_path):
-    """A number whose meaning no one knows beside the name itself: 0 was Angry, whatever the name said."""
+def test_names_take_precedence_and_a_contradiction_is_refused(tmp_path):
+    """A column of numbers in an unknown order must not override the names: 0 was read as Angry."""
     empty(tmp_path, "a.png", "b.png", "c.png")
     table = tmp_path / "faces.csv"
     table.write_text("path,label,class\na.png,0,Neutral\nb.png,1,Happy\nc.png,0,Neutral\n")
-    assert told(tmp_path) == {"a.png": ("Neutral", ""), "b.png": ("Happy", ""), "c.png": ("Neutral", "")}
+    assert listed(tmp_path) == {"a.png": ("Neutral", ""), "b.png": ("Happy", ""), "c.png": ("Neutral", "")}
     for row in ("c.png,1,Neutral", "c.png,0,Sad"):
         table.write_text(f"path,label,class\na.png,0,Neutral\nb.png,1,Happy\n{row}\n")
         assert "the columns class and label contradict each other" in refusal(
@@ -253,14 +253,14 @@ def test_bare_numbers_need_an_order(tmp_path):
     assert [image.name for image in own.images] == ["Happy", "Sad"]
 
 
-def test_a_person_is_a_column_that_puts_images_together(tmp_path):
-    """Every row has an id of its own: none of them is a person."""
+def test_a_person_is_a_column_in_which_images_share_a_value(tmp_path):
+    """Every row has a different id, so the ids are not people."""
     empty(tmp_path, *(f"{number}.png" for number in range(4)))
     table = tmp_path / "faces.csv"
     table.write_text("id,filename,label\n" + "".join(f"{n},{n}.png,{'ab'[n // 2]}\n" for n in range(4)))
-    assert {name for name, _ in told(tmp_path, "identities").values()} == {"a", "b"}
+    assert {name for name, _ in listed(tmp_path, "identities").values()} == {"a", "b"}
     table.write_text("id,filename\n" + "".join(f"{n},{n}.png\n" for n in range(4)))
-    assert "no column of id puts several images together" in refusal(lambda: list_images(tmp_path, OF_PEOPLE))
+    assert "no column (id) divides the images into groups" in refusal(lambda: list_images(tmp_path, OF_PEOPLE))
     table.write_text("person,filename,label\n" + "".join(f"{n % 2},{n}.png,{'ab'[n // 2]}\n" for n in range(4)))
     assert refusal(lambda: list_images(tmp_path, OF_PEOPLE)).endswith(
         "which column is the person?: 2 people by person (--person-column person); 2 people by label "
@@ -270,11 +270,11 @@ def test_a_person_is_a_column_that_puts_images_together(tmp_path):
     assert [image.name for image in listing.images] == ["a", "a", "b", "b"]
 
 
-def test_a_list_that_says_what_the_folders_say_is_taken(tmp_path):
+def test_a_list_that_agrees_with_the_folders_is_used(tmp_path):
     empty(tmp_path, "anna/1.png", "bert/2.png")
     (tmp_path / "train.lst").write_text("0\t0.000000\tanna/1.png\n1\t1.000000\tbert/2.png\n")
     assert list_images(tmp_path, OF_PEOPLE).layout == "list"
-    assert told(tmp_path / "train.lst", "identities") == {"anna/1.png": ("00000", ""), "bert/2.png": ("00001", "")}
+    assert listed(tmp_path / "train.lst", "identities") == {"anna/1.png": ("00000", ""), "bert/2.png": ("00001", "")}
 
 
 def test_a_plain_table_decides_as_it_did(tmp_path):
@@ -300,26 +300,26 @@ def test_im2recs_list(tmp_path):
             f"images/{k} a.png": name for k, name in enumerate(EMOTIONS)
         }
         assert listing.notes == (f"labels are numbers: {', '.join(f'{k} {name}' for k, name in enumerate(EMOTIONS))}",)
-    assert set(told(tmp_path, "identities").values()) == {(f"{k:05d}", "") for k in range(7)}
+    assert set(listed(tmp_path, "identities").values()) == {(f"{k:05d}", "") for k in range(7)}
 
 
 @pytest.mark.parametrize("more", ["", "\t1.5\t2\t3\t4\t5\t6\t7\t8\t9\t10"])
 def test_insightfaces_list(tmp_path, more):
     empty(tmp_path, "images/0.jpg", "images/1 b.jpg")
     (tmp_path / "train.lst").write_text(f"1\timages/0.jpg\t0{more}\n0\timages/1 b.jpg\t12{more}\n")
-    assert told(tmp_path, "identities") == {"images/0.jpg": ("00000", ""), "images/1 b.jpg": ("00012", "")}
+    assert listed(tmp_path, "identities") == {"images/0.jpg": ("00000", ""), "images/1 b.jpg": ("00012", "")}
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("1\t7.000000\ta.png", "a.png: label 7 is none of the order emotiw: 0 Angry, "),
+        ("1\t7.000000\ta.png", "a.png: label 7 is not in the order emotiw: 0 Angry, "),
         ("1\t2.5\ta.png", "holds no image that can be used, as the layout list: 1\t2.5: not the name of an image"),
         ("1\t2\t3\ta.png", "holds no image that can be used, as the layout list"),
-        ("1\t2.000000\t../a.png", "../a.png: lies outside the source"),
+        ("1\t2.000000\t../a.png", "../a.png: is outside the source"),
     ],
 )
-def test_a_line_of_a_record_tool_that_is_off_is_one_line(tmp_path, line, said):
+def test_an_invalid_line_of_a_record_tool_is_a_one_line_error(tmp_path, line, said):
     (tmp_path / "l.lst").write_text(f"{line}\n")
     assert said in refusal(
         lambda: list_images(tmp_path / "l.lst", Interpretation("emotions", layout="list", order="emotiw"))
@@ -332,4 +332,4 @@ def test_raf_dbs_numbers_begin_at_1(tmp_path):
         (tmp_path / "EmoLabel/list_patition_label.txt").write_text(f"train_00001.jpg {number}\n")
         said = refusal(lambda: list_images(tmp_path, OF_EMOTIONS))
         assert "list_patition_label.txt" in said
-        assert f"label {number!r} is none of 1 Surprise" in said or number == ""
+        assert f"label {number!r} is not one of 1 Surprise" in said or number == ""

@@ -27,11 +27,11 @@ def test_a_face_is_rgb_bytes_wide_enough_for_radius_10():
     assert (picture.shape, picture.dtype) == ((112, 96, 3), np.uint8)
 
 
-def test_the_classes_stand_in_the_authors_order():
+def test_the_classes_are_in_the_authors_order():
     assert tuple(EXPRESSIONS) == EMOTIONS
 
 
-def test_the_same_person_expression_and_light_give_the_same_bytes():
+def test_the_same_person_expression_and_seed_give_equal_bytes():
     np.testing.assert_array_equal(face(EXPRESSIONS["Sad"]), face(EXPRESSIONS["Sad"]))
 
 
@@ -64,14 +64,14 @@ def test_light_changes_much_and_from_side_to_side():
     assert max(tilt) > 1.15
 
 
-def test_identities_lie_as_in_casia_webface(tmp_path):
+def test_identities_have_the_layout_of_casia_webface(tmp_path):
     draw_identities(tmp_path / "set", people=2, images=3, seed=1)
     assert sorted(digests(tmp_path / "set")) == [
         f"{person}/{image}.png" for person in ("0000001", "0000002") for image in ("001", "002", "003")
     ]
 
 
-def test_expressions_lie_in_a_folder_a_class(tmp_path):
+def test_expressions_have_one_folder_per_class(tmp_path):
     draw_expressions(tmp_path / "set", people=2, images=1, seed=1)
     assert sorted(digests(tmp_path / "set")) == [
         f"{name}/{person}_001.png" for name in EMOTIONS for person in ("actor0001", "actor0002")
@@ -88,7 +88,7 @@ def test_files_hold_what_was_drawn_in_rgb(tmp_path):
 
 
 @pytest.mark.parametrize("draw", [draw_identities, draw_expressions])
-def test_a_seed_gives_the_same_files_and_another_seed_none_of_them(draw, tmp_path):
+def test_a_seed_determines_every_file(draw, tmp_path):
     for name, seed in (("a", 1), ("again", 1), ("b", 2)):
         draw(tmp_path / name, people=2, images=1, seed=seed)
     assert digests(tmp_path / "a") == digests(tmp_path / "again")
@@ -102,7 +102,7 @@ def test_a_person_stays_when_more_people_are_drawn(draw, tmp_path):
     assert digests(tmp_path / "few").items() < digests(tmp_path / "more").items()
 
 
-def test_nobody_is_in_both_sets(tmp_path, monkeypatch):
+def test_no_person_is_in_both_sets(tmp_path, monkeypatch):
     met: list[tuple[float, ...]] = []
 
     def remember(identity, expression, rng):

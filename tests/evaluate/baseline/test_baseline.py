@@ -128,7 +128,7 @@ def test_what_it_cannot_take_is_one_line(sets, tmp_path, capsys, monkeypatch):
         return capsys.readouterr().err.splitlines()[-1]
 
     expressions = sets / "expressions"
-    assert "is no prepared set" in refused(tmp_path)
+    assert "is not a prepared set" in refused(tmp_path)
     assert "holds no test split" in refused(expressions, "--split", "test")
     assert "holds no val split" in refused(sets / "people")
     faces = sets / "faces/expressions"

@@ -431,10 +431,10 @@ def test_a_zip_that_is_none_or_lacks_the_model(server, two, small, tmp_path, cap
     line = said(capsys, CYCLIC, "--from", archive, status=1)
     assert line == f"emotiw: {archive} holds 0 files {CYCLIC}/{WEIGHTS}, expected 1; models in it: {LBP}"
     archive.write_bytes(archive.read_bytes()[:-100])
-    assert "a.zip is no whole zip archive" in said(capsys, LBP, "--from", archive, status=1)
+    assert "a.zip is not a complete zip archive" in said(capsys, LBP, "--from", archive, status=1)
     html(archive)
     line = said(capsys, LBP, "--from", f"{server.url}/a.zip", status=1)
-    assert "a.zip is no whole zip archive" in line
+    assert "a.zip is not a complete zip archive" in line
     pack(two, archive)
     said(capsys, LBP, "--from", f"{server.url}/a.zip")  # it was not kept
     assert same(small / LBP, two / LBP)
