@@ -38,7 +38,7 @@ class LabelOrder:
         return range(self.first, self.first + len(self.names))
 
     def class_of(self, number: int) -> str:
-        """Return the name of a number's class, which may not be one of the seven emotions.
+        """Return the name of a number's class, which need not be one of the seven emotions.
 
         Raises
         ------

@@ -218,7 +218,7 @@ class PreparedSet:
         Raises
         ------
         EmotiwError
-            If it is missing, or is not the one that the set recorded.
+            If the set lacks the representation or a training split, or the mean is missing or not the recorded one.
         """
         path = self.lmdb(representation, "train").with_name("mean.binaryproto")
         if not path.is_file():

@@ -24,7 +24,7 @@ def assign_splits(
     Parameters
     ----------
     images
-        Images whose source says val or test stay there.
+        Images of the source's own val and test splits stay there.
     fraction
         Fraction of the others, in (0, 1), that becomes `val`; None: all of them become `train`. If several images share
         a group, whole groups are drawn, so that no group is in both splits; else that fraction of every class. Images

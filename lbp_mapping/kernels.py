@@ -1,4 +1,4 @@
-"""Choose what maps: the compiled `_kernels` (kernels.c) if it was built, else NumPy; both give the same bytes."""
+"""Choose the implementation: the compiled `_kernels` (kernels.c) if it was built, else NumPy; the bytes are equal."""
 
 import os
 from functools import cache

@@ -176,7 +176,7 @@ def _is_annotation(path: str) -> bool:
 
 
 def _number(data: bytes) -> int | None:
-    """Return the whole number in a NumPy file; None if it is not a file of one."""
+    """Return the whole number in a NumPy file; None if there is none."""
     header = _NPY.match(data) if len(data) <= _LONGEST_NPY else None
     if header is None:
         return None

@@ -20,7 +20,7 @@ _LABELS = {
     "identities": ("identity", "person", "id", "label", "class", "labels", "classname"),
 }
 _SPLITS = ("split", "originalsplit", "usage")
-# Columns of one-hot tables and of votes that are none of the seven.
+# Columns of one-hot tables and of votes that are not of the seven emotions.
 _OTHER_CLASSES = frozenset({"contempt", "unknown", "nf", "none", "other", "others", "uncertain", "unsure", "noface"})
 _SEPARATORS = ",;\t"
 

@@ -106,7 +106,7 @@ def _rows(found: Found, table: str) -> Iterator[_Row]:
 
 
 def _class(values: dict[str, str]) -> tuple[str, str]:
-    """Return the emotion of a row's votes, or empty, and then why there is none."""
+    """Return the emotion of a row's votes, else empty, and the reason why there is none, else empty."""
     if not values["Image name"]:
         return "", "without a name (no face)"
     try:

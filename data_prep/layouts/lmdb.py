@@ -59,7 +59,7 @@ def list_lmdb(found: Found, how: Interpretation) -> Listing:
     words = _official(found.place, splits)
     images = [Image(path, name, split=split, official=words[split]) for path, name, split in kept if name is not None]
     if len({image.path for image in images}) < len(images):
-        raise EmotiwError(f"{found.place} holds two images of one path, apart from the number of their keys")
+        raise EmotiwError(f"{found.place} holds two keys that differ only in their number: make the LMDB again")
     images.sort(key=lambda image: image.path)
     return Listing(images, source, unknown_classes=unknown, order=str(order or ""))
 

@@ -360,7 +360,7 @@ def _groups_from(images: list[Image]) -> str:
 
 
 def _own_group(image: Image, labels: str) -> str:
-    """Return the group from the layout or the name; a person who is a class is not one, but in every split."""
+    """Return the group from the layout or the name; with identities a person is a class, not a group."""
     return image.group or (labels == "emotions" and group_in_name(image.path)) or image.path
 
 
