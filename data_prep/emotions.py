@@ -25,7 +25,7 @@ _NUMBERED = re.compile(r"\d+[\W_]+(?=[^\W\d_])", re.ASCII)
 
 
 def emotion_named(name: str) -> str | None:
-    """Return the emotion that a folder's name means, in any case; None if it is not one of the seven.
+    """Return the emotion that a name means, in any case; None if it is not one of the seven.
 
     A number before the name, as in `0_angry`, is not taken as a label.
 

@@ -23,7 +23,18 @@ def _cascade(thread: int) -> "cv2.CascadeClassifier":
 
 
 def find_faces(rgb: NDArray[np.uint8]) -> list[Box]:
-    """Return the boxes (x, y, width, height) of the faces in an H x W x 3 RGB image, in pixels, the largest first."""
+    """Find the faces in an image by OpenCV's `haarcascade_frontalface_default`.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+        RGB, [0, 255].
+
+    Returns
+    -------
+    list of (x, y, width, height)
+        In pixels, the largest first; at least 30 x 30.
+    """
     import cv2
 
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
@@ -32,7 +43,18 @@ def find_faces(rgb: NDArray[np.uint8]) -> list[Box]:
 
 
 def crop_face(rgb: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Return the largest face of the image, or None if none is found."""
+    """Return the largest face of an image.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+        RGB, [0, 255].
+
+    Returns
+    -------
+    (h, w, 3) uint8 or None
+        A view of the image; None if no face is found.
+    """
     # Deviation D4
     faces = find_faces(rgb)
     if not faces:

@@ -39,7 +39,17 @@ def read_image(path: Path) -> Rgb:
 
 
 def decode(data: bytes) -> Rgb:
-    """Decode the bytes of an image file; see `read_image`."""
+    """Decode the bytes of an image file; see `read_image`.
+
+    Returns
+    -------
+    (H, W, 3) uint8 RGB
+
+    Raises
+    ------
+    UnreadableImageError
+        If they are truncated, or are not an image that OpenCV decodes.
+    """
     import cv2
 
     if not data:
@@ -56,7 +66,19 @@ def decode(data: bytes) -> Rgb:
 
 
 def resize(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Resize an H x W x 3 image to size x size, bilinear, whatever its aspect ratio, as `convert_imageset` does."""
+    """Resize an image as `convert_imageset` does: bilinear, without keeping the aspect ratio.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+        In any colour order.
+    size : int
+        The new side in pixels.
+
+    Returns
+    -------
+    (size, size, 3) uint8
+    """
     import cv2
 
     return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)

@@ -160,7 +160,8 @@ def _rows(found: Found, table: str) -> Iterator[tuple[str, str, str | None]]:
             if not any(map(str.strip, row)):
                 continue
             if len(row) != len(columns):
-                raise EmotiwError(f"{found.where(table)} has a row of {len(row)} columns, not {len(columns)}")
+                said = f"has a row of {len(row)} columns, not {len(columns)}: correct the table"
+                raise EmotiwError(f"{found.where(table)} {said}")
             number = number_in(row[expression])
             if number is None or number not in _ORDER.numbers:
                 said = f"{row[path][:80]}: {_EXPRESSION} {row[expression][:20]!r} is not one of {_ORDER}"

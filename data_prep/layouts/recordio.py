@@ -50,7 +50,8 @@ def list_recordio(found: Found, how: Interpretation) -> Listing:
     people = _people(source.records.with_name("property"))
     images = [Image(f"{label:05d}/{key:08d}.jpg", f"{label:05d}") for key, label in source.samples()]
     if people and images and int(max(image.name for image in images)) >= people:
-        raise EmotiwError(f"{source.records} has labels beyond the {people} people that its property file counts")
+        said = f"has labels beyond the {people} people in its property file: copy both files again"
+        raise EmotiwError(f"{source.records} {said}")
     return Listing(sorted(images, key=lambda image: image.path), source, notes=tuple(_notes(source, images)))
 
 

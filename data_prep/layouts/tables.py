@@ -173,7 +173,8 @@ def _csv_table(found: Found, table: str, how: Interpretation) -> Table:
             if len(row) == len(columns.names) and any(map(str.strip, row)):
                 rows.append(row)
             elif any(map(str.strip, row)):
-                raise EmotiwError(f"{found.where(table)} has a row of {len(row)} columns, not {len(columns.names)}")
+                said = f"has a row of {len(row)} columns, not {len(columns.names)}: correct the table"
+                raise EmotiwError(f"{found.where(table)} {said}")
     except csv.Error as error:
         raise EmotiwError(f"{found.where(table)} is not a valid CSV: {error}") from None
     label = label_column(columns, rows, how, found.where(table)) if columns.labels else None

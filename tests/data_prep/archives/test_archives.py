@@ -342,7 +342,7 @@ def test_labels_beyond_the_number_of_people(tmp_path):
     records(tmp_path, [b"a", b"b"], [0.0, 3.0])
     (tmp_path / "property").write_text("3,112,112")
     assert refusal(lambda: list_images(tmp_path, OF_PEOPLE)) == (
-        f"{tmp_path / 'train.rec'} has labels beyond the 3 people that its property file counts"
+        f"{tmp_path / 'train.rec'} has labels beyond the 3 people in its property file: copy both files again"
     )
     (tmp_path / "property").write_text("4,112,112")
     assert len(list_images(tmp_path, OF_PEOPLE).images) == 2

@@ -371,7 +371,7 @@ def test_an_image_in_two_places_is_refused(tmp_path):
         ("0/2.jpg,11", "training.csv: 0/2.jpg: expression '11' is not one of 0 Neutral, 1 Happy, 2 Sad, "),
         ("0/2.jpg,happy", "expression 'happy' is not one of 0 Neutral"),
         ("0/2.jpg,", "expression '' is not one of 0 Neutral"),
-        ("0/2.jpg", "training.csv has a row of 1 columns, not 2"),
+        ("0/2.jpg", "training.csv has a row of 1 columns, not 2: correct the table"),
         ('"' + "x" * 200_000, "is not a valid CSV: field larger than field limit"),
     ],
 )

@@ -289,7 +289,7 @@ def test_a_table_of_emotions_has_names_or_the_authors_numbers(tmp_path, draw):
         ("l.txt", "1.png 7\n", "l.txt: 1.png: label 7 is not in the order emotiw: 0 Angry, 1 Disgust"),
         ("l.txt", "1.png 1\n2.png\n", "l.txt, line 2 is not `path label`: '2.png'"),
         ("l.csv", "path,label,split\n1.png,sad,trian\n", "1.png: split 'trian' is not one of train, val, test"),
-        ("l.csv", "path,label\n1.png,sad,3\n", "l.csv has a row of 3 columns, not 2"),
+        ("l.csv", "path,label\n1.png,sad,3\n", "l.csv has a row of 3 columns, not 2: correct the table"),
         (
             "l.csv",
             "path,label\n1.txt,sad\n",
