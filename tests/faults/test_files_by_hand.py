@@ -323,4 +323,6 @@ def test_a_command_says_it_in_one_line(name, command, damage, place, monkeypatch
         assert status == 0 or place.name not in said, said
     else:
         assert (status, len(lines)) == (1, 1), said
-        assert place.name in lines[0] or "no prepared set" in lines[0] or "no finetune run with val scores" in lines[0]
+        assert (
+            place.name in lines[0] or "not a prepared set" in lines[0] or "no finetune run with val scores" in lines[0]
+        )

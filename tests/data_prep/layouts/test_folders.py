@@ -161,8 +161,8 @@ def test_a_misspelled_split_causes_a_warning(tmp_path):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     assert list_images(tmp_path, OF_EMOTIONS).notes == (
-        "warning: 2 images, such as vla/Happy/3.png, lie in no folder named train, val or test: they train, or are "
-        "drawn from by --val",
+        "warning: 2 images, such as vla/Happy/3.png, are in no folder named train, val or test: they train, or "
+        "--val draws from them",
     )
     (tmp_path / "vla").rename(tmp_path / "val")
     assert list_images(tmp_path, OF_EMOTIONS).notes == ()

@@ -348,13 +348,13 @@ def test_refusals_of_known_sources_name_the_remedy(people, tmp_path):
     [
         (
             "CASIA-WebFace.zip",
-            "; CASIA-WebFace.zip is an archive that lies in SOURCE: give that file itself, or unpack",
+            "; CASIA-WebFace.zip is an archive in SOURCE: give that file itself, or unpack",
         ),
         ("casia.tar.gz", "; casia.tar.gz is an archive that is not read in place: unpack it and give the folder"),
         ("a/casia.RAR", "; a/casia.RAR is an archive that is not read in place: unpack it and give the folder"),
         (
             "train.idx",
-            "; train.idx is the index of a RecordIO file: give the .rec that lies beside it, or their folder",
+            "; train.idx is the index of a RecordIO file: give the .rec beside it, or their folder",
         ),
         ("thesis.doc", " holds no image in a folder named like a person"),
     ],
