@@ -62,11 +62,11 @@ def test_a_demo_replaces_or_resumes_only_a_like_demo(tmp_path, capsys):
     precious.write_text("mine")
     assert main(["demo", "-o", str(tmp_path), "--force"]) == 2
     assert precious.read_text() == "mine"
-    assert "no demo's folder" in capsys.readouterr().err
+    assert "is not a demo's folder" in capsys.readouterr().err
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo/demo.txt").write_text("another version")
     assert main(["demo", "-o", str(tmp_path / "demo"), "--iterations", "2"]) == 2
-    assert "holds a demo of another version" in capsys.readouterr().err
+    assert "holds a demo by another version" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -42,15 +42,15 @@ def test_evaluate_and_table(copy, sets, tmp_path, capsys):
 
 def test_predict_and_explain(runs, sets, tmp_path, capsys):
     face = str(next((sets / "faces/expressions").rglob("*.png")))
-    told = []
+    found = []
     for engine in ([], TORCH):
         assert main(["predict", face, "--aligned", "--model", str(runs / RUN), "--format", "json", *engine]) == 0
         out, err = capsys.readouterr()
         (posteriors,) = json.loads(out)["pictures"][0]["posteriors"].values()
-        told.append(posteriors)
+        found.append(posteriors)
         assert ("torch 2.13" in err) == bool(engine)
-    assert told[0].keys() == told[1].keys()
-    np.testing.assert_allclose(list(told[0].values()), list(told[1].values()), rtol=0, atol=1e-5)
+    assert found[0].keys() == found[1].keys()
+    np.testing.assert_allclose(list(found[0].values()), list(found[1].values()), rtol=0, atol=1e-5)
     png = tmp_path / "explained.png"
     assert main(["explain", face, "--aligned", "--model", str(runs / RUN), "-o", str(png), *TORCH]) == 0
     assert png.stat().st_size > 10_000

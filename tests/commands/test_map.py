@@ -127,7 +127,7 @@ def test_a_radius_is_for_those_that_do_not_spell_their_own(tmp_path):
 def test_a_radius_for_nothing_is_a_usage_error(tmp_path, capsys):
     image = write(tmp_path / "f.png", face())
     status, said = complaint(capsys, image, "-o", tmp_path, "-r", "rgb", "cyclic_lbp_5", "--radius", "2")
-    assert (status, "--radius 2 is for none of rgb, cyclic_lbp_5: leave it out" in said) == (2, True)
+    assert (status, "--radius 2 applies to none of rgb, cyclic_lbp_5: leave it out" in said) == (2, True)
     status, said = complaint(capsys, image, "-o", tmp_path, "--radius", "0")
     assert (status, "give a whole number of pixels, 1 to 100" in said) == (2, True)
 
@@ -136,7 +136,7 @@ def test_a_radius_for_nothing_is_a_usage_error(tmp_path, capsys):
 def test_a_threshold_for_nothing_is_a_usage_error(tmp_path, capsys, names):
     image = write(tmp_path / "f.png", face())
     status, said = complaint(capsys, image, "-o", tmp_path, "-r", *names, "--threshold", "5")
-    assert (status, "--threshold 5 is for none of " in said) == (2, True)
+    assert (status, "--threshold 5 applies to none of " in said) == (2, True)
     assert len(list(tmp_path.iterdir())) == 1
 
 

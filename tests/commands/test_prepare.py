@@ -42,9 +42,9 @@ def test_it_says_what_it_does_and_prints_the_report(drawn, tmp_path, capfd):
     assert prepare(drawn, tmp_path / "set", "-r", "rgb", "lbp", "-r", "rgb", "--val", "0.25") == 0
     out, err = capfd.readouterr()
     lines = out.splitlines()
-    told = f"{drawn} -> {tmp_path / 'set'}: layout folders, 28 images; rgb, lbp at 16 x 16, raw: 0.00 GB, and "
-    assert lines[0].startswith(told)
-    assert re.fullmatch(r"\d+\.\d\d GB are free", lines[0].removeprefix(told))
+    start = f"{drawn} -> {tmp_path / 'set'}: layout folders, 28 images; rgb, lbp at 16 x 16, raw: 0.00 GB, and "
+    assert lines[0].startswith(start)
+    assert re.fullmatch(r"\d+\.\d\d GB are free", lines[0].removeprefix(start))
     assert lines[1].split() == ["7", "classes", "train", "val"]
     assert lines[3].split() == ["Angry", "3", "1"]
     assert lines[10].split() == ["all", "21", "7"]
@@ -205,7 +205,7 @@ def test_faces_are_found_and_cropped_in_every_yale_picture(tmp_path, capsys):
     records = [*prepared.records("rgb", "train"), *prepared.records("rgb", "val")]
     record = next(record for record in records if record.path == "Happy/subject01.png")
     shrunk = cv2.resize(picture, (64, 64)).transpose(2, 0, 1)
-    assert np.abs(record.blob.astype(int) - shrunk).mean() > 10  # a crop of it, not all of it
+    assert np.abs(record.blob.astype(int) - shrunk).mean() > 10  # a crop, not the whole picture
 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_resumes(drawn, tmp_path):
@@ -308,8 +308,8 @@ def test_a_representation_is_added_to_a_set(drawn, tmp_path, capfd):
         (["--labels", "emotions"], "-o SET is missing: name the set to make, or give --dry-run"),
         (["-o", "set"], "--labels is missing: give emotions or identities"),
         (["--dry-run"], "--labels is missing: give emotions or identities"),
-        (["-o", "set", "--extend", "--force"], "--extend goes without --force: leave it out"),
-        (["--dry-run", "--labels", "emotions", "--strict"], "--dry-run goes without --strict: leave it out"),
+        (["-o", "set", "--extend", "--force"], "--extend and --force exclude each other: leave one out"),
+        (["--dry-run", "--labels", "emotions", "--strict"], "--dry-run and --strict exclude each other: leave one out"),
         (["--dry-run", "--extend", "--labels", "emotions"], "--dry-run and --extend: give one of them"),
         (["-o", "set", "--labels", "emotions", "--images", "."], "--images is for tables and lists, and "),
         (["-o", "set", "--labels", "emotions", "--first-neutral"], "--first-neutral is for CK+, and "),

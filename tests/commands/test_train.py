@@ -32,11 +32,11 @@ def test_evaluate_prints_a_line_a_run(runs, sets, tmp_path, capsys):
     copy = shutil.copytree(runs, tmp_path / "runs")
     folders = [copy / f"vgg_s_small-{name}/finetune" for name in ("rgb", "cyclic_lbp_r3_t5")]
     assert main(["evaluate", *map(str, folders), "--set", str(sets / "expressions"), "--split", "train"]) == 0
-    told = capsys.readouterr().out.splitlines()
-    warnings = [line for line in told if line.startswith("warning: ")]
+    printed = capsys.readouterr().out.splitlines()
+    warnings = [line for line in printed if line.startswith("warning: ")]
     assert len(warnings) == 2
     assert all("trained on images that are scored: of 56 images, 56 in finetune" in line for line in warnings)
-    lines = [line for line in told if line not in warnings]
+    lines = [line for line in printed if line not in warnings]
     for line, folder in zip(lines, folders, strict=True):
         scores = read_scores(folder / "scores_train.csv")
         assert line == (

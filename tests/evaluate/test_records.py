@@ -161,7 +161,7 @@ def test_row_by_row_and_again(make, tmp_path, capsys):
     assert records_of(runs, out) == 0
     before = contents(out)
     assert records_of(runs, out) == 0
-    assert f"{out / ROWS[0] / 'finetune'}: scores of val: as it was" in capsys.readouterr().out
+    assert f"{out / ROWS[0] / 'finetune'}: scores of val: unchanged" in capsys.readouterr().out
     make(ROWS[1])
     assert records_of(runs, out, "--rows", ROWS[1]) == 0
     after = contents(out)

@@ -155,7 +155,7 @@ def test_an_own_representation_takes_its_nets_settings(finetune, monkeypatch, tm
     from emotiw.train import experiments
 
     said = finetune(row="vgg_s_small-cyclic_lbp_r3_t5")
-    assert "cyclic_lbp_r3_t5 is in no shipped row: settings as of vgg_s_small-rgb\n" in said
+    assert "cyclic_lbp_r3_t5 is in no shipped row: the settings are those of vgg_s_small-rgb\n" in said
     tuned = replace(like("vgg_s_small"), settings={"pretrain": "", "finetune": "base_lr: 0.125"})
     monkeypatch.setattr(experiments, "experiments", lambda: {tuned.row: tuned})
     assert shipped("vgg_s_small", "hamming_lbp").solver("finetune").base_lr == 0.125

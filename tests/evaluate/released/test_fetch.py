@@ -464,7 +464,7 @@ def test_a_damaged_member(two, small, tmp_path, capsys):
     [
         (["VGG_S"], "no released model 'VGG_S': there are VGG_S_rgb, "),
         (["all", "--stand-in", "--from", "x.zip"], "give one of the two"),
-        (["all", "--seed", "3"], "--seed is of a --stand-in"),
+        (["all", "--seed", "3"], "--seed needs --stand-in"),
         (["all", "--stand-in", "--seed", "-1"], "at least 0"),
         (["all", "--from", "nothing.zip"], "nothing.zip: no such file or folder"),
         (["all", "--from", "ftp://host/x.zip"], "expected a URL of http or https"),

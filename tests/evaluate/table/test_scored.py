@@ -135,7 +135,7 @@ def test_counts_are_of_the_predictions_beside_them(two, make_run, answers, tmp_p
     assert tabled(two, out, "--split", "test") == 1
     assert "test_scores.csv has the count of other predictions of vgg_s-rgb: give --force" in capsys.readouterr().err
     assert tabled(two, out, "--split", "test", "--force") == 0
-    assert "the count of vgg_s-rgb is dropped, as it was of other predictions" in capsys.readouterr().out
+    assert "the count of vgg_s-rgb is dropped: it belongs to other predictions" in capsys.readouterr().out
     assert (out / "test_scores.csv").read_text() == "name,n,correct\nensemble,5,\nvgg_s-rgb,5,\nvgg_s-lbp,5,2\n"
 
 
@@ -155,7 +155,7 @@ def test_what_scored_does_not_take(two, tmp_path, capsys):
     assert tabled(two, tmp_path / "out", "--scored", "far_scores.csv") == 1
     assert "holds no finetune run with far scores" in capsys.readouterr().err
     assert tabled(two, tmp_path / "out", "--split", "test", "--scored", "val_scores.csv") == 2
-    assert "test has no labels: --scored" in capsys.readouterr().err
+    assert "test has no labels, which --scored" in capsys.readouterr().err
 
 
 def test_each_seed_has_predictions_and_the_lowest_one_the_count(make_run, answers, tmp_path, capsys):
