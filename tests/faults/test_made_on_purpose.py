@@ -217,7 +217,7 @@ def test_a_set_that_changes_under_a_running_training(engine, scene, tmp_path):
     assert trial.wait() == 0, trial.said[-5:]  # what it has open stays
     again = type(trial)(trial.victim, trial.folder, scene.site).begin()
     assert again.wait() == 1
-    assert "holds another run (" in again.complaint
+    assert "has another run (" in again.complaint
 
 
 @pytest.mark.parametrize("name", ["prepare", "pretrain by torch"])
