@@ -40,7 +40,7 @@ def test_a_short_demo_goes_the_whole_way_and_is_done_once(tmp_path, capsys):
     assert main(["demo", "-o", str(output), "--iterations", "3"]) == 0
     printed = capsys.readouterr().out
     check_table(output, printed)
-    assert "\nSet expressions: faces, DRAWN, no photographs: nothing published compares with it.\n" in printed
+    assert "\nSet expressions: faces, DRAWN, no photographs: not comparable with published figures.\n" in printed
     assert "\nTrained for 3 iterations, seed 1, by caffe.\n" in printed
     for meaningless in ("51.75", "published (", "within", "engine"):
         assert meaningless not in printed

@@ -35,7 +35,7 @@ def test_evaluate_prints_a_line_a_run(runs, sets, tmp_path, capsys):
     printed = capsys.readouterr().out.splitlines()
     warnings = [line for line in printed if line.startswith("warning: ")]
     assert len(warnings) == 2
-    assert all("trained on images that are scored: of 56 images, 56 in finetune" in line for line in warnings)
+    assert all("trained on scored images: of 56 images, 56 in finetune" in line for line in warnings)
     lines = [line for line in printed if line not in warnings]
     for line, folder in zip(lines, folders, strict=True):
         scores = read_scores(folder / "scores_train.csv")
