@@ -34,7 +34,7 @@ _PROTOTXT = re.compile(r"^(?:\}|\w+ \{|[a-z]\w*: (?:[-+.\w]+|\".*\"))\s*$")
 
 
 def events(lines: Iterable[str], folder: Path) -> Iterator[Event]:
-    """Yield the events in the lines of a log; snapshots lie in `folder`.
+    """Yield the events in the lines of a log; snapshots are in `folder`.
 
     Caffe announces a snapshot before it writes it, so it is reported with the next line of the same thread: by then it
     is complete. Lines of threads that prefetch images or drive further GPUs may come in between.
