@@ -183,7 +183,7 @@ def measure(
             step(5)
         rate_of = partial(rate, batch=batch, iterations=iterations, device=device)
         engine, other = in_turns(partial(rate_of, solver.step), partial(rate_of, hand), turns)
-        reading(data.data_param.prefetch)  # skip what was prefetched meanwhile
+        reading(data.data_param.prefetch)  # skip batches that were prefetched in the meantime
         return Rates(engine, other, [rate_of(reading) for _ in range(turns)])
 
 

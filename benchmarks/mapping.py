@@ -31,7 +31,8 @@ def check(rgb: Image) -> None:
         if (other & ~ties(grey(rgb), representation.radius)).any():
             raise SystemExit(f"{representation}: scikit-image gives other colours where nothing ties")
         print(
-            f"{representation}: scikit-image decides {other.mean():.2%} of the pixels, ties, otherwise", file=sys.stderr
+            f"{representation}: scikit-image has other codes at {other.mean():.2%} of the pixels, which are ties",
+            file=sys.stderr,
         )
 
 

@@ -128,9 +128,9 @@ def follow(
     Raises
     ------
     DivergedError
-        At the first loss that is not finite; the process is stopped without another snapshot.
+        If a loss is not finite; the process is stopped without another snapshot.
     KeyboardInterrupt
-        After Ctrl-C, once the process has stopped; a second Ctrl-C does not wait.
+        If Ctrl-C is pressed, once the process has stopped; a second Ctrl-C does not wait.
     EmotiwError
         If the process fails, with its own message.
     OSError

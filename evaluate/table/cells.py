@@ -113,7 +113,7 @@ class Cell:
 
     @property
     def provenance(self) -> Provenance:
-        """Where its weights come from."""
+        """The origin of its weights."""
         return provenance(self.name, stand_in=self.protocol.stand_in)
 
     @property

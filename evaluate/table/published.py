@@ -34,7 +34,7 @@ class Publication:
     protocol
         How it was measured, if methods differ in that; may be empty.
     source, standing
-        The source, and how sure we are of it.
+        The source, and whether it was verified.
     """
 
     method: str

@@ -57,7 +57,7 @@ class Column:
         The validation scores that the ensemble's weights are fitted on, one for each cell: the cells' own if the split
         is val. Empty if a net was not scored on val, or val has no labels.
     provenance
-        Where the nets' weights come from.
+        The origin of the nets' weights.
     missing
         Why a row has no cell, by row.
     validated

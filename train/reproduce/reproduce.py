@@ -51,7 +51,7 @@ def reproduce(
     EmotiwError
         If a set is not as needed, the disk is too small, another process works in the folder, or steps failed.
     KeyboardInterrupt
-        After Ctrl-C, when every training has written its snapshot; a second Ctrl-C does not wait.
+        If Ctrl-C is pressed, once every training has written its snapshot; a second Ctrl-C does not wait.
     """
     for stage, prepared in sets.items():
         labels = {"pretrain": "identities", "finetune": "emotions"}[stage]

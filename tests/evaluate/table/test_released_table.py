@@ -234,7 +234,7 @@ def test_an_empty_cell_has_a_reason(make_run, make_released, answers, tmp_path):
     assert one["ensemble of 3: uniform average"] == ("only one net", "100.00")
 
 
-def test_models_without_val_scores_have_a_uniform_average_on_test(make_run, make_released, answers, tmp_path):
+def test_models_without_val_scores_have_the_uniform_average(make_run, make_released, answers, tmp_path):
     right = answers(*LABELS)
     for row, name in zip(ROWS[:2], NAMES, strict=False):
         for split in ("val", "test"):

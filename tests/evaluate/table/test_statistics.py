@@ -102,7 +102,7 @@ def test_groups_of_one_image_are_resampled_as_images():
     assert interval(right, [str(image) for image in range(60)]) == interval(right)
 
 
-def test_only_intervals_of_groups_cover_the_truth_for_alike_images():
+def test_only_intervals_of_groups_cover_the_truth():
     rng = np.random.default_rng(2)
     covered = {True: [], False: []}
     for _ in range(150):
