@@ -122,7 +122,7 @@ def _unlabelled(table: "Table", args: argparse.Namespace) -> None:
         print(f"warning: {counts}: the count of {name} is dropped: it belongs to other predictions")
     print(f"the {args.split} images have no labels, so there is no table: give labels to emotiw evaluate --truth,")
     scored = read_scored(counts, table)
-    print(f"or have the predictions scored and fill the counts into {counts}:\n\n{scored.text}\n\n{scored.said}\n")
+    print(f"or have the predictions scored and fill the counts into {counts}:\n\n{scored.text}\n\n{scored.note}\n")
     print(f"predictions ({table.answer.name}): {first}")
 
 

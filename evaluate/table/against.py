@@ -66,14 +66,14 @@ class Against:
     ----------
     lines
         A line for each row of either table, then one for the ensembles.
-    said
+    summary
         A sentence about the two sets.
     unequal
         The digests that should be equal but are not.
     """
 
     lines: list[Line]
-    said: str
+    summary: str
     unequal: list[str]
 
     @property
@@ -98,7 +98,7 @@ class Against:
             "Newcombe's interval of the difference of two shares of independent images; it is too wide if both are on "
             "the same images, and does not include the spread between trainings."
         )
-        return "\n\n".join([self.said, *(f"NOT EQUAL: {one}." for one in self.unequal), table, tests]) + "\n"
+        return "\n\n".join([self.summary, *(f"NOT EQUAL: {one}." for one in self.unequal), table, tests]) + "\n"
 
 
 def against(ours: Table, theirs: Table) -> Against:
@@ -127,14 +127,14 @@ def against(ours: Table, theirs: Table) -> Against:
         if name in mine and name in others
         for words in _unequal(mine[name], others[name])
     ]
-    return Against([*lines, *_ensemble(ours, theirs)], _said(ours, theirs), unequal)
+    return Against([*lines, *_ensemble(ours, theirs)], _summary(ours, theirs), unequal)
 
 
 def _cells(table: Table) -> dict[str, Cell]:
     return {cell.name: cell for column in table.filled for cell in column.cells}
 
 
-def _said(ours: Table, theirs: Table) -> str:
+def _summary(ours: Table, theirs: Table) -> str:
     """Return a sentence that says whether the sets are equal and what is compared."""
     one, other = ours.protocol, theirs.protocol
     where = f"{one.split}: {len(ours.scores.labels)} images here, {len(theirs.scores.labels)} there"

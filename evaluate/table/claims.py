@@ -79,10 +79,10 @@ def verdict(net: Net, found: Sequence[Claim]) -> str:
     if all(claim.shown < 0 for claim in mine.values()):
         worst = max(claim.p for claim in mine.values())
         return f"Best representation of {net.title}: rgb (unlike in the paper, RGB; p = {_p(worst)})."
-    said = f"{highest}, {percent(max(cell.accuracy for cell in net.cells.values()))}"
+    figure = f"{highest}, {percent(max(cell.accuracy for cell in net.cells.values()))}"
     smallest = min(claim.p for claim in mine.values())
     return (
-        f"Best representation of {net.title}: no difference shown (highest figure: {said}; smallest p against RGB "
+        f"Best representation of {net.title}: no difference shown (highest figure: {figure}; smallest p against RGB "
         f"{_p(smallest)})."
     )
 

@@ -129,13 +129,13 @@ class Errors:
     def markdown(self, lines: Sequence[str]) -> str:
         """Return the numbers as Markdown below `lines`."""
         parts = ["\n".join(lines)]
-        for said, rows in (
+        for sentence, rows in (
             (f"Predicted classes of each true class, by {self.title}:", self.confusion),
             ("Accuracy by class in %:", self.by_class),
             (self.seen, self.unseen),
         ):
-            if rows or said == self.seen:
-                parts.append(said)
+            if rows or sentence == self.seen:
+                parts.append(sentence)
             if rows:
                 parts.append(tabulate(rows, "firstrow", "github", disable_numparse=True))
         return "\n\n".join(parts) + "\n"
@@ -154,7 +154,7 @@ class Errors:
 
 def errors(table: Table) -> Errors:
     """Return the errors of a table; for a row with several trainings, those of the lowest seed."""
-    seen, said = _seen(table)
+    seen, sentence = _seen(table)
     answer = f"ensemble: {table.answer.name}" if table.filled[0].averages else table.answer.name
     titles = {cell.name: cell.title for column in table.filled for cell in column.cells if not cell.facts}
     titles[ENSEMBLE] = answer
@@ -165,7 +165,7 @@ def errors(table: Table) -> Errors:
     if seen.any() and not seen.all():
         totals += [_part(name, scores, table, ~seen, _UNSEEN) for name, scores in named.items()]
     by_class = {name: list(_by_class(name, scores, table)) for name, scores in named.items()} if classes else {}
-    return Errors(tuple(classes), by_class, totals, said, _mistakes(table.answer.scores))
+    return Errors(tuple(classes), by_class, totals, sentence, _mistakes(table.answer.scores))
 
 
 def _by_class(name: str, scores: Scores, table: Table) -> Iterator[Part]:
@@ -197,10 +197,10 @@ def _seen(table: Table) -> tuple[NDArray[np.bool_], str]:
         except ValueError as error:
             raise EmotiwError(f"{cell.folder}: {error}: evaluate again with --force") from None
     verb = "is" if seen.sum() == 1 else "are"
-    said = (
+    sentence = (
         f"Of the {counted(n, f'{split} image')}, {seen.sum()} {verb} also among the training images of a net, by pixels"
     )
-    return seen, f"{said}." if known else f"{said}; for some nets or stages this is not known."
+    return seen, f"{sentence}." if known else f"{sentence}; for some nets or stages this is not known."
 
 
 def _mistakes(scores: Scores) -> list[Mistake]:

@@ -22,22 +22,22 @@ def frozen(cells: tuple[Cell, ...], validated: tuple[Cell, ...]) -> str:
     here, there = cells[0].protocol, validated[0].protocol
     split, n, found_on = here.split, len(cells[0].scores.labels), len(validated[0].scores.labels)
     sets = " and ".join(f"{one.split}{one.beside} of {_named(one)}" for one in (there, here))
-    said = f"weights are fitted on the {found_on} val images only, before {split} is read"
+    fitted = f"weights are fitted on the {found_on} val images only, before {split} is read"
     in_val, trained = _common(here, there), _trained(cells)
     if in_val > 0 or trained > 0:
         return (
-            f"NOT frozen: {said}, but of the {counted(n, f'{split} image')} {_number(in_val)} are among them, and "
+            f"NOT frozen: {fitted}, but of the {counted(n, f'{split} image')} {_number(in_val)} are among them, and "
             f"{_number(trained)} among the training images of a net, by pixels ({sets}): figures on {split} are "
             "overestimated."
         )
     if NOT_KNOWN in (in_val, trained):
         return (
-            f"Frozen: {said}; they use no {split} label. It is not known whether any of the "
+            f"Frozen: {fitted}; they use no {split} label. It is not known whether any of the "
             f"{counted(n, f'{split} image')} is {' or '.join(_unknown(in_val, trained))} ({sets})."
         )
     return (
-        f"Frozen: {said}; of the {counted(n, f'{split} image')} 0 are among them, and 0 among the training images of a "
-        f"net, by pixels ({sets}); they use no {split} label."
+        f"Frozen: {fitted}; of the {counted(n, f'{split} image')} 0 are among them, and 0 among the training images of "
+        f"a net, by pixels ({sets}); they use no {split} label."
     )
 
 

@@ -20,18 +20,18 @@ class Marks:
 
     Attributes
     ----------
-    said
+    warnings
         The sentences about each net, by its cell's name.
     notes
         Sentences without a letter.
     """
 
-    said: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     def of(self, names: Sequence[str]) -> list[str]:
         """Return the sentences about these nets, or about an average of them."""
-        return list(dict.fromkeys(sentence for name in names for sentence in self.said.get(name, ())))
+        return list(dict.fromkeys(sentence for name in names for sentence in self.warnings.get(name, ())))
 
     def at(self, names: Sequence[str]) -> str:
         """Return the letters after the figure of these nets, such as " [a] [c]"; empty if there are none."""
@@ -44,7 +44,7 @@ class Marks:
 
     @property
     def _letters(self) -> dict[str, str]:
-        every = self.of(list(self.said))
+        every = self.of(list(self.warnings))
         return {sentence: _letter(number) for number, sentence in enumerate(every)}
 
 
@@ -69,16 +69,16 @@ def marks(cells: Sequence[Cell], validated: Sequence[Cell], look: Look) -> Marks
     EmotiwError
         If a net is proven not to be the one that was scored.
     """
-    said: dict[str, list[str]] = defaultdict(list)
+    found: dict[str, list[str]] = defaultdict(list)
     for cell in (training for each in (*cells, *validated) for training in each.trainings):
         run = Run(cell.folder) if cell.facts else None
         require_same(cell.protocol.inputs, cell.folder, run, look)
         if mark := words(cell.protocol.trained_on, len(cell.scores.labels)):
-            said[cell.name].append(f"{mark} ({cell.protocol.split})")
-        said[cell.name] += [f"{cell.name}: {one}" for one in _changed(cell, look)]
+            found[cell.name].append(f"{mark} ({cell.protocol.split})")
+        found[cell.name] += [f"{cell.name}: {one}" for one in _changed(cell, look)]
     for name, one in _varied(cells):
-        said[name].append(one)
-    return Marks({name: list(dict.fromkeys(some)) for name, some in said.items() if some}, list(_notes(cells)))
+        found[name].append(one)
+    return Marks({name: list(dict.fromkeys(some)) for name, some in found.items() if some}, list(_notes(cells)))
 
 
 def _changed(cell: Cell, look: Look) -> Iterator[str]:

@@ -29,10 +29,10 @@ class EnsembleNotes:
     @property
     def sentences(self) -> list[str]:
         """All notes; if the nets were not trained here, each names them."""
-        said = [sentence for sentence in (*self.weights, self.honesty, self.growth) if sentence]
+        notes = [sentence for sentence in (*self.weights, self.honesty, self.growth) if sentence]
         if self.column.provenance is TRAINED:
-            return said
-        return [f"{_capital(self.column)}. {sentence}" for sentence in said]
+            return notes
+        return [f"{_capital(self.column)}. {sentence}" for sentence in notes]
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Notes:
         """All notes in order."""
         ensembles = [sentence for ensemble in self.ensembles for sentence in ensemble.sentences]
         before = [self.intervals, self.scored, self.published, self.arithmetic, self.released]
-        said = [*before, *ensembles, self.baseline, *self.seeds, self.tests, *self.best, *self.recipes, *self.marks]
-        return [sentence for sentence in said if sentence]
+        notes = [*before, *ensembles, self.baseline, *self.seeds, self.tests, *self.best, *self.recipes, *self.marks]
+        return [sentence for sentence in notes if sentence]
 
 
 def notes(table: Table, nets: Sequence[Net], published: Sequence[Publication], tested: Sequence[Claim]) -> Notes:
@@ -76,7 +76,7 @@ def notes(table: Table, nets: Sequence[Net], published: Sequence[Publication], t
         baseline=_baseline(table, published),
         seeds=_seeds(table),
         tests=_tests(table, tested),
-        best=[said for net in nets if (said := verdict(net, tested))],
+        best=[text for net in nets if (text := verdict(net, tested))],
         marks=table.marks.sentences,
         recipes=[*_settings(table.trained), *_chosen(table.trained)],
     )
@@ -153,31 +153,31 @@ def _arithmetic(table: Table, published: Sequence[Publication]) -> str:
 def _seeds(table: Table) -> list[str]:
     """Return the spread of rows with several trainings."""
     cells = [cell for column in table.columns for cell in column.cells if cell.others]
-    said = [f"{cell.title}: the mean of {len(cell.trainings)} trainings, seeds {seeds_of(cell)}." for cell in cells]
-    if said:
-        said.append("For such rows, the ensemble and the tests use the training with the lowest seed.")
-    return said
+    lines = [f"{cell.title}: the mean of {len(cell.trainings)} trainings, seeds {seeds_of(cell)}." for cell in cells]
+    if lines:
+        lines.append("For such rows, the ensemble and the tests use the training with the lowest seed.")
+    return lines
 
 
 def _tests(table: Table, tested: Sequence[Claim]) -> str:
     """Return how the claims were tested, and whether the ensemble could be tested."""
     where = "out of fold" if table.protocol.split == "val" else "on val"
-    said = []
+    lines = []
     if tested:
         grouped = any(claim.paired.grouped is not None for claim in tested)
         and_groups = " and a paired bootstrap of groups (the larger p counts)" if grouped else ""
-        said.append(
+        lines.append(
             f"Claims are tested by McNemar's exact two-sided test{and_groups}, corrected by Holm for "
             f"{counted(len(tested), 'comparison')}; a corrected p below {LEVEL} shows a difference. Each p compares "
             "one training (one seed) of each net, so it does not include the spread between trainings."
         )
     if any(not claim.net for claim in tested):
-        said.append(
+        lines.append(
             f"The ensemble and its best member are both chosen {where}, never on the images that they are tested on."
         )
     elif any(column.averages and column.provenance.compared for column in table.columns):
-        said.append(f"The ensemble is not tested against its best member: the two cannot be chosen {where}.")
-    return " ".join(said)
+        lines.append(f"The ensemble is not tested against its best member: the two cannot be chosen {where}.")
+    return " ".join(lines)
 
 
 def _honesty(column: Column) -> str:
@@ -187,12 +187,12 @@ def _honesty(column: Column) -> str:
         return ""
     if split != "val":
         return frozen(column.cells, column.validated)
-    said = "Weights fitted and scored on the same images overestimate accuracy; the other averages do not."
+    text = "Weights fitted and scored on the same images overestimate accuracy; the other averages do not."
     if column.nested:
         methods = column.nested[1]
         times = ", ".join(f"{name} {count}" for name, count in Counter(methods).most_common())
-        said += f" Nested cross-validation chose a method in each of {len(methods)} folds: {times}."
-    return said
+        text += f" Nested cross-validation chose a method in each of {len(methods)} folds: {times}."
+    return text
 
 
 def _growth(column: Column) -> str:
@@ -208,23 +208,23 @@ def _baseline(table: Table, published: Sequence[Publication]) -> str:
     if not table.baseline:
         return ""
     made = table.baseline.protocol
-    said = (
+    text = (
         f"Baseline: histograms of LBP codes (R = {made.radius}) in {made.grid} x {made.grid} regions of the face, "
         f"SVM ({made.svm.kernel}, C = {made.svm.C:g}, chosen by {made.svm.folds}-fold cross-validation on "
         f"{made.train_images} train images: {made.svm.accuracy:.2%}) by {made.engine}; not part of the ensemble."
     )
     if other := cell_of(published, "baseline", ""):
-        said += f" The published baseline, for orientation, is {other.method} ({other.standing})."
-    return said
+        text += f" The published baseline, for orientation, is {other.method} ({other.standing})."
+    return text
 
 
 def _weights(column: Column) -> list[str]:
-    said = []
+    lines = []
     for name, weights in column.weights.items():
         some = ", ".join(f"{c.title} {w:.2f}" for c, w in zip(column.cells, weights, strict=True) if w >= 0.005)
         beside = column.validated[0].protocol.beside if column.validated else ""
-        said.append(f"Weights by {name}, fitted on {len(column.validation[0].labels)} val images{beside}: {some}.")
-    return said
+        lines.append(f"Weights by {name}, fitted on {len(column.validation[0].labels)} val images{beside}: {some}.")
+    return lines
 
 
 def _settings(column: Column) -> list[str]:
@@ -244,14 +244,14 @@ def _chosen(column: Column) -> list[str]:
     groups: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for cell, scores in zip(column.cells, known, strict=False):  # all of them, or none
         groups.setdefault((cell.kind, cell.representation), []).append((scores.accuracy, cell.name))
-    said = []
+    lines = []
     for (net, representation), rows in groups.items():
         if len(rows) > 1:
             accuracy = max(rows)[0]
             best = " and ".join(name for found, name in rows if found == accuracy)
             where = "" if column.protocol.split == "val" else f", but not its figure on {column.protocol.split}"
-            said.append(
+            lines.append(
                 f"Best of the {len(rows)} rows of {net} on {representation}, chosen on val: {best} "
                 f"({percent(accuracy)} on val). The choice makes its figure on val too high{where}."
             )
-    return said
+    return lines

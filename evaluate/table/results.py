@@ -305,8 +305,8 @@ def collect(
         )
     require_alike(every_cell)
     validated = [cell for column in table.filled for cell in column.validated]
-    said = marks(every_cell, validated if split != "val" else [], look)
-    return replace(table, baseline=_baseline(folder, split, every_cell[0]), marks=said)
+    marked = marks(every_cell, validated if split != "val" else [], look)
+    return replace(table, baseline=_baseline(folder, split, every_cell[0]), marks=marked)
 
 
 def _why_not_scored(run: Run) -> str:

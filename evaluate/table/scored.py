@@ -71,14 +71,14 @@ class Scored:
         The split's name, with that of its official split if it differs.
     counts
         The counts, by name of the predictions.
-    said
+    note
         The note that a table prints about them.
     """
 
     split: str
     title: str
     counts: Mapping[str, Count]
-    said: str
+    note: str
 
     def of(self, line: Line | str, table: Table) -> Count | None:
         """Return the count of a table's figure; None if there is none, as for other averages of the nets."""
@@ -136,20 +136,20 @@ def read_scored(path: Path, table: Table) -> Scored:
                 "count may belong to another net: write the predictions by emotiw table --split, and have them scored"
             )
         found[count.name] = count
-    return Scored(split, f"{split}{table.beside}", found, _said(table))
+    return Scored(split, f"{split}{table.beside}", found, _note(table))
 
 
-def _said(table: Table) -> str:
+def _note(table: Table) -> str:
     """Return the note about counts on the split of a table."""
     title, first = f"{table.protocol.split}{table.beside}", table.filled[0]
-    said = [
+    sentences = [
         f"{title}, scored by others: the predictions were counted by someone who has the labels, not by emotiw; "
         "intervals of Clopper and Pearson. For a row with several trainings, the predictions are of the lowest seed."
     ]
     if first.weights:
-        said.append(frozen(first.cells, first.validated))
+        sentences.append(frozen(first.cells, first.validated))
     names = [cell.name for column in table.filled for cell in column.cells]
-    return " ".join([*said, *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in table.marks.of(names))])
+    return " ".join([*sentences, *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in table.marks.of(names))])
 
 
 def unscored(path: Path, table: Table, *, force: bool) -> tuple[str, list[str]]:

@@ -39,7 +39,7 @@ def csv_text(view: TableView) -> str:
     """
     gaps, scored = view.table.trained.gaps, view.scored
     lines: list[list[object]] = [[*_HEAD, "kind", "marks"]]
-    lines += [[*_cells(view, line), line.provenance.title, "; ".join(view.said(line))] for line in view.lines]
+    lines += [[*_cells(view, line), line.provenance.title, "; ".join(view.warnings(line))] for line in view.lines]
     lines += [[row, *place_of(row), *[""] * (len(_HEAD) - 3), TRAINED.title, why] for row, why in gaps.items()]
     if scored:
         lines += [[*_counted(count, scored.split), "", _scored_by(count)] for count in scored.counts.values()]

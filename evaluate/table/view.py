@@ -68,7 +68,7 @@ class TableView:
         found = [self.scored.of(line, self.table) for line in row.figures.values()] if self.scored else []
         return next((count.words for count in found if count), ["", ""])
 
-    def said(self, line: Line) -> list[str]:
+    def warnings(self, line: Line) -> list[str]:
         """Return the warnings about a figure; an ensemble has those of its nets."""
         return self.table.marks.of(self._nets(line))
 
@@ -100,7 +100,7 @@ def view(table: Table, publications: Sequence[Publication], scored: Scored | Non
         lines=lines,
         rows=shown,
         claims=tested,
-        notes=replace(notes(table, nets, published, tested), scored=scored.said if scored else ""),
+        notes=replace(notes(table, nets, published, tested), scored=scored.note if scored else ""),
         scored=scored,
         errors=errors(table),
     )
