@@ -69,7 +69,7 @@ def test_version(capsys):
 def test_debug_shows_the_traceback(tmp_path):
     argv = ["table", str(tmp_path), "-o", str(tmp_path / "out")]
     assert main(argv) == 1
-    with pytest.raises(Exception, match="holds no finetune run"):
+    with pytest.raises(Exception, match="has no finetune run"):
         main([*argv, "--debug"])
 
 

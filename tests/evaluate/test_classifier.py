@@ -179,7 +179,7 @@ def test_a_set_of_wrong_size_or_representation_is_one_line(copy, sets, tmp_path,
     prepare(sets / "faces/expressions", tmp_path / "set", Settings("emotions", ("rgb",), 48, val=0.5))
     capsys.readouterr()
     for representation, words in (
-        ("rgb", "has 48-pixel images and .* takes 64-pixel ones: prepare the set with --size 64"),
+        ("rgb", "has 48-pixel images but .* takes 64-pixel ones: prepare the set with --size 64"),
         (OWN, f"holds no {OWN}, only rgb"),
     ):
         folder = copy / f"vgg_s_small-{representation}/finetune"
@@ -194,7 +194,7 @@ def test_the_table_of_real_runs(runs, sets, tmp_path, capsys):
     for representation in ("rgb", OWN):
         scores = read_scores(runs / f"vgg_s_small-{representation}/finetune/scores_val.csv")
         assert f"| {scores.accuracy * 100:.2f} " in printed
-    assert "iterations as below, by caffe." in printed
+    assert "for the iterations below, by caffe." in printed
     text = (tmp_path / "table/report.html").read_text()
     assert (
         text.count("data:image/png;base64,") == 1 + 1 + 1 + 2 * 2

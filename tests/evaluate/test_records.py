@@ -217,7 +217,7 @@ def test_runs_without_scores_are_reported(two, make, tmp_path, capsys):
     assert records_of(two, tmp_path / "out", "--rows", "vgg_s-cyclic_lbp") == 1
     assert "vgg_s-cyclic_lbp has no scores yet: make them with emotiw evaluate" in refused(capsys)
     assert records_of(two, tmp_path / "out", "--rows", "none") == 1
-    assert "holds no finetune run of none" in refused(capsys)
+    assert "has no finetune run of none" in refused(capsys)
 
 
 def test_records_of_records_are_the_same(two, tmp_path):

@@ -73,7 +73,7 @@ def test_one_net_and_representation_in_several_rows(table):
         ("a,vgg_s,rgb,net: 'x',,", "name your own net by --net"),
         ("a/b,vgg_s,rgb,,,", "'a/b' cannot be a folder's"),
         ("..,vgg_s,rgb,,,", "'..' cannot be a folder's"),
-        ("vgg_s-lbp,vgg_s,rgb,,,", "the name vgg_s-lbp is that of a shipped row, and this row is vgg_s-rgb"),
+        ("vgg_s-lbp,vgg_s,rgb,,,", "the name vgg_s-lbp is that of a shipped row, but this row is vgg_s-rgb"),
         ("vgg_s,vgg_s_small,rgb,,,", "the name vgg_s is that of a shipped net"),
         ("good,vgg_s,rgb,,,", "good is also the name of line 2"),
         ("a,vgg_s,rgb,,0,", "0 epochs: give a number above 0"),

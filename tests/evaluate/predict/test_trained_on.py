@@ -95,7 +95,7 @@ def prepared(tmp_path, labels, *, detect):
     ("trained", "detect", "words"),
     [
         ("whole", True, "holds detected faces and .* was trained on whole pictures: prepare the set without --detect"),
-        ("detected", False, "holds whole pictures and .* was trained on detected faces: prepare the set with --detect"),
+        ("detected", False, "has whole pictures but .* was trained on detected faces: prepare the set with --detect"),
     ],
 )
 def test_a_run_is_not_scored_on_faces_cropped_differently(model, tmp_path, trained, detect, words):

@@ -173,7 +173,7 @@ def test_a_folder_that_has_nothing_to_compare_with(make, tmp_path, capsys):
     make("vgg_s-rgb", 60)
     status, _, _, err = compared(tmp_path, capsys)
     assert status == 1
-    assert "holds no finetune run with val scores" in err
+    assert "has no finetune run with val scores" in err
     assert not (tmp_path / "table").exists()
 
 

@@ -108,7 +108,7 @@ def test_unknown_training_images_are_reported(make_run, answers, tmp_path, known
 
 def test_positions_outside_the_images_are_refused(make_run, answers, tmp_path):
     make_run("vgg_s-rgb", answers(*LABELS), LABELS, trained_on=[], seen="9")
-    with pytest.raises(EmotiwError, match="9 is no span of 8 images: evaluate again with --force"):
+    with pytest.raises(EmotiwError, match="9 is not a span of 8 images: evaluate again with --force"):
         errors(collect(tmp_path / "runs"))
 
 

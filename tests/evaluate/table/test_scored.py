@@ -107,7 +107,7 @@ def test_counts_are_in_the_table_with_their_intervals(two, tmp_path, capsys):
             "name,n,correct\nvgg_m-rgb,5,4\n",
             "line 2: vgg_m-rgb is none of the predictions of test: ensemble, vgg_s-rgb",
         ),
-        ("name,n,correct\nensemble,5,4\nvgg_s-rgb,5,\nensemble,5,4\n", "line 4: ensemble comes twice"),
+        ("name,n,correct\nensemble,5,4\nvgg_s-rgb,5,\nensemble,5,4\n", "line 4: ensemble occurs twice"),
         ("name,correct\nensemble,4\n", "line 1: the columns are name, correct, not "),
         ("", "line 1: the columns are missing, not "),
     ],
@@ -158,7 +158,7 @@ def test_scored_refuses_other_files(two, tmp_path, capsys):
     assert tabled(two, tmp_path / "out", "--scored", "counts.csv") == 2
     assert "the file's name must be <split>_scores.csv" in capsys.readouterr().err
     assert tabled(two, tmp_path / "out", "--scored", "far_scores.csv") == 1
-    assert "holds no finetune run with far scores" in capsys.readouterr().err
+    assert "has no finetune run with far scores" in capsys.readouterr().err
     assert tabled(two, tmp_path / "out", "--split", "test", "--scored", "val_scores.csv") == 2
     assert "test has no labels, which --scored" in capsys.readouterr().err
 

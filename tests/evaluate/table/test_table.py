@@ -346,10 +346,10 @@ def test_errors_of_collect_are_one_line(make_run, answers, tmp_path, capsys):
         (line,) = capsys.readouterr().err.splitlines()
         return line
 
-    assert "holds no finetune run with val scores: make them with emotiw evaluate" in refused()
+    assert "has no finetune run with val scores: make them with emotiw evaluate" in refused()
     folder = make_run("vgg_s-rgb", answers(*LABELS), LABELS)
-    assert "holds no finetune run with test scores" in refused("--split", "test")
-    assert "holds no pretrain run with val scores" in refused("--stage", "pretrain")
+    assert "has no finetune run with test scores" in refused("--split", "test")
+    assert "has no pretrain run with val scores" in refused("--stage", "pretrain")
     protocol = json.loads((folder / "scores_val.json").read_text())
     older = {key: value for key, value in protocol.items() if key != "mean_rule"}
     for damaged in ({}, [], older, {**protocol, "more": 1}, {**protocol, "stand_in": "no"}):
@@ -438,8 +438,8 @@ def test_a_damaged_file_of_published_figures_is_one_line(three, tmp_path, capsys
     own = tmp_path / "own.csv"
     command = ["table", str(three), "-o", str(tmp_path / "table"), "--published", str(own)]
     for text, words in (
-        ("a,b\n1,2\n", "has not the columns"),
-        ("", "has not the columns"),
+        ("a,b\n1,2\n", "the columns are wrong"),
+        ("", "the columns are wrong"),
         (OLD + "x,,,,n/a,,,,,\n", "not a row"),
         (OLD + "x\n", "not a row"),
         (NEW + "x\n", "not a row"),
@@ -667,7 +667,7 @@ def test_a_table_begins_with_its_set(make_run, answers, tmp_path, capsys):
         "Trained from scratch for 4 iterations, seed 1, by caffe.",
     ]
     assert "| published (SFEW 2.0) " in text
-    assert "here are 8." in text
+    assert "this table is on 8." in text
     assert {(row["dataset"], row["drawn"], row["iterations"], row["seeds"]) for row in rows[:2]} == {
         ("SFEW 2.0", "False", "4", "1")
     }
@@ -696,7 +696,7 @@ def test_a_property_of_all_nets_is_not_a_column(make_run, answers, tmp_path):
     make_run("vgg_s-rgb", answers(*LABELS), LABELS, **named)
     make_run("vgg_s-lbp", answers(*LABELS), LABELS, run={"iterations": 8}, **named)
     text = markdown(view(collect(tmp_path / "runs"), publications()))
-    assert "Trained from scratch with seed 1, iterations as below, by caffe." in text
+    assert "Trained from scratch with seed 1, for the iterations below, by caffe." in text
     assert [line.split("|")[2].strip() for line in said_of(text, "| vgg_s-")] == ["4", "8"]
     assert "engine" not in text
 
