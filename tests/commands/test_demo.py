@@ -1,4 +1,4 @@
-"""The demo, for real."""
+"""Real runs of the demo."""
 
 import csv
 import re
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.caffe
 
 
 def scores_of(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels and posteriors of a run, read without any code of ours."""
+    """Return labels and posteriors of a run, read without our code."""
     with (folder / "finetune/scores_val.csv").open(newline="") as file:
         rows = list(csv.reader(file))[1:]
     return np.array([int(row[2]) for row in rows]), np.array([row[3:] for row in rows], float)

@@ -48,7 +48,7 @@ def test_a_net_that_is_none(capsys):
 
 
 @pytest.mark.parametrize("verb", ["predict face.png", "finetune vgg_s-rgb --set set", "experiments"])
-def test_a_word_too_many_points_to_the_verbs_own_help(capsys, verb):
+def test_an_extra_word_points_to_the_verbs_help(capsys, verb):
     line = refused(capsys, *verb.split(), "--thresh", "3")
     name = verb.split()[0]
     assert line.startswith(f"emotiw {name}: unrecognized arguments: --thresh")

@@ -25,7 +25,7 @@ def read(path):
 
 
 def complaint(capsys, *arguments):
-    """Run a command line that must fail; return its status and its one line."""
+    """Run a command line that must fail; return its status and its one-line error."""
     try:
         status = main(["map", *map(str, arguments)])
     except SystemExit as stop:
@@ -60,7 +60,7 @@ def test_representations_and_threshold(tmp_path):
         assert np.array_equal(read(out / f"f.{name}.png"), map_image(face(), parse(name)))
 
 
-def test_a_photo_is_turned_as_its_exif_says(tmp_path):
+def test_a_photo_is_turned_by_its_exif_orientation(tmp_path):
     flat = np.full((24, 48, 3), 90, np.uint8)
     jpeg = cv2.imencode(".jpg", flat)[1].tobytes()
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"

@@ -16,7 +16,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "here"
 
 
-def test_the_list_says_what_there_is_and_what_is_here(models, capsys):
+def test_the_list_has_all_models_and_their_state(models, capsys):
     assert main(["models", "fetch", "VGG_S_lbp", "VGG_S_cyclic_lbp", "--stand-in"]) == 0
     (models / "VGG_S_cyclic_lbp" / MEAN).unlink()
     capsys.readouterr()

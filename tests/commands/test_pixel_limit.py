@@ -1,4 +1,4 @@
-"""The limit on a picture's pixels, in each verb that reads pictures, as a process: an import could undo it."""
+"""The limit on pixels in each verb that reads pictures, run as processes, because an import could undo it."""
 
 import json
 import os
@@ -86,7 +86,7 @@ def test_explain(bomb, model, tmp_path, measured):
 
 @pytest.mark.caffe
 def test_serve(bomb, model):
-    """The picture is uploaded as the page does it."""
+    """The picture is uploaded as by the page."""
     command = [EMOTIW, "serve", "--port", "0", "--model", model]
     with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -118,7 +118,7 @@ def test_the_limit_holds_where_opencv_was_imported_first(bomb, measured):
 
 
 def test_an_encoded_datum_and_load_image_are_held_to_it_too(bomb):
-    """Of the torch engine, and of its pycaffe."""
+    """This concerns the torch engine and its pycaffe."""
     from emotiw.engine.torch.pycaffe.io import load_image
 
     with pytest.raises(EmotiwError, match=re.escape(f"its picture cannot be decoded: {REASON}")):
