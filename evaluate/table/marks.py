@@ -96,7 +96,7 @@ def _varied(cells: Sequence[Cell]) -> Iterator[tuple[str, str]]:
         if len(set(values.values())) > 1:
             for name, one in values.items():
                 others = ", ".join(sorted(set(values.values()) - {one}))
-                yield name, f"{key} {one}; other rows have {others}"
+                yield name, f"{key} {one} (other rows: {others})"
 
 
 def _history(facts: Facts) -> dict[str, str]:

@@ -114,14 +114,14 @@ def test_differences_between_nets_are_marked_at_their_cells(make, tmp_path, caps
     make("vgg_s-cyclic_lbp", before=[first])
     _, _, rows, _ = tabled(tmp_path, capsys)
     assert rows["vgg_s-lbp"]["marks"].split("; ") == [
-        "pretrain: seed 2; other rows have 1",
-        "finetune: training set cccccccccccc; other rows have dddddddddddd",
-        "finetune: iterations 3; other rows have 4",
+        "pretrain: seed 2 (other rows: 1)",
+        "finetune: training set cccccccccccc (other rows: dddddddddddd)",
+        "finetune: iterations 3 (other rows: 4)",
     ]
     assert rows["vgg_s-rgb"]["marks"] == rows["vgg_s-cyclic_lbp"]["marks"] != ""
     make(ROWS[1])
     _, _, rows, _ = tabled(tmp_path, capsys)
-    assert "pretrain: iterations not recorded; other rows have 400" in rows["vgg_s-lbp"]["marks"]
+    assert "pretrain: iterations not recorded (other rows: 400)" in rows["vgg_s-lbp"]["marks"]
 
 
 OWN = {"model": "model.caffemodel", "mean": "mean.binaryproto", "deploy": "deploy.prototxt"}

@@ -494,7 +494,7 @@ def test_the_report_is_self_contained(three, tmp_path):
     words = " ".join(" ".join(page.words).split())
     for expected in (
         "vgg_m_2048-rgb", "vgg_s-rgb", "vgg_s-cyclic_lbp", "87.50", "75.00", "50.00", "not run",
-        "uniform average", "caffe 1.0.0, torch 1.0.0", "25.00", "Set gone: of a data set that is not known",
+        "uniform average", "caffe 1.0.0, torch 1.0.0", "25.00", "Set gone: unknown data set",
         "Best representation of vgg_s: no difference shown", "4 iterations",
     ):  # fmt: skip
         assert expected in words, expected
