@@ -89,7 +89,7 @@ def test_an_interval_ends_at_the_binomials_quantiles(outcome, seed):
         assert found.high - found.low > 1 / (n + 1)
         return
     tail = (1 - CONFIDENCE) / 2
-    spread = 5 * np.sqrt(tail * (1 - tail) / 9999)  # the standard deviation of a quantile of so many draws
+    spread = 5 * np.sqrt(tail * (1 - tail) / 9999)  # 5 standard deviations of the rank of a quantile
     for end, quantile in ((found.low, tail), (found.high, 1 - tail)):
         first, last = binom.ppf([quantile - spread, quantile + spread], n, right / n)
         assert first <= end * n + 1e-9

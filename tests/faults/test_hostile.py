@@ -279,9 +279,9 @@ def test_the_names_in_a_set_are_never_opened(hostile_set, runs, tmp_path):
     shutil.copytree(runs / "vgg_s_small-rgb", tmp_path / "runs/vgg_s_small-rgb")
     (tmp_path / "secret.png").write_bytes(FACE)
     for status, *argv in (
-        (1, "evaluate", "runs/vgg_s_small-rgb/finetune", "--set", "set", "--force"),  # nor is it refused here
-        (1, "baseline", "--set", "set", "-o", "runs"),  # its images are not the manifest's
-        (0, "table", "runs", "-o", "table"),  # of the existing scores
+        (1, "evaluate", "runs/vgg_s_small-rgb/finetune", "--set", "set", "--force"),  # not the images of the manifest
+        (1, "baseline", "--set", "set", "-o", "runs"),  # the same
+        (0, "table", "runs", "-o", "table"),  # it reads only the existing scores
     ):
         done = subprocess.run(
             [sys.executable, "-P", "-c", WATCHED, *argv], cwd=tmp_path, capture_output=True, text=True
