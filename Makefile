@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FOLDERS := emotiw lbp_mapping prototxt data_prep engine train evaluate
-# Two at a time, each on a core: what a test starts seldom fills two.
+# Two tests at a time: the programs that a test starts seldom use two cores.
 TESTS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 SOURCES := $(shell find $(FOLDERS) -type f -not -name '*.pyc') setup.py README.md
 PIP := $(BIN)/pip install --disable-pip-version-check
@@ -11,7 +11,7 @@ PIP := $(BIN)/pip install --disable-pip-version-check
 .PHONY: demo test test-all bench protobufs lint types install caffe clean sizes
 .DELETE_ON_ERROR:
 
-# Trains by Caffe alone, so it does without PyTorch, which is most of what `make install` fetches.
+# The demo trains only with Caffe, so it does not need PyTorch, which is the largest part of `make install`.
 demo: sizes caffe
 	$(BIN)/emotiw demo -o demo
 
@@ -21,11 +21,11 @@ test: lint types caffe install
 test-all: lint types caffe install protobufs
 	$(TESTS) -m "not gpu"
 
-# Wants the machine to itself: 40 minutes on 2 cores.
+# Needs an otherwise idle machine: 40 minutes on 2 cores.
 bench: caffe install
 	$(BIN)/python -P benchmarks
 
-# Caffe's messages are built at run time: every protobuf release must give the same ones.
+# Caffe's messages are built at run time, and every protobuf release must give the same ones.
 protobufs: caffe
 	set -e; for release in 4 5 6 7; do \
 	  folder=$$(mktemp -d); \
@@ -39,7 +39,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Not from here: the folder emotiw would be all that is checked of the package of that name.
+# Run in another folder: here, mypy would check only the folder emotiw, not the installed package of that name.
 types: install
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache
 
@@ -48,20 +48,20 @@ caffe: $(VENV)/installed
 
 install: $(VENV)/installed $(VENV)/torch
 
-# Sizes and times of a first run, as measured on 2 cores.
+# Sizes and times of a first run, measured on 2 cores.
 sizes:
 	@test -e $(VENV)/installed || printf '%s\n' \
 	  'First it fetches 370 MB of packages (1.4 GB in $(VENV)) and 159 MB of Caffe (0.6 GB in ~/.cache/emotiw): 2 minutes.' \
 	  'Then it draws faces and trains on them (280 MB in demo): 3 minutes.'
 
-# The package is tested as it is shipped: installed from a wheel, anew whenever a file of it changes.
+# The tests use the installed wheel; install it again whenever a file of the package changes.
 $(VENV)/installed: $(VENV)/locked $(SOURCES)
 	rm -rf build
 	$(PIP) --quiet --no-deps --no-build-isolation --force-reinstall .
 	rm -rf build
 	touch $@
 
-# The tests' packages come with the demo's: pip checks hashes of a whole lock only, and a second one would be a copy.
+# One lock has the packages of tests and demo, because pip can check only the hashes of a whole lock.
 $(VENV)/locked: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "emotiw needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
@@ -71,7 +71,7 @@ $(VENV)/locked: requirements.lock
 	$(PIP) --require-hashes -r requirements.lock
 	touch $@
 
-# Outside the lock: each machine's wheel is another. 0.2 GB for a CPU, 2.3 GB where pip takes the one with CUDA.
+# Not in the lock, because the wheel depends on the machine: 0.2 GB for a CPU, 2.3 GB if pip takes the one with CUDA.
 $(VENV)/torch: $(VENV)/locked
 	$(PIP) 'torch==2.13.0' 'h5py>=3.10,<4'
 	touch $@

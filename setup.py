@@ -35,11 +35,11 @@ FOLDERS = {
     "emotiw.evaluate.serve": "evaluate/serve",
 }
 
-# Products must be rounded before they are added, else codes change. These flags come after those of $CFLAGS.
+# Products must be rounded before they are added, or codes change. These flags come after those of $CFLAGS.
 ROUNDED = ["-fno-fast-math", "-ffp-contract=off"]
 
-# Optional: where it cannot be compiled, NumPy maps. One build serves every Python from 3.11 on (the limited API), but
-# the free-threaded ones, which have no such interface.
+# Optional: if it cannot be compiled, NumPy maps. One build is for every Python from 3.11 on (the limited API), except
+# the free-threaded ones, which do not have that interface.
 KERNELS = Extension(
     "emotiw.lbp_mapping._kernels",
     ["lbp_mapping/kernels.c"],

@@ -31,7 +31,7 @@ CORES = 2  # as the rows say
 
 
 def measure(name: str, output: Path, about: dict[str, str]) -> None:
-    """Measure a row in a temporary folder, and write its line; without a GPU, a GPU's line stays unchanged."""
+    """Measure a row in a temporary folder and write its line; without a GPU, the lines of GPUs stay unchanged."""
     with TemporaryDirectory() as folder:
         if name == GROWTH:
             growth.write(output, growth.measure(Path(folder)))

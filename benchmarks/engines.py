@@ -82,7 +82,7 @@ def write_run(folder: Path, name: str, batch: int | None, iterations: int, alike
 
 
 def without_chance(net: Any) -> None:
-    """Take from a train_val what draws numbers, which each engine does in its own way: mirroring and dropout."""
+    """Remove mirroring and dropout from a train_val, because each engine draws other random numbers."""
     net.layer[0].transform_param.mirror = False
     for layer in net.layer:
         if layer.type == "Dropout":

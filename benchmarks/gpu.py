@@ -44,7 +44,7 @@ def by_hand(net: Net, dropout: float | None = None) -> nn.Sequential:
     Parameters
     ----------
     dropout
-        Instead of the net's own.
+        Replaces the net's own ratio.
     """
     assert isinstance(net.topology, Vgg)
     dropout = net.topology.dropout["finetune"] if dropout is None else dropout
@@ -75,7 +75,7 @@ def steps_by_hand(
     Parameters
     ----------
     groups
-        torch.optim's parameter groups; None: all that the net learns, alike.
+        torch.optim's parameter groups; None: all parameters, with one rate.
     """
     precise = precision_of(precision, images.device)
     optimizer = torch.optim.SGD(groups or net.parameters(), rate, 0.9, weight_decay=5e-4, fused=True)
@@ -183,7 +183,7 @@ def measure(
             step(5)
         rate_of = partial(rate, batch=batch, iterations=iterations, device=device)
         engine, other = in_turns(partial(rate_of, solver.step), partial(rate_of, hand), turns)
-        reading(data.data_param.prefetch)  # skip what was prefetched meanwhile
+        reading(data.data_param.prefetch)  # skip batches that were prefetched in the meantime
         return Rates(engine, other, [rate_of(reading) for _ in range(turns)])
 
 
@@ -239,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{args.net}, batch {batch}, {args.precision}, on {where}, images a second:")
     print(f"  {median(found.engine):.0f} by the torch engine, from an LMDB")
     print(f"  {median(found.by_hand):.0f} by the same net written by hand, on noise")
-    print(f"  {median(found.reading):.0f} are read, cropped, mirrored where nothing else is done")
+    print(f"  {median(found.reading):.0f} by reading, cropping and mirroring only")
     shares = [ours / theirs for ours, theirs in zip(found.engine, found.by_hand, strict=True)]
     print(f"the engine's share of the rate by hand: {median(shares):.0%}, {min(shares):.0%} to {max(shares):.0%}")
     if device.type == "cuda":

@@ -23,15 +23,16 @@ MOST_ROUNDED = 0.01  # grey values: 255 x twice 1e-5, and some
 def check(rgb: Image) -> None:
     """Raise if the two differ by more than the peer's rounding of sample positions to five digits.
 
-    Ours are bit-identical to lbp.m's codes, which tests show; the peer gets another order where a neighbour is as
-    bright as the centre apart from that rounding.
+    Ours are bit-identical to lbp.m's codes, as tests show; the peer's differ if a neighbour is as bright as the centre
+    up to that rounding.
     """
     for ours, theirs, representation in zip(map_images(rgb, MAPPED), mapped(rgb).values(), MAPPED, strict=True):
         other = (ours != theirs).any(axis=2)
         if (other & ~ties(grey(rgb), representation.radius)).any():
             raise SystemExit(f"{representation}: scikit-image gives other colours where nothing ties")
         print(
-            f"{representation}: scikit-image decides {other.mean():.2%} of the pixels, ties, otherwise", file=sys.stderr
+            f"{representation}: scikit-image has other codes at {other.mean():.2%} of the pixels, which are ties",
+            file=sys.stderr,
         )
 
 
@@ -61,7 +62,7 @@ ROWS = {
         "a 250 x 250 face to the four mapped representations, one core",
         "scikit-image: local_binary_pattern (R 1, 5, 10), a table",
         measure,
-        # With the compiled module on AVX2 or AVX-512. NumPy alone has 7 at least, and so has no target of its own.
+        # The target is for the compiled module on AVX2 or AVX-512. NumPy alone reaches at least 7 and has no target.
         least=30,
     )
 }

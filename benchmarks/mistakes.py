@@ -60,7 +60,7 @@ def framed(face: Rgb) -> Rgb:
 
 
 def padded_lbp(rgb: Rgb, r: Representation) -> Rgb:
-    """Map scikit-image's codes: it rounds differently, and keeps the border, as if it were surrounded by black."""
+    """Map scikit-image's codes, which are rounded differently and include the border as if it were next to black."""
     return palette(r.mapping)[local_binary_pattern(grey(rgb), 8, r.radius).astype(np.uint8)]
 
 

@@ -1,8 +1,9 @@
-"""Whether both engines train a net along one curve: the same row, weights and images, in float32, loss by loss.
+"""Compare the losses of both engines, one by one, for the same row, weights and images, in float32.
 
 python benchmarks/one_curve.py ROW SET -o FOLDER [--iterations 300]    losses.csv and one_curve.png in FOLDER
 
-Mirroring and dropout are off, and the images of SET are of the net's crop: each engine would draw other numbers.
+Mirroring and dropout are off, and the images of SET have the size of the net's crop, because each engine draws other
+random numbers.
 """
 
 import argparse
@@ -27,7 +28,7 @@ _PARTS = 6  # of the curve, in the table
 
 
 def write(folder: Path, row: str, prepared: Path, iterations: int) -> None:
-    """Write the fine-tuning of a row without what is drawn, and the weights that both engines begin with."""
+    """Write the fine-tuning of a row without randomness, and the starting weights of both engines."""
     found = open_set(prepared)
     setup = set_up(experiment(row), "finetune", found, TrainOptions(iterations=iterations))
     messages = setup.messages()
@@ -43,7 +44,7 @@ def write(folder: Path, row: str, prepared: Path, iterations: int) -> None:
 
 
 def table(found: Losses) -> str:
-    """Return how far the losses are apart, part by part, as Markdown."""
+    """Return the differences of the losses for each part of the curve, as Markdown."""
     ours, theirs = (np.asarray(found[engine]) for engine in ENGINES[::-1])
     parts = np.array_split(np.arange(len(theirs)), _PARTS)
     rows = [

@@ -25,7 +25,7 @@ COUNT, FIVE_COUNT, MEAN_COUNT = 10_000, 600, 2000
 SIZE = 256
 EMOTIW = (sys.executable, "-P", "-m", "emotiw")
 BY_SKIMAGE, MEAN_OF_LMDB = (Path(__file__).with_name(name) for name in ("by_skimage.py", "mean_of_lmdb.py"))
-# At ties of neighbours scikit-image's code depends on its rounding, and resizing spreads the difference.
+# If neighbours tie, scikit-image's code depends on its rounding, and resizing spreads the difference.
 MOST_OTHER = 0.1  # of an image's bytes
 MOST_MEAN = 1  # mean difference of a mean image's pixels, in grey values
 

@@ -1,4 +1,4 @@
-"""The start-up time of the command; the peers are lower bounds of it."""
+"""The start-up time of the command, with lower bounds as the peers."""
 
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ def measure_help(folder: Path) -> Turns:
 
 
 def measure_map(folder: Path) -> Turns:
-    """Time `emotiw map` of one image and a Python that imports what it needs to read one."""
+    """Time `emotiw map` of one image and a Python that imports the modules for reading one."""
     cv2.imwrite(str(folder / "face.png"), face()[..., ::-1])
     return beside(
         Program([EMOTIW, "map", folder / "face.png", "-o", folder / "mapped", "--force"]), "import cv2, numpy"

@@ -1,11 +1,11 @@
-"""Levi & Hassner (ICMI 2015), redone: face images in, the paper's accuracy table out.
+"""A reproduction of Levi & Hassner (ICMI 2015): face images in, the paper's accuracy table out.
 
-Map an image, (H, W, 3) uint8 RGB; this needs no data and no Caffe:
+Map an image, (H, W, 3) uint8 RGB, [0, 255]; this needs no data and no Caffe:
 
 >>> import emotiw
 >>> mapped = emotiw.map_image(rgb, "cyclic_lbp_5")
 
-Open a model, one of the authors' by its name or one trained here by its run folder, and predict by it:
+Open a model (a released one by its name, or one trained here by its run folder) and predict with it:
 
 >>> model = emotiw.open_model("runs/vgg_s_small-rgb/finetune")
 >>> for found in emotiw.predict("face.png", [model], detect=False):
@@ -48,7 +48,7 @@ __all__ = [
 
 pixel_limit.set_default()  # before any other import of this package: OpenCV reads it once
 
-# In a checkout the other folders of the package are next to this one; in an installation, within it.
+# In a checkout the other folders of the package are next to this one; in an installation they are inside it.
 _root = __path__[0].rpartition(os.sep)[0]
 if all(os.access(f"{_root}/{file}", os.R_OK) for file in ("setup.py", "lbp_mapping/__init__.py")):
     __path__.append(_root)

@@ -14,14 +14,14 @@ from emotiw.errors import NO_ROOM, EmotiwError
 from emotiw.pixel_limit import most_pixels
 
 _MENDS = dict.fromkeys(NO_ROOM, "make room, then run the same command again to continue") | {
-    errno.EACCES: "see who may read and write there (ls -l), or name another place",
+    errno.EACCES: "check the permissions there (ls -l), or name another place",
     errno.EISDIR: "a folder is where a file should be: move it away",
     errno.EMFILE: "allow more files at once (ulimit -n 1024)",
     errno.EROFS: "name another output",
 }
 """The remedy for a system error, by its number."""
 _FEWEST_FILES = 64
-"""tests/faults runs prepare, finetune and evaluate with this number; with ten, not even a shell starts."""
+"""The smallest accepted limit on open files; tests/faults runs prepare, finetune and evaluate with it."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,13 +43,13 @@ def build_parser(verb: str | None = None) -> Parser:
     """Return the parser of the command line; only `verb` has its arguments, because importing the others takes time."""
     parser = Parser(
         prog="emotiw",
-        description="Levi & Hassner, Emotion Recognition in the Wild via Convolutional Neural Networks and "
-        "Mapped Binary Patterns (ICMI 2015), redone on the real Caffe: face images in, the paper's accuracy "
+        description="A reproduction of Levi & Hassner, Emotion Recognition in the Wild via Convolutional Neural "
+        "Networks and Mapped Binary Patterns (ICMI 2015), on the real Caffe: face images in, the paper's accuracy "
         "table out.",
-        epilog="See also `emotiw VERB --help`. A first look: `emotiw map FACE.png --figure`. Everything at "
-        "once, on drawn faces: `emotiw demo`.",
+        epilog="See also `emotiw VERB --help`. A first look: `emotiw map FACE.png --figure`. The whole experiment "
+        "on drawn faces: `emotiw demo`.",
     )
-    parser.add_argument("--version", action="store_true", help="print the version, and what maps images, and stop")
+    parser.add_argument("--version", action="store_true", help="print the version and which code maps images, and exit")
     verbs = parser.add_subparsers(metavar="VERB", title="verbs", parser_class=Parser)
     for name, summary in VERBS.items():
         short = summary[0].lower() + summary[1:].rstrip(".")
@@ -70,8 +70,8 @@ def main(argv: list[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 if data or environment are not as needed; 2 for a usage error; 130 after Ctrl-C; 141 if the reader of our
-        output has closed its pipe.
+        The exit status: 0; 1 if data or environment are not as needed; 2 for a usage error; 130 after Ctrl-C; 141 if
+        the reader of our output has closed its pipe.
     """
     open_closed_streams()
     args = parse(argv)
@@ -123,14 +123,14 @@ def open_closed_streams() -> None:
 
 
 def require_open_files() -> None:
-    """Raise `EmotiwError` if too few files may be open at once: the programs that we start would not report it."""
+    """Raise `EmotiwError` if the limit on open files is too low: the programs that we start would not report it."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= allowed < _FEWEST_FILES:
         raise EmotiwError(f"only {allowed} files may be open at once, and {_FEWEST_FILES} are needed: raise ulimit -n")
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse a command line; `args.run(args)` runs it. Exit with 2 at a usage error."""
+    """Parse a command line; `args.run(args)` runs it. Exit with status 2 at a usage error."""
     given = sys.argv[1:] if argv is None else argv
     parser = build_parser(next((word for word in given if word in VERBS), None))
     args, strangers = parser.parse_known_args(given)
@@ -146,7 +146,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
             parser.exit(error.status, f"emotiw: {error}\n")
         parser.exit(0)
     if not hasattr(args, "run"):
-        parser.error("which verb?")
+        parser.error("no verb: name one of those that --help lists")
     return args
 
 

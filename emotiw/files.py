@@ -65,7 +65,7 @@ def alone(folder: Path, busy: str | None = None) -> Iterator[None]:
     Raises
     ------
     EmotiwError
-        With the message `busy`, if another process holds the lock.
+        If another process holds the lock; the message is `busy`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY)

@@ -46,17 +46,17 @@ class Look(IntEnum):
 
 @dataclass(frozen=True)
 class Input:
-    """A file or an LMDB, as it was when it was used.
+    """The state of a file or an LMDB when it was used.
 
     Attributes
     ----------
     role
         What it was used as.
     path
-        Its path; relative to the record's folder if it lies in there. Empty for an input that is not a file, such as
+        Its path; relative to the record's folder if it is inside. Empty for an input that is not a file, such as
         the colours of a mapping.
     size, mtime_ns, inode
-        Of the file; for an LMDB, of its data.mdb.
+        Properties of the file; for an LMDB, of its data.mdb.
     sha256
         In hexadecimal, of the file's bytes; for an LMDB see `prototxt.formats.lmdb_digest`.
     """

@@ -151,9 +151,9 @@ class Engine(Protocol):
         Raises
         ------
         DivergedError
-            At the first loss that is not finite; no snapshot is written after it.
+            If a loss is not finite; no snapshot is written after it.
         KeyboardInterrupt
-            After Ctrl-C, once a snapshot is written; a second Ctrl-C does not wait.
+            If Ctrl-C is pressed, once a snapshot is written; a second Ctrl-C does not wait.
         EmotiwError
             If the training fails, with the program's own message.
         """

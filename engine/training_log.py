@@ -34,7 +34,7 @@ _PROTOTXT = re.compile(r"^(?:\}|\w+ \{|[a-z]\w*: (?:[-+.\w]+|\".*\"))\s*$")
 
 
 def events(lines: Iterable[str], folder: Path) -> Iterator[Event]:
-    """Yield the events in the lines of a log; snapshots lie in `folder`.
+    """Yield the events in the lines of a log; snapshots are in `folder`.
 
     Caffe announces a snapshot before it writes it, so it is reported with the next line of the same thread: by then it
     is complete. Lines of threads that prefetch images or drive further GPUs may come in between.
@@ -128,9 +128,9 @@ def follow(
     Raises
     ------
     DivergedError
-        At the first loss that is not finite; the process is stopped without another snapshot.
+        If a loss is not finite; the process is stopped without another snapshot.
     KeyboardInterrupt
-        After Ctrl-C, once the process has stopped; a second Ctrl-C does not wait.
+        If Ctrl-C is pressed, once the process has stopped; a second Ctrl-C does not wait.
     EmotiwError
         If the process fails, with its own message.
     OSError

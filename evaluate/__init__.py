@@ -1,7 +1,7 @@
 """The accuracy table, the weighted ensemble.
 
-It makes scores, weights, a classical baseline, `table.md`, `report.html`; predictions by the released models and by
-one's own. `scoring` scores a model on a split of a prepared set, `table` puts all scores into one table.
+The package makes scores, weights, a classical baseline, `table.md`, `report.html`; predictions by the released models
+and by your own. `scoring` scores a model on a split of a prepared set; `table` makes one table of all scores.
 """
 
 from emotiw.lazy import TYPE_CHECKING, attach

@@ -92,7 +92,7 @@ def uniform(posteriors: Array, labels: Labels) -> Array:
     return np.full(len(posteriors), 1 / len(posteriors))
 
 
-# It is not known which of these the authors used, if any: all are printed.
+# It is not known which of these the authors used, if any, so all are printed.
 METHODS: Mapping[str, Callable[[Array, Labels], Array]] = {
     "likelihood": fit_weights,
     "greedy selection": select_greedily,
@@ -108,7 +108,7 @@ def cross_validated(
     seed: int = 0,
     groups: Sequence[str] = (),
 ) -> Array | None:
-    """Return (N, C) posteriors with weights that were found without the image itself or others of its group.
+    """Return (N, C) posteriors with weights that were fitted without the image itself or others of its group.
 
     This estimates the accuracy of one method without bias; in-sample weights overestimate accuracy. None if a class has
     fewer than two images, or groups, so that no folds can be made.
@@ -127,7 +127,7 @@ def nested(
 
     This estimates the accuracy of the whole procedure without bias: the best of several cross-validated methods again
     overestimates accuracy. In each outer fold the method (one of METHODS, or the uniform average) is chosen by
-    cross-validation within the known images, by accuracy, at ties by likelihood; then its weights are found on all of
+    cross-validation within the known images, by accuracy, at ties by likelihood; then its weights are fitted on all of
     them, for the images held out. Groups are kept together in all folds.
 
     Returns
@@ -139,13 +139,13 @@ def nested(
     for known, held_out in folds(labels, groups, most, seed):
         inside, truth = posteriors[:, known], labels[known]
         inner = [groups[image] for image in known] if groups else ()
-        worth = {}
+        quality = {}
         for name, find in _CHOICES.items():
             tried = cross_validated(inside, truth, find, most, seed, inner)
             if tried is None:
                 return None
-            worth[name] = _worth(tried, truth)
-        best = max(worth, key=lambda name: worth[name])
+            quality[name] = _quality(tried, truth)
+        best = max(quality, key=lambda name: quality[name])
         combined[held_out] = combine(posteriors[:, held_out], _CHOICES[best](inside, truth))
         chosen.append(best)
     return (combined, chosen) if chosen else None
@@ -156,8 +156,8 @@ def best_members(
 ) -> Array | None:
     """Return (N, C) posteriors of the best single net, chosen for each fold on the images outside it.
 
-    The fair comparison for an ensemble by `nested` on the same folds: choosing the best net on the images that it is
-    tested on overestimates accuracy. None if folds cannot be made.
+    Compare an ensemble by `nested` on the same folds with this: choosing the best net on the images that it is tested
+    on overestimates accuracy. None if folds cannot be made.
     """
     chosen, drawn = np.empty(posteriors.shape[1:]), folds(labels, groups, most, seed)
     for known, held_out in drawn:
@@ -167,10 +167,10 @@ def best_members(
 
 def best_member(posteriors: Array, labels: Labels) -> int:
     """Return the most accurate of (M, N, C) nets, at ties the one with the larger likelihood."""
-    return max(range(len(posteriors)), key=lambda net: _worth(posteriors[net], labels))
+    return max(range(len(posteriors)), key=lambda net: _quality(posteriors[net], labels))
 
 
-def _worth(posteriors: Array, labels: Labels) -> tuple[float, float]:
+def _quality(posteriors: Array, labels: Labels) -> tuple[float, float]:
     """Return accuracy and mean log-likelihood of (N, C) posteriors."""
     given = np.maximum(posteriors[np.arange(len(labels)), labels], _TINY)
     return float((posteriors.argmax(axis=1) == labels).mean()), float(np.log(given).mean())

@@ -38,7 +38,7 @@ def confusion_picture(scores: Scores, title: str, path: Path) -> None:
 
 
 def captioned_picture(prepared: PreparedSet, split: str, captions: Mapping[str, str], path: Path) -> None:
-    """Write the faces of these paths with what is said of each, as RGB where the set has it."""
+    """Write the faces of these paths with their captions, in RGB if the set has it, as a PNG."""
     names = prepared.facts.representations
     records = prepared.records("rgb" if "rgb" in names else names[0], split, only=captions)
     faces = {record.path: record.blob for record in records}
@@ -56,7 +56,7 @@ def captioned_picture(prepared: PreparedSet, split: str, captions: Mapping[str, 
 
 
 def faces_picture(prepared: PreparedSet, split: str, path: Path) -> None:
-    """Write one face of each class (the first few) in every representation of a set, from the LMDBs."""
+    """Write one face of each of at most 7 classes, in every representation of a set, as a PNG."""
     names = prepared.facts.representations
     first: dict[int, str] = {}
     for row in prepared.manifest:

@@ -1,4 +1,4 @@
-"""Whether what scores were made of, and what their run was trained on, still is what the records say."""
+"""Comparison of recorded inputs, of scores and of their run's training, with the current files."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from emotiw.prototxt.formats.lmdb_digest import content_digest
 from emotiw.train.run_folder import Run
 
 OWN = (MODEL, DEPLOY, MEAN, RUN)
-"""Roles of what must be the same, where scores are to be those of the run or model in a folder."""
+"""Roles of the files that must be unchanged for scores to belong to the run or model in a folder."""
 
 
 @dataclass(frozen=True)
@@ -22,23 +22,23 @@ class Recorded:
     inputs: tuple[Input, ...]
 
     def differences(self, look: Look) -> Iterator[Difference]:
-        """Yield what is not as recorded; a file that is not there is none: sets and runs are moved."""
+        """Yield the files that differ from the record. Missing files are skipped, because sets and runs are moved."""
         for one in self.inputs:
             path = self.folder / one.path
             if not one.path or not path.exists():
                 continue
-            digest = content_digest if path.is_dir() else file_digest  # by which it is remembered
+            digest = content_digest if path.is_dir() else file_digest  # the function of the recorded digest
             if difference := compare(one, path, look, digest):
                 yield difference
 
     @property
     def absent(self) -> list[str]:
-        """The roles of files that are not there."""
+        """The roles of files that do not exist at their recorded paths."""
         return [one.role for one in self.inputs if one.path and not (self.folder / one.path).exists()]
 
 
 def training_records(run: Run) -> list[Recorded]:
-    """Return the record of a run, and of the runs that its weights come from, as far as they are there."""
+    """Return the record of a run, and those of the runs that its weights come from, if they exist."""
     facts = run.facts()
     found = [Recorded(run.folder, tuple(facts.inputs))]
     weights = find(facts.inputs, WEIGHTS)
@@ -49,26 +49,26 @@ def training_records(run: Run) -> list[Recorded]:
 
 
 def of_training(run: Run, look: Look) -> Iterator[str]:
-    """Yield, in words, what the run and those before it were trained on and is not as recorded."""
+    """Yield a phrase for each training input of the run, and of those before it, that differs from the record."""
     for record in training_records(run):
         yield from in_words(record, look)
 
 
 def in_words(record: Recorded, look: Look) -> Iterator[str]:
-    """Yield what is not as recorded, in words."""
+    """Yield a phrase for each input that differs from the record."""
     for difference in record.differences(look):
         yield difference.words if difference.proven else f"{difference.words} (--verify does)"
 
 
 def require_same(scored: Iterable[Input], folder: Path, run: Run | None, look: Look) -> None:
-    """Raise `EmotiwError` where the model in a folder is proven not to be the one that was scored.
+    """Raise `EmotiwError` if the model in a folder is proven not to be the one that was scored.
 
     Parameters
     ----------
     scored
-        What the scores are on record to be made of.
+        The recorded inputs of the scores.
     run
-        The run of the scores, whose record must name the same model; None of a released model.
+        The run of the scores; its record must name the same model. None for a released model.
     """
     own = [one for one in scored if one.role in OWN]
     recorded = run.facts().inputs if run else []
@@ -80,4 +80,4 @@ def require_same(scored: Iterable[Input], folder: Path, run: Run | None, look: L
     ]
     found += [each for each in Recorded(folder, tuple(own)).differences(look) if each.proven]
     if found:
-        raise EmotiwError(f"{folder} was scored before it changed: {found[0].words}: evaluate it anew with --force")
+        raise EmotiwError(f"{folder} was scored before it changed: {found[0].words}: evaluate it again with --force")

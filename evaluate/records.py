@@ -1,16 +1,16 @@
 """Copies of the records of scored runs that can be committed: no weights, no path of this machine.
 
 ```
-OUTPUT/<row>/<stage>/run.json              what was run, on what: digests of sets, LMDBs and model
-                     scores_<split>.csv    to the byte
-                     scores_<split>.json   how they were made
-                     progress.csv          to the byte
+OUTPUT/<row>/<stage>/run.json              the training, with digests of sets, LMDBs and model
+                     scores_<split>.csv    a byte-identical copy
+                     scores_<split>.json   how the scores were made
+                     progress.csv          a byte-identical copy
 OUTPUT/released/<NAME>/, OUTPUT/baseline/<digest>/    their scores, in the same way
 ```
 
-A path in a record becomes a set's name and what follows it (`fer2013/rgb/train_lmdb`), the place of another run beside
-this one (`../pretrain/model.caffemodel`), or `elsewhere/<name>`. Digests stay; sizes, times and inodes of files that
-are not copied mean nothing elsewhere, so times and inodes are 0.
+A path in a record is replaced by a set's name and the path in the set (`fer2013/rgb/train_lmdb`), by a relative path to
+another run (`../pretrain/model.caffemodel`), or by `elsewhere/<name>`. Digests and sizes stay; times and inodes have no
+meaning on another machine and become 0.
 """
 
 import json
@@ -33,7 +33,7 @@ _ELSEWHERE = "elsewhere"
 
 @dataclass(frozen=True)
 class Copied:
-    """A folder of records: where it came from and went, the names of its scores, and whether anything was written."""
+    """A copied folder of records: source, copy, the names of its scores, and whether anything was written."""
 
     source: Path
     folder: Path
@@ -50,27 +50,27 @@ def copy_records(
     force: bool = False,
     look: Look = Look.CHANGED,
 ) -> list[Copied]:
-    """Copy the records of all scored runs of a stage below `runs`, or of these `rows` alone, into `output`.
+    """Copy the records of all scored runs of a stage in `runs`, or only of `rows`, into `output`.
 
-    Without `rows` the scores of released models and of baselines below `runs` are copied, too. Nothing is written
-    unless all can be; each folder is replaced in one step.
+    Without `rows`, the scores of released models and of baselines in `runs` are also copied. Nothing is written unless
+    all records can be; each folder is replaced in one step.
 
     Parameters
     ----------
     force
-        Replace records of other runs.
+        Whether to replace records of other runs.
     look
-        How much is hashed to see that a run is the one that was scored.
+        How much is hashed to check that a run is the one that was scored.
 
     Raises
     ------
     EmotiwError
-        If nothing is scored, a record cannot be read, a run is not the one that was scored, or `output` holds another
-        record, or weights.
+        If nothing is scored, a record cannot be read, a run is not the one that was scored, or `output` has a
+        different record, or weights.
     """
     found = {run.folder: run for run in find_runs(runs, stage) if rows is None or run.folder.parent.name in rows}
     if missing := set(rows or ()) - {folder.parent.name for folder in found}:
-        raise EmotiwError(f"{runs} holds no {stage} run of {min(missing)}: name a row that is there")
+        raise EmotiwError(f"{runs} has no {stage} run of {min(missing)}: name an existing row")
     others = [] if rows is not None else [path for kind in ("released", "baseline") for path in runs.glob(f"{kind}/*/")]
     records = {folder: _records(folder, run, look) for folder, run in found.items() if _titles(folder)}
     records |= {folder: _records(folder, None, look) for folder in sorted(others) if _titles(folder)}
@@ -95,13 +95,13 @@ def _titles(folder: Path) -> list[str]:
 
 
 def _changes(folder: Path, files: Mapping[str, bytes], *, force: bool) -> bool:
-    """Return whether a folder of records lacks anything of `files`; raise where it has anything else."""
+    """Return whether a folder of records lacks any of `files`; raise if it has other files or contents."""
     held = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
     if any(Path(name).suffix in (".caffemodel", ".prototxt", ".solverstate") for name in held):
-        raise EmotiwError(f"{folder} holds a run with its nets or weights: name another output")
+        raise EmotiwError(f"{folder} has a run with its nets or weights: name another output")
     for name, path in held.items():
         if not force and (path.is_dir() or files.get(name) != path.read_bytes()):
-            raise EmotiwError(f"{folder} holds another record ({name} differs): give --force to replace all of it")
+            raise EmotiwError(f"{folder} has another record ({name} differs): give --force to replace the folder")
     return held.keys() != files.keys() or any(files[name] != path.read_bytes() for name, path in held.items())
 
 
@@ -120,12 +120,14 @@ def _records(folder: Path, run: Run | None, look: Look) -> dict[str, bytes]:
         files[protocol_file(folder, title).name] = _text(values)
         content = files[scores_file(folder, title).name] = scores_file(folder, title).read_bytes()
         if protocol.scores_sha256 not in ("", sha256_of(content)):
-            raise EmotiwError(f"{scores_file(folder, title)} was replaced while it was read: give the command again")
+            raise EmotiwError(
+                f"{scores_file(folder, title)} was replaced while it was read: run the same command again"
+            )
     return files
 
 
 def _protocol(folder: Path, title: str, *, baseline: bool) -> Protocol | BaselineProtocol:
-    """Return how scores were made, which must be those on record."""
+    """Return the protocol of scores, after a check that they are the recorded ones."""
     if not baseline:
         return read_evaluation(folder, title)[0]
     try:
@@ -141,7 +143,7 @@ def _text(values: Mapping[str, object]) -> bytes:
 
 
 class _Portable:
-    """Rewrites what is on record of a folder so that it names no place of this machine."""
+    """Rewrites the records of a folder without paths of this machine."""
 
     def __init__(self, folder: Path, facts: Facts | None) -> None:
         self._folder = folder
@@ -152,7 +154,7 @@ class _Portable:
         return self._values(asdict(replace(facts, inputs=self._inputs(facts.inputs))))
 
     def protocol(self, protocol: Protocol | BaselineProtocol, run: bytes) -> dict[str, object]:
-        """Return the values of a `scores_<split>.json` beside the `run.json` whose bytes are `run`."""
+        """Return the values of a `scores_<split>.json`; `run` is the text of the `run.json` beside it."""
         self._sets.add(Path(protocol.set_folder))
         inputs = [
             replace(one, size=len(run), sha256=sha256_of(run)) if one.role == RUN and run else one
@@ -161,7 +163,7 @@ class _Portable:
         return self._values(asdict(replace(protocol, inputs=inputs)))
 
     def _inputs(self, inputs: Sequence[Input]) -> list[Input]:
-        """Return inputs without what another machine cannot have; the folder of a manifest is a set's."""
+        """Return inputs without times and inodes; also note the folders of their manifests as folders of sets."""
         self._sets |= {Path(one.path).parent for one in inputs if one.role == MANIFEST and Path(one.path).is_absolute()}
         return [replace(one, mtime_ns=0, inode=0) for one in inputs]
 
@@ -171,7 +173,10 @@ class _Portable:
             if any(
                 str(place) in text for place in (*self._sets, self._folder.resolve(), Path.home()) if place.parts[2:]
             ):
-                raise EmotiwError(f"{self._folder}: {text!r} of its record names a place of this machine")
+                raise EmotiwError(
+                    f"{self._folder}: {text!r} in its record is a path of this machine that cannot be replaced: leave "
+                    "the run out with --rows"
+                )
         return found
 
     def _value(self, value: object) -> object:
@@ -182,7 +187,7 @@ class _Portable:
         return self._place(Path(value)) if isinstance(value, str) and value.startswith("/") else value
 
     def _place(self, path: Path) -> str:
-        """Return an absolute path as one that means the same everywhere, or as a name."""
+        """Return an absolute path as a path relative to a run or a set, or as `elsewhere/<name>`."""
         if path.parent.name in STAGES:  # another run's model
             here = Path(*self._folder.parts[-2:])
             return os.path.relpath(Path(*path.parts[-3:]), here)

@@ -79,7 +79,7 @@ class Scores:
         return float(np.bincount(self.labels).max() / len(self.labels))
 
     def summary(self, split: str, words: str = "") -> str:
-        """Return a one-line summary of labelled scores; `words` say which official split they are on."""
+        """Return a one-line summary of labelled scores; `words` name the official split."""
         words = f"{words}; " if words else ""
         return (
             f"accuracy {self.accuracy:.2%}, mean class accuracy {self.mean_class_accuracy:.2%}, "

@@ -1,4 +1,4 @@
-"""Models and a prepared set -> the scores of a split: a run's in its own folder, a released model's below RUNS.
+"""Score models on a split of a prepared set: a run's scores go into its folder, a released model's into RUNS.
 
 ```
 RUNS/released/<NAME>/scores_<split>.csv, .json, predictions_<split>.txt, confusion_<split>.*    as in a run's folder
@@ -33,15 +33,34 @@ from .trained_on import NOT_KNOWN, TrainedOn, in_val, seen, trained_on
 
 @dataclass(frozen=True)
 class Protocol:
-    """How scores were made: what a table must say beside them.
+    """How scores were made. Scores of older versions lack the fields that have a default.
 
-    `model` is its title; `weights_sha256` is in hexadecimal; `mean_rule` is a key of `preprocessing.MEAN_RULES`;
-    `dataset` is the name of the set's data set, empty where it is not known, as in older scores; `drawn` says whether
-    its images were drawn. `split` is the name that the scores have in tables and files, and `set_split` the set's own
-    split, empty where that is the same. `scores_sha256` is of the scores' file, `inputs` what they were made of, and
-    `trained_on` how many of the scored images each stage was trained on; `seen` says which images these are, and
-    `in_val` how many are also in val of the set of `val_digest`, on which the run was trained; `official` says which of
-    its source's own splits the set's is made of. Older scores have none of these.
+    Attributes
+    ----------
+    engine, engine_version
+        The engine that scored.
+    split, set_split
+        The name of the scores in tables and files, and the set's own split, empty if equal.
+    crops
+        The number of crops of each image.
+    set_digest, set_folder
+        The prepared set.
+    model, weights_sha256
+        The model's title, and the digest of its weights in hexadecimal.
+    mean_rule
+        A key of `preprocessing.MEAN_RULES`.
+    stand_in
+        Whether the weights are random.
+    dataset, drawn
+        The name of the data set, empty if unknown, and whether its images were drawn.
+    scores_sha256, inputs
+        The digest of the scores' file, and the files that the scores were made from.
+    trained_on, seen
+        How many of the scored images each stage was trained on, and which: see `trained_on.spans`.
+    val_digest, in_val
+        The set that the run was trained on, and how many of the scored images are also in its val split.
+    official
+        The source's own splits that the set's split is made of.
     """
 
     engine: str
@@ -67,7 +86,7 @@ class Protocol:
 
     @property
     def beside(self) -> str:
-        """What stands behind the split's name where a figure is printed: see `MadeOf.beside`."""
+        """The text after the split's name at a printed figure: see `MadeOf.beside`."""
         return self.official.beside(self.split, self.dataset)
 
     @property
@@ -77,29 +96,29 @@ class Protocol:
 
 
 def require(model: Model, prepared: PreparedSet, split: str) -> None:
-    """Raise `EmotiwError` where a set has not what a model takes, before any image is scored."""
+    """Raise `EmotiwError` if a model cannot score a split of a set, before any image is scored."""
     if tuple(prepared.classes) != model.classes:
-        raise EmotiwError(f"{prepared.folder} has other classes than {model.name}: give the set it needs")
+        raise EmotiwError(f"{prepared.folder} has other classes than {model.name}: give a set with its classes")
     if prepared.facts.labels == "identities" and model.set_digest not in ("", prepared.digest):
         raise EmotiwError(
-            f"{prepared.folder} is not the set that {model.name} was trained on, and people of the same names in "
-            "another set are other people: give that set"
+            f"{prepared.folder} is not the set that {model.name} was trained on, and equal names in another set may be "
+            "other people: give that set"
         )
     if model.faces not in ("", prepared.faces):
         raise EmotiwError(
-            f"{prepared.folder} holds {FACES[prepared.faces]} and {model.name} was trained on {FACES[model.faces]}: "
+            f"{prepared.folder} has {FACES[prepared.faces]} but {model.name} was trained on {FACES[model.faces]}: "
             f"prepare the set {'with' if model.faces == 'detected' else 'without'} --detect"
         )
-    prepared.lmdb(model.representation, split)  # raises where there is none
+    prepared.lmdb(model.representation, split)  # raises if there is none
     if model.size != prepared.size:
         raise EmotiwError(
-            f"{prepared.folder} has {prepared.size}-pixel images and {model.name} takes {model.size}-pixel ones: "
+            f"{prepared.folder} has {prepared.size}-pixel images but {model.name} takes {model.size}-pixel ones: "
             f"prepare the set with --size {model.size}"
         )
 
 
 def require_labels(prepared: PreparedSet, split: str, truth: Path | None = None) -> None:
-    """Raise `EmotiwError` where some images of a split have a label and others none, in the set and in `truth`."""
+    """Raise `EmotiwError` if only some images of a split have a label, in the set or in the file `truth`."""
     rows = [row for row in prepared.manifest if row["split"] == split]
     paths, labels = [row["path"] for row in rows], [int(row["label"]) for row in rows]
     if truth:
@@ -112,13 +131,13 @@ def require_labels(prepared: PreparedSet, split: str, truth: Path | None = None)
 
 
 def score(model: Model, prepared: PreparedSet, engine: Engine, split: str, crops: int) -> Scores:
-    """Return the posteriors of a model for every image of a split; the mean is taken as its maker takes it.
+    """Return the posteriors of a model for every image of a split; the mean is subtracted by the model's own rule.
 
     Raises
     ------
     EmotiwError
-        Where its net's answers are not numbers, the set's classes or its images' size are not the model's, or it has no
-        such split or representation.
+        If the net's outputs are not finite, the set has other classes or image sizes than the model, or it lacks the
+        split or the representation.
     """
     require(model, prepared, split)
     mean = model.input_mean()
@@ -141,10 +160,18 @@ def score(model: Model, prepared: PreparedSet, engine: Engine, split: str, crops
 
 @dataclass(frozen=True)
 class Task:
-    """What to score: a split, by 1 or 10 crops an image.
+    """What to score.
 
-    `truth` is a file of lines `<name> <label>` for a split whose images the set holds without labels; `title` is the
-    name that the scores get, where it is not the split's.
+    Attributes
+    ----------
+    split
+        The split.
+    crops
+        The number of crops of each image.
+    truth
+        A file of lines `<name> <label>`, for images without labels in the set.
+    title
+        The name of the scores, if not the split's.
     """
 
     split: str
@@ -154,7 +181,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """The name that the scores get in tables and files."""
+        """The name of the scores in tables and files."""
         return self.title or self.split
 
 
@@ -164,7 +191,7 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
     Raises
     ------
     EmotiwError
-        If anything that the scores depend on was replaced while it was read; see also `score` and `require_labels`.
+        If an input of the scores was replaced while it was read; see also `score` and `require_labels`.
     """
     require_labels(prepared, task.split, task.truth)
     inputs = [*prepared.inputs(model.representation, [task.split]), *model.inputs]
@@ -203,20 +230,20 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
 
 
 def scores_folder(model: Model, runs: Path) -> Path:
-    """Return where a model's scores go: a run's into its own folder, a released model's below RUNS."""
+    """Return the folder for a model's scores: a run's own, or a released model's in RUNS."""
     return model.weights.parent if model.provenance is TRAINED else released_folder(runs, model.name)
 
 
 def released_folder(runs: Path, name: str) -> Path:
-    """Return where a released model's scores lie below RUNS."""
+    """Return the folder of a released model's scores in RUNS."""
     return runs / "released" / name
 
 
 def write_evaluation(folder: Path, title: str, split: str, scores: Scores, protocol: Mapping[str, object]) -> None:
-    """Write scores, predictions, confusion matrix and protocol into `folder`; the scores last, for `scores_file`."""
-    with alone(folder.parent):  # the folder itself may be that of a training that goes on for days
+    """Write scores, predictions, confusion matrix and protocol into `folder`; the scores last: see `scores_file`."""
+    with alone(folder.parent):  # a training may hold the lock of the folder itself for days
         scores_file(folder, split).unlink(missing_ok=True)
-        for path in folder.glob(f"confusion_{split}.*"):  # of an earlier one, which may have had labels
+        for path in folder.glob(f"confusion_{split}.*"):  # from an earlier evaluation, which may have had labels
             path.unlink()
         if scores.labelled:
             write_text(folder / f"confusion_{split}.csv", _confusion_text(scores))
@@ -228,48 +255,54 @@ def write_evaluation(folder: Path, title: str, split: str, scores: Scores, proto
 
 
 def scores_file(folder: Path, split: str) -> Path:
-    """Return the path of a split's scores in a folder: there only when the evaluation is whole."""
+    """Return the path of a split's scores in a folder; the file exists only if the evaluation is complete."""
     return folder / f"scores_{split}.csv"
 
 
 def protocol_file(folder: Path, split: str) -> Path:
-    """Return the path of how a split's scores in a folder were made."""
+    """Return the path of the protocol of a split's scores in a folder."""
     return folder / f"scores_{split}.json"
 
 
 def read_protocol(folder: Path, split: str) -> Protocol:
-    """Return how the scores of a split, in a run's or a released model's folder, were made."""
-    path = protocol_file(folder, split)
-    try:
-        return read_sealed(path, Protocol)
-    except FileNotFoundError:
-        raise EmotiwError(f"{path} is missing: evaluate anew with --force") from None
-    except ValueError as error:
-        raise EmotiwError(
-            f"{path} is damaged or of another version of emotiw ({error}): evaluate anew with --force"
-        ) from None
-
-
-def read_evaluation(folder: Path, split: str) -> tuple[Protocol, Scores]:
-    """Return how the scores of a split were made, and the scores.
+    """Return the protocol of the scores of a split, in a run's or a released model's folder.
 
     Raises
     ------
     EmotiwError
-        If either cannot be read, or they do not belong together, as while `evaluate` writes them.
+        If it is missing or damaged.
+    """
+    path = protocol_file(folder, split)
+    try:
+        return read_sealed(path, Protocol)
+    except FileNotFoundError:
+        raise EmotiwError(f"{path} is missing: evaluate again with --force") from None
+    except ValueError as error:
+        raise EmotiwError(
+            f"{path} is damaged or of another version of emotiw ({error}): evaluate again with --force"
+        ) from None
+
+
+def read_evaluation(folder: Path, split: str) -> tuple[Protocol, Scores]:
+    """Return the protocol of the scores of a split, and the scores.
+
+    Raises
+    ------
+    EmotiwError
+        If either cannot be read, or they do not belong together, for example while `evaluate` writes them.
     """
     protocol = read_protocol(folder, split)
     return protocol, read_scores_of(folder, split, protocol.scores_sha256)
 
 
 def read_scores_of(folder: Path, split: str, sha256: str) -> Scores:
-    """Return the scores of a split, which must have this digest; any where it is empty, as in older protocols."""
+    """Return the scores of a split; raise if their digest is not `sha256`, unless that is empty (older protocols)."""
     path = scores_file(folder, split)
     scores, found = read_scores(path), file_digest(path)
     if sha256 and found != sha256:
         raise EmotiwError(
-            f"{path} is not what {protocol_file(folder, split).name} says: sha256 {found[:12]}, recorded "
-            f"{sha256[:12]}: if emotiw evaluate writes there now, try again, else evaluate anew with --force"
+            f"{path} is not the file that {protocol_file(folder, split).name} records: sha256 {found[:12]}, recorded "
+            f"{sha256[:12]}: if emotiw evaluate is writing there now, try again, else evaluate again with --force"
         )
     return scores
 

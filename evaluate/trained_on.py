@@ -1,4 +1,4 @@
-"""How many of the scored images a net was trained on, in any of its stages: by pixels, whatever their names."""
+"""The scored images that a net was trained on in any of its stages, recognised by their pixels."""
 
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
@@ -20,14 +20,15 @@ NOT_KNOWN = -1
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """On how many of the scored images a stage was trained.
+    """The number of scored images that a stage was trained on.
 
     Attributes
     ----------
     stage, where
-        Which, and its set's folder; or the weights that it began with, of whose making nothing is known.
+        The stage and its set's folder; or "before" and the weights that the first stage started from, if their
+        training is not recorded.
     images
-        `NOT_KNOWN` where the set is not there or does not know its pixels.
+        The number, or `NOT_KNOWN` if the set is not there or has no pixel digests.
     """
 
     stage: str
@@ -36,7 +37,7 @@ class TrainedOn:
 
 
 def trained_on(model: Model, prepared: PreparedSet, split: str) -> list[TrainedOn]:
-    """Return what is known of a run's stages and the images of a split; nothing of a released model."""
+    """Return for each stage of a run how many images of a split it was trained on; empty for a released model."""
     if model.provenance is not TRAINED:
         return []
     facts = Run(model.weights.parent).facts()
@@ -51,9 +52,9 @@ def trained_on(model: Model, prepared: PreparedSet, split: str) -> list[TrainedO
 
 
 def seen(model: Model, prepared: PreparedSet, paths: Sequence[str]) -> str:
-    """Return the positions in `paths` of the images that a run's stages were trained on, as `spans` writes them.
+    """Return the positions in `paths` of the images that a run's stages were trained on, in the format of `spans`.
 
-    Stages of which this is not known count as trained on none; `trained_on` names them.
+    A stage for which this is not known counts as trained on none; `trained_on` names such stages.
     """
     if model.provenance is not TRAINED:
         return ""
@@ -65,7 +66,7 @@ def seen(model: Model, prepared: PreparedSet, paths: Sequence[str]) -> str:
 
 
 def in_val(model: Model, prepared: PreparedSet, split: str) -> tuple[str, int]:
-    """Return the digest of a run's own set, and how many of the images, each once, are also in its val."""
+    """Return the digest of a run's own set, and how many different images of the split are also in its val."""
     if model.provenance is not TRAINED:
         return "", NOT_KNOWN
     own = Run(model.weights.parent).facts().stages[-1]
@@ -74,7 +75,7 @@ def in_val(model: Model, prepared: PreparedSet, split: str) -> tuple[str, int]:
 
 
 def spans(positions: Iterable[int]) -> str:
-    """Return ascending numbers in words.
+    """Return ascending numbers as text.
 
     Examples
     --------
@@ -96,32 +97,32 @@ def positions(text: str, count: int) -> NDArray[np.bool_]:
     Raises
     ------
     ValueError
-        If the text is no list of spans below `count`.
+        If the text is not a list of spans below `count`.
     """
     named = np.zeros(count, bool)
     for span in text.split():
         first, _, last = span.partition("-")
         if not 0 <= int(first) <= int(last or first) < count:
-            raise ValueError(f"{span} is no span of {count} images")
+            raise ValueError(f"{span} is not a span of {count} images")
         named[int(first) : int(last or first) + 1] = True
     return named
 
 
 def words(found: list[TrainedOn], count: int) -> str:
-    """Return what must be said of figures on `count` images; empty where none of them is known to be trained on."""
+    """Return the warning about figures on `count` images; empty if no image is known to be a training image."""
     some = [f"{one.images:,} in {one.stage} on {one.where}" for one in found if one.images > 0]
     if not some:
         return ""
-    return f"trained on images that are scored: of {counted(count, 'image')}, {', '.join(some)}"
+    return f"trained on scored images: of {counted(count, 'image')}, {', '.join(some)}"
 
 
 def unknown(found: list[TrainedOn]) -> list[str]:
-    """Return the stages of which it is not known, and why."""
+    """Return the stages for which the number is not known, with their sets."""
     return [f"{one.stage} ({one.where})" for one in found if one.images == NOT_KNOWN]
 
 
 def common(scored: list[str], others: Set[str] | None) -> int:
-    """Return how many of the scored images are among others, by pixels; `NOT_KNOWN` where either are not known."""
+    """Return how many of the scored images are among others, by pixels; `NOT_KNOWN` if pixels are not known."""
     if others is None or UNKNOWN in scored:
         return NOT_KNOWN
     return sum(one in others for one in scored)
@@ -133,7 +134,7 @@ def pixels(prepared: PreparedSet, split: str) -> list[str]:
 
 
 def pixels_at(folder: str, digest: str, split: str = "train") -> frozenset[str] | None:
-    """Return the pixel digests of a split of the set of this digest; None where it is not there, or has none."""
+    """Return the pixel digests of a split of the set with this digest; None if the set or its digests are missing."""
     try:
         found = _pixels_at(folder, digest, split)
     except (EmotiwError, OSError):
@@ -141,7 +142,7 @@ def pixels_at(folder: str, digest: str, split: str = "train") -> frozenset[str] 
     return None if UNKNOWN in found else found
 
 
-@cache  # a set that is not there is looked for again: what raises is not kept
+@cache  # errors are not cached, so a missing set is looked for again
 def _pixels_at(folder: str, digest: str, split: str) -> frozenset[str]:
     prepared = open_set(Path(folder))
     if prepared.digest != digest:

@@ -1,7 +1,7 @@
-"""The files committed beside this one, made of the table in `zoo/nets.py`.
+"""Generate the committed files of each net from the table in `zoo/nets.py`.
 
-``python -m emotiw.prototxt.generate FOLDER`` writes, a folder a net: train_val and solver of both stages, deploy, and
-the model card.
+``python -m emotiw.prototxt.generate FOLDER`` writes a folder for each net: train_val and solver of both stages, deploy,
+and the model card.
 """
 
 import sys
@@ -20,18 +20,18 @@ from .zoo.model_cards import ORIGINS, card
 from .zoo.nets import EMOTIONS, NETS, SOLVER, STAGES, TEST_BATCH, Net
 from .zoo.param_specs import ParamSpecs
 
-# What the paper and the authors' files do not say, by its number in docs/deviations.md, for the heads of the files.
+# Comments for the heads of the files, by the numbers of deviations in docs/deviations.md.
 _DEVIATIONS = {
-    "D5": "the solvers and the batch of the pre-training were not published: as the same authors' age/gender net.",
-    "D6": "narrow, filled, dropping and learning otherwise than the published net.",
-    "D9": "how the authors pre-trained is not known: the same net, its last layer fc8 or as published, one rate.",
-    "D16": "half width, an input scaled by 1/128, MSRA fillers, all layers at one rate.",
-    "D12": "the authors' file of this net was not published: the published net, with their VGG_S's fine-tuning rules.",
+    "D5": "the authors published neither solvers nor the pre-training batch; these follow their age/gender net.",
+    "D6": "narrower than the published net, with other fillers, dropout ratios and learning rates.",
+    "D9": "the authors' pre-training is not known; here the same net, with fc8 or the published last layer, one rate.",
+    "D16": "half the width, an input scaled by 1/128, MSRA fillers, one rate for all layers.",
+    "D12": "the authors did not publish this net's file; the published net with the fine-tuning rules of their VGG_S.",
 }
 
 
 def deviations(name: str, file: str) -> list[str]:
-    """Return the numbers of the deviations that a file of the net `name` rests on."""
+    """Return the numbers of the deviations that a file of the net `name` depends on."""
     solver, pretrain = file.startswith("solver"), "pretrain" in file
     rests = {
         "D5": solver or pretrain,
@@ -49,13 +49,13 @@ def _head(name: str, file: str) -> str:
 
 
 def train_val(net: Net, name: str, stage: str) -> NetParameter:
-    """Return the NetParameter of the train_val of `net` for a stage, its data still unnamed."""
+    """Return the NetParameter of the train_val of `net` for a stage, with placeholders for LMDBs and mean."""
     n, test = NetSpec(), NetSpec()
     n.data, n.label = _data(TRAIN, "train_lmdb", net.crop, net.batch_size[stage])
     test.data, test.label = _data(TEST, "val_lmdb", net.crop, TEST_BATCH)
     images = n.data
     if net.input_scale != 1:
-        # In the net and not in transform_param, so that every program that runs it scales.
+        # A layer, not transform_param, so that every program that runs the net scales its input.
         n.input_scale = images = L.Power(images, scale=net.input_scale)
     net.topology.add(n, images, ParamSpecs(stage, net.fillers, net.rates), EMOTIONS)
     data, *layers = n.to_proto().layer
@@ -63,7 +63,7 @@ def train_val(net: Net, name: str, stage: str) -> NetParameter:
 
 
 def _data(phase: int, source: str, crop: int, batch_size: int) -> tuple[Top, Top]:
-    """Return the data and the labels of a phase; their set is still unnamed, see `surgery.use_set`."""
+    """Return the tops `data` and `label` of a phase; `surgery.use_set` fills in their LMDB."""
     made: tuple[Top, Top] = L.Data(
         ntop=2,
         include={"phase": phase},

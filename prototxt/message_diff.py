@@ -17,7 +17,7 @@ def changes(old: Message, new: Message, ignored: Collection[str] = ()) -> list[s
     Parameters
     ----------
     old, new
-        Of the same class. A net's layers are compared by name and phase.
+        Messages of the same class. A net's layers are compared by name and phase.
     ignored
         Names of fields to ignore, on any level.
 

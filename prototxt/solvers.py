@@ -20,7 +20,7 @@ _FILLED: Mapping[str, str] = {
     "train_net_param": "name your own net by --net",
     "test_net": "name your own net by --net",
     "test_net_param": "name your own net by --net",
-    "snapshot_prefix": "snapshots lie in the run folder",
+    "snapshot_prefix": "snapshots go into the run folder",
     "weights": "name the weights to start from by --from",
     "device_id": "name a GPU by --gpu",
     "layer_wise_reduce": "name GPUs by --gpu",
@@ -100,7 +100,7 @@ def check_solver(solver: SolverParameter, where: str) -> None:
     if not (solver.base_lr > 0 and solver.max_iter > 0 and solver.iter_size > 0):
         raise UsageError(f"{where}: base_lr, max_iter and iter_size must be above 0")
     if solver.type not in TYPES:
-        raise UsageError(f"{where}: no solver type {solver.type!r}: there are {', '.join(TYPES)}")
+        raise UsageError(f"{where}: there is no solver type {solver.type!r}: name one of {', '.join(TYPES)}")
 
 
 def rate_steps(solver: SolverParameter) -> list[int]:

@@ -18,7 +18,7 @@ def committed(net: str, file: str) -> Any:  # a SolverParameter or a NetParamete
     """Return the message in the committed `file` of `net`, such as ``("vgg_s", "solver_finetune.prototxt")``."""
     path = resources.files(__package__) / net / file
     if not net.isidentifier() or not path.is_file():
-        raise UsageError(f"no net {net!r}: there are {', '.join(nets())}")
+        raise UsageError(f"there is no net {net!r}: name one of {', '.join(nets())}")
     kind = SolverParameter if file.startswith("solver") else NetParameter
     return parse_text(path.read_text(encoding="utf-8"), kind, f"{net}/{file}")
 
@@ -61,16 +61,16 @@ def input_transform(train_val: NetParameter, where: str | Path) -> Transformatio
     for other in others:
         if unlike := changes(first, other, ignored=("mirror", "mean_file")):
             raise EmotiwError(
-                f"{where}: its Data layers differ in transform_param ({'; '.join(unlike)}): make them alike"
+                f"{where}: its Data layers differ in transform_param ({'; '.join(unlike)}): make them equal"
             )
         if bool(first.mean_file) != bool(other.mean_file):
-            raise EmotiwError(f"{where}: one of its Data layers has a mean_file and the other none: make them alike")
+            raise EmotiwError(f"{where}: one of its Data layers has a mean_file and the other none: make them equal")
     if first.force_gray:
         raise EmotiwError(
-            f"{where}: transform_param has force_gray, and the images of a set are in colour: leave it out"
+            f"{where}: transform_param has force_gray, but the images of a set are in colour: leave it out"
         )
     if first.mean_file and first.mean_value:
-        raise EmotiwError(f"{where}: transform_param has a mean_file and mean_values: Caffe takes either")
+        raise EmotiwError(f"{where}: transform_param has a mean_file and mean_values: give only one of them")
     if len(first.mean_value) not in (0, 1, 3):
         raise EmotiwError(
             f"{where}: transform_param has {len(first.mean_value)} mean_values: give one, or B, G and R's"

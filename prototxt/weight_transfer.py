@@ -34,8 +34,8 @@ class Copy:
         """Return the report: the number of copied layers, and a line for each other layer."""
         return [
             f"weights: {len(self.copied)} of the net's {len(self.copied + self.new) + len(self.misfits)} layers copied",
-            *(f"  {layer}: not in the weights, begins with its filler" for layer in self.new),
-            *(f"  {layer}: not in the net, left behind" for layer in self.left),
+            *(f"  {layer}: not in the weights, starts from its filler" for layer in self.new),
+            *(f"  {layer}: not in the net, ignored" for layer in self.left),
             *(f"  {layer}: {words}" for layer, words in self.misfits.items()),
         ]
 

@@ -28,7 +28,7 @@ from emotiw.evaluate.released.stand_in import write_stand_in
 
 # Pythons that tests start must import the installed emotiw, not the folder of that name in the checkout.
 os.environ["PYTHONSAFEPATH"] = "1"
-# Behind a shell's & all are deaf to Ctrl-C, and so would be what tests start.
+# Processes started with a shell's & ignore Ctrl-C, and so would the programs that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OWN = "cyclic_lbp_r3_t5"
@@ -40,7 +40,7 @@ import caffe
 net_path, weights, phase, answer = sys.argv[1:]
 phase = getattr(caffe, phase)
 net = caffe.Net(net_path, weights, phase) if weights else caffe.Net(net_path, phase)
-told = {
+described = {
     "layers": list(net._layer_names),
     "types": [layer.type for layer in net.layers],
     "inputs": list(net.inputs),
@@ -49,10 +49,10 @@ told = {
     "params": {name: [list(p.data.shape) for p in blobs] for name, blobs in net.params.items()},
     "parameters": sum(int(p.data.size) for blobs in net.params.values() for p in blobs),
 }
-open(answer, "w").write(json.dumps(told))
+open(answer, "w").write(json.dumps(described))
 """
 
-# A separate process between us and the command: a child's peak begins with its parent's.
+# Start the command from a small process, because a child's peak memory starts with its parent's.
 MEASURED = """
 import resource, subprocess, sys
 resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]),) * 2)  # so that a hang ends
@@ -63,7 +63,7 @@ sys.exit(status)
 
 
 def without_stamps(path: Path) -> dict[str, Any]:
-    """A record, without the size, time and inode of each input, and without the seal over them."""
+    """A record without the size, time and inode of each input, and without its seal."""
     values = json.loads(path.read_text())
     inputs = sorted((one["role"], one["path"], one["sha256"]) for one in values.get("inputs", []))
     return {key: value for key, value in values.items() if key != "seal"} | {"inputs": inputs}
@@ -71,7 +71,7 @@ def without_stamps(path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def measured() -> Callable[..., tuple[subprocess.CompletedProcess[str], int]]:
-    """Run a command to its end, at most so many CPU seconds; return it, and the peak of its memory in bytes."""
+    """Run a command to its end with a limit on CPU seconds; return it, and its peak memory in bytes."""
 
     def run(
         command: Sequence[object], seconds: int = 120, **how: object
@@ -85,7 +85,7 @@ def measured() -> Callable[..., tuple[subprocess.CompletedProcess[str], int]]:
 
 @pytest.fixture(scope="session")
 def caffe() -> Caffe:
-    """The real Caffe; tests with it carry the marker `caffe` and are never skipped."""
+    """The real Caffe; tests that use it have the marker `caffe` and are never skipped."""
     try:
         return find_caffe()
     except EmotiwError as error:

@@ -1,4 +1,4 @@
-"""A checkout works in place: its folders are the package's, whether the package is installed or not."""
+"""A checkout works in place, whether the package is installed or not."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ def checkout(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def without_emotiw(tmp_path_factory):
-    """A folder of all that is installed, emotiw excepted."""
+    """A folder of all installed packages except emotiw."""
     folder = tmp_path_factory.mktemp("packages")
     for path in Path(sysconfig.get_path("purelib")).iterdir():
         if not path.name.lower().startswith("emotiw"):
@@ -70,7 +70,7 @@ def test_the_version_is_the_installed_ones_or_none(python, request):
     said, mapping = python("-m", "emotiw", "--version").splitlines()
     installed = "not installed" not in request.node.name
     assert said == f"emotiw {emotiw.__version__ if installed else 'unknown (a checkout, not installed)'}"
-    assert mapping == "mapping by NumPy (the compiled module is not installed)"  # in a checkout nobody built it
+    assert mapping == "mapping by NumPy (the compiled module is not installed)"  # it is not built in a checkout
 
 
 def test_the_installed_package_stands_alone():

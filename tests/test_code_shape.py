@@ -1,4 +1,4 @@
-"""How large modules and functions are, and how many types are left open: what keeps code easy to read."""
+"""Limits on the size of modules and functions, and on the number of open types."""
 
 import ast
 import re
@@ -35,7 +35,7 @@ def parameters(function: ast.FunctionDef) -> list[str]:
 
 
 def lines(function: ast.FunctionDef) -> int:
-    """Its lines without the docstring, which may say what it takes."""
+    """The number of its lines without the docstring, which may be long."""
     docstring = ast.get_docstring(function, clean=False)
     return function.end_lineno - function.lineno + 1 - len((docstring or "").splitlines())
 

@@ -69,11 +69,11 @@ def test_version(capsys):
 def test_debug_shows_the_traceback(tmp_path):
     argv = ["table", str(tmp_path), "-o", str(tmp_path / "out")]
     assert main(argv) == 1
-    with pytest.raises(Exception, match="holds no finetune run"):
+    with pytest.raises(Exception, match="has no finetune run"):
         main([*argv, "--debug"])
 
 
-def test_a_fault_of_our_own_is_one_line_too(tmp_path, capsys, monkeypatch):
+def test_an_internal_error_is_one_line(tmp_path, capsys, monkeypatch):
     def fault(*_args, **_kwargs):
         raise KeyError("a fault")
 
@@ -109,8 +109,8 @@ def test_a_file_where_a_folder_should_be(tmp_path, capsys):
     assert "a file is where a folder should be" in capsys.readouterr().err
 
 
-def test_whoever_stops_reading_gets_no_complaint(tmp_path):
-    """As in `emotiw ... | head -1`."""
+def test_a_closed_pipe_is_not_an_error(tmp_path):
+    """For example, `emotiw ... | head -1`."""
     code = "import sys; from emotiw.__main__ import main; status = main(['map', '--derive']); sys.exit(status)"
     read, write = os.pipe()
     os.close(read)

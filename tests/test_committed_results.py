@@ -1,4 +1,4 @@
-"""What is committed below results/: records and tables; no weights, no faces, no path of a machine."""
+"""The committed files in results/ are records and tables, without weights, faces or paths of a machine."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ def files() -> list[Path]:
 
 
 def ignored(path: Path) -> bool:
-    """What .gitignore keeps out of a commit: a report with faces in it."""
+    """Whether .gitignore excludes a file: a report may show faces."""
     return path.name == "report.html"
 
 
@@ -34,22 +34,22 @@ def ignored(path: Path) -> bool:
         ("../pretrain/model.caffemodel", False),
     ],
 )
-def test_places_of_a_machine_are_found(text, found):
+def test_paths_of_a_machine_are_found(text, found):
     assert bool(PLACE.search(text)) == found
 
 
-def test_no_committed_result_names_a_place_of_a_machine():
+def test_no_committed_result_has_a_path_of_a_machine():
     assert [
         (path.name, match[1]) for path in files() if (match := PLACE.search(path.read_text(encoding="utf-8")))
     ] == []
 
 
-def test_results_are_records_and_tables_alone():
+def test_results_are_only_records_and_tables():
     assert (RESULTS / "README.md").is_file()
     assert {path.suffix for path in files()} <= KINDS
     assert list(RESULTS.rglob("*.caffemodel")) == []
 
 
 def test_reports_are_not_committed():
-    """A report may have faces in it."""
+    """A report may show faces."""
     assert "/results/**/report.html" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""Cells that a spreadsheet would run are text to it, and come back as they were; all CSVs of ours go this way."""
+"""Cells that a spreadsheet would run are written as text and read back unchanged, in all our CSVs."""
 
 import csv
 import io
@@ -81,7 +81,7 @@ def test_scores_of_images_and_classes_that_look_like_formulas(tmp_path):
 
 
 def test_no_other_module_writes_csv():
-    """But those that draw other people's layouts."""
+    """Modules that draw examples of other layouts are excepted."""
     folders = ("emotiw", "lbp_mapping", "prototxt", "data_prep", "engine", "train", "evaluate")
     paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     writing = {path.relative_to(ROOT).as_posix() for path in paths if re.search(r"csv\.\w*[wW]riter", path.read_text())}

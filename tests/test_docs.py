@@ -1,4 +1,4 @@
-"""README, CONTRIBUTING and the pages of `docs/` tell the truth: commands, links, paths, tables, the register."""
+"""Commands, links, paths, tables and the register in README, CONTRIBUTING and `docs/` are correct."""
 
 import csv
 import re
@@ -23,7 +23,7 @@ NAMES = {path: path.relative_to(ROOT).as_posix() for path in PAGES}
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=NAMES.get)
 CODE = [path for folder in ("lbp_mapping", "prototxt", "data_prep", "engine", "train", "evaluate", "emotiw")
         for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".csv", ".prototxt"}]  # fmt: skip
-# The commands after a `$` besides our own.
+# Commands after a `$` other than our own.
 TOOLS = {"cat", "cp", "docker", "for", "grep", "head", "mkdir", "sed"}
 
 
@@ -38,7 +38,7 @@ def prose(text: str) -> str:
 
 
 def inline(text: str) -> list[str]:
-    """Return what stands between backticks."""
+    """Return the texts between backticks."""
     return re.findall(r"`([^`]+)`", prose(text))
 
 

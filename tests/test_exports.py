@@ -1,4 +1,4 @@
-"""Every package says what it is for, and exports its public names without importing what is heavy."""
+"""Every package has a docstring, and exports its public names without importing heavy modules."""
 
 import ast
 import inspect
@@ -53,7 +53,7 @@ def test_every_exported_name_is_there_and_documented(name):
 
 
 def documented(package, name: str) -> bool:
-    """Whether a class or function has its own docstring, or a string follows a constant."""
+    """Whether a class or function has its own docstring, or a constant has a string after it."""
     found = getattr(package, name)
     if callable(found):
         return bool(found.__doc__) and not found.__doc__.startswith(f"{name}(")
@@ -62,7 +62,7 @@ def documented(package, name: str) -> bool:
 
 
 def documented_constants(module: ast.Module) -> set[str]:
-    """The names that a module assigns, and says in a string below what they are."""
+    """The names that a module assigns with a string after them."""
     found = set()
     for statement, below in pairwise(module.body):
         if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
@@ -73,7 +73,7 @@ def documented_constants(module: ast.Module) -> set[str]:
 
 @pytest.mark.parametrize("name", EXPORTING)
 def test_no_exported_name_is_a_modules(name):
-    """Which of the two an import gave would depend on what was imported before."""
+    """Otherwise an import would return one or the other, depending on earlier imports."""
     package = import_module(name)
     assert not {module.name for module in iter_modules(package.__path__)} & set(package.__all__)
 

@@ -1,4 +1,4 @@
-"""Locks, digests and stamps of files; that outputs are whole or absent, every verb's tests see."""
+"""Locks, digests and stamps of files; the verbs' tests check that outputs are complete or absent."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""Who imports whom: downward only, and never in a circle; imports inside functions count, too."""
+"""Imports go downward only and never in a circle; imports inside functions count, too."""
 
 import ast
 from collections import defaultdict
@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# What each part may import, besides itself and the small modules of emotiw/ that are below all others.
+# The parts that each part may import, besides itself and the small modules of emotiw/ that are below all others.
 MAY_IMPORT = {
     "lbp_mapping": set(),
     "prototxt": set(),
@@ -19,11 +19,11 @@ MAY_IMPORT = {
     "evaluate": {"train", "data_prep", "engine", "prototxt", "lbp_mapping"},
     "commands": {"evaluate", "train", "data_prep", "engine", "prototxt", "lbp_mapping"},
 }
-MAY_IMPORT["interface"] = MAY_IMPORT["commands"]  # it joins the same steps as they do
+MAY_IMPORT["interface"] = MAY_IMPORT["commands"]  # it runs the same steps as the commands
 MAY_IMPORT["__init__"] = {"interface", *MAY_IMPORT["interface"]}  # emotiw/__init__, when its names are used
 LOWEST = {path.stem for path in (ROOT / "emotiw").glob("*.py")} - {"__main__", "__init__", "interface"}
 
-Graph = dict[str, set[str]]  # a module -> those that it imports; `a.b` of a package is its `a.b.__init__`
+Graph = dict[str, set[str]]  # a module -> the modules that it imports; a package `a.b` is `a.b.__init__`
 
 
 def modules() -> dict[str, Path]:
@@ -37,7 +37,7 @@ def modules() -> dict[str, Path]:
 
 
 def imported(name: str, text: str, known: set[str]) -> set[str]:
-    """The modules that a module imports, by its text."""
+    """The modules that a module's text imports."""
     package = name.rpartition(".")[0]
     found = set()
     for node in ast.walk(ast.parse(text)):
@@ -58,7 +58,7 @@ def _file(module: str, known: set[str]) -> str:
 
 
 def upward(graph: Graph) -> list[str]:
-    """Imports of what does not stand below."""
+    """Imports of parts that are not below."""
     return [
         f"{name} imports {other}"
         for name, others in graph.items()
@@ -72,12 +72,12 @@ def _part(module: str) -> str:
 
 
 def _words(module: str) -> list[str]:
-    """The words of a dotted name; `__main__` is one of the commands, since `demo` runs others by it."""
+    """The words of a dotted name; `__main__` counts as a command, because `demo` runs others through it."""
     return module.replace("emotiw.__main__", "emotiw.commands.__main__").split(".")
 
 
 def circles(graph: Graph) -> list[str]:
-    """Circles between the modules and folders of any one folder."""
+    """Circles between the modules and folders in one folder."""
     levels: dict[str, Graph] = defaultdict(lambda: defaultdict(set))
     for name, others in graph.items():
         for other in others:

@@ -1,4 +1,4 @@
-"""The record of inputs: what a reader hashes, what it says, and what it remembers."""
+"""The record of inputs: what a reader hashes, reports and caches."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def file(tmp_path):
 
 
 def counting(path):
-    """A digest that says which file it was asked for."""
+    """A digest function that records the files that it is called with."""
     counting.asked.append(path.name)
     return inputs.file_digest(path)
 

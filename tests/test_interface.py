@@ -1,4 +1,4 @@
-"""The package from Python: `help(emotiw)`, and the few calls that it names."""
+"""The Python interface: `help(emotiw)`, and the functions that it names."""
 
 import doctest
 import pydoc

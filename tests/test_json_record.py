@@ -1,4 +1,4 @@
-"""Records in JSON files: what is read is what was written, or refused."""
+"""Records in JSON files are read as written, or refused."""
 
 import json
 import subprocess
@@ -145,6 +145,6 @@ def test_the_file_is_json(tmp_path):
 
 def test_help_does_without_the_library():
     command = [sys.executable, "-P", "-X", "importtime", "-m", "emotiw", "--help"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    assert "emotiw.commands" in told
-    assert "msgspec" not in told
+    log = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert "emotiw.commands" in log
+    assert "msgspec" not in log

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def around() -> dict[str, str]:
-    """Return our environment without what `make test` hands on to another make."""
+    """Return our environment without the variables that `make test` sets for another make."""
     return {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
 
 
@@ -52,7 +52,7 @@ def test_the_demo_says_size_and_time_first(tmp_path):
 
 
 def test_what_is_fetched_is_shown(tmp_path):
-    """pip's own progress, a line a package and more: no long step is silent."""
+    """pip prints its progress, at least a line for each package, so that no long step is silent."""
     fetching = [line for line in planned("install", tmp_path / "venv").split("\n") if "pip install" in line]
     assert len(fetching) == 3  # the lock, ourselves, torch
     assert [line for line in fetching if "--quiet" in line and "--no-deps" not in line] == []

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("lbp_mapping", "prototxt", "data_prep", "engine", "train", "evaluate")
 
 
-def test_every_part_says_what_it_is():
+def test_every_part_has_a_docstring():
     for folder in FOLDERS:
         assert ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text(encoding="utf-8")))
 
@@ -92,7 +92,7 @@ def test_no_host_and_no_path_of_a_machine_is_written_down():
 
 
 def test_torch_is_imported_by_its_engine_alone():
-    """Without it everything else works: it is an extra."""
+    """It is an extra; everything else works without it."""
     for folder in (*FOLDERS, "emotiw"):
         for module in (ROOT / folder).rglob("*.py"):
             text = module.read_text(encoding="utf-8")

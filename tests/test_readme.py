@@ -1,4 +1,4 @@
-"""README is the front page: short, and its figures are those of the table. What all pages must hold is in test_docs."""
+"""README is short, and its figures equal the tables'. test_docs.py has the checks of all pages."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""The paper's experiment rehearsed from the two downloads' own layouts to the table, and killed on the way."""
+"""A rehearsal of the paper's experiment, from the layouts of the two downloads to the table, with kills."""
 
 import csv
 import json
@@ -65,7 +65,7 @@ def done(folder):
 
 
 def killed_after(command, folder, models):
-    """Carry the command out until so many models are there, then kill it; nothing may live on."""
+    """Run the command until a number of models exist, then kill it; no process may be left."""
     with running(
         subprocess.Popen(command, process_group=0, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     ) as process:
@@ -99,7 +99,7 @@ def test_all_20_rows_killed_twice_still_end_in_the_table(downloads, caffe, tmp_p
     second = done(folder)
     capsys.readouterr()
     assert main(asked) == 0
-    told, last = capsys.readouterr().out, done(folder)
+    printed, last = capsys.readouterr().out, done(folder)
 
     assert len(last) == 40
     # A step killed between its last rename and Snakemake's record of it is checked again.
@@ -109,7 +109,7 @@ def test_all_20_rows_killed_twice_still_end_in_the_table(downloads, caffe, tmp_p
         for stage in STAGES:
             assert Run(folder / "runs" / row.row / stage).facts().iterations == 30
     table = (folder / "table_val/table.md").read_text()
-    assert table.strip() in told
+    assert table.strip() in printed
     with (folder / "table_val/table.csv").open() as file:
         names = [line["name"] for line in csv.DictReader(file)]
     assert names[:20] == sorted(names[:20], key=lambda name: name.split("-")[0])
@@ -122,7 +122,7 @@ def test_all_20_rows_killed_twice_still_end_in_the_table(downloads, caffe, tmp_p
 
 @pytest.mark.skipif(not FACES.is_dir(), reason="the real faces are not beside this checkout")
 def test_the_four_real_nets_on_real_faces(caffe, tmp_path, capsys):
-    """A few iterations each, at 256 pixels: it proves that they train, and nothing more."""
+    """A few iterations each, at 256 pixels: this shows only that they train."""
     people, emotions = tmp_path / "orl", tmp_path / "yale"
     options = ["-r", "cyclic_lbp_5", "rgb", "--size", "256"]
     assert (

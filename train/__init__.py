@@ -1,6 +1,7 @@
 """Pre-training on identities, fine-tuning on emotions.
 
-It makes a run folder a row (net x representation) and stage; `reproduce` has the workflow over all 20 rows.
+The package makes a run folder for each row (net x representation) and stage; `reproduce` has the workflow over all 20
+rows.
 """
 
 from emotiw.lazy import TYPE_CHECKING, attach

@@ -42,7 +42,7 @@ def read_experiments(path: Path) -> dict[str, Experiment]:
             columns = list(reader.fieldnames or [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise EmotiwError(
-            f"{path} is not a table of experiments: {error}: begin with that of emotiw experiments"
+            f"{path} is not a table of experiments: {error}: start from the output of emotiw experiments"
         ) from None
     _check_columns(path, columns)
     rows: dict[str, Experiment] = {}
@@ -51,7 +51,7 @@ def read_experiments(path: Path) -> dict[str, Experiment]:
         try:
             row = _row(cells)
             if row.row in rows:
-                raise UsageError(f"{row.row} is the name of line {places[row.row]}, too: give each a `name`")
+                raise UsageError(f"{row.row} is also the name of line {places[row.row]}: give each a `name`")
         except EmotiwError as error:
             wrong.append(f"line {number}: {error}")
         else:
@@ -108,9 +108,9 @@ def _name(name: str, usual: str) -> str:
     if name and not _NAME.fullmatch(name):
         raise UsageError(f"the name {name!r} cannot be a folder's: give letters, digits and . , = + - _")
     if name in nets():
-        raise UsageError(f"the name {name} is that of a shipped netwith published results: give another")
+        raise UsageError(f"the name {name} is that of a shipped net with published results: give another")
     if name in experiments() and name != usual:
-        raise UsageError(f"the name {name} is that of a shipped row, and this one is of {usual}: give another")
+        raise UsageError(f"the name {name} is that of a shipped row, but this row is {usual}: give another")
     return "" if name == usual else name
 
 
@@ -133,5 +133,5 @@ def named_row(path: Path, name: str) -> Experiment:
     """Return the row of that name in an experiments file; see `read_experiments`."""
     rows = read_experiments(path)
     if name not in rows:
-        raise UsageError(f"{path} has no row {name}: there are {', '.join(rows)}")
+        raise UsageError(f"{path} has no row {name}: name one of {', '.join(rows)}")
     return rows[name]

@@ -2,7 +2,7 @@
 
 ```
 DIR/train_val.prototxt   data layers with the tops `data` and `label`, of any crop, batch, mean and scale; a last
-                         InnerProduct, whose width is filled in; SoftmaxWithLoss
+                         InnerProduct, with a width that is filled in; SoftmaxWithLoss
     deploy.prototxt      the same for an input `data` of N x 3 x crop x crop; `prob`, or its last Softmax, is the output
     solver.prototxt      its settings, under those of --solver; without it base_lr and max_iter must be given
 ```
@@ -116,7 +116,7 @@ def _check(train_val: NetParameter, path: Path) -> None:
     input_transform(train_val, path)
     _build(train_val, path)
     if not losses(train_val):
-        fail("", "no SoftmaxWithLoss: a net must learn to classify")
+        fail("", "no SoftmaxWithLoss: add one, because a net must learn to classify")
     tops = {top for layer in train_val.layer if layer.name in classifiers(train_val) for top in layer.top}
     for loss in losses(train_val):
         if list(loss.bottom[1:]) != ["label"]:
@@ -167,7 +167,7 @@ def _check_deploy(train_val: NetParameter, deployed: NetParameter, folder: Path)
     if [list(layer.top) for layer in deployed.layer if layer.type == "Input"] != [["data"]]:
         raise UsageError(f"{path}: its input must be the blob `data`")
     if side != crop:
-        raise UsageError(f"{path} takes {side} pixels, and {TRAIN_VAL} crops {crop}: make them alike")
+        raise UsageError(f"{path} takes {side} pixels, but {TRAIN_VAL} crops {crop}: make them equal")
     answers = [layer for layer in deployed.layer if layer.type == "Softmax"]
     if not answers:
         raise UsageError(f"{path} has no Softmax: its output must be posteriors")
@@ -175,7 +175,9 @@ def _check_deploy(train_val: NetParameter, deployed: NetParameter, folder: Path)
     last.name, last.top[:] = "prob", ["prob"]
     last_layers = classifiers(train_val)
     if unlike := differences(_compared(deployed, last_layers), _compared(deploy(train_val), last_layers)):
-        raise UsageError(f"{path} does not score what {TRAIN_VAL} trains: {'; '.join(unlike[:3])}: make them alike")
+        raise UsageError(
+            f"{path} differs from the net that {TRAIN_VAL} trains: {'; '.join(unlike[:3])}: make them equal"
+        )
 
 
 def _compared(net: NetParameter, last_layers: Collection[str]) -> NetParameter:

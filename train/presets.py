@@ -1,4 +1,4 @@
-"""Rows that go together by the size of their nets: `Net.preset` names the one of each net."""
+"""Presets of rows with nets of one size; `Net.preset` names the preset of a net."""
 
 from collections.abc import Mapping
 
@@ -10,4 +10,4 @@ PRESETS: Mapping[str, str] = {
     "medium": "the same 20 rows with nets of half the width and input, which a CPU trains in tens of minutes",
     "small": "the same 20 rows with the small nets, as a rehearsal",
 }
-"""Each with what it is; but for the paper's a flag of `emotiw reproduce`."""
+"""Each preset with its description; all but the paper's are flags of `emotiw reproduce`."""

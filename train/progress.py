@@ -104,7 +104,7 @@ class Progress:
         """Return the warning for that."""
         return (
             f"warning: the loss is still that of guessing ({self._prior_loss:.3f}): the net has learned nothing yet; "
-            f"if it stays there, try what has helped here: {_HELPED}"
+            f"if it stays there, try what has helped before: {_HELPED}"
         )
 
     def _add(self, point: Point) -> None:

@@ -1,9 +1,9 @@
 """A run folder: everything about one execution of a stage of a row.
 
 ```
-RUNS/<row>/<stage>/run.json                what was run, on what
+RUNS/<row>/<stage>/run.json                the settings and the inputs of the run
                    train_val.prototxt, solver.prototxt, deploy.prototxt, mean.binaryproto   as executed
-                   log.txt                 Caffe's own words, or the torch engine's in the same form
+                   log.txt                 Caffe's log, or the torch engine's in the same format
                    snapshot_iter_<N>.*     the last good snapshots
                    progress.csv            iteration, loss, validation accuracy
                    curves.png
@@ -46,8 +46,8 @@ class Facts:
     `set_digest`, `recipe` (the row's net and solver as committed, settings included) and `weights_sha256` are sha256
     in hexadecimal. `engine` names all engines that took part. `weights` and its sha256 are empty if the run began from
     the fillers. `before` names the stages from which the weights come, the first one first; it is empty if the weights
-    are not those of a run, and in older runs. `inputs` records what the run was made of: the files of the set that it
-    read, its starting weights, the prototxts and the mean as executed, and its model; it is empty in older runs.
+    are not those of a run, and in older runs. `inputs` records the files of the set that it read, its starting weights,
+    the prototxts and the mean as executed, and its model; it is empty in older runs.
     `resumed` has the iterations at which the training was resumed from a snapshot without its position in the LMDB and
     its random state, which makes it another experiment than one that was never interrupted. `start` has other marks
     that follow from the starting weights. `faces` is the part of each image on which it was trained, as in
@@ -105,7 +105,7 @@ class Facts:
 
     @property
     def stages(self) -> list[Before]:
-        """The stages that made the run's weights, as far as they are on record: its own is the last one."""
+        """The recorded stages that made the run's weights; the last one is its own."""
         return [*self.before, Before(self.stage, self.set_folder, self.set_digest, self.iterations, self.seed)]
 
     @property

@@ -171,16 +171,16 @@ def check_set(experiment: Experiment, stage: str, prepared: PreparedSet) -> None
     crop, size = crop_size(train_val), set_size(train_val)
     if experiment.own and prepared.size < crop:
         raise UsageError(
-            f"{prepared.folder} has {prepared.size}-pixel images and {experiment.net} crops {crop} of them"
+            f"{prepared.folder} has {prepared.size}-pixel images but {experiment.net} crops {crop}: prepare it larger"
         )
     if not experiment.own and prepared.size != size:
         raise UsageError(
-            f"{prepared.folder} has {prepared.size}-pixel images and {experiment.net} crops {crop} of {size}: prepare "
+            f"{prepared.folder} has {prepared.size}-pixel images but {experiment.net} crops {crop} of {size}: prepare "
             f"the set with --size {size}"
         )
     batch, images = batch_size(train_val), prepared.count("train")
     if batch > images:
-        words = f"{experiment.net} takes {batch} images an iteration and {prepared.folder} has {images} to train on"
+        words = f"{experiment.net} takes {batch} images an iteration but {prepared.folder} has {images} to train on"
         if experiment.own:
             raise UsageError(f"{words}: give the net a smaller batch_size")
         _LOG.warning(f"warning: {words}: each iteration sees some of them twice")
@@ -210,12 +210,12 @@ def _other_run(run: Run, facts: Facts, setup: NetSetup) -> EmotiwError | None:
         return None
     known, mend = run.facts(), "name another -o, or give --force to start over"
     if run.published:
-        return EmotiwError(f"{run.folder} holds the record of a finished run, without its weights: {mend}")
+        return EmotiwError(f"{run.folder} has the record of a finished run, without its weights: {mend}")
     if differences := known.differences(facts):
         if known.recipe != facts.recipe:  # as text: as executed -> as requested
             differences = [each for each in differences if not each.startswith("recipe ")]
-            differences += _shortened(setup.asked(run.folder)) or ["another recipe, whose prototxt was edited since"]
-        return EmotiwError(f"{run.folder} holds another run ({'; '.join(differences)}): {mend}")
+            differences += _shortened(setup.asked(run.folder)) or ["another recipe; its prototxt was edited"]
+        return EmotiwError(f"{run.folder} has another run ({'; '.join(differences)}): {mend}")
     if run.finished and known.iterations == facts.iterations:
         return None
     reached = max((iteration for iteration, _ in run.snapshots()), default=0)

@@ -1,8 +1,8 @@
 """The verb `baseline`.
 
-It learns from the set's train split and chooses kernel and C there, by cross-validation that keeps
-groups together; it needs no Caffe. RUNS/baseline/<digest> gets what `emotiw evaluate` writes for a run,
-and `emotiw table` prints it below the ensembles, of which it is no part.
+The SVM learns from the set's train split; kernel and C are chosen there by cross-validation that keeps groups
+together. It needs no Caffe. The command writes to RUNS/baseline/<digest> the files that `emotiw evaluate` writes for
+a run; `emotiw table` prints the baseline below the ensembles, which do not include it.
 """
 
 import argparse
@@ -10,17 +10,17 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `emotiw baseline` takes."""
-    parser.add_argument("--set", type=Path, metavar="SET", required=True, help="the prepared set, with rgb in it")
+    """Add the arguments of `emotiw baseline`."""
+    parser.add_argument("--set", type=Path, metavar="SET", required=True, help="the prepared set; it must have rgb")
     parser.add_argument(
-        "-o", "--runs", type=Path, metavar="RUNS", default=Path("runs"), help="where runs lie (default: runs)"
+        "-o", "--runs", type=Path, metavar="RUNS", default=Path("runs"), help="the folder of runs (default: runs)"
     )
-    parser.add_argument("--split", choices=("val", "test"), default="val", help="scores of which split (default: val)")
+    parser.add_argument("--split", choices=("val", "test"), default="val", help="the split to score (default: val)")
     parser.add_argument("--force", action="store_true", help="replace scores that exist")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Choose, fit and score; print how it was chosen and what it is worth."""
+    """Choose, fit and score; print the choice and the accuracy."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.evaluate.baseline.baseline import folder_of, make, write
     from emotiw.evaluate.scoring import scores_file

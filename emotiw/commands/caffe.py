@@ -1,8 +1,8 @@
 """The verb `caffe`.
 
-Any build serves, whatever its Python. Which one is used: --caffe, else $EMOTIW_CAFFE, else `caffe` on the PATH,
-else the one that `emotiw caffe install` put into the cache folder ($XDG_CACHE_HOME, ~/.cache). For a Caffe of your
-own, $EMOTIW_CAFFE_PYTHON names the Python that can import it, where that is not beside it.
+Any build of Caffe works, with any version of Python. The command uses the first of these: --caffe, $EMOTIW_CAFFE,
+`caffe` on the PATH, the one that `emotiw caffe install` put into the cache folder ($XDG_CACHE_HOME, ~/.cache). If a
+Caffe of your own is not beside the Python that can import it, name that Python in $EMOTIW_CAFFE_PYTHON.
 """
 
 import argparse
@@ -13,28 +13,29 @@ from emotiw.errors import EmotiwError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the three things one can do with a Caffe."""
+    """Add the actions: install, info, python."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=type(parser))
 
     install = actions.add_parser(
         "install",
-        help="fetch Debian 11's packages, checked, into the cache folder",
-        description="Fetch Debian 11's Caffe (CPU only; 159 MB, 633 MB unpacked) into the cache folder: no root, no "
-        "Docker. Signatures are checked by apt, each package's sha256 against a lock file. Linux on amd64.",
+        help="fetch and check Debian 11's packages, and unpack them into the cache folder",
+        description="Fetch Debian 11's Caffe (CPU only; 159 MB, 633 MB unpacked) into the cache folder, without root "
+        "and without Docker. apt checks the signatures; each package's sha256 is checked against a lock file. Linux "
+        "on amd64.",
     )
     install.add_argument(
         "--mirror", metavar="URL", help="a Debian mirror that has bullseye (default: those of this machine's apt)"
     )
-    install.add_argument("--force", action="store_true", help="install again what is installed")
+    install.add_argument("--force", action="store_true", help="install again if it is installed")
 
-    info = actions.add_parser("info", help="tell which Caffe is used and what it is made of")
+    info = actions.add_parser("info", help="print which Caffe is used, and its versions and libraries")
     python = actions.add_parser("python", help="run a pycaffe script in the Python of Caffe")
     for action in (info, python):
         action.add_argument("--caffe", metavar="PATH", help="a caffe program, or the folder of a build")
     for action in (install, info, python):
         action.add_argument("--debug", action="store_true", help="show a traceback when something fails")
     python.add_argument("script", metavar="SCRIPT", help="a Python script")
-    python.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="what the script gets")
+    python.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="the script's arguments")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -47,10 +48,10 @@ def _install(args: argparse.Namespace) -> None:
 
     already = installed() and not args.force
     program = install(args.mirror, args.force)
-    unused = "; --mirror was not looked at: give --force to install anew from it" if already and args.mirror else ""
+    unused = "; --mirror was ignored: give --force to install again from it" if already and args.mirror else ""
     print(f"{'already installed' if already else 'installed'}: {program}{unused}")
     for folder in superseded(program):
-        print(f"{folder}: of another version of emotiw, not used by this one; remove it if no other needs it")
+        print(f"{folder}: installed by another version of emotiw; remove it if you no longer use that version")
 
 
 def _info(args: argparse.Namespace) -> None:
@@ -63,7 +64,7 @@ def _info(args: argparse.Namespace) -> None:
 
 
 def _python(args: argparse.Namespace) -> None:
-    """Become the script: streams, signals and exit status are its own."""
+    """Replace this process by the script, so that streams, signals and exit status are the script's."""
     from emotiw.engine.caffe.find import find_caffe
 
     if not Path(args.script).is_file():

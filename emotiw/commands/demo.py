@@ -1,8 +1,8 @@
 """The verb `demo`.
 
-Two sets of drawn faces (many people; the seven expressions of others) go through the very commands
-that real ones would, with the net vgg_s_small on the real Caffe, in all five representations. The
-drawings prove the machinery, not the paper. If interrupted, run the same command again to continue.
+The demo draws two sets of faces (many people; seven expressions of other people) and runs the commands for real
+data on them: the net vgg_s_small on the real Caffe, in all five representations. Accuracies on drawings say nothing
+about the paper. If interrupted, run the same command again to continue.
 """
 
 import argparse
@@ -13,22 +13,24 @@ from emotiw.lbp_mapping.representation import PAPER
 
 _NET, _SIZE = "vgg_s_small", "64"
 _PEOPLE, _IMAGES = 40, 25  # to pre-train on
-_ACTORS, _TAKES = 40, 3  # to fine-tune on: takes of each expression
+_ACTORS, _TAKES = 40, 3  # to fine-tune on; pictures of each expression
 _SEED = 2015
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `emotiw demo` takes."""
+    """Add the arguments of `emotiw demo`."""
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("demo"), metavar="DIR", help="where everything goes (default: demo)"
+        "-o", "--output", type=Path, default=Path("demo"), metavar="DIR", help="the output folder (default: demo)"
     )
-    parser.add_argument("--jobs", type=int, metavar="N", help="trainings at a time (default: one a core)")
-    parser.add_argument("--iterations", type=int, metavar="N", help="of each training (default: what the net needs)")
-    parser.add_argument("--force", action="store_true", help="start anew where DIR exists")
+    parser.add_argument("--jobs", type=int, metavar="N", help="trainings at a time (default: one per core)")
+    parser.add_argument(
+        "--iterations", type=int, metavar="N", help="iterations of each training (default: the solver's max_iter)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace DIR if it exists")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draw, prepare, train, evaluate; print the table and where the report is."""
+    """Draw, prepare, train and evaluate; print the table and the path of the report."""
     from emotiw.engine.caffe.find import find_caffe
     from emotiw.errors import UsageError
     from emotiw.train.reproduce.snakemake import require_snakemake
@@ -45,35 +47,37 @@ def run(args: argparse.Namespace) -> None:
     options = [word for flag, value in given.items() if value for word in (flag, str(value))]
     both = ["--pretrain", str(sets / "people"), "--finetune", str(sets / "expressions")]
     _step(["reproduce", *both, "--rows", *rows, "-o", str(args.output / "reproduction"), *options])
-    print(f"done in {time.monotonic() - start:.0f} s; the faces are drawn: this proves the machinery, not the paper")
+    print(f"done in {time.monotonic() - start:.0f} s; the faces are drawn: the figures say nothing about the paper")
 
 
 def _claim(output: Path, force: bool) -> None:
-    """Mark the folder as this demo's; only a demo's folder is ever replaced, and only this version's gone on with."""
+    """Mark the folder as a demo of this version; raise if it is something else, which must not be replaced."""
     from emotiw.errors import UsageError
     from emotiw.files import remove, write_text
     from emotiw.version import __version__
 
     marker, version = output / "demo.txt", f"emotiw {__version__}\n"
     if output.exists() and not marker.is_file():
-        raise UsageError(f"{output} is there and no demo's folder: name another -o")
+        raise UsageError(f"{output} exists and is not a demo's folder: name another -o")
     if marker.is_file() and force:
         remove(output)
     if marker.is_file() and marker.read_text(encoding="utf-8") != version:
-        raise UsageError(f"{output} holds a demo of another version: name another -o, or give --force")
+        raise UsageError(f"{output} holds a demo by another version of emotiw: name another -o, or give --force")
     write_text(marker, version)
 
 
 def _prepare(output: Path) -> None:
-    """Draw the faces and prepare the two sets, where they are not there yet."""
+    """Draw the faces and prepare the two sets, unless they exist."""
     from emotiw.data_prep.synthetic.faces import draw_expressions, draw_identities
 
     faces, sets = output / "faces", output / "sets"
     if not (faces / "people").exists():
-        print(f"drawing {_PEOPLE} people, {_IMAGES} pictures each -> {faces / 'people'}")
+        print(f"drawing {_IMAGES} pictures of each of {_PEOPLE} people -> {faces / 'people'}")
         draw_identities(faces / "people", _PEOPLE, _IMAGES, _SEED)
     if not (faces / "expressions").exists():
-        print(f"drawing 7 expressions of {_ACTORS} others, {_TAKES} pictures each -> {faces / 'expressions'}")
+        print(
+            f"drawing {_TAKES} pictures of each of 7 expressions of {_ACTORS} other people -> {faces / 'expressions'}"
+        )
         draw_expressions(faces / "expressions", _ACTORS, _TAKES, _SEED)
     for name, options in (
         ("people", ["--labels", "identities", "--val", "0.1"]),
@@ -84,7 +88,7 @@ def _prepare(output: Path) -> None:
 
 
 def _step(arguments: list[str]) -> None:
-    """Run one of our own commands here, and show it."""
+    """Print one of our own commands and run it in this process."""
     from emotiw.__main__ import parse
 
     print(f"$ emotiw {' '.join(arguments)}", flush=True)

@@ -1,7 +1,8 @@
 """The verb `evaluate`.
 
-Each run folder, and RUNS/released/<NAME>/ for a released model, gets scores_<split>.csv (one line an
-image, one column a class), the confusion matrix as numbers and picture, and how they were made.
+The command writes scores_<split>.csv (a line for each image, a column for each class), the confusion matrix as
+numbers and as a picture, and a record of how the scores were made: into the run's folder, or for a released model
+into RUNS/released/<NAME>/.
 """
 
 import argparse
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `emotiw evaluate` takes."""
+    """Add the arguments of `emotiw evaluate`."""
     parser.add_argument(
         "models",
         nargs="+",
@@ -34,17 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="RUNS",
         default=Path("runs"),
-        help="below which folder a released model's scores go; a run's go into its own (default: runs)",
+        help="the folder for the scores of released models; a run's go into its own folder (default: runs)",
     )
     parser.add_argument(
-        "--split", choices=("train", "val", "test"), default="val", help="scores of which split (default: val)"
+        "--split", choices=("train", "val", "test"), default="val", help="the split to score (default: val)"
     )
     parser.add_argument(
         "--as",
         dest="title",
         type=scores_title,
         metavar="NAME",
-        help="the name of the scores in tables and files, where it is not to be the split's: a run's folder then holds "
+        help="a name for the scores in tables and files, instead of the split's, so that a run's folder can hold the "
         "scores of a second set beside those of its own (small letters, digits, hyphens)",
     )
     add_crops(parser)
@@ -52,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--truth",
         type=Path,
         metavar="FILE",
-        help="lines `<name> <label>` for images that the set has no labels of; a name is an image's path or the end of "
-        "it, with or without the file's ending",
+        help="lines `<name> <label>` for images without labels in the set; a name is an image's path or the end of its "
+        "path, with or without the file's suffix",
     )
     parser.add_argument("--force", action="store_true", help="replace scores that exist")
     add_verify(parser)
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
         model = open_model(named, look)
         folder = scores_folder(model, args.output)
         if folder in models:
-            raise UsageError(f"{named}: the scores of two models cannot both go to {folder}: give one of them")
+            raise UsageError(f"{named}: the scores of two models would both go to {folder}: name only one of them")
         require(model, prepared, args.split)
         _refuse_other_scores(folder, task.name, prepared, force=args.force)
         models[folder] = model
@@ -98,14 +99,14 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _refuse_other_scores(folder: Path, name: str, prepared: "PreparedSet", *, force: bool) -> None:
-    """Raise where there are scores already; say so where they are of another set."""
+    """Raise if there are scores already; name the other set if they belong to one."""
     from emotiw.errors import EmotiwError
     from emotiw.evaluate.scoring import read_protocol, scores_file
     from emotiw.files import refuse_overwrite
 
     path, other = scores_file(folder, name), None
     if path.is_file() and not force:
-        with suppress(EmotiwError):  # what is damaged is replaced by --force like any other
+        with suppress(EmotiwError):  # a damaged record is refused below, like any other
             other = read_protocol(folder, name)
     if other and other.set_digest != prepared.digest:
         where = f"{path} has scores of another set, {other.set_folder}"
@@ -114,7 +115,7 @@ def _refuse_other_scores(folder: Path, name: str, prepared: "PreparedSet", *, fo
 
 
 def _marks(model: "Model", folder: Path, split: str, count: int, look: "Look") -> Iterator[str]:
-    """Yield what must be said of a figure: what the net was trained on."""
+    """Yield the warnings about a figure: images that the net was trained on, inputs that changed since training."""
     from emotiw.evaluate.model import TRAINED
     from emotiw.evaluate.recorded import of_training
     from emotiw.evaluate.scoring import read_protocol

@@ -1,24 +1,24 @@
 """The verb `experiments`.
 
-The table that is shipped has a line for each row: net and representation, and the solver settings of both stages over
-the net's committed solver. Save it, edit it, and give it to `emotiw reproduce --experiments` or, for one stage of one
-row, to `emotiw pretrain` and `emotiw finetune`.
+The shipped table has a line for each row: net, representation, and the solver settings of both stages that differ
+from the net's committed solver. Save it, edit it, and pass it to `emotiw reproduce --experiments` or, for one stage
+of one row, to `emotiw pretrain` and `emotiw finetune`.
 
-A table of your own needs the columns net and representation; pretrain and finetune hold solver settings, as for
---solver, and may be empty. Further columns may be: `name` (what the run is called, so that one net and representation
-can stand in several lines), `epochs` and `seed`.
+A table of your own needs the columns net and representation. The columns pretrain and finetune hold solver settings,
+as for --solver, and may be empty. Optional columns are `name` (of the run, so that one net and representation can
+have several lines), `epochs` and `seed`.
 """
 
 import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `emotiw experiments` takes."""
-    parser.add_argument("net", nargs="*", metavar="NET", help="of these nets alone (default: of all)")
+    """Add the arguments of `emotiw experiments`."""
+    parser.add_argument("net", nargs="*", metavar="NET", help="print only these nets (default: all)")
     parser.add_argument(
         "--nets",
         action="store_true",
-        help="the nets instead: input, set, batch sizes, and what their solvers begin with",
+        help="print the nets instead: parameters, input and image size, batch size, iterations and base_lr",
     )
 
 
@@ -28,13 +28,13 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.prototxt.zoo.nets import NETS
 
     if strangers := [net for net in args.net if net not in NETS]:
-        raise UsageError(f"no net {strangers[0]!r}: there are {', '.join(NETS)}")
+        raise UsageError(f"there is no net {strangers[0]!r}: name one of {', '.join(NETS)}")
     chosen = args.net or list(NETS)
     print(_nets(chosen) if args.nets else _rows(chosen))
 
 
 def _rows(chosen: list[str]) -> str:
-    """Return the lines of the shipped table that are of these nets."""
+    """Return the lines of the shipped table for these nets."""
     from emotiw.train.experiments import experiments, shipped_table
 
     head, *lines = shipped_table().splitlines()

@@ -1,7 +1,7 @@
 """The verb `explain`.
 
-As the authors' notebook does for one model, here for any: a row each. The largest face of IMAGE is looked for, or with
---aligned the picture is the face.
+The picture has a row for each model, as in the authors' notebook. The command takes the largest face that it detects
+in IMAGE; with --aligned, the whole picture is the face.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from emotiw.commands.options import DEFAULT_MODEL, add_models, engine_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `emotiw explain` takes."""
+    """Add the arguments of `emotiw explain`."""
     parser.add_argument("image", metavar="IMAGE", help="a picture, or - for standard input")
     add_models(parser, crops=False)
     parser.add_argument(
@@ -19,13 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="PNG",
-        help="where to write (default: <stem>.explained.png here)",
+        help="the output (default: <stem>.explained.png in the current folder)",
     )
-    parser.add_argument("--force", action="store_true", help="replace a picture that exists")
+    parser.add_argument("--force", action="store_true", help="replace an existing output")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Predict one face, and draw how."""
+    """Predict one face and draw the picture."""
     from emotiw.errors import EmotiwError
     from emotiw.evaluate.model import open_models
     from emotiw.evaluate.predict.explain import explain, explanation_figure

@@ -1,8 +1,8 @@
 """The verb `map`.
 
-IMAGE becomes DIR/<stem>.<representation>.png at its native size, less 2 x radius pixels each way: LBP
-codes, coloured by the paper's 3-D map. No data and no Caffe are needed. Name the images before -r.
---derive makes the tables of colours anew, from the distances between the codes alone, and compares.
+The command writes DIR/<stem>.<representation>.png: the LBP codes of IMAGE, coloured by the paper's 3-D map, at its
+native size less 2 x radius pixels in height and width. It needs no data and no Caffe. Name the images before -r.
+--derive computes the tables of colours from the distances between the codes and compares them with the shipped ones.
 """
 
 import argparse
@@ -24,7 +24,7 @@ CODES_FIGURE = "codes.figure.png"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `emotiw map` takes."""
+    """Add the arguments of `emotiw map`."""
     parser.add_argument("images", type=Path, nargs="*", metavar="IMAGE", help="a face, in any format OpenCV reads")
     add_representations(parser, MAPPED)
     parser.add_argument(
@@ -32,24 +32,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="T",
-        help="by how many grey values a neighbour must exceed the centre, where a representation does not say "
-        "(default: 0, the paper's)",
+        help="by how many grey values a neighbour must exceed the centre, for representations that do not name a "
+        "threshold (default: 0, the paper's)",
     )
     parser.add_argument(
         "--radius",
         type=int,
         default=1,
         metavar="R",
-        help="of the LBP operator in pixels, where a representation does not say (default: 1)",
+        help="radius of the LBP operator in pixels, for representations that do not name one (default: 1)",
     )
-    parser.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="where to (default: here)")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path(), metavar="DIR", help="the output folder (default: the current one)"
+    )
     parser.add_argument(
         "--figure",
         action="store_true",
-        help=f"write <stem>.figure.png, the face in all its forms, and {CODES_FIGURE}, the 256 codes in 3-D, too",
+        help=f"also write <stem>.figure.png, the face in each representation, and {CODES_FIGURE}, the 256 codes in 3-D",
     )
-    parser.add_argument("--derive", action="store_true", help="derive the tables anew and compare (5 seconds)")
-    parser.add_argument("--force", action="store_true", help="replace outputs that exist")
+    parser.add_argument(
+        "--derive", action="store_true", help="derive the tables of colours and compare (takes 5 seconds)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace existing outputs")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -64,14 +68,14 @@ def run(args: argparse.Namespace) -> None:
     given = dict(zip(without, (args.threshold != 0, args.radius != 1), strict=True))
     for flag, others in without.items():
         if given[flag] and chosen == others:
-            raise UsageError(f"{flag} is for none of {', '.join(map(str, chosen))}: leave it out")
+            raise UsageError(f"{flag} applies to none of {', '.join(map(str, chosen))}: leave it out")
     suffixes = [f"{representation}.png" for representation in chosen]
     if args.figure:
         suffixes.append("figure.png")
     outputs = _outputs(args.images, suffixes, args.output, args.figure)
     codes = args.output / CODES_FIGURE
     for path in outputs:
-        refuse_overwrite(path, args.force or path == codes)  # it is the same for every image
+        refuse_overwrite(path, args.force or path == codes)  # this figure does not depend on the image
     if args.derive:
         _derive()
     for image in args.images:
@@ -84,17 +88,18 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _outputs(images: list[Path], suffixes: list[str], folder: Path, figure: bool) -> list[Path]:
-    """Return what will be written; no output may be another's, or an input."""
+    """Return the paths of the outputs; raise if two images would share one, or if one is an input."""
     made_from: dict[Path, str] = {folder / CODES_FIGURE: "the 256 codes"} if figure and images else {}
     inputs = {image.resolve() for image in images}
     for image in images:
         if not image.is_file():
-            raise EmotiwError(f"{image}: " + ("a folder; name the images in it" if image.is_dir() else "no such file"))
+            wrong = "it is a folder: name the images in it" if image.is_dir() else "no such file"
+            raise EmotiwError(f"{image}: {wrong}")
         for path in (folder / f"{image.stem}.{suffix}" for suffix in suffixes):
             if path in made_from:
                 raise UsageError(f"{image} and {made_from[path]} would both become {path}: map them into two folders")
             if path.resolve() in inputs:
-                raise UsageError(f"{path} would be made from {image} and is an input itself: name a folder by -o")
+                raise UsageError(f"{path} would be made from {image} but is an input itself: name a folder with -o")
             made_from[path] = str(image)
     return list(made_from)
 
@@ -134,7 +139,7 @@ def _write_figure(path: Path, figure: "Figure") -> None:
 
 
 def _derive() -> None:
-    """Print how the tables follow from the distances; fail where one does not."""
+    """Derive each table from its distances and print the comparison; raise if one differs from the shipped table."""
     from emotiw.lbp_mapping.derivation import derive, transport_differences
     from emotiw.lbp_mapping.distance import AUTHORS, CODES, DISTANCES
     from emotiw.lbp_mapping.tables import shipped
@@ -156,5 +161,6 @@ def _derive() -> None:
             different.append(mapping)
     if different:
         raise EmotiwError(
-            f"{', '.join(different)}: derived anew, not the shipped table: install the versions of requirements.lock"
+            f"{', '.join(different)}: the derived table is not the shipped one: install the versions of "
+            "requirements.lock"
         )

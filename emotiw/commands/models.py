@@ -1,48 +1,48 @@
 """The verb `models`.
 
-The files are the authors', "as is", under no open licence: they are fetched, never shipped. They lie in $EMOTIW_MODELS,
-else in the cache folder. `emotiw models` alone lists them.
+The authors offer the files "as is", without an open licence, so they are fetched and never shipped. They are stored in
+$EMOTIW_MODELS or else in the cache folder. `emotiw models` without an action lists them.
 """
 
 import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the three things one can do with models."""
+    """Add the actions: list, fetch, verify."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", parser_class=type(parser))
-    listing = actions.add_parser("list", help="tell which there are, and what of them is here (default)")
+    listing = actions.add_parser("list", help="list the models and which of their files are present (default)")
     fetching = actions.add_parser(
         "fetch",
-        help="fetch models, or make stand-ins of them",
-        description="Fetch models from the authors' Google Drive, or from where --from says. Interrupted, the same "
-        "command goes on. Every file is checked before it takes its place.",
+        help="fetch models, or make stand-ins",
+        description="Fetch models from the authors' Google Drive, or from the source that --from names. If "
+        "interrupted, run the same command again to continue. Every file is checked before it is put in place.",
     )
     verifying = actions.add_parser(
         "verify",
-        help="check the models that are here against digests and the net's card",
-        description="Check every file: its digest where a public source has one, and always its structure: names, "
-        "types and shapes of all layers, the mean's shape, finite values.",
+        help="check the models that are present",
+        description="Check every file's structure (names, types and shapes of all layers, the mean's shape, finite "
+        "values) and, if a public source has it, its digest.",
     )
     fetching.add_argument("names", nargs="+", metavar="NAME", help="models, such as VGG_S_cyclic_lbp; or all")
-    verifying.add_argument("names", nargs="*", metavar="NAME", help="models (default: those that are here)")
+    verifying.add_argument("names", nargs="*", metavar="NAME", help="models (default: those that are present)")
     fetching.add_argument(
         "--from",
         dest="source",
         metavar="FILE|DIR|URL",
-        help="instead of Google Drive: DemoDir.zip, one file of one model, a folder, or a URL of a zip or of what has "
-        "<NAME>/<file> below it",
+        help="the source instead of Google Drive: DemoDir.zip, one file of one model, a folder, the URL of a zip, or a "
+        "URL that <NAME>/<file> is appended to",
     )
     fetching.add_argument(
         "--stand-in", action="store_true", help="make files of the same structure with random weights, for tests"
     )
-    fetching.add_argument("--seed", type=int, metavar="N", help="of the random weights (default: 0)")
-    fetching.add_argument("--force", action="store_true", help="replace files that are here")
+    fetching.add_argument("--seed", type=int, metavar="N", help="seed of the random weights (default: 0)")
+    fetching.add_argument("--force", action="store_true", help="replace existing files")
     for action in (listing, fetching, verifying):
         action.add_argument("--debug", action="store_true", help="show a traceback when something fails")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do `args.action`; where none is named, list."""
+    """Do `args.action`; list if there is none."""
     {"list": _list, "fetch": _fetch, "verify": _verify}[args.action or "list"](args)
 
 
@@ -59,7 +59,7 @@ def _list(args: argparse.Namespace) -> None:
     ]
     print(tabulate(rows, headers=("name", "representation", "size", "here"), disable_numparse=True))
     print(f"\nlicence: {ORIGINS[NET].facts['licence']} ({ORIGINS[NET].facts['url']})")
-    print(f"they lie in {models_folder()} ($EMOTIW_MODELS names another folder)")
+    print(f"folder: {models_folder()} (set $EMOTIW_MODELS for another one)")
 
 
 def _fetch(args: argparse.Namespace) -> None:
@@ -70,7 +70,7 @@ def _fetch(args: argparse.Namespace) -> None:
     if args.stand_in and args.source is not None:
         raise UsageError("--stand-in makes files and --from fetches them: give one of the two")
     if args.seed is not None and (args.seed < 0 or not args.stand_in):
-        raise UsageError("--seed is of a --stand-in, and at least 0")
+        raise UsageError("--seed needs --stand-in and must be at least 0")
     if args.stand_in:
         make_stand_ins(names, args.seed or 0, args.force)
     else:
@@ -85,7 +85,7 @@ def _verify(args: argparse.Namespace) -> None:
 
     names = known(args.names) or [name for name in released() if state(name) != "nothing"]
     if not names:
-        raise EmotiwError(f"no released model is in {models_folder()}: emotiw models fetch all")
+        raise EmotiwError(f"no released model is in {models_folder()}: run emotiw models fetch all")
     failed = 0
     for name in names:
         verdict = verify(name)
@@ -95,4 +95,4 @@ def _verify(args: argparse.Namespace) -> None:
         if not verdict.wrong:
             print(f"{name}: {state(name)}: {verdict.checked}", flush=True)
     if failed:
-        raise EmotiwError(f"{failed} of {len(names)} models are not as they should be")
+        raise EmotiwError(f"{failed} of {len(names)} models are wrong, as listed: run emotiw models fetch --force")

@@ -1,4 +1,4 @@
-"""Arguments that several verbs share, said once."""
+"""Arguments that several verbs share."""
 
 import argparse
 import re
@@ -16,14 +16,14 @@ DEFAULT_MODEL = "VGG_S_rgb"
 
 
 def add_representations(parser: argparse.ArgumentParser, default: Sequence[Representation]) -> None:
-    """Add `-r REPRESENTATION...`; `representations` reads what it got."""
+    """Add `-r REPRESENTATION...`, which `representations` reads."""
     parser.add_argument(
         "-r",
         dest="representations",
         nargs="+",
         action="extend",
         metavar="REPRESENTATION",
-        help=f"named ({', '.join(map(str, PAPER))}) or spelled, such as lbp:radius=2, "
+        help=f"by name ({', '.join(map(str, PAPER))}) or by mapping and settings, such as lbp:radius=2, "
         f"cyclic_lbp:radius=3:threshold=5 or hamming_lbp (default: {' '.join(map(str, default))})",
     )
 
@@ -31,7 +31,10 @@ def add_representations(parser: argparse.ArgumentParser, default: Sequence[Repre
 def representations(
     args: argparse.Namespace, default: Sequence[Representation], threshold: float = 0.0, radius: int = 1
 ) -> list[Representation]:
-    """Return what -r says, each once; `threshold` and `radius` are for those that do not spell their own."""
+    """Return the representations that -r names, each once.
+
+    `threshold` (in grey values) and `radius` (in pixels) apply to those that do not name their own.
+    """
     names = args.representations or map(str, default)
     try:
         return list(dict.fromkeys(parse(name, threshold, radius) for name in names))
@@ -47,14 +50,14 @@ def add_crops(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=(1, 10),
         default=1,
-        help="the centre, or centre and corners, each mirrored too (default: 1)",
+        help="1: the centre; 10: centre and corners, each also mirrored (default: 1)",
     )
 
 
 def scores_title(text: str) -> str:
-    """Return a name of scores, which stands in the names of their files, as argparse's `type`."""
+    """Return a valid name of scores (it becomes part of file names); for argparse's `type`."""
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no name of scores: small letters, digits and single hyphens")
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of scores: use small letters, digits, single hyphens")
     return text
 
 
@@ -63,12 +66,12 @@ def add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify",
         action="store_true",
-        help="hash every file on record again, not only those of another size, time or inode",
+        help="hash every recorded file again, not only those with a changed size, time or inode",
     )
 
 
 def add_models(parser: argparse.ArgumentParser, *, crops: bool = True, default: str = DEFAULT_MODEL) -> None:
-    """Add which models see what of a picture: what `emotiw predict`, `explain` and `serve` share."""
+    """Add the choice of models, faces, crops, mean and engine of `emotiw predict`, `explain` and `serve`."""
     parser.add_argument(
         "--model",
         nargs="+",
@@ -81,10 +84,10 @@ def add_models(parser: argparse.ArgumentParser, *, crops: bool = True, default: 
         "--detect",
         action="store_true",
         default=None,
-        help="look for every face (default, unless all models are runs that were trained on whole pictures)",
+        help="detect every face (default, unless all models are runs that were trained on whole pictures)",
     )
     which.add_argument(
-        "--aligned", dest="detect", action="store_false", help="each picture is the crop of a face already"
+        "--aligned", dest="detect", action="store_false", help="take each whole picture as the crop of a face"
     )
     if crops:
         add_crops(parser)
@@ -93,38 +96,38 @@ def add_models(parser: argparse.ArgumentParser, *, crops: bool = True, default: 
         "--mean",
         choices=("resize", "crop"),
         default="",
-        help="how the mean is brought to the input's size (default: resize, as pycaffe does, for the authors' models; "
-        "crop, as it was trained, for a run)",
+        help="how the mean is fitted to the input's size (default: resize, as pycaffe does, for the authors' models; "
+        "crop, as in training, for a run)",
     )
     add_engine(parser)
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    """Add which engine computes; `engine_of` opens it."""
+    """Add the choice of the engine, which `engine_of` opens."""
     parser.add_argument(
         "--engine",
         choices=ENGINES,
         default=ENGINES[0],
-        help="caffe: the real one, the reference (default); torch: the same nets by PyTorch, on newer GPUs, too",
+        help="caffe: the real Caffe, the reference (default); torch: the same nets in PyTorch, also on newer GPUs",
     )
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
         default=PRECISIONS[0],
-        help="of --engine torch: float32, as Caffe's (default), or faster ones of newer GPUs",
+        help="with --engine torch: float32, as in Caffe (default), or a faster one of newer GPUs",
     )
     parser.add_argument(
         "--gpu",
         metavar="IDS",
         default="",
-        help="which GPUs: 0, or 0,1, or all, or none. Caffe, which must be built for them, trains there (default: "
-        "none); torch scores there, too (default: the first, where there is one)",
+        help="which GPUs: 0, or 0,1, or all, or none. Caffe trains on them, if built for GPUs (default: none); torch "
+        "trains and scores on them (default: the first, if there is one)",
     )
     add_caffe(parser)
 
 
 def engine_of(args: argparse.Namespace, *, here: bool = True) -> "Engine":
-    """Return the engine that the command line names, which is to compute `here` or on other machines."""
+    """Return the engine that the command line names; if it is to compute `here`, check that it can."""
     from emotiw.engine.registry import open_engine
 
     engine = open_engine(EngineSettings(args.engine, args.caffe, args.gpu, args.precision))
@@ -134,7 +137,7 @@ def engine_of(args: argparse.Namespace, *, here: bool = True) -> "Engine":
 
 
 def engine_flags(settings: EngineSettings) -> list[str]:
-    """Return the words by which another command opens the same engine: what `add_engine` reads."""
+    """Return the arguments (see `add_engine`) with which another command opens the same engine."""
     named = {"--caffe": settings.caffe, "--gpu": settings.gpu}
     if settings.engine != ENGINES[0]:
         named = {"--engine": settings.engine, "--precision": settings.precision, **named}
@@ -146,5 +149,6 @@ def add_caffe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--caffe",
         metavar="PATH",
-        help="a caffe program, or the folder of a build (default: $EMOTIW_CAFFE, caffe on the PATH, the installed one)",
+        help="a caffe program, or the folder of a build (default: $EMOTIW_CAFFE, else caffe on the PATH, else the "
+        "installed one)",
     )

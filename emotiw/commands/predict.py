@@ -1,10 +1,10 @@
 """The verb `predict`.
 
-IMAGE is a picture, a folder of them, or - (standard input). Every face in it is looked for (--detect, the default), or
-the picture is taken as the crop of one already (--aligned, the default of runs that were trained on whole pictures), as
-SFEW's aligned faces are. Each model gets the input that
-it was made for: RGB, or the mapped LBP codes of the face at its native size, as `emotiw map` writes them. Several
-models: their average, or with --weights the ensemble's.
+IMAGE is a picture, a folder of pictures, or - (standard input). With --detect (the default) every face in it is
+detected. With --aligned (the default of runs that were trained on whole pictures) the whole picture is taken as one
+face, such as SFEW's aligned faces. Each model gets the input that it was trained on: RGB, or the mapped LBP codes of
+the face at its native size, as `emotiw map` writes them. The posteriors of several models are averaged, with equal
+weights or those of --weights.
 """
 
 import argparse
@@ -16,23 +16,31 @@ from emotiw.commands.options import DEFAULT_MODEL, add_models, engine_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `emotiw predict` takes."""
+    """Add the arguments of `emotiw predict`."""
     parser.add_argument("images", nargs="+", metavar="IMAGE|DIR|-", help="pictures, folders of pictures, or -")
     add_models(parser)
-    parser.add_argument("--weights", type=Path, metavar="CSV", help="the ensemble's: the table.csv of emotiw table")
-    parser.add_argument("--top", type=int, default=3, metavar="K", help="classes a line of the text (default: 3)")
     parser.add_argument(
-        "--format", choices=("text", "json", "csv"), default="text", help="how it is told (default: text)"
+        "--weights",
+        type=Path,
+        metavar="CSV",
+        help="average with the ensemble's weights, from table.csv of emotiw table",
     )
-    parser.add_argument("--figure", action="store_true", help="write DIR/<stem>.prediction.png, too")
+    parser.add_argument("--top", type=int, default=3, metavar="K", help="classes in a line of text output (default: 3)")
+    parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="output format")
+    parser.add_argument("--figure", action="store_true", help="also write DIR/<stem>.prediction.png")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path(), metavar="DIR", help="where figures go (default: here)"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="the folder for figures (default: the current one)",
     )
-    parser.add_argument("--force", action="store_true", help="replace figures that exist")
+    parser.add_argument("--force", action="store_true", help="replace existing figures")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Predict, and print each face as it is done."""
+    """Predict, and print each face when it is done."""
     from emotiw.errors import EmotiwError, UsageError
     from emotiw.evaluate.model import open_models
     from emotiw.evaluate.predict.faces import faces_in, looked_for, pictures, warnings
@@ -67,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def watched(images: list[str]) -> Iterable[str]:
-    """Return the pictures behind a progress bar, where there are several and the answers do not go to the terminal."""
+    """Return the pictures, with a progress bar if there are several and the output does not go to the terminal."""
     from emotiw.progress_bar import bar
 
     return images if len(images) == 1 or sys.stdout.isatty() else bar(images, "predict", len(images), "picture")

@@ -1,16 +1,16 @@
 """The verb `reproduce`.
 
-From prepared sets, by Snakemake (pip install 'emotiw[reproduce]'), into a folder of its own: runs/, table_val/ and,
-where the emotions' set has a test split, table_test/. Test is scored last: when every net is trained, and the weights
-of the ensemble are found on val. --dry-run says what is to do, in which hours and on how much disk, from iterations
-timed on this machine.
+The command runs the workflow on prepared sets with Snakemake (pip install 'emotiw[reproduce]') and writes runs/,
+table_val/ and, if the set of emotions has a test split, table_test/. The test split is scored last, after every net
+is trained and the ensemble's weights are fitted on val. --dry-run prints the jobs, and their hours and disk usage as
+estimated from iterations timed on this machine.
 
-If killed or interrupted, run the same command again to continue; Ctrl-C leaves a snapshot of every training. With
-another setting it makes again what depends on that, and nothing else.
+If killed or interrupted, run the same command again to continue; Ctrl-C leaves a snapshot of every training. After a
+change of a setting, only the outputs that depend on it are made again.
 
-With --experiments, rows of your own: one net on one representation may stand in several, each under its own name, with
-its own solver settings, epochs and seed. What follows -- goes to Snakemake, such as
-`-- --executor slurm --jobs 20`; a cluster's jobs live on when this command is killed: cancel them before you go on.
+--experiments names a table of your own rows: one net and representation may have several, each with its own name,
+solver settings, epochs and seed. Arguments after -- go to Snakemake, such as `-- --executor slurm --jobs 20`. Jobs on
+a cluster continue when this command is killed: cancel them before you run it again.
 """
 
 import argparse
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `emotiw reproduce` takes."""
+    """Add the arguments of `emotiw reproduce`."""
     parser.add_argument(
         "--pretrain",
         type=Path,
         metavar="SET",
-        help="the prepared set of identities, such as CASIA-WebFace (default: none, every net begins from scratch)",
+        help="the prepared set of identities, such as CASIA-WebFace (default: none, every net starts from scratch)",
     )
     parser.add_argument(
         "--finetune",
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("reproduction"),
         metavar="DIR",
-        help="where everything goes (default: reproduction)",
+        help="the output folder (default: reproduction)",
     )
     parser.add_argument(
         "--rows", nargs="+", action="extend", metavar="ROW", help="<net>-<representation> (default: the paper's 20)"
@@ -61,19 +61,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if preset != PAPER:
             which.add_argument(f"--{preset}", dest="preset", action="store_const", const=preset, help=what)
     add_experiments(which)
-    parser.add_argument("--dry-run", action="store_true", help="say what is to do and what it costs, and train nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print the jobs and their cost, and train nothing")
     add_length(parser)
-    parser.add_argument("--seed", type=int, metavar="N", help="of every training (default: its row's, else 1)")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of every training (default: its row's, else 1)")
     add_crops(parser)
-    parser.add_argument("--truth", type=Path, metavar="FILE", help="labels of the test split, as of emotiw evaluate")
-    parser.add_argument("--jobs", type=int, metavar="N", help="trainings at a time (default: one a core; on GPUs one)")
+    parser.add_argument("--truth", type=Path, metavar="FILE", help="labels of the test split, as in emotiw evaluate")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="trainings at a time (default: one per core; on GPUs, one)"
+    )
     add_verify(parser)
     add_engine(parser)
-    parser.add_argument("snakemake", nargs="*", metavar="-- ARGS", help="what Snakemake gets besides")
+    parser.add_argument("snakemake", nargs="*", metavar="-- ARGS", help="further arguments for Snakemake")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Say what is to do, do it, print the tables."""
+    """Print the jobs, run them, and print the tables."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.evaluate.scoring import require_labels
     from emotiw.inputs import Look
@@ -83,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.train.run_folder import STAGES
 
     check_ranges(args)
-    engine = engine_of(args, here=not args.snakemake)  # else a cluster may have what this machine has not
+    engine = engine_of(args, here=not args.snakemake)  # Snakemake's arguments may name a cluster, which has the engine
     if not args.snakemake:
         engine.require(training=True)
     rows = _rows(args)
@@ -92,7 +94,7 @@ def run(args: argparse.Namespace) -> None:
         for stage in folders:
             require_installed(row, stage)
     sets = {stage: open_set(folder, Look.ALL if args.verify else Look.CHANGED) for stage, folder in folders.items()}
-    if sets["finetune"].count("test"):  # looked at before weeks of training
+    if sets["finetune"].count("test"):  # checked now, not after weeks of training
         require_labels(sets["finetune"], "test", args.truth)
     try:
         options = _options(args, engine, sets["finetune"])
@@ -107,7 +109,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _rows(args: argparse.Namespace) -> "list[Experiment]":
-    """Return the rows that are asked for: of a file all, or those named; of the shipped ones, or a preset's."""
+    """Return the chosen rows: of the file of --experiments (all, or those of --rows), of --rows, or of a preset."""
     from emotiw.errors import UsageError
     from emotiw.train.experiments import experiment, preset_rows
     from emotiw.train.experiments_file import read_experiments
@@ -115,15 +117,15 @@ def _rows(args: argparse.Namespace) -> "list[Experiment]":
     if args.experiments:
         known = read_experiments(args.experiments)
         if strangers := [name for name in args.rows or () if name not in known]:
-            raise UsageError(f"{args.experiments} has no row {strangers[0]}: there are {', '.join(known)}")
+            raise UsageError(f"{args.experiments} has no row {strangers[0]}: name some of {', '.join(known)}")
         return [known[name] for name in dict.fromkeys(args.rows or known)]
     if args.rows and args.preset:
-        raise UsageError(f"--rows names rows, and --{args.preset} those of a preset: leave one of them out")
+        raise UsageError(f"--rows and --{args.preset} both choose rows: leave one of them out")
     return list(map(experiment, dict.fromkeys(args.rows))) if args.rows else preset_rows(args.preset or PAPER)
 
 
 def _baseline(emotions: "PreparedSet") -> str:
-    """Return where the classical baseline goes; where the set can have none, say why."""
+    """Return the folder of the classical baseline; if the set cannot have one, print why and return ""."""
     from emotiw.errors import EmotiwError
     from emotiw.evaluate.baseline.baseline import folder_of, require
 
@@ -160,7 +162,10 @@ def _options(args: argparse.Namespace, engine: "Engine", emotions: "PreparedSet"
 
 
 def _show(folder: Path, split: str, rows: list[str], look: "Look") -> None:
-    """Print a table, as its runs give it now and not as it was written once, and where the rest is."""
+    """Print a table, computed now from the runs, and the paths of report and predictions.
+
+    The file may be older than the runs; then print a warning.
+    """
     from emotiw.evaluate.table.markdown import markdown
     from emotiw.evaluate.table.published import publications
     from emotiw.evaluate.table.results import collect
@@ -171,5 +176,5 @@ def _show(folder: Path, split: str, rows: list[str], look: "Look") -> None:
         text = markdown(view(collect(folder / "runs", "finetune", split, rows, look), publications()))
         print(f"\n{text}\nreport: {written.with_name('report.html')}")
         if written.read_text(encoding="utf-8") != text:
-            print(f"warning: {written} was written before something of this changed: emotiw table makes it anew")
+            print(f"warning: {written} is older than its runs and differs from this table: run emotiw table again")
     print(f"predictions: {written.with_name(f'predictions_{split}.txt')}")

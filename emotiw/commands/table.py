@@ -1,20 +1,19 @@
 """The verb `table`.
 
-Released models that were evaluated into RUNS stand beside them in a column of their own.
+RUNS is the folder that pretrain and finetune got as -o, or a copy of its records by emotiw records. Released models
+that were evaluated into RUNS have a column of their own.
 
-RUNS is the folder given to pretrain and finetune as -o, or the records that emotiw records made of it. Writes
-table.md and table.csv; errors.md and errors.csv, what is taken for what; report.html, which holds its
-pictures and may show faces; and the predictions of the ensemble and of each net, one line
-`<name> <label>` an image. Ensemble weights (not negative, summing to 1) are found on validation
-scores, and frozen before test is touched.
+The command writes table.md and table.csv; errors.md and errors.csv, which class is mistaken for which; report.html,
+which contains its pictures and may show faces; and the predictions of the ensemble and of each net, a line
+`<name> <label>` for each image. Ensemble weights (not negative, sum 1) are fitted on validation scores and fixed
+before the test split is read.
 
-Of a split without labels it writes the predictions, and <split>_scores.csv (name,n,correct) for
-whoever has the labels to fill in; --scored sets these counts beside the figures of another split.
+For a split without labels it writes the predictions, and <split>_scores.csv (name,n,correct), to be filled in by
+someone who has the labels; --scored prints these counts beside the figures of another split.
 
-Published figures stand beside figures on the same data set only. The paper's claims are tested: each
-mapped net against RGB of the same net, and the ensemble against its best member. Where groups (people,
-movies) are known, they are what intervals resample and what folds keep together. Runs that differ by
-their seed alone are one row.
+Published figures are printed only beside figures on the same data set. The paper's claims are tested: each mapped net
+against RGB of the same net, and the ensemble against its best member. If groups (people, movies) are known, intervals
+resample groups and folds keep them together. Runs that differ only in their seed are one row.
 """
 
 import argparse
@@ -31,38 +30,36 @@ AGAINST = "against.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `emotiw table` takes."""
+    """Add the arguments of `emotiw table`."""
     parser.add_argument("runs", type=Path, metavar="RUNS", help="the folder of run folders")
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", required=True, help="where to write")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", required=True, help="the output folder")
     parser.add_argument(
-        "--stage", choices=("pretrain", "finetune"), default="finetune", help="of which stage (default: finetune)"
+        "--stage", choices=("pretrain", "finetune"), default="finetune", help="the stage (default: finetune)"
     )
     parser.add_argument(
         "--split",
         type=scores_title,
         default="val",
-        help="scores of which split, or of which name of emotiw evaluate --as (default: val)",
+        help="the split, or the name given to emotiw evaluate --as (default: val)",
     )
     parser.add_argument(
         "--published", type=Path, metavar="CSV", help="published figures of your own, in the columns of published.csv"
     )
-    parser.add_argument(
-        "--rows", nargs="+", action="extend", metavar="ROW", help="of the runs these alone (default: all)"
-    )
+    parser.add_argument("--rows", nargs="+", action="extend", metavar="ROW", help="only these runs (default: all)")
     parser.add_argument(
         "--scored",
         type=Path,
         metavar="CSV",
-        help="<split>_scores.csv, with the counts filled in: how many predictions of a split without labels were right",
+        help="<split>_scores.csv with the counts filled in: the correct predictions on a split without labels",
     )
     parser.add_argument(
         "--against",
         type=Path,
         metavar="DIR",
-        help="compare with the committed records of another reproduction, or with its RUNS: writes against.md, and "
-        "exits with 1 where the two do not agree",
+        help="compare with the committed records of another reproduction, or with its RUNS: write against.md, and exit "
+        "with status 1 if the two do not agree",
     )
-    parser.add_argument("--force", action="store_true", help="replace a table that exists")
+    parser.add_argument("--force", action="store_true", help="replace an existing table")
     add_verify(parser)
 
 
@@ -86,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
     table = collected(split=args.split)
     if not table.scores.labelled:
         if args.scored or args.against:
-            raise UsageError(f"{args.split} has no labels: --scored and --against are for the table of another split")
+            raise UsageError(f"{args.split} has no labels, which --scored and --against need: name another --split")
         _unlabelled(table, args)
         return
     scored = read_scored(args.scored, collected(split=split_of(args.scored))) if args.scored else None
@@ -97,7 +94,7 @@ def run(args: argparse.Namespace) -> None:
     try:
         prepared = open_set(Path(table.protocol.set_folder))
     except EmotiwError:
-        prepared = None  # moved or gone since: the report goes without its faces
+        prepared = None  # it was moved or removed since: the report shows no faces
     if prepared and prepared.digest != table.protocol.set_digest:
         prepared = None
     print(write_table(view(table, published, scored), args.output, prepared))
@@ -108,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _unlabelled(table: "Table", args: argparse.Namespace) -> None:
-    """Write the predictions of a split without labels, and the file that takes their counts; print what is there."""
+    """Write the predictions of a split without labels, and the file for their counts; print the counts so far."""
     from emotiw.evaluate.table.output import TABLE_FILES
     from emotiw.evaluate.table.predictions import clear_predictions, write_predictions
     from emotiw.evaluate.table.scored import read_scored, unscored
@@ -119,18 +116,18 @@ def _unlabelled(table: "Table", args: argparse.Namespace) -> None:
     clear_predictions(table, args.output, force=args.force)
     write_text(counts, text)
     for name in (*TABLE_FILES, AGAINST):
-        remove(args.output / name)  # of an earlier table, which had labels
+        remove(args.output / name)  # these belong to an earlier table, which had labels
     first = write_predictions(table, args.output)
     for name in dropped:
-        print(f"warning: {counts}: the count of {name} is dropped, as it was of other predictions")
-    print(f"the {args.split} images have no labels, so there is no table: give some to emotiw evaluate --truth")
+        print(f"warning: {counts}: the count of {name} is dropped: it belongs to other predictions")
+    print(f"the {args.split} images have no labels, so there is no table: give labels to emotiw evaluate --truth,")
     scored = read_scored(counts, table)
-    print(f"or have the predictions scored, and fill the counts into {counts}:\n\n{scored.text}\n\n{scored.said}\n")
+    print(f"or have the predictions scored and fill the counts into {counts}:\n\n{scored.text}\n\n{scored.note}\n")
     print(f"predictions ({table.answer.name}): {first}")
 
 
 def _theirs(args: argparse.Namespace) -> "Table | None":
-    """Return the results to compare with, where the command line names any."""
+    """Return the results that --against names, or None."""
     from emotiw.evaluate.table.results import collect
 
     if not args.against:
@@ -141,7 +138,7 @@ def _theirs(args: argparse.Namespace) -> "Table | None":
 
 
 def _compare(table: "Table", theirs: "Table", args: argparse.Namespace) -> None:
-    """Print and write how a table compares with another one; raise where they do not agree."""
+    """Print and write the comparison of two tables; raise if they do not agree."""
     from emotiw.errors import EmotiwError
     from emotiw.evaluate.table.against import against
     from emotiw.files import write_text

@@ -1,4 +1,4 @@
-"""The commands `pretrain` and `finetune`: train one stage of a row."""
+"""The verbs `pretrain` and `finetune`: train one stage of a row."""
 
 import argparse
 from dataclasses import replace
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what both stages take."""
+    """Add the arguments of both stages."""
     parser.add_argument(
-        "row", metavar="ROW", help="<net>-<representation>, such as vgg_s-cyclic_lbp_5, or a name of --experiments"
+        "row", metavar="ROW", help="<net>-<representation>, such as vgg_s-cyclic_lbp_5, or a name in --experiments"
     )
     parser.add_argument("--set", type=Path, metavar="SET", required=True, help="the prepared set to train on")
     parser.add_argument(
-        "-o", "--runs", type=Path, metavar="RUNS", default=Path("runs"), help="where runs lie (default: runs)"
+        "-o", "--runs", type=Path, metavar="RUNS", default=Path("runs"), help="the folder of runs (default: runs)"
     )
     parser.add_argument(
         "--solver",
         metavar="TEXT|FILE",
-        help="settings over the row's solver, as prototxt: \"base_lr: 0.002 lr_policy: 'multistep' stepvalue: 5000\"; "
-        "a repeated one, such as stepvalue, is replaced as a whole",
+        help="settings that replace those of the row's solver, as prototxt: \"base_lr: 0.002 lr_policy: 'multistep' "
+        'stepvalue: 5000"; a repeated one, such as stepvalue, is replaced as a whole',
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -33,13 +33,19 @@ def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_experiments(which)
     add_length(parser)
-    parser.add_argument("--seed", type=int, metavar="N", help="of fillers, crops, dropout (default: the row's, else 1)")
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="seed of fillers, crops and dropout (default: the row's, else 1)"
+    )
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument(
-        "--renew", dest="existing", action="store_const", const="renew", help="start anew where another run is there"
+        "--renew",
+        dest="existing",
+        action="store_const",
+        const="renew",
+        help="replace an existing run if it has other settings or inputs",
     )
     existing.add_argument(
-        "--force", dest="existing", action="store_const", const="replace", help="start anew where any run is there"
+        "--force", dest="existing", action="store_const", const="replace", help="replace any existing run"
     )
     parser.set_defaults(existing="continue")
     add_engine(parser)
@@ -51,29 +57,31 @@ def add_experiments(parser: "argparse._ActionsContainer") -> None:
         "--experiments",
         type=Path,
         metavar="FILE",
-        help="a table of your own experiments, in the columns of emotiw experiments",
+        help="a table of your own experiments, with the columns of emotiw experiments",
     )
 
 
 def add_length(parser: argparse.ArgumentParser) -> None:
-    """Add how long a training is."""
+    """Add the options for the length of a training."""
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--iterations", type=int, metavar="N", help="instead of the solver's max_iter")
+    length.add_argument(
+        "--iterations", type=int, metavar="N", help="iterations of a training (default: the solver's max_iter)"
+    )
     length.add_argument(
         "--epochs",
         type=float,
         metavar="N",
-        help="the same in passes over the training images, rounded up; the schedule stays in iterations",
+        help="its length in passes over the training images, rounded up; the schedule stays in iterations",
     )
 
 
 def weights_at(start: Path) -> Path:
-    """Return the caffemodel that --from names: a file, or that of a run folder."""
+    """Return the path of the weights that --from names: a file, or the model of a run folder."""
     return start / "model.caffemodel" if start.is_dir() else start
 
 
 def check_ranges(args: argparse.Namespace) -> None:
-    """Raise where --iterations, --epochs or --seed is beyond Caffe's own fields, or cannot be counted."""
+    """Raise if --iterations, --epochs or --seed exceeds Caffe's int32 fields, or epochs cannot be counted."""
     from emotiw.errors import UsageError
 
     whole = [(args.iterations, 1), (args.seed, 0)]
@@ -83,12 +91,12 @@ def check_ranges(args: argparse.Namespace) -> None:
         raise UsageError("--epochs must be above 0")
     if args.epochs is not None and (args.gpu == "all" or "," in args.gpu):
         raise UsageError(
-            f"--epochs counts the images of one GPU, and --gpu {args.gpu} takes a batch on each: give --iterations"
+            f"--epochs counts the images of one GPU, but --gpu {args.gpu} takes a batch on each: give --iterations"
         )
 
 
 def row_of(args: argparse.Namespace, stage: str) -> "Experiment":
-    """Return the row that the command line names, its settings and its net included."""
+    """Return the row that the command line names, with its settings and its net."""
     from emotiw.train.checkout import require_installed
     from emotiw.train.experiments import experiment
     from emotiw.train.experiments_file import named_row
@@ -103,7 +111,7 @@ def row_of(args: argparse.Namespace, stage: str) -> "Experiment":
 
 
 def solver_text(given: str) -> str:
-    """Return the prototxt that --solver gives: a file's, or itself."""
+    """Return the prototxt that --solver gives: the argument itself, or the text of the file that it names."""
     from emotiw.errors import UsageError
 
     if ":" in given or "{" in given:
@@ -111,11 +119,11 @@ def solver_text(given: str) -> str:
     try:
         return Path(given).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        raise UsageError(f"--solver {given}: no such file, and no prototxt such as 'base_lr: 0.002'") from None
+        raise UsageError(f"--solver {given}: neither a text file nor prototxt such as 'base_lr: 0.002'") from None
 
 
 def train_stage(args: argparse.Namespace, row: "Experiment", stage: str, weights: Path | None) -> None:
-    """Carry out one stage; say first what and where to, at the end where the model is."""
+    """Train one stage; first print row, set, engine and run folder, at the end the path of the model."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.train.net_setup import TrainOptions, set_up
     from emotiw.train.run_folder import Run
@@ -140,7 +148,7 @@ def train_stage(args: argparse.Namespace, row: "Experiment", stage: str, weights
 
 
 def described(setup: "NetSetup") -> list[str]:
-    """Return what must be said of a training that is not the shipped one, or not as long as its schedule."""
+    """Return messages about a training that differs from the shipped one, or is shorter than its schedule."""
     from emotiw.train.experiments import like, listed
     from emotiw.train.stage import unreached
 
@@ -148,7 +156,7 @@ def described(setup: "NetSetup") -> list[str]:
     if row.own:
         lines.append(f"net: {row.own.folder}, {setup.batch} images an iteration")
     elif not listed(row):
-        lines.append(f"{row.representation} is in no shipped row: settings as of {like(row.net).row}")
+        lines.append(f"{row.representation} is in no shipped row: the settings are those of {like(row.net).row}")
     if changed := row.changed(setup.stage):
         lines.append(f"settings: {'; '.join(changed)}")
     if words := unreached(setup):
@@ -159,16 +167,16 @@ def described(setup: "NetSetup") -> list[str]:
 class Pretrain:
     """The verb `pretrain`.
 
-    The run folder RUNS/ROW/pretrain holds the prototxt as executed, the engine's log, snapshots, curves and
-    the model. It starts from the fillers, or with --from from weights of the same net for other classes,
-    such as ImageNet's: the last layer is then new. Ctrl-C leaves a snapshot; if interrupted
-    or killed, run the same command again to continue.
+    The run folder RUNS/ROW/pretrain receives the prototxt as executed, the engine's log, snapshots, curves and the
+    model. Weights start from the fillers or, with --from, from weights of the same net for other classes, such as
+    ImageNet's; then the last layer is new. Ctrl-C leaves a snapshot. If interrupted or killed, run the same command
+    again to continue.
 
     With --net, ROW is a name of your own and a representation, such as my_net-rgb.
     """
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Add what `emotiw pretrain` takes."""
+        """Add the arguments of `emotiw pretrain`."""
         add_stage_arguments(parser)
         parser.add_argument(
             "--from",
@@ -192,15 +200,15 @@ class Pretrain:
 class Finetune:
     """The verb `finetune`.
 
-    It starts from the row's own pre-trained model in RUNS, unless --from says otherwise; the last layer
-    is new, and so is what the weights do not have: it says which. Ctrl-C leaves a snapshot; if
-    interrupted or killed, run the same command again to continue.
+    Weights start from the row's pre-trained model in RUNS, unless --from names others. The last layer is new, and so
+    are layers that the weights do not have; these are printed. Ctrl-C leaves a snapshot. If interrupted or killed, run
+    the same command again to continue.
 
     With --net, ROW is a name of your own and a representation, such as my_net-rgb.
     """
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Add what `emotiw finetune` takes."""
+        """Add the arguments of `emotiw finetune`."""
         add_stage_arguments(parser)
         parser.add_argument(
             "--from",
@@ -230,4 +238,4 @@ class Finetune:
 
 
 COMMANDS = {"pretrain": Pretrain(), "finetune": Finetune()}
-"""The commands of this module, which has two."""
+"""The two verbs of this module."""

@@ -44,7 +44,7 @@ def train(
 
 
 def _unlockable(solver: Path) -> Path | None:
-    """Return a training's first LMDB whose lock file the user may not write; Caffe's own error does not name it."""
+    """Return a training's first LMDB with a lock file that the user may not write; Caffe's error does not name it."""
     net = read_text(solver.parent / read_text(solver, SolverParameter).net, NetParameter)
     sources = [solver.parent / layer.data_param.source for layer in net.layer if layer.data_param.source]
     return next((folder for folder in sources if not os.access(_lock(folder), os.W_OK)), None)

@@ -6,7 +6,7 @@ the training images. The codes are those of the set's `rgb` images: resized firs
 
 ```
 RUNS/baseline/<digest>/scores_<split>.json    how it was made
-                       scores_<split>.csv, predictions_<split>.txt, confusion_<split>.*    as of an evaluated run
+                       scores_<split>.csv, predictions_<split>.txt, confusion_<split>.*    as in a run's folder
 ```
 """
 
@@ -70,13 +70,13 @@ def folder_of(runs: Path, set_digest: str) -> Path:
 
 
 def require(prepared: PreparedSet) -> None:
-    """Raise `EmotiwError` if a set can have no baseline, before any image is read."""
+    """Raise `EmotiwError` if a set cannot have a baseline, before any image is read."""
     prepared.lmdb("rgb", "train")
     count = prepared.count("train")
     if count > MOST_IMAGES:
         raise EmotiwError(
-            f"{prepared.folder} has {count} training images: a kernel machine takes up to {MOST_IMAGES}, so the "
-            "baseline is for smaller sets of emotions"
+            f"{prepared.folder} has {count} training images, but the baseline takes at most {MOST_IMAGES}: give a "
+            "smaller set of emotions"
         )
     if prepared.size < GRID + 2 * RADIUS:
         raise EmotiwError(f"{prepared.folder} has {prepared.size}-pixel images: prepare it with a larger --size")

@@ -80,7 +80,7 @@ def prediction_figure(faces: Sequence[Prediction], predictor: Predictor) -> Figu
 
 
 def bars(axes: Axes, classes: Sequence[str], rows: Sequence[tuple[str, Posteriors]], average: Posteriors) -> None:
-    """Draw posteriors as bars: each model's, and, if there are several, their average behind them.
+    """Draw posteriors as bars: each model's, and, if there are several, their average in the background.
 
     Parameters
     ----------

@@ -25,8 +25,8 @@ def text(answers: Answers, predictor: Predictor, top: int) -> Iterator[str]:
             yield f"{answer.image}: {answer.reason}\n"
             continue
         titles = [title(model, answer.face) for model in predictor.models]
-        whose = f", {average_title(predictor)}" if several else titles[0].removeprefix(predictor.models[0].title)
-        head = f"{answer.face.image}: {answer.face.where}{whose}: {_likeliest(answer.average, classes, top)}\n"
+        source = f", {average_title(predictor)}" if several else titles[0].removeprefix(predictor.models[0].title)
+        head = f"{answer.face.image}: {answer.face.where}{source}: {_likeliest(answer.average, classes, top)}\n"
         each = zip(titles, answer.posteriors, strict=True) if several else ()
         yield head + "".join(f"  {name}: {_likeliest(row, classes, top)}\n" for name, row in each)
 

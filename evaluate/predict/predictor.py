@@ -67,7 +67,7 @@ class Predictor:
     mean_rule
         `resize` or `crop`; empty: each model's own rule.
     weights : (M,) float64, optional
-        Of the models in their average; equal by default.
+        The weights of the models in their average; equal by default.
 
     Raises
     ------

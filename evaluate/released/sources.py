@@ -66,7 +66,7 @@ def drive_address(file: File) -> str:
 
 @dataclass(frozen=True)
 class Site(_Whole):
-    """A URL below which the files lie as <NAME>/<file>."""
+    """A URL to which <NAME>/<file> is appended."""
 
     url: str
 
@@ -80,7 +80,7 @@ class Site(_Whole):
 
 @dataclass(frozen=True)
 class Archive(_Whole):
-    """A zip archive, such as the authors' DemoDir.zip, whose members' paths end in <NAME>/<file>."""
+    """A zip archive, such as the authors' DemoDir.zip, with members that end in <NAME>/<file>."""
 
     path: Path
 

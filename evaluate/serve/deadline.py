@@ -49,7 +49,7 @@ def _wait(reader: socket.socket, seconds: float, last: Callable[[], None]) -> No
 def _end(seconds: float, last: Callable[[], None]) -> None:
     try:
         time.sleep(seconds)
-        for task in (last, _tell):
+        for task in (last, _print_reason):
             ending = Thread(target=task, daemon=True)
             ending.start()
             ending.join(_LAST)
@@ -57,7 +57,7 @@ def _end(seconds: float, last: Callable[[], None]) -> None:
         os._exit(130)
 
 
-def _tell() -> None:
+def _print_reason() -> None:
     """Print why the process ends; standard error may be a full or broken pipe."""
     with suppress(OSError):
         print("emotiw: interrupted", file=sys.stderr, flush=True)

@@ -80,7 +80,7 @@ def checked(body: bytes, host: str, uploads: Uploads, unread: Callable[[str], in
     host
         The host name that the browser uses, with its port.
     uploads
-        The folder in which pictures must lie.
+        The folder that must contain the pictures.
     unread
         Returns the number of a session's unread responses.
 

@@ -138,22 +138,22 @@ def build(examiner: Examiner, *, detect: bool) -> gr.Blocks:
                 )
         gr.HTML(render_foot(examiner.describe()), js_on_load=None, apply_default_css=False)
 
-        def look(path: str | None, whole: bool, models: Sequence[int], face: int | None) -> tuple[str, gr.Radio]:
+        def examine(path: str | None, whole: bool, models: Sequence[int], face: int | None) -> tuple[str, gr.Radio]:
             html, found = answered(examiner, path, models, detect=not whole, number=face or 1)
             return html, _faces(found)
 
-        def look_anew(path: str | None, whole: bool, models: Sequence[int]) -> tuple[str, gr.Radio]:
-            return look(path, whole, models, 1)
+        def examine_new(path: str | None, whole: bool, models: Sequence[int]) -> tuple[str, gr.Radio]:
+            return examine(path, whole, models, 1)
 
         asked = [picture, aligned, chosen]
-        gr.on([picture.change, aligned.input], look_anew, asked, [answer, number], **_ONE_AT_A_TIME)
-        gr.on([chosen.input, number.input], look, [*asked, number], [answer, number], **_ONE_AT_A_TIME)
+        gr.on([picture.change, aligned.input], examine_new, asked, [answer, number], **_ONE_AT_A_TIME)
+        gr.on([chosen.input, number.input], examine, [*asked, number], [answer, number], **_ONE_AT_A_TIME)
     page.queue(max_size=_WAITING)
     return page
 
 
 def _upload() -> gr.Image:
-    """Return the component that takes a picture and hands on the path of its file, as it came."""
+    """Return the component for a picture, which passes on the path of the unchanged file."""
     picture = gr.Image(
         sources=["upload", "webcam"],
         webcam_options=gr.WebcamOptions(mirror=False),  # a mirrored face has other codes
@@ -166,11 +166,11 @@ def _upload() -> gr.Image:
 
     async def kept(url_or_file_path: str | Path | None) -> str | None:
         if "://" in str(url_or_file_path):
-            raise gr.Error("only uploaded files are looked at")
+            raise gr.Error("only uploaded files are accepted")
         return await move(url_or_file_path)
 
-    # Otherwise Pillow would judge the file and change it, and an address in its place would be fetched. (A subclass
-    # would have Gradio write a .pyi beside this module.)
+    # Otherwise Pillow would check and change the file, and a URL in its place would be fetched. (With a subclass,
+    # Gradio would write a .pyi beside this module.)
     picture.preprocess = _path  # type: ignore[method-assign]
     picture.async_move_resource_to_block_cache = kept  # type: ignore[method-assign]
     return picture
@@ -183,7 +183,7 @@ def _path(payload: ImageData | None) -> str | None:
 def answered(
     examiner: Examiner, path: str | None, chosen: Sequence[int], *, detect: bool, number: int
 ) -> tuple[str, Examination | None]:
-    """Return what the page shows of an uploaded file, as HTML: the examination, or why there is none."""
+    """Return the page's HTML for an uploaded file, and the examination; None and an error message if it failed."""
     if path is None:
         return render_message(HINT, "hint"), None
     try:

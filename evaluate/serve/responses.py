@@ -50,7 +50,7 @@ class Answer:
         self._ours = {**_HEADERS, "content-security-policy": policy}
 
     async def send(self, message: Message) -> None:
-        """Send a part of it."""
+        """Send a part of the response."""
         if message["type"] == "http.response.start":
             self._started = True
             kept = [pair for pair in message.get("headers", []) if pair[0].decode().lower() not in self._ours]

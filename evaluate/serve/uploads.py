@@ -97,7 +97,7 @@ class Uploads:
         each deleted upload leaves an empty folder.
         """
         used, now = 0, time.time()
-        oldest = min(self._started, default=now) - 1  # a file's time may lag behind the clock
+        oldest = min(self._started, default=now) - 1  # a file's time may be earlier than the clock's
         for where, _, files in os.walk(self.folder, topdown=False):
             folder = Path(where)
             limit = oldest if folder == self.folder else now - _FORGOTTEN

@@ -1,6 +1,6 @@
 """From scores to the results table: cells, rows, notes, published figures; Markdown, CSV, HTML.
 
-`collect` reads the scores, `view.view` computes all that a table shows, and `write_table` prints it.
+`collect` reads the scores, `view.view` computes everything that a table shows, and `write_table` writes it.
 """
 
 from emotiw.lazy import TYPE_CHECKING, attach

@@ -1,4 +1,4 @@
-"""One's own table beside another one of the same experiment: digests that must be equal, figures that must agree."""
+"""Comparison of two tables of the same experiment: digests that must be equal, figures that must agree."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,15 +16,23 @@ from .rows import percent
 from .statistics import Interval, newcombe, spread_interval
 
 _ENSEMBLE = "ensemble"
-_FROM_FILES = ("LMDB", "colours")  # roles of what the same files and the same version give to the byte
+_FROM_FILES = ("LMDB", "colours")  # roles of inputs that are equal to the byte if source files and version are
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row's two figures.
+    """The two figures of a row.
 
-    `between` is the 95 % interval of the difference and `test` how it was found; both are None, or empty, where
-    nothing was compared, and `why` then says why not.
+    Attributes
+    ----------
+    ours, theirs
+        Accuracies in [0, 1]; None if there is none.
+    between
+        The 95 % interval of the difference; None if the two were not compared.
+    test
+        The method of the interval.
+    why
+        Why the two were not compared.
     """
 
     name: str
@@ -36,12 +44,12 @@ class Line:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether no difference lies in the interval; None where nothing was compared."""
+        """Whether the interval contains 0; None if the two were not compared."""
         return None if self.between is None else self.between.low <= 0 <= self.between.high
 
     @property
     def words(self) -> list[str]:
-        """What a table prints of it."""
+        """The cells of a printed table."""
         figures = [percent(one) if one is not None else "" for one in (self.ours, self.theirs)]
         if self.between is None or self.ours is None or self.theirs is None:
             return [self.name, *figures, "", "", "", self.why]
@@ -57,20 +65,20 @@ class Against:
     Attributes
     ----------
     lines
-        A line a row of either side, then the ensembles'.
-    said
-        What is said of the sets.
+        A line for each row of either table, then one for the ensembles.
+    summary
+        A sentence about the two sets.
     unequal
-        What must be equal and is not.
+        The digests that should be equal but are not.
     """
 
     lines: list[Line]
-    said: str
+    summary: str
     unequal: list[str]
 
     @property
     def fault(self) -> str:
-        """Why the two do not agree, in words; empty where they do."""
+        """Why the two do not agree; empty if they do."""
         compared = [line for line in self.lines if line.agrees is not None]
         outside = [line.name for line in compared if not line.agrees]
         found = self.unequal[:1]
@@ -86,29 +94,29 @@ class Against:
         head = ["", "ours", "theirs", "difference", "95 % interval", "by", "verdict"]
         table = tabulate([line.words for line in self.lines], head, "github", disable_numparse=True)
         tests = (
-            "spread: Student's interval of the difference of two means, by the spread of the seeds. binomial: "
-            "Newcombe's interval of the difference of two shares of independent images: wide where both are of the "
-            "same images, and without the spread of training."
+            "spread: Student's interval of the difference of two means, from the spread of the seeds. binomial: "
+            "Newcombe's interval of the difference of two shares of independent images; it is too wide if both are on "
+            "the same images, and does not include the spread between trainings."
         )
-        return "\n\n".join([self.said, *(f"NOT EQUAL: {one}." for one in self.unequal), table, tests]) + "\n"
+        return "\n\n".join([self.summary, *(f"NOT EQUAL: {one}." for one in self.unequal), table, tests]) + "\n"
 
 
 def against(ours: Table, theirs: Table) -> Against:
-    """Return how two tables of a split compare, row by row.
+    """Compare two tables of one split, row by row.
 
     Raises
     ------
     EmotiwError
-        If the other one has no labels, or is of another official split.
+        If the other table has no labels, or the two are on different official splits.
     """
     split = theirs.protocol.split
     if not theirs.scores.labelled:
-        raise EmotiwError(f"the other scores of {split} have no labels: there is nothing to compare")
+        raise EmotiwError(f"the other scores of {split} have no labels, so they cannot be compared: name another split")
     if ours.official.names and theirs.official.names and ours.official != theirs.official:
         raise EmotiwError(
             f"{split} is {ours.official.short or 'no official split'} here and "
             f"{theirs.official.short or 'no official split'} there, so its figures are not compared: give --split, or "
-            "evaluate on the set that theirs are on"
+            "evaluate on the other table's set"
         )
     mine, others = _cells(ours), _cells(theirs)
     names = list(dict.fromkeys([*mine, *others]))
@@ -119,36 +127,36 @@ def against(ours: Table, theirs: Table) -> Against:
         if name in mine and name in others
         for words in _unequal(mine[name], others[name])
     ]
-    return Against([*lines, *_ensemble(ours, theirs)], _said(ours, theirs), unequal)
+    return Against([*lines, *_ensemble(ours, theirs)], _summary(ours, theirs), unequal)
 
 
 def _cells(table: Table) -> dict[str, Cell]:
     return {cell.name: cell for column in table.filled for cell in column.cells}
 
 
-def _said(ours: Table, theirs: Table) -> str:
-    """Return whether both are of one set, and if not what that means."""
+def _summary(ours: Table, theirs: Table) -> str:
+    """Return a sentence that says whether the sets are equal and what is compared."""
     one, other = ours.protocol, theirs.protocol
     where = f"{one.split}: {len(ours.scores.labels)} images here, {len(theirs.scores.labels)} there"
     if one.set_digest == other.set_digest:
-        return f"{where}; the sets are equal (digest {one.set_digest[:12]}), so digests are compared, and figures."
+        return f"{where}; the sets are equal (digest {one.set_digest[:12]}), so digests and figures are compared."
     return (
         f"{where}; the sets differ (digest {one.set_digest[:12]}, theirs {other.set_digest[:12]}): pixels, splits or "
-        "labels may be others, as of another copy of the data, so figures alone are compared."
+        "labels may differ, as in another copy of the data, so only figures are compared."
     )
 
 
 def _unequal(mine: Cell, other: Cell) -> Iterator[str]:
-    """Yield what was made of the same set and differs all the same."""
+    """Yield the inputs that were made from the same set but differ."""
     for ours, theirs in _records(mine, other):
         known = {one.role: one.sha256 for one in theirs if one.role.startswith(_FROM_FILES)}
         for one in ours:
             if known.get(one.role, one.sha256) != one.sha256:
-                yield f"{one.role} has sha256 {one.sha256[:12]}, theirs {known[one.role][:12]}, of sets that are equal"
+                yield f"{one.role} has sha256 {one.sha256[:12]}, theirs {known[one.role][:12]}, but the sets are equal"
 
 
 def _records(mine: Cell, other: Cell) -> Iterator[tuple[list[Input], list[Input]]]:
-    """Yield what both were trained on, and scored on, where the sets are equal."""
+    """Yield the recorded inputs of both trainings, and of both scorings, if their sets are equal."""
     if mine.facts and other.facts and mine.facts.set_digest == other.facts.set_digest:
         yield mine.facts.inputs, other.facts.inputs
     if mine.protocol.set_digest == other.protocol.set_digest:
@@ -157,9 +165,9 @@ def _records(mine: Cell, other: Cell) -> Iterator[tuple[list[Input], list[Input]
 
 def _line(name: str, mine: Cell | None, other: Cell | None) -> Line:
     if mine is None or other is None:
-        whose = "theirs" if mine is None else "ours"
+        side = "theirs" if mine is None else "ours"
         ours, theirs = (cell.accuracy if cell else None for cell in (mine, other))
-        return Line(name, ours, theirs, why=f"{whose} alone")
+        return Line(name, ours, theirs, why=f"only {side}")
     if why := "; ".join(_another(mine, other)):
         return Line(name, mine.accuracy, other.accuracy, why=f"not compared: {why}")
     seeds = [[one.scores.accuracy for one in cell.trainings] for cell in (mine, other)]
@@ -172,7 +180,7 @@ def _line(name: str, mine: Cell | None, other: Cell | None) -> Line:
 
 
 def _another(mine: Cell, other: Cell) -> Iterator[str]:
-    """Yield in what two rows of one name are not the same experiment."""
+    """Yield the differences between the experiments of two rows with one name."""
     if mine.facts and other.facts:
         ours, theirs = mine.facts, other.facts
         if ours.recipe != theirs.recipe:
@@ -183,22 +191,22 @@ def _another(mine: Cell, other: Cell) -> Iterator[str]:
     if mine.protocol.crops != other.protocol.crops:
         yield f"crops {mine.protocol.crops}, theirs {other.protocol.crops}"
     if mine.scores.paths == other.scores.paths and (mine.scores.labels != other.scores.labels).any():
-        yield "other labels of the same images"
+        yield "the same images have different labels"
 
 
 def _ensemble(ours: Table, theirs: Table) -> Iterator[Line]:
-    """Yield the line of what would be handed in, where either side has an ensemble."""
+    """Yield the line of the ensembles by the first method, if either side has an ensemble."""
     first, second = ours.filled[0], theirs.filled[0]
     if not (first.averages or second.averages):
         return
     mine = first.averages[0].scores.accuracy if first.averages else None
     other = second.averages[0].scores.accuracy if second.averages else None
     if mine is None or other is None:
-        yield Line(_ENSEMBLE, mine, other, why=f"{'theirs' if mine is None else 'ours'} alone")
+        yield Line(_ENSEMBLE, mine, other, why=f"only {'theirs' if mine is None else 'ours'}")
     elif [cell.name for cell in first.cells] != [cell.name for cell in second.cells]:
-        yield Line(_ENSEMBLE, mine, other, why="not compared: of other nets")
+        yield Line(_ENSEMBLE, mine, other, why="not compared: different nets")
     elif first.averages[0].name != second.averages[0].name:
-        yield Line(_ENSEMBLE, mine, other, why="not compared: averaged in another way")
+        yield Line(_ENSEMBLE, mine, other, why="not compared: different methods")
     else:
         yield Line(_ENSEMBLE, mine, other, *_binomial(first.averages[0].scores, second.averages[0].scores))
 

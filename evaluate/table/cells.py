@@ -1,4 +1,4 @@
-"""What a table is made of: one net's result on a split, trained here or released by the authors."""
+"""The cells of a table: one net's result on a split, trained here or released by the authors."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -23,12 +23,23 @@ _PAPER = [representation.name for representation in PAPER]
 
 @dataclass(frozen=True)
 class Cell:
-    """One net's result on a split, where it lies and how it was scored; `name` is a run's row or a released model's.
+    """One net's result on a split.
 
-    `facts` says how a run was trained. `others` are runs of the same row that differ by their seed alone, by seed;
-    `scores` are those of the lowest one.
-    A run of the user's own table has a name of its own, which then is its `net` here: it stands in a line of its own,
-    beside which nothing is published; `kind` is its net.
+    Attributes
+    ----------
+    folder
+        The folder of the scores.
+    name
+        The row of a run, or the name of a released model.
+    net
+        The line of the table: the net, or the name of a run that is named by the user's own table of experiments. Such
+        a run has its own line without published figures; `kind` is its net.
+    protocol, scores
+        How it was scored, and the scores; with several trainings, those of the lowest seed.
+    facts
+        How a run was trained; None for a released model.
+    others
+        Runs of the same row that differ only in their seed, in order of the seed.
     """
 
     folder: Path
@@ -42,22 +53,22 @@ class Cell:
 
     @property
     def iterations(self) -> int | None:
-        """For how many iterations it was trained; None of a released model."""
+        """The iterations of its training; None for a released model."""
         return self.facts.iterations if self.facts else None
 
     @property
     def seed(self) -> int | None:
-        """The seed of its training; None of a released model."""
+        """The seed of its training; None for a released model."""
         return self.facts.seed if self.facts else None
 
     @property
     def trainings(self) -> tuple["Cell", ...]:
-        """Itself and the runs by other seeds."""
+        """The cell itself and those with other seeds."""
         return (self, *self.others)
 
     @property
     def right(self) -> NDArray[np.float64]:
-        """The share of the trainings that names each image rightly, (N,)."""
+        """The share of the trainings that classify each image correctly, (N,) float64 in [0, 1]."""
         right = [one.scores.predictions == one.scores.labels for one in self.trainings]
         return np.asarray(np.mean(right, axis=0), np.float64)
 
@@ -68,27 +79,27 @@ class Cell:
 
     @property
     def spread(self) -> float:
-        """The standard deviation of several trainings' accuracies."""
+        """The standard deviation (n - 1) of the accuracies of several trainings."""
         return float(np.std([one.scores.accuracy for one in self.trainings], ddof=1))
 
     @property
     def kind(self) -> str:
-        """The net, whatever a run is called."""
+        """The net, also for a run with its own name."""
         return self.facts.net if self.facts else self.net
 
     @property
     def named(self) -> bool:
-        """Whether it is a run with a name of its own."""
+        """Whether it is a run with its own name."""
         return self.kind != self.net
 
     @property
     def settings(self) -> str:
-        """In what a run's solver is not the shipped row's, in words."""
+        """The solver settings of a run that differ from the shipped row's."""
         return self.facts.settings if self.facts else ""
 
     @property
     def engine(self) -> str:
-        """Which engine trained and scored it, and the marks of its training; of a released model, which scored."""
+        """The engines that trained and scored it, and the marks of its training; for a released model, the scorer."""
         scorer = self.protocol.engine
         trained_by = self.facts.engine if self.facts else scorer
         engines = scorer if trained_by == scorer else f"{trained_by}, scored by {scorer}"
@@ -97,32 +108,32 @@ class Cell:
 
     @property
     def row(self) -> str:
-        """Its place in the table."""
+        """The name of its row in the table."""
         return self.name if self.named else f"{self.net}-{self.representation}"
 
     @property
     def provenance(self) -> Provenance:
-        """Where its weights come from."""
+        """The origin of its weights."""
         return provenance(self.name, stand_in=self.protocol.stand_in)
 
     @property
     def title(self) -> str:
-        """The name as it is printed."""
+        """The printed name."""
         return self.provenance.label(self.name, short=True)
 
 
 def run_cells(runs: Iterable[Run], split: str, unreadable: dict[str, str] | None = None) -> tuple[Cell, ...]:
-    """Read the scores of those runs that were scored; what differs by its seed alone is one cell.
+    """Read the scores of the scored runs; runs that differ only in their seed are one cell.
 
     Parameters
     ----------
     unreadable
-        Takes, by row, why a run cannot be read; where it is not given, that is an error.
+        Receives, by row, why a run cannot be read. If it is None, such a run raises.
 
     Raises
     ------
     EmotiwError
-        If a run cannot be read.
+        If a run cannot be read and `unreadable` is None.
     """
     found: dict[tuple[object, ...], list[Cell]] = defaultdict(list)
     for run in runs:
@@ -142,7 +153,7 @@ def run_cells(runs: Iterable[Run], split: str, unreadable: dict[str, str] | None
 
 
 def row_of(run: Run) -> str:
-    """Return the row of a run by the folder it lies in, whatever its run.json says."""
+    """Return the row of a run by its folder's name, without reading its run.json."""
     return run.folder.parent.name
 
 
@@ -156,7 +167,7 @@ def released_cells(runs: Path, split: str) -> tuple[Cell, ...]:
 
 
 def require_alike(cells: Sequence[Cell]) -> None:
-    """Raise `EmotiwError` where cells of one split cannot stand beside each other."""
+    """Raise `EmotiwError` if cells of one split cannot be compared."""
     for before, cell in pairwise(cells):
         if cell.name == before.name:
             raise EmotiwError(f"{before.folder} and {cell.folder} are the same row: move one elsewhere")
@@ -165,34 +176,38 @@ def require_alike(cells: Sequence[Cell]) -> None:
         here, there = cell.protocol, first.protocol
         if (here.set_digest, here.crops) != (there.set_digest, there.crops):
             raise EmotiwError(
-                f"{cell.name} and {first.name} were scored on different sets or crops: evaluate both alike, with "
-                "--force"
+                f"{cell.name} and {first.name} were scored on different sets or crops: evaluate both in the same way, "
+                "with --force"
             )
         mine, others = cell.scores, first.scores
         if (mine.paths, mine.classes) != (others.paths, others.classes):
-            raise EmotiwError(f"{cell.name} and {first.name} have scores of other images: evaluate both with --force")
+            raise EmotiwError(
+                f"{cell.name} and {first.name} have scores of different images: evaluate both with --force"
+            )
         if (mine.labels != others.labels).any():
             raise EmotiwError(
-                f"{cell.name} and {first.name} have other labels: evaluate both with the same --truth, with --force"
+                f"{cell.name} and {first.name} have different labels: evaluate both with the same --truth and --force"
             )
     named = sorted({one.protocol.dataset for one in every} - {""})
     if len(named) > 1:
         raise EmotiwError(f"the scores are of {' and of '.join(named)}: evaluate all with one --set, with --force")
     if len({one.protocol.official for one in every} - {MadeOf()}) > 1:
         raise EmotiwError(
-            "the scores are of other official splits of the same images: evaluate all with one --set, with --force"
+            "the scores name different official splits for the same images: evaluate all with one --set, with --force"
         )
     if len({one.scores.groups for one in every} - {()}) > 1:
-        raise EmotiwError("the scores name other groups of the same images: evaluate all with one --set, with --force")
+        raise EmotiwError(
+            "the scores name different groups for the same images: evaluate all with one --set, with --force"
+        )
 
 
 def representation_order(representation: str) -> tuple[int, str]:
-    """Return the sort key of a representation: the paper's five first and in its order, then the user's own by name."""
+    """Return a representation's sort key: the paper's five in its order, then others by name."""
     return _PAPER.index(representation) if representation in _PAPER else len(_PAPER), representation
 
 
 def title(representation: str) -> str:
-    """Return a representation's name for a table's head: what the paper did not use is called ours."""
+    """Return a representation's name for a table's head, marked "(ours)" if the paper did not use it."""
     return representation if representation in _PAPER else f"{representation} (ours)"
 
 
@@ -201,7 +216,7 @@ def _read(folder: Path, name: str, net: str, representation: str, split: str, fa
 
 
 def _by_seed(cells: list[Cell]) -> list[Cell]:
-    """Return runs alike but for their seeds as one cell; where a seed comes twice, as they are."""
+    """Return cells that differ only in their seeds as one cell; if a seed occurs twice, return them unchanged."""
     seeds = {cell.seed: cell for cell in cells}
     if len(seeds) < len(cells):
         return cells

@@ -16,9 +16,18 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Claim:
-    """Two classifiers held against each other on the same images, with the p corrected for all claims of the table.
+    """A paired comparison of two classifiers on the same images.
 
-    `net` is a net's title; empty where it is the ensemble that is compared.
+    Attributes
+    ----------
+    net
+        The net's title; empty for the ensemble.
+    first, second
+        The names of the two classifiers.
+    paired
+        The comparison.
+    p
+        The p value, corrected for all claims of the table.
     """
 
     net: str
@@ -29,17 +38,17 @@ class Claim:
 
     @property
     def title(self) -> str:
-        """What is compared."""
+        """The printed name of the comparison."""
         return f"{self.net}: {self.first} - {self.second}" if self.net else f"{self.first} - {self.second}"
 
     @property
     def shown(self) -> int:
-        """1 where the first one is shown to be better, -1 where the second one is, 0 where neither."""
+        """1 if the first is shown to be better, -1 if the second is, 0 if neither is."""
         return int(np.sign(self.paired.difference)) if self.p < LEVEL else 0
 
     @property
     def words(self) -> dict[str, str]:
-        """What a table prints of it, by column."""
+        """The cells of a printed table, by column."""
         found = self.paired
         return {
             "compared": self.title,
@@ -53,14 +62,14 @@ class Claim:
 
 
 def claims(table: Table) -> list[Claim]:
-    """Return every comparison of a table; none of nets of random weights."""
+    """Return the comparisons of a table; nets with random weights have none."""
     found = [claim for column in table.filled if column.provenance.compared for claim in _of(column, table)]
     corrected = holm([claim.paired.p for claim in found])
     return [replace(claim, p=p) for claim, p in zip(found, corrected, strict=True)]
 
 
 def verdict(net: Net, found: Sequence[Claim]) -> str:
-    """Return what the table's claims say of a net's best representation, against RGB; empty where nothing is tested."""
+    """Return the conclusion about a net's best representation and RGB; empty if no claim was tested."""
     mine = {claim.first: claim for claim in found if claim.net == net.title}
     if not mine:
         return ""
@@ -70,10 +79,10 @@ def verdict(net: Net, found: Sequence[Claim]) -> str:
     if all(claim.shown < 0 for claim in mine.values()):
         worst = max(claim.p for claim in mine.values())
         return f"Best representation of {net.title}: rgb (unlike in the paper, RGB; p = {_p(worst)})."
-    said = f"{highest}, {percent(max(cell.accuracy for cell in net.cells.values()))}"
+    figure = f"{highest}, {percent(max(cell.accuracy for cell in net.cells.values()))}"
     smallest = min(claim.p for claim in mine.values())
     return (
-        f"Best representation of {net.title}: no difference shown (highest figure: {said}; smallest p against RGB "
+        f"Best representation of {net.title}: no difference shown (highest figure: {figure}; smallest p against RGB "
         f"{_p(smallest)})."
     )
 
@@ -94,7 +103,7 @@ def _of(column: Column, table: Table) -> Iterator[Claim]:
 
 
 def _right(judged: Average | Cell) -> NDArray[np.bool_]:
-    """Return which images are named rightly, (N,); of several trainings by that of the lowest seed."""
+    """Return which images are classified correctly, (N,) bool; with several trainings, by the lowest seed."""
     return np.asarray(judged.scores.predictions == judged.scores.labels)
 
 

@@ -1,4 +1,4 @@
-"""What is taken for what: confusion and accuracy by class, and accuracy without the images that were trained on."""
+"""The errors of a table: confusion matrix, accuracy by class, accuracy without training images, worst mistakes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from .rows import percent
 from .statistics import Interval, interval
 
 MOST_CLASSES = 20
-"""Of more classes (people) nothing is said class by class."""
+"""With more classes (people), no figures by class are printed."""
 MOST_MISTAKES = 12
 
 _ALL, _UNSEEN = "all", "not trained on"
@@ -27,9 +27,22 @@ _ALL, _UNSEEN = "all", "not trained on"
 
 @dataclass(frozen=True)
 class Part:
-    """A figure on some of the images: of one class, or of all where `label` is empty.
+    """A figure on a part of the images.
 
-    `counts` says how many are taken for each class.
+    Attributes
+    ----------
+    name
+        The net or the ensemble.
+    images
+        "all" or "not trained on".
+    label
+        The class; empty for all classes.
+    counts
+        The number of images predicted as each class.
+    correct
+        The number of correct predictions.
+    interval
+        The 95 % interval of the accuracy.
     """
 
     name: str
@@ -52,7 +65,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image, its class, the class that it was taken for, and the posterior of that."""
+    """A misclassified image: its true class, the predicted class and its posterior, in [0, 1]."""
 
     path: str
     truth: str
@@ -62,20 +75,20 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Errors:
-    """The errors behind a table's figures.
+    """The errors of a table.
 
     Attributes
     ----------
     labels
-        The classes; none where there are too many to be told apart.
+        The classes; empty if there are more than `MOST_CLASSES`.
     classes
-        Of each figure, by name, accuracy by class: first of what would be handed in, then of each net.
+        For each figure, by name, the accuracy by class: first the ensemble (or the only net), then each net.
     totals
-        Of the same figures: all images, then those that no net was trained on, where any net was trained on some.
+        The same figures on all images and, if a net was trained on some of them, on those that no net was trained on.
     seen
-        What is known of the images that a net was trained on.
+        A sentence about the images that a net was trained on.
     mistakes
-        Of the first figure, the most confident first.
+        Mistakes of the first figure, the most confident first.
     """
 
     labels: tuple[str, ...]
@@ -86,12 +99,12 @@ class Errors:
 
     @property
     def title(self) -> str:
-        """What the confusion matrix and the mistakes are of."""
+        """The figure that the confusion matrix and the mistakes belong to."""
         return self.totals[0].name
 
     @property
     def confusion(self) -> list[list[str]]:
-        """The confusion matrix with its head, as rows of words; empty of too many classes."""
+        """The confusion matrix with its head, as rows of words; empty if there are too many classes."""
         if not self.labels:
             return []
         head = ["true \\ predicted", *self.labels, "n", "accuracy", "95 % interval"]
@@ -100,7 +113,7 @@ class Errors:
 
     @property
     def by_class(self) -> list[list[str]]:
-        """The accuracies of each figure by class with their head, as rows of words; empty of too many classes."""
+        """The accuracies of each figure by class with their head; empty if there are too many classes."""
         if not self.labels:
             return []
         rows = [[name, *(part.words[0] for part in parts)] for name, parts in self.classes.items()]
@@ -108,27 +121,27 @@ class Errors:
 
     @property
     def unseen(self) -> list[list[str]]:
-        """Each figure on all images, and without those trained on, with their head; empty where none were."""
+        """Each figure on all images and without training images, with their head; empty if there are none."""
         whole = {part.name: part.words[0] for part in self.totals if part.images == _ALL}
         rows = [[part.name, whole[part.name], *part.words] for part in self.totals if part.images == _UNSEEN]
         return [["", "all images", "without these", "95 % interval"], *rows] if rows else []
 
     def markdown(self, lines: Sequence[str]) -> str:
-        """Return the numbers as Markdown below these lines."""
+        """Return the numbers as Markdown below `lines`."""
         parts = ["\n".join(lines)]
-        for said, rows in (
-            (f"What the images of each class are taken for, by {self.title}:", self.confusion),
+        for sentence, rows in (
+            (f"Predicted classes of each true class, by {self.title}:", self.confusion),
             ("Accuracy by class in %:", self.by_class),
             (self.seen, self.unseen),
         ):
-            if rows or said == self.seen:
-                parts.append(said)
+            if rows or sentence == self.seen:
+                parts.append(sentence)
             if rows:
                 parts.append(tabulate(rows, "firstrow", "github", disable_numparse=True))
         return "\n\n".join(parts) + "\n"
 
     def csv(self) -> str:
-        """Return the numbers in long form: of each figure a line a class, with what it is taken for, and the totals."""
+        """Return the numbers as CSV in long form: a line for each figure and class, then the totals."""
         head = ["name", "images", "class", "n", "correct", "accuracy", "low", "high", *(f"as {c}" for c in self.labels)]
         parts = [*(part for parts in self.classes.values() for part in parts), *self.totals]
         return "".join(csv_lines([head, *map(self._row, parts)]))
@@ -140,8 +153,8 @@ class Errors:
 
 
 def errors(table: Table) -> Errors:
-    """Return the errors behind the figures of a table; of several trainings of a row those of the lowest seed."""
-    seen, said = _seen(table)
+    """Return the errors of a table; for a row with several trainings, those of the lowest seed."""
+    seen, sentence = _seen(table)
     answer = f"ensemble: {table.answer.name}" if table.filled[0].averages else table.answer.name
     titles = {cell.name: cell.title for column in table.filled for cell in column.cells if not cell.facts}
     titles[ENSEMBLE] = answer
@@ -152,7 +165,7 @@ def errors(table: Table) -> Errors:
     if seen.any() and not seen.all():
         totals += [_part(name, scores, table, ~seen, _UNSEEN) for name, scores in named.items()]
     by_class = {name: list(_by_class(name, scores, table)) for name, scores in named.items()} if classes else {}
-    return Errors(tuple(classes), by_class, totals, said, _mistakes(table.answer.scores))
+    return Errors(tuple(classes), by_class, totals, sentence, _mistakes(table.answer.scores))
 
 
 def _by_class(name: str, scores: Scores, table: Table) -> Iterator[Part]:
@@ -172,7 +185,7 @@ def _part(
 
 
 def _seen(table: Table) -> tuple[NDArray[np.bool_], str]:
-    """Return which images any net of a table was trained on, (N,) bool, and what is known of that, in words."""
+    """Return which images any net of a table was trained on, (N,) bool, and a sentence about that."""
     n, split = len(table.scores.labels), table.protocol.split
     cells = [one for column in table.filled for cell in column.cells for one in cell.trainings]
     seen, known = np.zeros(n, bool), True
@@ -184,8 +197,10 @@ def _seen(table: Table) -> tuple[NDArray[np.bool_], str]:
         except ValueError as error:
             raise EmotiwError(f"{cell.folder}: {error}: evaluate again with --force") from None
     verb = "is" if seen.sum() == 1 else "are"
-    said = f"Of the {counted(n, f'{split} image')}, {seen.sum()} {verb} also among those that a net was trained on"
-    return seen, f"{said}, by pixels." if known else f"{said}, by pixels; of some nets or stages this is not known."
+    sentence = (
+        f"Of the {counted(n, f'{split} image')}, {seen.sum()} {verb} also among the training images of a net, by pixels"
+    )
+    return seen, f"{sentence}." if known else f"{sentence}; for some nets or stages this is not known."
 
 
 def _mistakes(scores: Scores) -> list[Mistake]:

@@ -1,4 +1,4 @@
-"""Whether the weights of a test table were found without any of the images that it is about."""
+"""Whether the ensemble weights of a test table were fitted without any of its images."""
 
 from pathlib import Path
 
@@ -10,31 +10,34 @@ from .cells import Cell
 
 
 def frozen(cells: tuple[Cell, ...], validated: tuple[Cell, ...]) -> str:
-    """Return how many of the images scored are among those that weights were found on or nets trained on.
+    """Return a sentence: how many of the scored images the weights were fitted on, or a net was trained on.
 
     Parameters
     ----------
-    cells, validated
-        The cells of a split other than val, and the same nets' on val.
+    cells
+        The cells of a split other than val.
+    validated
+        The cells of the same nets on val, where the weights were fitted.
     """
     here, there = cells[0].protocol, validated[0].protocol
     split, n, found_on = here.split, len(cells[0].scores.labels), len(validated[0].scores.labels)
     sets = " and ".join(f"{one.split}{one.beside} of {_named(one)}" for one in (there, here))
-    said = f"weights are found on the {found_on} val images alone, before {split} is touched"
+    fitted = f"weights are fitted on the {found_on} val images only, before {split} is read"
     in_val, trained = _common(here, there), _trained(cells)
     if in_val > 0 or trained > 0:
         return (
-            f"NOT frozen: {said}, but of the {counted(n, f'{split} image')} {_number(in_val)} are among them, and "
-            f"{_number(trained)} among those that a net was trained on, by pixels ({sets}): figures on {split} flatter."
+            f"NOT frozen: {fitted}, but of the {counted(n, f'{split} image')} {_number(in_val)} are among them, and "
+            f"{_number(trained)} among the training images of a net, by pixels ({sets}): figures on {split} are "
+            "overestimated."
         )
     if NOT_KNOWN in (in_val, trained):
         return (
-            f"Frozen: {said}; no {split} label takes part in them. Of the {counted(n, f'{split} image')} it is not "
-            f"known whether any is {' or '.join(_unknown(in_val, trained))} ({sets})."
+            f"Frozen: {fitted}; they use no {split} label. It is not known whether any of the "
+            f"{counted(n, f'{split} image')} is {' or '.join(_unknown(in_val, trained))} ({sets})."
         )
     return (
-        f"Frozen: {said}; of the {counted(n, f'{split} image')} 0 are among them, and 0 among those that a net was "
-        f"trained on, by pixels ({sets}); no {split} label takes part in them."
+        f"Frozen: {fitted}; of the {counted(n, f'{split} image')} 0 are among them, and 0 among the training images of "
+        f"a net, by pixels ({sets}); they use no {split} label."
     )
 
 
@@ -44,9 +47,9 @@ def _named(protocol: Protocol) -> str:
 
 
 def _common(here: Protocol, there: Protocol) -> int:
-    """Return how many different images of a split are among those of val, each of its own set.
+    """Return how many different images of a split are also in val, by their pixels.
 
-    What was counted when they were scored holds where the sets are gone since.
+    If the sets are no longer there, return the number that was counted when the images were scored.
     """
     scored, known = (pixels_at(one.set_folder, one.set_digest, one.split_of_set) for one in (here, there))
     if scored is not None and known is not None:
@@ -55,7 +58,7 @@ def _common(here: Protocol, there: Protocol) -> int:
 
 
 def _trained(cells: tuple[Cell, ...]) -> int:
-    """Return on how many of the images that net was trained which was trained on most of them."""
+    """Return the largest number of the images that any one net was trained on."""
     counts = [one.images for cell in cells for one in cell.protocol.trained_on]
     known = max(counts, default=NOT_KNOWN)
     every = all(cell.protocol.trained_on for cell in cells) and NOT_KNOWN not in counts
@@ -68,4 +71,4 @@ def _number(count: int) -> str:
 
 def _unknown(in_val: int, trained: int) -> list[str]:
     found = ["among them"] if in_val == NOT_KNOWN else []
-    return found + (["among those that a net was trained on"] if trained == NOT_KNOWN else [])
+    return found + (["a training image of a net"] if trained == NOT_KNOWN else [])

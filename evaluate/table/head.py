@@ -1,6 +1,6 @@
-"""What a table says first: the set, whether it was drawn, how many images, how its nets were trained.
+"""The first lines of a table: the set, whether it was drawn, the number of images, how the nets were trained.
 
-What is the same for all nets is said here, once; where they differ it is a column.
+A property that all nets share is printed here once; one in which they differ is a column.
 """
 
 from collections.abc import Iterable
@@ -22,13 +22,13 @@ class Head:
     Attributes
     ----------
     lines
-        In order.
+        The lines, in order.
     name
-        The data set's name, or the set's where that is not known.
+        The data set's name, or the set's folder if that is not known.
     engines, iterations, seeds
-        Whether nets differ by them, so that a column says it of each; `seeds`: whether a row has several.
+        Whether the table needs a column for them: nets differ in engine or iterations, or a row has several seeds.
     by_class
-        Whether the classes are of different sizes, so that mean class accuracy is another figure.
+        Whether classes differ in size, so that mean class accuracy differs from accuracy.
     """
 
     lines: list[str]
@@ -40,7 +40,7 @@ class Head:
 
 
 def head(table: Table) -> Head:
-    """Return what a table says first."""
+    """Return the first lines of a table, and the columns it needs."""
     cells = [cell for column in table.filled for cell in column.cells]
     counts = np.bincount(table.scores.labels)
     folder = Path(table.protocol.set_folder).name
@@ -57,10 +57,12 @@ def head(table: Table) -> Head:
 
 def _set(table: Table, folder: str) -> str:
     if table.drawn:
-        return f"Set {folder}: {table.dataset or 'faces'}, DRAWN, no photographs: nothing published compares with it."
+        return (
+            f"Set {folder}: {table.dataset or 'faces'}, DRAWN, no photographs: not comparable with published figures."
+        )
     if table.dataset:
         return f"Set {folder}: {table.dataset}."
-    return f"Set {folder}: of a data set that is not known (emotiw prepare --dataset names it)."
+    return f"Set {folder}: unknown data set (name it with emotiw prepare --dataset)."
 
 
 def _figures(table: Table) -> str:
@@ -68,12 +70,12 @@ def _figures(table: Table) -> str:
     of = f"{table.beside} of {counted(groups, 'group')}" if groups else table.beside
     return (
         f"Accuracy in % on {len(table.scores.labels)} {protocol.split} images{of}, {counted(protocol.crops, 'crop')}; "
-        f"always naming the commonest class: {table.scores.majority:.2%}."
+        f"a constant guess of the commonest class: {table.scores.majority:.2%}."
     )
 
 
 def _trained(cells: list[Cell], engines: list[object], iterations: list[object]) -> str:
-    """Return how the nets were trained, as far as it is the same for all."""
+    """Return how the nets were trained, as far as all share it."""
     seeds = _each(one.seed for cell in cells for one in cell.trainings)
     seed = f"seed {seeds[0]}" if len(seeds) == 1 else ""
     facts = [one.facts for cell in cells for one in cell.trainings]
@@ -83,11 +85,11 @@ def _trained(cells: list[Cell], engines: list[object], iterations: list[object])
     elif len(iterations) == 1:
         how = ", ".join(filter(None, [f"{trained} for {counted(int(str(iterations[0])), 'iteration')}", seed]))
     else:
-        how = f"{trained} with {seed or 'several seeds'}, iterations as below"
+        how = f"{trained} with {seed or 'several seeds'}, for the iterations below"
     by = f"by {engines[0]}" if len(engines) == 1 else "by the engines below"
     return f"{how}, {by}." if iterations else f"{how} {by}."
 
 
 def _each(values: Iterable[object]) -> list[object]:
-    """Return the different values in order; None is none."""
+    """Return the different values in order, without None."""
     return [value for value in dict.fromkeys(values) if value is not None]

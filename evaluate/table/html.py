@@ -1,4 +1,4 @@
-"""The report: one HTML file with the table, the pictures and how they were made."""
+"""The report: one HTML file with the table, the pictures and how the figures were made."""
 
 import base64
 import tempfile
@@ -17,7 +17,7 @@ from .view import TableView
 
 
 def html(view: TableView, prepared: PreparedSet | None) -> str:
-    """Return the report: self-contained, its pictures inside it."""
+    """Return the report as HTML with embedded pictures; `prepared` is the scored set, for pictures of faces."""
     from jinja2 import Environment
 
     template = resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8")
@@ -47,15 +47,15 @@ def html(view: TableView, prepared: PreparedSet | None) -> str:
 
 
 def _ensemble(notes: EnsembleNotes) -> dict[str, object]:
-    """Return what the report shows of a column's ensemble."""
+    """Return the values of the template for a column's ensemble."""
     average, provenance = notes.column.averages[0], notes.column.provenance
-    whose = "" if provenance is TRAINED else f", {provenance.title}"
+    origin = "" if provenance is TRAINED else f", {provenance.title}"
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "ensemble.png"
-        confusion_picture(average.scores, f"ensemble{whose}, {average.name}", picture)
-        return {"column": notes.column, "whose": whose, "notes": notes, "picture": _inline(picture)}
+        confusion_picture(average.scores, f"ensemble{origin}, {average.name}", picture)
+        return {"column": notes.column, "origin": origin, "notes": notes, "picture": _inline(picture)}
 
 
 def _inline(path: Path) -> str:
-    """Return a picture as a data URL, or an empty one where it is not there."""
+    """Return a picture as a data URL, or an empty string if the file does not exist."""
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" if path.is_file() else ""

@@ -8,10 +8,10 @@ from .view import TableView
 
 
 def markdown(view: TableView) -> str:
-    """Return the table and what is said beside it, as Markdown.
+    """Return the table and its notes as Markdown.
 
-    Rows are nets and columns representations, accuracies in percent, with their engines where these differ; below them
-    the ensembles, the baseline and the published figures, and the paper's claims.
+    Rows are nets and columns are representations, with accuracies in percent, and engines if they differ. Below are
+    all figures with ensembles, baseline and published figures, then the paper's claims and the notes.
     """
     parts = ["\n".join(view.head.lines), _nets(view), _figures(view), _claims(view), *view.notes.sentences]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -40,7 +40,7 @@ def _cell(view: TableView, net: Net, representation: str) -> str:
 
 
 def _figures(view: TableView) -> str:
-    """Return every figure: the columns' accuracies, then the published ones, then the differences."""
+    """Return the table of every figure: the columns' accuracies, then the published ones, then the differences."""
     head = ["", *(name for name, shown in _columns(view).items() if shown)]
     for column in view.table.columns:
         split = f"{view.table.protocol.split}{view.table.beside}"
@@ -49,13 +49,13 @@ def _figures(view: TableView) -> str:
         head += [f"{view.scored.title}, scored by others", "95 % interval"]
     if view.compared:
         head.append(f"published ({view.head.name})")
-    for whose in view.compared:
-        head += [f"{word}, {whose.mark}" if view.several else word for word in ("difference", "within")]
+    for provenance in view.compared:
+        head += [f"{word}, {provenance.mark}" if view.several else word for word in ("difference", "within")]
     return tabulate([_line(view, row) for row in view.rows], head, "github", disable_numparse=True)
 
 
 def _columns(view: TableView) -> dict[str, bool]:
-    """Return which columns say of each row what the first lines do not say of all; each is a field of `Row`."""
+    """Return for each optional column, by the field of `Row`, whether the table needs it."""
     return {"engine": view.head.engines, "iterations": view.head.iterations, "seeds": view.head.seeds}
 
 
@@ -77,7 +77,7 @@ def _line(view: TableView, row: Row) -> list[str]:
         cells += view.counted(row)
     if view.compared:
         cells.append("not published" if row.published is None else percent(row.published))
-    for whose in view.compared:
-        figure = row.figures[whose]
+    for provenance in view.compared:
+        figure = row.figures[provenance]
         cells += ["", ""] if isinstance(figure, str) else figure.comparison
     return cells

@@ -1,4 +1,4 @@
-"""Marks at the figures of a table: what of their inputs must be known to read them; letters there, sentences below."""
+"""Marks of figures: warnings about their inputs, as letters in the table and sentences below it."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,35 +16,35 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class Marks:
-    """What must be said at figures.
+    """The warnings about a table's figures.
 
     Attributes
     ----------
-    said
-        Of each net, by its cell's name, the sentences.
+    warnings
+        The sentences about each net, by its cell's name.
     notes
-        What is said below the table without a mark.
+        Sentences without a letter.
     """
 
-    said: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     def of(self, names: Sequence[str]) -> list[str]:
-        """Return what is said of these nets, or of an average of them."""
-        return list(dict.fromkeys(sentence for name in names for sentence in self.said.get(name, ())))
+        """Return the sentences about these nets, or about an average of them."""
+        return list(dict.fromkeys(sentence for name in names for sentence in self.warnings.get(name, ())))
 
     def at(self, names: Sequence[str]) -> str:
-        """Return the letters that stand behind the figure of these nets; empty where nothing is said of them."""
+        """Return the letters after the figure of these nets, such as " [a] [c]"; empty if there are none."""
         return "".join(f" [{self._letters[sentence]}]" for sentence in self.of(names))
 
     @property
     def sentences(self) -> list[str]:
-        """All of it, as it stands below the table."""
+        """All sentences, as printed below the table."""
         return [f"[{letter}] {sentence}." for sentence, letter in self._letters.items()] + list(self.notes)
 
     @property
     def _letters(self) -> dict[str, str]:
-        every = self.of(list(self.said))
+        every = self.of(list(self.warnings))
         return {sentence: _letter(number) for number, sentence in enumerate(every)}
 
 
@@ -60,43 +60,43 @@ def marks(cells: Sequence[Cell], validated: Sequence[Cell], look: Look) -> Marks
     Parameters
     ----------
     validated
-        The same nets' cells on val, where weights are found on them and the table is of another split.
+        The cells of the same nets on val, if the table is of another split and its weights were fitted on val.
     look
         How much is hashed.
 
     Raises
     ------
     EmotiwError
-        If a net is proven to be another than the one that was scored.
+        If a net is proven not to be the one that was scored.
     """
-    said: dict[str, list[str]] = defaultdict(list)
+    found: dict[str, list[str]] = defaultdict(list)
     for cell in (training for each in (*cells, *validated) for training in each.trainings):
         run = Run(cell.folder) if cell.facts else None
         require_same(cell.protocol.inputs, cell.folder, run, look)
         if mark := words(cell.protocol.trained_on, len(cell.scores.labels)):
-            said[cell.name].append(f"{mark} ({cell.protocol.split})")
-        said[cell.name] += [f"{cell.name}: {one}" for one in _changed(cell, look)]
+            found[cell.name].append(f"{mark} ({cell.protocol.split})")
+        found[cell.name] += [f"{cell.name}: {one}" for one in _changed(cell, look)]
     for name, one in _varied(cells):
-        said[name].append(one)
-    return Marks({name: list(dict.fromkeys(some)) for name, some in said.items() if some}, list(_notes(cells)))
+        found[name].append(one)
+    return Marks({name: list(dict.fromkeys(some)) for name, some in found.items() if some}, list(_notes(cells)))
 
 
 def _changed(cell: Cell, look: Look) -> Iterator[str]:
-    """Yield what of a cell's inputs is not as recorded, or was not hashed."""
+    """Yield the inputs of a cell that differ from the record, or were not hashed."""
     yield from in_words(Recorded(cell.folder, tuple(cell.protocol.inputs)), look)
     if cell.facts:
         yield from of_training(Run(cell.folder), look)
 
 
 def _varied(cells: Sequence[Cell]) -> Iterator[tuple[str, str]]:
-    """Yield what nets that stand beside each other do not have in common: set, iterations and seed of each stage."""
+    """Yield, by name, the set, iterations or seed of a stage in which the nets of a table differ."""
     trained = {cell.name: _history(cell.facts) for cell in cells if cell.facts}
     for key in dict.fromkeys(key for history in trained.values() for key in history):
-        values = {name: history.get(key, "none on record") for name, history in trained.items()}
+        values = {name: history.get(key, "not recorded") for name, history in trained.items()}
         if len(set(values.values())) > 1:
             for name, one in values.items():
                 others = ", ".join(sorted(set(values.values()) - {one}))
-                yield name, f"{key} {one}, beside others with {others}"
+                yield name, f"{key} {one} (other rows: {others})"
 
 
 def _history(facts: Facts) -> dict[str, str]:
@@ -111,10 +111,10 @@ def _history(facts: Facts) -> dict[str, str]:
 
 
 def _notes(cells: Sequence[Cell]) -> Iterator[str]:
-    """Yield of what nothing is on record, and what is not there to be compared."""
+    """Yield sentences about inputs that are not recorded, or are not there to be compared."""
     older = [cell.title for cell in cells if not cell.protocol.inputs]
     if older:
-        yield f"Not known, as it is not on record: what the scores of {', '.join(older)} were made of."
+        yield f"Not known, because not recorded: the inputs of the scores of {', '.join(older)}."
     stages = {cell.title: tuple(unknown(cell.protocol.trained_on)) for cell in cells}
     for where in dict.fromkeys(some for some in stages.values() if some):
         names = ", ".join(name for name, some in stages.items() if some == where)
@@ -122,11 +122,11 @@ def _notes(cells: Sequence[Cell]) -> Iterator[str]:
     published = [cell.title for cell in cells if cell.facts and Run(cell.folder).published]
     if published:
         yield (
-            f"Published records: the models and sets of {', '.join(published)} are not here to be compared with; their "
-            "digests stand in run.json and in the records of the scores."
+            f"Published records: the models and sets of {', '.join(published)} are not here and were not compared; "
+            "their digests are in run.json and in the records of the scores."
         )
     here = [cell for cell in cells if cell.title not in published]
     absent = {cell.title: Recorded(cell.folder, tuple(cell.protocol.inputs)).absent for cell in here}
     for roles in dict.fromkeys(tuple(some) for some in absent.values() if some):
         names = ", ".join(name for name, some in absent.items() if tuple(some) == roles)
-        yield f"Not compared, as it is not where it was: {', '.join(roles)} of {names}."
+        yield f"Not compared, because no longer at the recorded path: {', '.join(roles)} of {names}."

@@ -1,4 +1,4 @@
-"""The table's files: the table, the errors behind its figures, and the report with its pictures."""
+"""The files of a table: the table, its errors, and the report with its pictures."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def write_table(view: TableView, output: Path, prepared: PreparedSet | None) -> 
     Parameters
     ----------
     prepared
-        The set that was scored, for pictures of its faces in the report; None where it is not at hand.
+        The set that was scored, for pictures of its faces in the report; None if it is not available.
     """
     text, errors = markdown(view), view.errors
     contents = (text, csv_text(view), errors.markdown(view.head.lines[:2]), errors.csv(), html(view, prepared))

@@ -1,4 +1,4 @@
-"""The predictions of a table: of its ensemble and of each net, one line `<name> <label>` an image."""
+"""Files of predictions of the ensemble and of each net, with a line `<name> <label>` for each image."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,22 +16,22 @@ ENSEMBLE = "ensemble"
 
 
 def name_of(cell: Cell) -> str:
-    """Return the name of a net in files: the folder of its row, which several seeds do not share, or its own."""
+    """Return the name of a net in files: a run's row folder, which is unique for each seed, or a model's name."""
     return cell.folder.parent.name if cell.facts else cell.name
 
 
 def predicted(table: Table) -> dict[str, Scores]:
-    """Return the scores behind each file of predictions, by name: the ensemble first.
+    """Return the scores for each file of predictions, by name; the ensemble is first.
 
     Raises
     ------
     EmotiwError
-        If two would have one name.
+        If two files would have one name.
     """
     found = {ENSEMBLE: table.answer.scores}
     for cell in _nets(table):
         if name_of(cell) in found:
-            raise EmotiwError(f"{cell.folder}: predictions of {name_of(cell)} are there already: rename the run")
+            raise EmotiwError(f"{cell.folder}: another net's predictions are named {name_of(cell)}: rename the run")
         found[name_of(cell)] = cell.scores
     return found
 
@@ -42,12 +42,12 @@ def predictions_file(folder: Path, split: str, name: str = ENSEMBLE) -> Path:
 
 
 def clear_predictions(table: Table, folder: Path, *, force: bool) -> None:
-    """Remove the predictions in `folder` of the table's split.
+    """Remove the predictions for the table's split from `folder`.
 
     Raises
     ------
     EmotiwError
-        If there are any, and `force` is not given.
+        If there are any and `force` is false.
     """
     split = table.protocol.split
     for path in {predictions_file(folder, split), *folder.glob(f"predictions_{split}_*.txt")}:
@@ -56,9 +56,9 @@ def clear_predictions(table: Table, folder: Path, *, force: bool) -> None:
 
 
 def write_predictions(table: Table, folder: Path) -> Path:
-    """Write the predictions into `folder`; return the path of the ensemble's, which are written last.
+    """Write the predictions into `folder`; return the path of the ensemble's file.
 
-    `emotiw reproduce` takes those for the whole table: after a kill they must not be there without the rest.
+    That file is written last because `emotiw reproduce` takes it as the sign of a complete table.
     """
     split = table.protocol.split
     ensemble, *nets = predicted(table).items()

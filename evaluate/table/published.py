@@ -1,4 +1,4 @@
-"""What others have published: `published.csv`, to which a user may add."""
+"""Published figures: `published.csv`, and a user's own file."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import read_text
 
 _OLD = "method,net,representation,images,val,val_mean_class,test,test_mean_class,source,standing".split(",")
-_OLD_DATASET = "SFEW 2.0"  # files of these columns were of no other
+_OLD_DATASET = "SFEW 2.0"  # the only data set of files with these columns
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,18 @@ class Publication:
     Attributes
     ----------
     net, representation
-        Which cell of the table it is: `ensemble` and nothing for the paper's ensemble, `baseline` and nothing for the
-        challenge's; both empty for other methods.
+        Its cell of the table: `ensemble` and "" for the paper's ensemble, `baseline` and "" for the challenge's
+        baseline; both empty for other methods.
     dataset, split
-        What it was measured on: the data set's name as `data_prep.datasets` has it, and its official split: train, val
-        (or validation) or test.
+        The data set, by its name in `data_prep.datasets`, and its official split: train, val (or validation) or test.
     n
-        On how many images; empty where it is not known.
+        The number of images; empty if it is not known.
     accuracy, mean_class_accuracy
-        In percent, as printed; the second one empty where it was not published.
+        In percent, as printed; the second is empty if it was not published.
     protocol
-        How it was measured, as far as it differs from method to method; may be empty.
+        How it was measured, if methods differ in that; may be empty.
     source, standing
-        Where it stands, and how sure we are that it stands there.
+        The source, and whether it was verified.
     """
 
     method: str
@@ -51,7 +50,7 @@ class Publication:
     standing: str
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` if a figure is no percentage, a number no number, or the data set is not named."""
+        """Raise `ValueError` if a figure is not a percentage, a number is invalid, or the data set is missing."""
         figures = [float(figure) for figure in (self.accuracy, self.mean_class_accuracy or "0")]
         if (
             not all(0 <= figure <= 100 for figure in figures)
@@ -68,15 +67,15 @@ class Publication:
 
 
 def publications(more: Path | None = None) -> list[Publication]:
-    """Return the shipped figures, the paper's first, and those of the user's own file of the same columns.
+    """Return the shipped figures, the paper's first, then those of a user's file with the same columns.
 
-    A file of the columns of earlier versions, one row a method with val and test beside each other, is read as figures
-    on SFEW 2.0.
+    A file with the columns of earlier versions (a row for each method, with val and test) is read as figures on
+    SFEW 2.0.
 
     Raises
     ------
     EmotiwError
-        If that file has other columns, or a figure in it is no number.
+        If the file has other columns, or an invalid figure.
     """
     shipped = resources.files(__package__).joinpath("published.csv").read_text(encoding="utf-8")
     found = _read(shipped.splitlines(), "published.csv")
@@ -86,7 +85,7 @@ def publications(more: Path | None = None) -> list[Publication]:
 
 
 def published_on(found: Iterable[Publication], dataset: str, split: str | None = None) -> list[Publication]:
-    """Return what was published on a data set, and on one official split of it; nothing on one that is not known."""
+    """Return the figures on a data set and, if `split` is given, on that official split; none if it is unknown."""
     return [
         each
         for each in found
@@ -95,7 +94,7 @@ def published_on(found: Iterable[Publication], dataset: str, split: str | None =
 
 
 def cell_of(found: Iterable[Publication], net: str, representation: str) -> Publication | None:
-    """Return what was published for one cell of the table, the last where there are several, or None."""
+    """Return the published figure of one cell of the table, the last if there are several, or None."""
     return next((p for p in reversed(list(found)) if (p.net, p.representation) == (net, representation)), None)
 
 
@@ -103,7 +102,7 @@ def _read(lines: list[str], where: str) -> list[Publication]:
     names = [field.name for field in fields(Publication)]
     reader = csv.DictReader(lines)
     if reader.fieldnames not in (names, _OLD):
-        raise EmotiwError(f"{where} has not the columns {','.join(names)}: give it exactly these")
+        raise EmotiwError(f"{where}: the columns are wrong: give it exactly {','.join(names)}")
     found: list[Publication] = []
     for row in reader:
         try:
@@ -111,7 +110,9 @@ def _read(lines: list[str], where: str) -> list[Publication]:
                 raise ValueError
             found += _of_old(row) if reader.fieldnames == _OLD else [_of_new(row)]
         except (ValueError, UsageError):
-            raise EmotiwError(f"{where}, line {reader.line_num}: not a row of published figures in percent") from None
+            raise EmotiwError(
+                f"{where}, line {reader.line_num}: not a row of published figures in percent: correct it"
+            ) from None
     return found
 
 
@@ -120,7 +121,7 @@ def _of_new(row: dict[str, str]) -> Publication:
 
 
 def _of_old(row: dict[str, str]) -> Iterator[Publication]:
-    """Yield the figures of a row of the earlier columns."""
+    """Yield the figures of a row with the earlier columns."""
     counts = dict(zip(("train", "val", "test"), row["images"].split(" / "), strict=False))
     trained = counts.get("train", "")
     for split in ("val", "test"):

@@ -1,4 +1,4 @@
-"""The scored nets below a folder of runs: columns of cells on the same images, and the ensemble of each column."""
+"""The results of the scored nets in a folder of runs: columns of cells on the same images, and their ensembles."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ LEFT_OUT = "left out"
 
 @dataclass(frozen=True)
 class Average:
-    """A way to average the nets, and the scores it gives."""
+    """The name of a method to average the nets, and the averaged scores."""
 
     name: str
     scores: Scores
@@ -47,21 +47,21 @@ class Average:
 
 @dataclass(frozen=True)
 class Column:
-    """Every net's result of one provenance on one split, all on the same images.
+    """The results of all nets of one provenance on one split, on the same images.
 
     Attributes
     ----------
     cells
-        By net, then representation in the order of `representation_order`.
+        In order of net, then of `representation_order`.
     validation
-        The validation scores that the ensemble's weights are found on, one for each cell; the cells' own where the
-        split is val; empty where a net was never scored on val, or val's labels are unknown.
+        The validation scores that the ensemble's weights are fitted on, one for each cell: the cells' own if the split
+        is val. Empty if a net was not scored on val, or val has no labels.
     provenance
-        Where the nets' weights come from.
+        The origin of the nets' weights.
     missing
-        Why there is no cell, by row.
+        Why a row has no cell, by row.
     validated
-        The cells that `validation` has the scores of.
+        The cells of the scores in `validation`.
     """
 
     cells: tuple[Cell, ...]
@@ -82,12 +82,12 @@ class Column:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The group of each image; empty where none is known."""
+        """The group of each image; empty if none is known."""
         return next((cell.scores.groups for cell in self.cells if cell.scores.groups), ())
 
     @cached_property
     def weights(self) -> dict[str, NDArray[np.float64]]:
-        """The ensemble's weights by each method, one a cell, found on validation scores; none where there are none."""
+        """The ensemble's weights by each method, (cells,) float64, fitted on validation scores; empty without them."""
         if not self.validation:
             return {}
         posteriors, labels = _stack(self.validation), self.validation[0].labels
@@ -95,7 +95,7 @@ class Column:
 
     @cached_property
     def averages(self) -> list[Average]:
-        """The ensembles by every method, honest figures beside in-sample ones; none where there is but one net."""
+        """The ensembles by every method: in-sample, cross-validated and uniform; empty for a single net."""
         if len(self.cells) < 2:
             return []
         posteriors, labels = self._posteriors, self.scores.labels
@@ -116,16 +116,16 @@ class Column:
 
     @cached_property
     def nested(self) -> tuple[NDArray[np.float64], list[str]] | None:
-        """Posteriors and methods of nested cross-validation on val; None on other splits, or without folds."""
+        """Posteriors, and the method in each fold, of nested cross-validation on val; None on other splits."""
         if len(self.cells) < 2 or self.protocol.split != "val" or not self.validation:
             return None
         return nested(_stack(self.validation), self.validation[0].labels, groups=self.groups)
 
     @cached_property
     def contest(self) -> tuple[Average, Average] | None:
-        """The ensemble and its best member, neither of them chosen on the images that it is judged on.
+        """The ensemble and its best member, neither of them chosen on the images that they are scored on.
 
-        On val both are chosen out of fold, on another split both on val. None where that cannot be.
+        On val both are chosen out of fold, on another split both on val. None if that is not possible.
         """
         if len(self.cells) < 2 or not self.validation:
             return None
@@ -143,28 +143,28 @@ class Column:
 
     @property
     def answer(self) -> Average:
-        """What would be handed in: the ensemble by the first method, or the only net."""
+        """The result to submit: the ensemble by the first method, or the only net."""
         answer = self.averages[0] if self.averages else Average(self.cells[0].title, self.scores)
         if self.provenance is TRAINED:
             return answer
         return replace(answer, name=f"{self.provenance.title}: {answer.name}")
 
     def why(self, row: str) -> str:
-        """Return why there is no cell."""
+        """Return why a row has no cell."""
         return self.missing.get(row, self.provenance.absent)
 
     @property
     def gaps(self) -> Mapping[str, str]:
-        """The runs of which the table has no figure though nobody left them out, and why; of released models none."""
+        """The runs without a figure that were not left out by the user, and why; empty for released models."""
         found = self.missing if self.provenance is TRAINED else {}
         return {row: why for row, why in found.items() if why != LEFT_OUT}
 
     @cached_property
     def gains(self) -> list[tuple[Cell, float]]:
-        """The nets, and the accuracy here of the uniform average with each added.
+        """The nets in order of addition, each with the accuracy in [0, 1] of the uniform average after it.
 
-        Their order is the one in which that average grows best on validation scores: like weights, it must not be
-        found on test. Where there are no validation scores it is found here.
+        The order is the best one on validation scores; like weights, it must not be found on test. Without validation
+        scores it is found on these scores.
         """
         known = self.validation or [cell.scores for cell in self.cells]
         order = growth_order(_stack(known), known[0].labels)
@@ -178,18 +178,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of results that stand beside each other, all on the same images; at least one has a cell.
+    """The results of runs and released models on the same images; at least one column has a cell.
 
     Attributes
     ----------
     trained
         The runs' results.
     released
-        The released models' results, never averaged with the runs'; None where there are none.
+        The released models' results, never averaged with the runs'; None if there are none.
     baseline
-        The classical baseline of the same set, where one was made; it takes no part in the ensemble.
+        The classical baseline on the same set, or None; it is not part of the ensemble.
     marks
-        What must be said at its figures.
+        The warnings about the figures.
     """
 
     trained: Column
@@ -219,39 +219,39 @@ class Table:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The group (a person, a movie) of each image; empty where no two images share one, or it was not noted."""
+        """The group (a person, a movie) of each image; empty if it is not known, or no two images share one."""
         known = (column.groups for column in self.filled if column.groups)
         return next(known, self.baseline.scores.groups if self.baseline else ())
 
     @property
     def dataset(self) -> str:
-        """The name of the data set; empty where it is not known."""
+        """The name of the data set; empty if it is not known."""
         return max(protocol.dataset for protocol in self._protocols)
 
     @property
     def official(self) -> MadeOf:
-        """Which official splits of the data set its images are; not known if no figure says it."""
+        """The official splits of the data set that the images belong to, if any record names them."""
         return next((protocol.official for protocol in self._protocols if protocol.official.names), MadeOf())
 
     @property
     def beside(self) -> str:
-        """What stands behind the split's name: see `MadeOf.beside`."""
+        """The text after the split's name: see `MadeOf.beside`."""
         return self.official.beside(self.protocol.split, self.dataset)
 
     @property
     def drawn(self) -> bool:
-        """Whether its images were drawn."""
+        """Whether the images were drawn."""
         return any(protocol.drawn for protocol in self._protocols)
 
     @property
     def _protocols(self) -> list[Protocol | BaselineProtocol]:
-        """How every figure was made; older scores say less of the same set."""
+        """The records of all figures; those of older versions have fewer fields."""
         found = [one.protocol for column in self.filled for cell in column.cells for one in cell.trainings]
         return [*found, self.baseline.protocol] if self.baseline else [*found]
 
     @property
     def answer(self) -> Average:
-        """What would be handed in: the runs' answer where there are any."""
+        """The result to submit: the runs' if there are any, else the released models'."""
         return self.filled[0].answer
 
 
@@ -262,14 +262,14 @@ def collect(
     rows: Sequence[str] | None = None,
     look: Look = Look.SMALL,
 ) -> Table:
-    """Return the results of all scored runs of a stage below `folder`, or of these `rows` alone.
+    """Return the results of all scored runs of a stage in `folder`, or only of `rows`.
 
-    Beside fine-tuned runs stand the released models that were scored there.
+    For fine-tuned runs the table has the released models that were scored into `folder`.
 
     Parameters
     ----------
     look
-        How much of what the figures were made of is hashed.
+        How many of the inputs of the figures are hashed.
 
     Raises
     ------
@@ -286,7 +286,7 @@ def collect(
         runs = [run for run in runs if row_of(run) in rows]
     if absent := set(rows or ()) - {row_of(run) for run in runs}:
         raise EmotiwError(
-            f"{folder} holds no {stage} run of {min(absent)} with {split} scores: make it, or leave it out"
+            f"{folder} has no {stage} run of {min(absent)} with {split} scores: train and evaluate it, or leave it out"
         )
     authors = None
     if stage == "finetune":
@@ -301,12 +301,12 @@ def collect(
         raise EmotiwError(next(iter(unreadable.values())).partition(": ")[2])
     if not every_cell:
         raise EmotiwError(
-            f"{folder} holds no {stage} run with {split} scores: make them with emotiw evaluate RUN --set SET"
+            f"{folder} has no {stage} run with {split} scores: make them with emotiw evaluate RUN --set SET"
         )
     require_alike(every_cell)
     validated = [cell for column in table.filled for cell in column.validated]
-    said = marks(every_cell, validated if split != "val" else [], look)
-    return replace(table, baseline=_baseline(folder, split, every_cell[0]), marks=said)
+    marked = marks(every_cell, validated if split != "val" else [], look)
+    return replace(table, baseline=_baseline(folder, split, every_cell[0]), marks=marked)
 
 
 def _why_not_scored(run: Run) -> str:
@@ -319,7 +319,7 @@ def _why_not_scored(run: Run) -> str:
 
 
 def _column(cells: tuple[Cell, ...], on_val: Callable[[], tuple[Cell, ...]], missing: Mapping[str, str]) -> Column:
-    """Return the results of these cells, with the validation scores of the same nets, which `on_val` reads."""
+    """Return a column of these cells, with the validation scores of the same nets, which `on_val` reads."""
     names, split = {cell.name for cell in cells}, cells[0].protocol.split if cells else "val"
     known = cells if split == "val" else tuple(cell for cell in on_val() if cell.name in names)
     require_alike(known)
@@ -329,25 +329,28 @@ def _column(cells: tuple[Cell, ...], on_val: Callable[[], tuple[Cell, ...]], mis
         had = {one.folder: one.protocol.weights_sha256 for one in same.trainings}
         mine = {one.folder: one.protocol.weights_sha256 for one in cell.trainings}
         if cell.folder != same.folder or any(had[folder] != mine[folder] for folder in had.keys() & mine.keys()):
-            raise EmotiwError(f"{cell.folder}: other weights had the val scores: evaluate both splits with --force")
+            raise EmotiwError(
+                f"{cell.folder}: its {split} and val scores are of different weights: evaluate both splits with --force"
+            )
         if cell.protocol.crops != same.protocol.crops:
             raise EmotiwError(
                 f"{cell.folder}: its {split} scores are of {counted(cell.protocol.crops, 'crop')}, its val scores of "
-                f"{same.protocol.crops}: evaluate both splits alike, with --force"
+                f"{same.protocol.crops}: evaluate both splits in the same way, with --force"
             )
     found = [cell.provenance for cell in (*cells, *known)]
-    whose = STAND_INS if STAND_INS in found else found[0] if found else TRAINED  # one stand-in spoils a column
+    # A column with one stand-in is a column of stand-ins.
+    provenance = STAND_INS if STAND_INS in found else found[0] if found else TRAINED
     known = tuple(cell for cell in known if cell.scores.labelled)
-    return Column(cells, tuple(cell.scores for cell in known), whose, missing, known)
+    return Column(cells, tuple(cell.scores for cell in known), provenance, missing, known)
 
 
 def _baseline(folder: Path, split: str, cell: Cell) -> Baseline | None:
-    """Return the baseline on the images of a cell, judged by the cell's labels; None where none was made."""
+    """Return the baseline on the images of a cell, with the cell's labels, or None if there is none."""
     baseline = find(folder, split, cell.protocol.set_digest)
     if baseline is None:
         return None
     if (baseline.scores.paths, baseline.scores.classes) != (cell.scores.paths, cell.scores.classes):
-        raise EmotiwError(f"the baseline and {cell.name} have scores of other images: make both anew, with --force")
+        raise EmotiwError(f"the baseline and {cell.name} have scores of different images: make both again with --force")
     return replace(baseline, scores=replace(baseline.scores, labels=cell.scores.labels))
 
 

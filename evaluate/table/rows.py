@@ -14,7 +14,7 @@ from .statistics import Interval, interval
 
 BASELINE = "baseline: LBP histograms, SVM"
 
-# What a figure is of: net and representation; `ensemble` and how it is averaged; `baseline` and nothing.
+# The place of a figure: net and representation; `ensemble` and its method; `baseline` and "".
 Place = tuple[str, str]
 _BASELINE: Place = ("baseline", "")
 
@@ -29,20 +29,20 @@ class Net:
 
     @property
     def title(self) -> str:
-        """The net, and whose weights it has where they were not trained here."""
-        whose = self.column.provenance
-        return self.name if whose is TRAINED else f"{self.name}, {whose.mark}"
+        """The net and, if it was not trained here, the origin of its weights."""
+        provenance = self.column.provenance
+        return self.name if provenance is TRAINED else f"{self.name}, {provenance.mark}"
 
     @property
     def highest(self) -> list[str]:
-        """The representation of the highest figure; several where they are equal; none of random weights."""
+        """The representations with the highest figure (several if equal); empty for random weights."""
         if not self.column.provenance.compared:
             return []
         most = max(cell.accuracy for cell in self.cells.values())
         return [name for name, cell in self.cells.items() if cell.accuracy == most]
 
     def why(self, representation: str) -> str:
-        """Return why there is no cell."""
+        """Return why a representation has no cell."""
         row = f"{self.name}-{representation}"
         if self.column.provenance is TRAINED:
             return self.column.missing.get(row, "not run")
@@ -51,11 +51,28 @@ class Net:
 
 @dataclass(frozen=True)
 class Line:
-    """One figure of the table: ours, its interval, and the published one beside it.
+    """One figure of the table, its interval and the published figure; accuracies are shares in [0, 1].
 
-    Accuracies and the 95 % interval are shares in [0, 1]; `published` is None where nothing is published, or it may not
-    be compared. Figures of the same `place` stand beside each other; `engine` is what computed them. A net's figure has
-    its `cell`, whose mean it is where there are several trainings.
+    Attributes
+    ----------
+    name
+        The name of its row.
+    place
+        Its place; figures with the same place are in one row.
+    provenance
+        Its column.
+    engine
+        The engines that computed it.
+    scores
+        Its scores; with several trainings, those of the lowest seed.
+    interval
+        The 95 % interval.
+    weight
+        The net's weight in the ensemble by likelihood, or None.
+    published
+        The published accuracy; None if there is none that is comparable.
+    cell
+        The cell of a net's figure, which is the mean of its trainings; None for ensembles and baseline.
     """
 
     name: str
@@ -70,33 +87,33 @@ class Line:
 
     @property
     def accuracy(self) -> float:
-        """The figure."""
+        """The accuracy."""
         return self.cell.accuracy if self.cell else self.scores.accuracy
 
     @property
     def mean_class_accuracy(self) -> float:
-        """The mean of the classes' own accuracies."""
+        """The mean of the accuracies by class."""
         trainings = self.cell.trainings if self.cell else (self,)
         return sum(one.scores.mean_class_accuracy for one in trainings) / len(trainings)
 
     @property
     def within(self) -> bool | None:
-        """Whether the published figure lies in the interval; None where there is none."""
+        """Whether the published figure lies in the interval; None if there is none."""
         return None if self.published is None else self.interval.low <= self.published <= self.interval.high
 
     @property
     def between(self) -> str:
-        """The interval as the table prints it."""
+        """The printed interval, in percent."""
         return f"{percent(self.interval.low)} - {percent(self.interval.high)}"
 
     @property
     def words(self) -> list[str]:
-        """Accuracy and interval as the table prints them."""
+        """The printed accuracy and interval, in percent."""
         return [percent(self.accuracy), self.between]
 
     @property
     def comparison(self) -> list[str]:
-        """The difference to the published figure and whether it is within, as the table prints them; else empty."""
+        """The printed difference from the published figure, and whether that is in the interval; else two ""."""
         if self.published is None:
             return ["", ""]
         return [f"{(self.accuracy - self.published) * 100:+.2f}", "yes" if self.within else "no"]
@@ -104,7 +121,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of the same thing, one a column of the table, or why there is none."""
+    """The figures of one place, by column of the table; a string says why there is none."""
 
     name: str
     figures: Mapping[Provenance, Line | str]
@@ -112,17 +129,17 @@ class Row:
 
     @property
     def engine(self) -> str:
-        """What computed its figures."""
+        """The engines that computed its figures."""
         return " / ".join(dict.fromkeys(line.engine for line in self.figures.values() if isinstance(line, Line)))
 
     @property
     def iterations(self) -> str:
-        """For how many iterations its nets were trained; empty where they were not trained here."""
+        """The iterations of its nets' trainings; empty for nets that were not trained here."""
         return " / ".join(str(cell.iterations) for cell in self._cells if cell.iterations is not None)
 
     @property
     def seeds(self) -> str:
-        """Of several trainings the seeds, and the spread of their figures."""
+        """The seeds of several trainings, and the spread of their figures; empty for a single training."""
         return " / ".join(seeds_of(cell) for cell in self._cells if cell.others)
 
     @property
@@ -132,7 +149,7 @@ class Row:
 
 
 def seeds_of(cell: Cell) -> str:
-    """Return the seeds of a cell's trainings, and the spread of their figures in percent."""
+    """Return the seeds of a cell's trainings and the spread of their figures in percent, as printed."""
     accuracies = [one.scores.accuracy for one in cell.trainings]
     seeds = ", ".join(str(one.seed) for one in cell.trainings)
     spread = f"; s = {percent(cell.spread)}, {percent(min(accuracies))} to {percent(max(accuracies))}"
@@ -140,7 +157,7 @@ def seeds_of(cell: Cell) -> str:
 
 
 def representations(table: Table) -> list[str]:
-    """Return the representations that have a cell: the paper's in its order, then the user's own."""
+    """Return the representations that have a cell: the paper's in its order, then others."""
     found = {cell.representation for column in table.columns for cell in column.cells}
     return sorted(found, key=representation_order)
 
@@ -157,7 +174,7 @@ def grid(table: Table) -> list[Net]:
 
 
 def compared(table: Table) -> list[Provenance]:
-    """Return the columns beside which published figures may stand: not of random weights, nor on drawn faces."""
+    """Return the columns that published figures are compared with: none of random weights or on drawn faces."""
     if table.scores.classes != EMOTIONS or table.drawn:
         return []
     found = [column.provenance for column in table.filled]
@@ -167,32 +184,32 @@ def compared(table: Table) -> list[Provenance]:
 
 
 def figures(table: Table, published: Sequence[Publication]) -> list[Line]:
-    """Return every figure: of each column a line a cell, then the ensembles; then the baseline.
+    """Return every figure: for each column the cells, then the ensembles; at the end the baseline.
 
-    `published` is empty where no published figure may stand beside them.
+    `published` is empty if no published figure is comparable.
     """
 
-    def line(name: str, place: Place, whose: Provenance, engine: str, judged: Scores | Cell) -> Line:
-        beside = _published(published, place) if whose.compared else None
+    def line(name: str, place: Place, origin: Provenance, engine: str, judged: Scores | Cell) -> Line:
+        beside = _published(published, place) if origin.compared else None
         if isinstance(judged, Cell):
             found = interval(judged.right, table.groups)
-            return Line(name, place, whose, engine, judged.scores, found, None, beside, judged)
+            return Line(name, place, origin, engine, judged.scores, found, None, beside, judged)
         found = interval(judged.predictions == judged.labels, table.groups)
-        return Line(name, place, whose, engine, judged, found, None, beside)
+        return Line(name, place, origin, engine, judged, found, None, beside)
 
     found = []
     for column in table.columns:
-        whose = column.provenance
+        origin = column.provenance
         weights = column.weights.get("likelihood", [None] * len(column.cells))
         found += [
-            replace(line(cell.name, (cell.net, cell.representation), whose, cell.engine, cell), weight=weight)
+            replace(line(cell.name, (cell.net, cell.representation), origin, cell.engine, cell), weight=weight)
             for cell, weight in zip(column.cells, weights, strict=True)
         ]
         size = f"ensemble of {len(column.cells)}"
-        title = size if whose is TRAINED else f"{size}, {whose.mark}"
+        title = size if origin is TRAINED else f"{size}, {origin.mark}"
         engines = "; ".join(dict.fromkeys(cell.engine for cell in column.cells))
         found += [
-            line(f"{title}: {average.name}", ("ensemble", average.name), whose, engines, average.scores)
+            line(f"{title}: {average.name}", ("ensemble", average.name), origin, engines, average.scores)
             for average in column.averages
         ]
     if table.baseline:
@@ -202,7 +219,7 @@ def figures(table: Table, published: Sequence[Publication]) -> list[Line]:
 
 
 def rows(table: Table, lines: Sequence[Line], published: Sequence[Publication]) -> list[Row]:
-    """Return the lines as the table has them: figures of the same thing are a row."""
+    """Return the rows of the table: the figures of each place."""
     by_place = {(line.place, line.provenance): line for line in lines}
     return [
         Row(
@@ -215,12 +232,12 @@ def rows(table: Table, lines: Sequence[Line], published: Sequence[Publication]) 
 
 
 def _places(table: Table) -> dict[Place, str]:
-    """Return what has a figure in any column, and its name: cells as in the grid, then ensembles, then the baseline."""
+    """Return the places with a figure in any column, and their names: cells, then ensembles, then the baseline."""
     cells = {(cell.net, cell.representation): cell.row for column in table.columns for cell in column.cells}
     cells |= {place_of(row): row for row in table.trained.gaps}
     ordered = sorted(cells, key=lambda place: (place[0], *representation_order(place[1])))
     sizes = dict.fromkeys(str(len(column.cells)) for column in table.columns if column.averages)
-    # A column without validation scores has fewer averages than another, and none of its own.
+    # A column without validation scores has only a part of the averages, so take the column with most of them.
     averages = max((column.averages for column in table.columns), key=len)
     places: dict[Place, str] = {place: cells[place] for place in ordered}
     places |= {("ensemble", average.name): f"ensemble of {' / '.join(sizes)}: {average.name}" for average in averages}
@@ -249,7 +266,7 @@ def _why(column: Column, place: Place) -> str:
     if net != "ensemble":
         return column.why(f"{net}-{detail}")
     if column.cells:
-        return "one net alone" if len(column.cells) == 1 else "not evaluated on val"
+        return "only one net" if len(column.cells) == 1 else "not evaluated on val"
     return "not evaluated" if column.missing else column.provenance.absent
 
 

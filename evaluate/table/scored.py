@@ -1,7 +1,7 @@
-"""Predictions of a split without labels, scored by whoever holds them: `<split>_scores.csv` beside the predictions.
+"""Counts of correct predictions on a split without labels, made by others: `<split>_scores.csv` in the table's folder.
 
 ```
-name,n,correct          a line for each file of predictions; `ensemble` is the ensemble's
+name,n,correct          a line for each file of predictions; the ensemble's is named `ensemble`
 vgg_s-rgb,3589,         to be scored
 ensemble,3589,2411      scored
 ```
@@ -34,7 +34,7 @@ _MEND = "give the lines name,n,correct that emotiw table wrote, with the counts 
 
 @dataclass(frozen=True)
 class Count:
-    """How many of `n` predictions were right; None where they are not scored yet."""
+    """The number of correct ones of `n` predictions; None if they are not scored yet."""
 
     name: str
     n: Annotated[int, Meta(ge=1)]
@@ -42,17 +42,17 @@ class Count:
 
     @property
     def accuracy(self) -> float | None:
-        """The share of right ones."""
+        """The share of correct predictions, in [0, 1]; None if they are not scored yet."""
         return None if self.correct is None else self.correct / self.n
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of Clopper and Pearson: which images are right is not known, so none are resampled."""
+        """The 95 % interval of Clopper and Pearson; a bootstrap would need to know which images are correct."""
         return None if self.correct is None else clopper_pearson(self.correct, self.n)
 
     @property
     def words(self) -> list[str]:
-        """Accuracy and interval as a table prints them."""
+        """The printed accuracy and interval, in percent."""
         if self.accuracy is None or self.interval is None:
             return [TO_BE_SCORED, ""]
         low, high = self.interval
@@ -61,18 +61,27 @@ class Count:
 
 @dataclass(frozen=True)
 class Scored:
-    """The counts of a split's predictions, by name, and what must be said of them.
+    """The counts of a split's predictions.
 
-    `title` is the split's name with the official one that it is, if that has another name.
+    Attributes
+    ----------
+    split
+        The split.
+    title
+        The split's name, with that of its official split if it differs.
+    counts
+        The counts, by name of the predictions.
+    note
+        The note that a table prints about them.
     """
 
     split: str
     title: str
     counts: Mapping[str, Count]
-    said: str
+    note: str
 
     def of(self, line: Line | str, table: Table) -> Count | None:
-        """Return the count of a table's figure; None where there is none, as of other ways to average the nets."""
+        """Return the count of a table's figure; None if there is none, as for other averages of the nets."""
         if isinstance(line, str):
             return None
         if line.cell:
@@ -90,14 +99,14 @@ class Scored:
 
 
 def split_of(path: Path) -> str:
-    """Return the split that a file of counts is of, by its name."""
+    """Return the split of a file of counts, from its name."""
     if not path.name.endswith(_SUFFIX) or path.name == _SUFFIX:
-        raise UsageError(f"--scored {path}: its name says the split of the predictions: <split>{_SUFFIX}")
+        raise UsageError(f"--scored {path}: the file's name must be <split>{_SUFFIX}, with the predictions' split")
     return path.name.removesuffix(_SUFFIX)
 
 
 def read_scored(path: Path, table: Table) -> Scored:
-    """Return the counts in a file, which stands beside the predictions that they are of.
+    """Return the counts in a file, which is in the folder of the predictions.
 
     Parameters
     ----------
@@ -107,8 +116,8 @@ def read_scored(path: Path, table: Table) -> Scored:
     Raises
     ------
     EmotiwError
-        If a line has another form, names no predictions of the table, comes twice or has another number of images, or
-        the predictions beside the file are not those of the table.
+        If a line has another form, names no predictions of the table, occurs twice or has another number of images, or
+        the predictions in the file's folder are not those of the table.
     """
     known, split, found = predicted(table), table.protocol.split, {}
     for number, count in enumerate(_counts(path), 2):
@@ -116,42 +125,43 @@ def read_scored(path: Path, table: Table) -> Scored:
         if count.name not in known:
             raise EmotiwError(f"{where} is none of the predictions of {split}: {', '.join(known)}: {_MEND}")
         if count.name in found:
-            raise EmotiwError(f"{where} comes twice: {_MEND}")
+            raise EmotiwError(f"{where} occurs twice: {_MEND}")
         n = len(known[count.name].paths)
         if count.n != n or (count.correct or 0) > n:
-            raise EmotiwError(f"{where} has n {count.n} and correct {count.correct}, and there are {n} images: {_MEND}")
+            raise EmotiwError(f"{where} has n {count.n} and correct {count.correct}, but there are {n} images: {_MEND}")
         beside = predictions_file(path.parent, split, count.name)
         if not _is(beside, predictions_text(known[count.name])):
             raise EmotiwError(
-                f"{where}: {beside.name} beside it is missing, or has not the predictions of these scores: the count "
-                "would be of another net: write the predictions by emotiw table --split, and have them scored"
+                f"{where}: {beside.name} beside it is missing or does not have the predictions of these scores, so the "
+                "count may belong to another net: write the predictions by emotiw table --split, and have them scored"
             )
         found[count.name] = count
-    return Scored(split, f"{split}{table.beside}", found, _said(table))
+    return Scored(split, f"{split}{table.beside}", found, _note(table))
 
 
-def _said(table: Table) -> str:
-    """Return what must be said of figures on the split of a table, whoever counted them."""
+def _note(table: Table) -> str:
+    """Return the note about counts on the split of a table."""
     title, first = f"{table.protocol.split}{table.beside}", table.filled[0]
-    said = [
-        f"{title}, scored by others: counted from the predictions by whoever holds the labels, not by emotiw; "
-        "intervals of Clopper and Pearson. Of a row with several trainings it is the one of the lowest seed."
+    sentences = [
+        f"{title}, scored by others: the predictions were counted by someone who has the labels, not by emotiw; "
+        "intervals of Clopper and Pearson. For a row with several trainings, the predictions are of the lowest seed."
     ]
     if first.weights:
-        said.append(frozen(first.cells, first.validated))
+        sentences.append(frozen(first.cells, first.validated))
     names = [cell.name for column in table.filled for cell in column.cells]
-    return " ".join([*said, *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in table.marks.of(names))])
+    return " ".join([*sentences, *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in table.marks.of(names))])
 
 
 def unscored(path: Path, table: Table, *, force: bool) -> tuple[str, list[str]]:
-    """Return the text of a file of counts for a table's predictions, and whose counts are dropped.
+    """Return the text of a file of counts for a table's predictions, and the names of counts that it drops.
 
-    A count that is there is kept where the predictions beside it are still these; call it before they are written.
+    An existing count is kept if the predictions in the folder are still those of the table, so call this before they
+    are written.
 
     Raises
     ------
     EmotiwError
-        If a count would be dropped, and `force` is not given.
+        If a count would be dropped and `force` is false.
     """
     split, known = table.protocol.split, predicted(table)
     held = {one.name: one.correct for one in _counts(path)} if path.is_file() else {}
@@ -163,7 +173,9 @@ def unscored(path: Path, table: Table, *, force: bool) -> tuple[str, list[str]]:
     }
     dropped = sorted(filled - same)
     if dropped and not force:
-        raise EmotiwError(f"{path} has the count of other predictions of {dropped[0]}: give --force to drop it")
+        raise EmotiwError(
+            f"{path} has a count for {dropped[0]} that belongs to other predictions: give --force to drop it"
+        )
     rows = [[name, len(scores.paths), held.get(name) if name in same else None] for name, scores in known.items()]
     return "".join(csv_lines([["name", "n", "correct"], *rows])), dropped
 

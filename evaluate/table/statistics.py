@@ -1,7 +1,7 @@
-"""How sure a figure is, and whether two differ: intervals, paired tests; and which counts of images a figure can be.
+"""Confidence intervals, paired tests, and the counts of images that a printed percentage can be.
 
-Images of one group (a person, a movie) are alike, so where groups are known they are the units that are resampled: an
-interval over single images would be too narrow.
+Images of one group (a person, a movie) are alike, so groups are resampled if they are known: an interval over single
+images would be too narrow.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 FEW = 5
-"""Where fewer units than this are right, or wrong, resampling says too little: the exact bound is taken."""
+"""If fewer units than this are right, or wrong, a bootstrap is too narrow and the exact interval is taken."""
 BOOTSTRAP, EXACT, NEWCOMBE, STUDENT = "bootstrap", "Clopper-Pearson", "Newcombe", "Student"
 
 _RESAMPLES = 9999
-_AT_ONCE = 1_000_000  # numbers drawn, so that many units take no more memory than few
+_AT_ONCE = 1_000_000  # random numbers drawn at a time, which bounds the memory for many units
 
 Array = NDArray[np.float64]
 
@@ -39,13 +39,13 @@ class Paired:
     Attributes
     ----------
     difference, interval
-        Of the first one's accuracy to the second one's.
+        The first one's accuracy less the second one's, in [-1, 1], and its 95 % interval.
     first_only, second_only
-        How many images one alone names rightly.
+        The number of images that only this one classifies correctly.
     mcnemar
         The p of McNemar's exact test, two-sided.
     grouped
-        The p of the paired bootstrap of groups, two-sided; None where no groups are known.
+        The p of the paired bootstrap of groups, two-sided; None if no groups are known.
     """
 
     difference: float
@@ -57,36 +57,36 @@ class Paired:
 
     @property
     def p(self) -> float:
-        """The larger p: McNemar's test takes images as independent, and a bootstrap of few groups is too sure."""
+        """The larger p: McNemar's test takes images as independent, and a bootstrap of few groups is too narrow."""
         return self.mcnemar if self.grouped is None else max(self.mcnemar, self.grouped)
 
 
 def interval(right: NDArray[np.bool_] | Array, groups: Sequence[str] = (), seed: int = 0) -> Interval:
-    """Return the interval of an accuracy: bootstrap (percentile, 95 %), or the exact bound of an extreme count.
+    """Return the 95 % interval of an accuracy: percentile bootstrap, or the exact interval of an extreme count.
 
     Parameters
     ----------
     right : (N,) bool, or float64 in [0, 1]
-        Which images were named rightly; of several trainings, how often each was.
+        Which images were classified correctly; with several trainings, the share that did so.
     groups
-        The group of each image; empty: each image is one.
+        The group of each image; if empty, each image is a group.
 
     Returns
     -------
     Interval
-        The groups, or the images, are resampled; the training is not repeated, so its own spread is not in it. Where
-        fewer than `FEW` of them are right, or wrong (of groups: their number times the share), it is the bound of
-        Clopper and Pearson (1934) for as many trials as there are images, or as images of groups are worth: see
-        `effective_size`. So fewer than 2 `FEW` groups are never resampled.
+        The groups, or the images, are resampled; the training is not repeated, so its spread is not included. If fewer
+        than `FEW` of them are right, or wrong (for groups: their number times the share), it is the interval of
+        Clopper and Pearson (1934), with the number of images or, for groups, `effective_size` as the number of trials.
+        So fewer than 2 `FEW` groups are never resampled.
     """
     sums, counts = _units(right, groups)
     units = len(counts)
-    worth = float(sums.sum()) * (units / float(counts.sum()))  # of single images exactly their number
-    if min(worth, units - worth) < FEW:
+    units_right = float(sums.sum()) * (units / float(counts.sum()))  # exact for single images
+    if min(units_right, units - units_right) < FEW:
         trials = effective_size(sums, counts)
-        return Interval(*clopper_pearson(worth / units * trials, trials), EXACT)
+        return Interval(*clopper_pearson(units_right / units * trials, trials), EXACT)
     if np.isin(sums, (0, 1)).all() and (counts == 1).all():
-        # Resampling N outcomes of which k are right is a binomial draw: no image need be touched.
+        # Resampling N outcomes, k of them right, is a binomial draw, which is faster.
         n = len(counts)
         draws = np.random.default_rng(seed).binomial(n, sums.mean(), _RESAMPLES) / n
     else:
@@ -95,19 +95,20 @@ def interval(right: NDArray[np.bool_] | Array, groups: Sequence[str] = (), seed:
 
 
 def effective_size(sums: Array, counts: Array) -> float:
-    """Return how many independent images tell as much as images of groups, by Korn and Graubard (1998).
+    """Return the effective number of independent images in groups, by Korn and Graubard (1998).
 
     Parameters
     ----------
     sums, counts : (G,) float64
-        How many images of each group are right, and how many there are.
+        The number of correct images, and of all images, of each group.
 
     Returns
     -------
     float
-        The images, N, over the design effect, and less by the squared ratio of the t quantiles with N - 1 and with
-        G - 1 degrees of freedom, for that effect is itself measured on G groups; at most N. Where all images are right,
-        or wrong, or there is one group, the effect cannot be measured, and it is G: as if all of a group were alike.
+        The number of images, N, divided by the design effect and multiplied by the squared ratio of the t quantiles
+        with N - 1 and G - 1 degrees of freedom, because the effect is estimated on G groups; at most N. If all images
+        are right, or wrong, or there is one group, the effect cannot be estimated and the result is G, as if all
+        images of a group were equal.
     """
     from scipy.stats import t
 
@@ -132,16 +133,16 @@ def clopper_pearson(right: float, trials: float) -> tuple[float, float]:
 
 
 def paired(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Sequence[str] = (), seed: int = 0) -> Paired:
-    """Return how two classifiers compare that named the same images rightly or wrongly, (N,) bool each."""
+    """Compare two classifiers by which of the same images each classifies correctly, (N,) bool."""
     first_only, second_only = int((first & ~second).sum()), int((second & ~first).sum())
     better, counts = _units(first.astype(float) - second, groups)
     grouped = len(counts) < len(first)
     draws = (
         _resampled(better, counts, seed) if grouped else _drawn_differences(first_only, second_only, len(first), seed)
     )
-    ahead, behind = int((better > 0).sum()), int((better < 0).sum())
-    if ahead + behind < FEW:  # both shares at once, each by its exact bound
-        gain, loss = clopper_pearson(ahead, len(counts)), clopper_pearson(behind, len(counts))
+    gains, losses = int((better > 0).sum()), int((better < 0).sum())
+    if gains + losses < FEW:  # the difference of two shares, each with its exact interval
+        gain, loss = clopper_pearson(gains, len(counts)), clopper_pearson(losses, len(counts))
         between = Interval(gain[0] - loss[1], gain[1] - loss[0], EXACT)
     else:
         between = _between(draws)
@@ -151,14 +152,14 @@ def paired(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Sequence
         first_only=first_only,
         second_only=second_only,
         mcnemar=mcnemar(first_only, second_only),
-        grouped=_two_sided(draws, ahead + behind) if grouped else None,
+        grouped=_two_sided(draws, gains + losses) if grouped else None,
     )
 
 
 def newcombe(first: tuple[int, int], second: tuple[int, int]) -> Interval:
     """Return the 95 % interval of the difference of two shares, each k of n independent trials.
 
-    Newcombe's (1998) tenth method: of two Wilson intervals.
+    This is Newcombe's (1998) method 10, from two Wilson intervals.
 
     Examples
     --------
@@ -175,9 +176,9 @@ def newcombe(first: tuple[int, int], second: tuple[int, int]) -> Interval:
 
 
 def spread_interval(first: Sequence[float], second: Sequence[float]) -> Interval | None:
-    """Return the 95 % interval of the difference of two means by the spread that both have: Student's t.
+    """Return the 95 % interval of the difference of two means, by Student's t with the pooled variance.
 
-    One of them may be a single figure, which then has the other one's spread. None where there is no spread.
+    One of them may be a single figure; then the other one's variance is used. Return None if the variance is 0.
 
     Examples
     --------
@@ -197,7 +198,7 @@ def spread_interval(first: Sequence[float], second: Sequence[float]) -> Interval
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
-    """Return the two-sided p of McNemar's exact test, by the numbers of images that one alone names rightly.
+    """Return the two-sided p of McNemar's exact test from the numbers of images that only one classifies correctly.
 
     Examples
     --------
@@ -211,7 +212,7 @@ def mcnemar(first_only: int, second_only: int) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Return p values corrected for as many tests as there are, by Holm (1979), in their order.
+    """Return p values with the correction of Holm (1979) for multiple tests, in their order.
 
     Examples
     --------
@@ -245,14 +246,14 @@ def _resampled(sums: Array, counts: Array, seed: int) -> Array:
 
 
 def _drawn_differences(first_only: int, second_only: int, n: int, seed: int) -> Array:
-    """Return the differences of resampled images: a multinomial draw."""
+    """Return the differences of accuracy on resampled images, as a multinomial draw."""
     shares = np.array([first_only, second_only, n - first_only - second_only]) / n
     drawn = np.random.default_rng(seed).multinomial(n, shares, _RESAMPLES)
     return np.asarray((drawn[:, 0] - drawn[:, 1]) / n, np.float64)
 
 
 def _two_sided(draws: Array, informative: int) -> float:
-    """Return the p of no difference, no smaller than the signs of so many groups that differ could make it."""
+    """Return the two-sided p of no difference, at least the smallest p of a sign test of the groups that differ."""
     tails = (1 + min((draws <= 0).sum(), (draws >= 0).sum())) / (1 + len(draws))
     return float(min(1, max(2 * tails, 2.0 ** (1 - informative))))
 
@@ -263,12 +264,12 @@ def _between(draws: Array) -> Interval:
 
 
 def shares(percent: str, counts: Iterable[int]) -> list[tuple[int, int]]:
-    """Return every (k, n), n of `counts`, for which k of n images is the figure, rounded half up or truncated.
+    """Return every (k, n), n in `counts`, for which k of n images is the figure, rounded half up or truncated.
 
     Parameters
     ----------
     percent : str
-        As printed: its digits say how it was cut.
+        As printed; its decimals are the precision of the rounding.
     counts : iterable of int
         Numbers of images.
 

@@ -1,4 +1,4 @@
-"""table.csv: write every figure in long form; read the ensemble's weights back."""
+"""Write table.csv, every figure in long form; read the ensemble's weights from it."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,22 +24,22 @@ from .view import TableView
 
 _LOG = logging.getLogger(__name__)
 
-# How a figure was made: its data set (empty: not known), its interval, of how many groups (0: of images), and its nets'
-# training; and of which weights.
+# How a figure was made: data set (empty: not known), interval, number of groups (0: of images), training, weights.
 _FIGURES = ("accuracy", "low", "high", "mean_class_accuracy", "weight")
 _MADE = ("dataset", "official", "drawn", "interval", "groups", "iterations", "seeds", "model_sha256")
 _HEAD = ("name", "net", "representation", "engine", "split", "crops", "n", *_FIGURES, "published", *_MADE)
 
 
 def csv_text(view: TableView) -> str:
-    """Return every figure in long form, one line each, then the runs without one.
+    """Return every figure in long form, one line each, then the runs without a figure.
 
-    Published figures stand beside figures on the same data set only. Where released models stand beside runs, `kind`
-    says whose each figure is; where anything must be said of a figure, or a run has none, `marks` says it.
+    Optional columns: `published`, if there are published figures on the data set; `official`, if the official split is
+    known; `kind` (the provenance), if there are released models and runs; `marks` (warnings, or why a run has no
+    figure), if there are any.
     """
     gaps, scored = view.table.trained.gaps, view.scored
     lines: list[list[object]] = [[*_HEAD, "kind", "marks"]]
-    lines += [[*_cells(view, line), line.provenance.title, "; ".join(view.said(line))] for line in view.lines]
+    lines += [[*_cells(view, line), line.provenance.title, "; ".join(view.warnings(line))] for line in view.lines]
     lines += [[row, *place_of(row), *[""] * (len(_HEAD) - 3), TRAINED.title, why] for row, why in gaps.items()]
     if scored:
         lines += [[*_counted(count, scored.split), "", _scored_by(count)] for count in scored.counts.values()]
@@ -58,7 +58,7 @@ def _scored_by(count: Count) -> str:
 
 
 def _counted(count: Count, split: str) -> list[object]:
-    """Return what stands in the columns of a figure that others counted."""
+    """Return the cells of a figure that others counted."""
     known: dict[str, object] = {"name": count.name, "split": split, "n": count.n}
     if count.interval:
         low, high = count.interval
@@ -67,7 +67,7 @@ def _counted(count: Count, split: str) -> list[object]:
 
 
 def _cells(view: TableView, line: Line) -> list[object]:
-    """Return what stands in the columns of a figure, but for whose it is and what is said of it."""
+    """Return the cells of a figure, without `kind` and `marks`."""
     nets = {cell.name: cell for column in view.table.columns for cell in column.cells}
     between, cell, table = line.interval, line.cell, view.table
     values = [line.accuracy, between.low, between.high, line.mean_class_accuracy, line.weight, line.published]
@@ -92,7 +92,7 @@ def _cells(view: TableView, line: Line) -> list[object]:
 
 @dataclass(frozen=True)
 class _Weighted:
-    """What is read of a line: a run's has its row's name, a released model's its own."""
+    """The columns that are read; `name` is a run's row or a released model's name."""
 
     name: str
     weight: Share | None = None
@@ -102,67 +102,66 @@ class _Weighted:
 
 
 def ensemble_weights(models: Sequence[Model], table: Path, crops: int = 1) -> NDArray[np.float64]:
-    """Return the (M,) weights of models as `emotiw table` found them by likelihood, scaled to sum to 1.
+    """Return the weights of models that `emotiw table` fitted by likelihood, scaled to sum 1, (M,) float64.
 
-    A warning is logged where the ensemble is not the table's: of fewer nets, by other crops, or of a table that does
-    not say which weights its nets had.
+    Log a warning if the ensemble is not the table's: it has fewer nets or other crops, or the table does not record
+    the digests of its nets.
 
     Parameters
     ----------
     table
-        A table.csv: a run's line has its row's name, a released model's its own.
+        A table.csv.
     crops
-        By how many crops a picture the models are to predict.
+        The number of crops of each picture that the models are to predict with.
 
     Raises
     ------
     EmotiwError
-        If it is no such table, lacks a model, found its weight in an ensemble of another kind of nets (trained here,
-        the authors', stand-ins) or for a net of this name with other weights, or gives none of them any.
+        If the file is not such a table, has no weight for a model, has weights of an ensemble of other provenance
+        (trained here, the authors', stand-ins) or of a net with other weights, or all weights are 0.
     """
     rows = [
-        row
-        for row, _ in read_table(table, _Weighted, "this is no table of emotiw table: give its table.csv", others=True)
+        row for row, _ in read_table(table, _Weighted, "not a table of emotiw table: give its table.csv", others=True)
     ]
     weighted = {row.name: row for row in rows if row.weight is not None}
     found = {name: row.weight for name, row in weighted.items() if row.weight is not None}
     if len(weighted) < sum(row.weight is not None for row in rows):
-        raise EmotiwError(f"{table} has several weights of one net: give the table.csv of one emotiw table")
+        raise EmotiwError(f"{table} has several weights for one net: give the table.csv of one emotiw table")
     names = [model.name.split("/")[0] for model in models]
     if missing := [name for name in names if name not in found]:
-        raise EmotiwError(f"{table} has no weight of {missing[0]}: it has those of {', '.join(found) or 'none'}")
+        raise EmotiwError(f"{table} has no weight for {missing[0]}, only for {', '.join(found) or 'none'}: name those")
     for name, model in zip(names, models, strict=True):
-        whose, found_on = model.provenance.title, weighted[name].kind
-        if whose != found_on or model.provenance is not models[0].provenance:
+        provenance, fitted_for = model.provenance.title, weighted[name].kind
+        if provenance != fitted_for or model.provenance is not models[0].provenance:
             raise EmotiwError(
-                f"{table} has the weights of an ensemble of {found_on:.40}, and {model.title} is {whose}: weights of "
-                "one ensemble are for its own nets"
+                f"{table} has the weights of an ensemble of {fitted_for:.40}, but {model.title} is {provenance}: give "
+                "the table of these nets"
             )
         _require_same(model, weighted[name], table)
     for words in _unlike(weighted, names, crops):
-        _LOG.warning(f"warning: {table}: {words}: this is not the ensemble whose figure it has")
+        _LOG.warning(f"warning: {table}: {words}: this is not the ensemble of the table's figure")
     weights = np.array([found[name] for name in names])
     if not weights.sum():
-        raise EmotiwError(f"{table} gives {', '.join(names)} no weight: name others of {', '.join(found)}")
+        raise EmotiwError(f"{table} gives {', '.join(names)} the weight 0: name others of {', '.join(found)}")
     return np.asarray(weights / weights.sum(), np.float64)
 
 
 def _require_same(model: Model, line: _Weighted, table: Path) -> None:
-    """Raise where a table's net has the name of a model and other weights."""
+    """Raise if the net of a table's line and a model of the same name have different weights."""
     recorded = line.model_sha256
     if recorded and recorded != (here := file_digest(model.weights)):
         raise EmotiwError(
-            f"{table} has the weight of another {line.name}: of the model {recorded[:12]}, and {model.weights} is "
+            f"{table} has the weight of another {line.name}: its sha256 is {recorded[:12]}, that of {model.weights} "
             f"{here[:12]}: give the table of the runs that are to predict"
         )
 
 
 def _unlike(lines: Mapping[str, _Weighted], names: Sequence[str], crops: int) -> Iterator[str]:
-    """Yield in what an ensemble of these nets is not the table's."""
+    """Yield the differences between an ensemble of these nets and the table's."""
     of_weight = [name for name, line in lines.items() if line.weight]
     if missing := [name for name in of_weight if name not in names]:
-        yield f"{len(names)} nets are given and it has weights of {len(of_weight)}, of {missing[0]}, too"
+        yield f"{len(names)} nets are given but it has weights for {len(of_weight)}, {missing[0]} among them"
     if strangers := {lines[name].crops for name in names} - {"", str(crops)}:
         yield f"its nets were scored with --crops {min(strangers)}, not {crops}"
     if not all(lines[name].model_sha256 for name in names):
-        yield "it does not say which weights its nets had"
+        yield "it does not record the digests of its nets"

@@ -17,32 +17,32 @@ from .scored import Scored
 
 @dataclass(frozen=True)
 class TableView:
-    """A table as it is shown.
+    """The contents of a printed table.
 
     Attributes
     ----------
     table
         The results.
     head
-        What is said first, and which columns are needed.
+        The first lines, and the columns that are needed.
     published
-        The figures published on the same data set; none where they may not stand beside ours.
+        The published figures on the same data set; empty if none is comparable.
     compared
-        The provenances whose figures are held against published ones; none where no row has a published figure.
+        The columns that are compared with published figures; empty if no row has one.
     representations, nets
         The grid's columns and rows.
     lines
-        Every figure, column after column.
+        Every figure, column by column.
     rows
-        The same figures, those of the same thing beside each other.
+        The same figures by row.
     claims
-        The paper's claims, tested.
+        The tests of the paper's claims.
     notes
-        What is said beside them.
+        The notes below the table.
     scored
-        How many predictions of a split without labels others found right; None where that is not given.
+        Counts by others of the correct predictions on a split without labels, or None.
     errors
-        What the ensemble, or the only net, takes for what.
+        The errors of the ensemble, or of the only net.
     """
 
     table: Table
@@ -60,20 +60,20 @@ class TableView:
 
     @property
     def several(self) -> bool:
-        """Whether released models stand beside the runs."""
+        """Whether there are columns for both runs and released models."""
         return len(self.table.columns) > 1
 
     def counted(self, row: Row) -> list[str]:
-        """Return accuracy and interval of a row's predictions that others scored, in words; empty without any."""
+        """Return the printed accuracy and interval of a row's count by others; two "" if there is none."""
         found = [self.scored.of(line, self.table) for line in row.figures.values()] if self.scored else []
         return next((count.words for count in found if count), ["", ""])
 
-    def said(self, line: Line) -> list[str]:
-        """Return what must be said of a figure: of an ensemble's, what is said of its nets."""
+    def warnings(self, line: Line) -> list[str]:
+        """Return the warnings about a figure; an ensemble has those of its nets."""
         return self.table.marks.of(self._nets(line))
 
     def marks(self, line: Line) -> str:
-        """Return the letters behind a figure, which stand for what must be said of it."""
+        """Return the letters after a figure, which refer to the warnings about it."""
         return self.table.marks.at(self._nets(line))
 
     def _nets(self, line: Line) -> list[str]:
@@ -84,9 +84,9 @@ class TableView:
 
 
 def view(table: Table, publications: Sequence[Publication], scored: Scored | None = None) -> TableView:
-    """Return what a table shows beside what was published on its data set, and what others scored."""
-    whose = compared(table)
-    published = published_on(publications, table.dataset) if whose else []
+    """Compute the contents of a table, with the published figures on its data set and the counts by others."""
+    comparable = compared(table)
+    published = published_on(publications, table.dataset) if comparable else []
     here = published_on(published, table.dataset, table.official.official(table.protocol.split))
     nets, lines, tested = grid(table), figures(table, here), claims(table)
     shown = rows(table, lines, here)
@@ -94,13 +94,13 @@ def view(table: Table, publications: Sequence[Publication], scored: Scored | Non
         table=table,
         head=head(table),
         published=published,
-        compared=whose if any(row.published is not None for row in shown) else [],
+        compared=comparable if any(row.published is not None for row in shown) else [],
         representations=representations(table),
         nets=nets,
         lines=lines,
         rows=shown,
         claims=tested,
-        notes=replace(notes(table, nets, published, tested), scored=scored.said if scored else ""),
+        notes=replace(notes(table, nets, published, tested), scored=scored.note if scored else ""),
         scored=scored,
         errors=errors(table),
     )

@@ -1,4 +1,4 @@
-"""The nets of the paper as data: what `prototxt/generate.py` makes the committed files from."""
+"""The nets of the paper as data, from which `prototxt/generate.py` makes the committed files."""
 
 from emotiw.lazy import TYPE_CHECKING, attach
 

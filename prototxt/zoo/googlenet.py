@@ -1,4 +1,4 @@
-"""GoogLeNet (Szegedy et al., CVPR 2015) as Caffe's bvlc_googlenet: layers named as there, so that weights copy."""
+"""GoogLeNet (Szegedy et al., CVPR 2015) like Caffe's bvlc_googlenet, with its layer names, so that weights copy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,15 +37,15 @@ class GoogLeNet:
     Attributes
     ----------
     divisor
-        By which the published layers' outputs are divided.
+        The numbers of outputs of the published layers are divided by this.
     pool3_stride
-        2 as published; 1 keeps a smaller input's maps from vanishing.
+        2 as published; with 1, maps of a smaller input do not shrink to nothing.
     pool5_size
-        Side of the last maps, over which the last pooling averages.
+        Side of the last maps in pixels, over which the last pooling averages.
     dropout
-        Ratio before the last classifier.
+        Dropout ratio before the last classifier.
     head_dropout
-        Ratio before the auxiliary classifiers.
+        Dropout ratio before the auxiliary classifiers.
     """
 
     divisor: int = 1
@@ -55,7 +55,7 @@ class GoogLeNet:
     head_dropout: float = 0.7
 
     def add(self, n: NetSpec, images: Top, specs: ParamSpecs, classes: int) -> None:
-        """Add all layers to `n` that come after `images`; both stages alike."""
+        """Add all layers after `images` to `n`; they are the same for both stages."""
         top = self._stem(n, images, specs)
         for name, outputs in INCEPTIONS.items():
             top = self._inception(n, specs, f"inception_{name}", top, outputs)
@@ -84,7 +84,7 @@ class GoogLeNet:
         return top
 
     def _inception(self, n: NetSpec, specs: ParamSpecs, name: str, bottom: Top, outputs: Inception) -> Top:
-        """Add four branches side by side; return their channels joined."""
+        """Add four parallel branches; return the concatenation of their channels."""
         add = partial(self._convolution, n, specs)
         one, reduce3, three, reduce5, five, proj = outputs
         branches = [add(f"{name}/1x1", bottom, one, kernel_size=1)]
@@ -98,7 +98,7 @@ class GoogLeNet:
         return top
 
     def _auxiliary(self, n: NetSpec, specs: ParamSpecs, head: str, bottom: Top, classes: int) -> None:
-        """Add a head that helps to train: its loss counts 0.3."""
+        """Add an auxiliary head; its loss has the weight 0.3."""
         n[f"{head}/ave_pool"] = L.Pooling(bottom, pool=P.Pooling.AVE, kernel_size=5, stride=3)
         top = self._convolution(n, specs, f"{head}/conv", n[f"{head}/ave_pool"], 128, kernel_size=1)
         n[f"{head}/fc"] = L.InnerProduct(top, num_output=1024 // self.divisor, **specs.of(f"{head}/fc"))

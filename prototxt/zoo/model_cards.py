@@ -1,4 +1,4 @@
-"""The model cards of the nets, as Caffe's own models have them: front matter, differences, layers with shapes."""
+"""The model cards of the nets, in the format of Caffe's own models: front matter, differences, layers with shapes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from emotiw.prototxt.shapes import Shape, parameters, shapes
 
 @dataclass(frozen=True)
 class Origin:
-    """The published net that ours follows.
+    """The published net that a net follows.
 
     Attributes
     ----------
     facts
-        The front matter: name, caffemodel (their file), url, licence (of their file), source.
+        The front matter: name, caffemodel (the published file), url, licence (of that file), source.
     differences
-        In what ours differs from it, a sentence each.
+        The differences from the published net, a sentence each.
     """
 
     facts: Mapping[str, str]
@@ -32,13 +32,13 @@ def card(name: str, note: str, origin: Origin, deploy: NetParameter) -> str:
     rows = "".join(f"| {row} |\n" for row in _rows(deploy, blobs))
     return (
         f"---\n{facts}---\n\n# {name}\n\n{note}\n\nDifferences:\n\n{differences}\n"
-        f"{parameters(params):,} parameters with 7 classes. An image on its way (channels x height x width):\n\n"
+        f"{parameters(params):,} parameters with 7 classes. Layers and outputs (channels x height x width):\n\n"
         f"| layer | what | output |\n|---|---|---|\n{rows}"
     )
 
 
 def _rows(deploy: NetParameter, blobs: Mapping[str, Shape]) -> list[str]:
-    """Return a row a blob; layers in place stand in the row of theirs."""
+    """Return a row for each blob; in-place layers are in the row of their blob."""
     making: dict[str, list[LayerParameter]] = {}
     for layer in deploy.layer:
         making.setdefault(layer.top[0], []).append(layer)
@@ -49,7 +49,7 @@ def _rows(deploy: NetParameter, blobs: Mapping[str, Shape]) -> list[str]:
 
 
 def _words(layer: LayerParameter) -> str:
-    """Return what a layer does, such as "convolution of 7, stride 2"."""
+    """Return a description of a layer, such as "convolution of 7, stride 2"."""
     match layer.type:
         case "Convolution":
             p = layer.convolution_param
@@ -71,33 +71,34 @@ def _words(layer: LayerParameter) -> str:
 
 
 def _beyond(stride: int, pad: int) -> str:
-    """Return stride and padding where there are any to speak of."""
+    """Return stride and padding, unless they are 1 and 0."""
     return (f", stride {stride}" if stride != 1 else "") + (f", pad {pad}" if pad else "")
 
 
 _CHATFIELD = "Chatfield et al., Return of the Devil in the Details, BMVC 2014, https://gist.github.com/ksimonyan/"
-_SOLVERS = "The solvers of both stages are ours (Deviation D5): neither was published."
+_SOLVERS = "The solvers of both stages are ours (Deviation D5), because none was published."
 _RULES = (
-    "Fine-tuning is the released VGG_S's (Deviation D12): {} learns at 9 / 18 times the rate (weights / biases) and "
-    "the last layer, named anew, at 12 / 24 times."
+    "Fine-tuning follows the released VGG_S (Deviation D12): {} learns at 9 / 18 times the rate (weights / biases), "
+    "and the last layer, which gets a new name, at 12 / 24 times."
 )
 _VGG_M = (
-    _RULES.format("fc7") + " fc6 and fc7 then drop 0.7.",
-    "Fillers as the released VGG_S's (Deviation D12); the weights of ImageNet copy by name (`emotiw pretrain --from`).",
+    _RULES.format("fc7") + " In fine-tuning, fc6 and fc7 have the dropout ratio 0.7.",
+    "The fillers are those of the released VGG_S (Deviation D12); ImageNet weights copy by name (`emotiw pretrain "
+    "--from`).",
     _SOLVERS,
-    "7 classes, or as many as the set has, instead of 1000.",
+    "7 classes, or the set's number of classes, instead of 1000.",
 )
 _NONE = {"caffemodel": "none", "url": "none", "licence": "BSD-2-Clause", "source": "this project"}
 _HALF = (
     "{}; crops of 112 pixels from images of 128; batches of 64.",
-    "The net scales its input by 1/128 (input_scale). MSRA fillers but for the last layer's Gaussian of 0.01, no "
-    "biases, dropout 0.5, all layers at one rate: Deviation D16.",
+    "The net scales its input by 1/128 (input_scale). MSRA fillers, except a Gaussian of 0.01 in the last layer, "
+    "biases 0, dropout 0.5, one rate for all layers: Deviation D16.",
 )
 _NARROW = (
     "{}; crops of 56 pixels from images of 64.",
-    "xavier fillers but for the first and the last layers' Gaussian of 0.01, biases 0.1, dropout 0.25, higher rates: "
-    "vgg_s_small learns nothing with the published ones at this size (Deviation D6).",
-    "For demos and tests; its figures are no statement about the net it follows.",
+    "xavier fillers, except a Gaussian of 0.01 in the first and the last layer, biases 0.1, dropout 0.25, higher "
+    "rates: at this size vgg_s_small learns nothing with the published ones (Deviation D6).",
+    "For demos and tests; its figures say nothing about the net it follows.",
 )
 
 
@@ -119,9 +120,9 @@ ORIGINS: Mapping[str, Origin] = {
             "source": "the authors' gist in Caffe's Model Zoo",
         },
         (
-            "deploy is theirs, layer for layer, in today's format; so are the layers of train_val_finetune.",
-            "Theirs is not Chatfield's CNN_S: conv2 is padded by 2, k is 1, fc6 and fc7 have 4048 outputs.",
-            "train_val_pretrain is the same net with `fc8` last and all layers at one rate (Deviation D9).",
+            "deploy and train_val_finetune have the authors' layers, in the current format.",
+            "The authors' net is not Chatfield's CNN_S: conv2 is padded by 2, k is 1, fc6 and fc7 have 4048 outputs.",
+            "train_val_pretrain is the same net with the last layer `fc8` and one rate for all layers (Deviation D9).",
             _SOLVERS,
         ),
     ),
@@ -155,11 +156,11 @@ ORIGINS: Mapping[str, Origin] = {
             "source": "Caffe's models/bvlc_googlenet, after Szegedy et al., CVPR 2015",
         },
         (
-            _RULES.format("the hidden fully connected layer of each auxiliary head") + " All three last layers do so.",
-            f"{_SOLVERS} So batches are 50 and 30, not 32, and the weight decay is 0.0005, not 0.0002.",
-            "Of the accuracies only top-1 is told: top-5 of 7 classes says little.",
-            "deploy has no auxiliary head; in training their losses count 0.3 each.",
-            "7 classes, or as many as the set has, instead of 1000.",
+            _RULES.format("the hidden fully connected layer of each auxiliary head") + " There are three last layers.",
+            f"{_SOLVERS} Batches are 50 and 30, not 32, and the weight decay is 0.0005, not 0.0002.",
+            "Only top-1 accuracy is printed, because top-5 of 7 classes says little.",
+            "deploy has no auxiliary heads; in training their losses have the weight 0.3.",
+            "7 classes, or the set's number of classes, instead of 1000.",
         ),
     ),
     "vgg_s_medium": _medium("vgg_s", "half the filters, fc6 and fc7 of 1024"),
@@ -173,4 +174,4 @@ ORIGINS: Mapping[str, Origin] = {
     "vgg_m_4096_small": _small("vgg_m_4096", "24, 64, 128, 128, 128 filters, fc6 and fc7 of 256, stride 1 in conv2"),
     "googlenet_small": _small("googlenet", "an eighth of every layer's outputs, stride 1 in pool3, pool5 of 2"),
 }
-"""Where each net comes from, by its name."""
+"""The origin of each net, by its name."""

@@ -1,6 +1,6 @@
 """The nets and their solvers as data.
 
-What runs is the files that `generate.py` makes of this table: edit a net here, generate, commit both.
+`generate.py` makes the committed files from this table, and these are executed: edit a net here, generate, commit both.
 """
 
 from collections.abc import Mapping
@@ -32,36 +32,36 @@ SOLVER: Mapping[str, object] = {
 
 
 class Topology(Protocol):
-    """What makes the layers of a net, such as `Vgg`."""
+    """An object that makes the layers of a net, such as `Vgg`."""
 
     def add(self, n: NetSpec, images: Top, specs: ParamSpecs, classes: int) -> None:
-        """Add all layers to `n` that come after `images`, named as they are published."""
+        """Add all layers after `images` to `n`, with their published names."""
 
 
 @dataclass(frozen=True)
 class Net:
-    """A net as it is trained.
+    """A net and its training.
 
     Attributes
     ----------
     topology
         Its layers.
     fillers
-        What they begin with.
+        The initial values of its weights and biases.
     crop
-        Side of the square input in pixels, cut from a set of 8/7 that side (256 for 224).
+        Side of the square input in pixels, cut from images of 8/7 that side (256 for 224).
     batch_size
-        Images an iteration, for each stage; `TEST_BATCH` in the TEST phase.
+        Images in an iteration, for each stage; `TEST_BATCH` in the TEST phase.
     solvers
-        What the solver of each stage adds to `SOLVER`.
+        The settings of each stage's solver besides `SOLVER`.
     note
-        Where the net comes from, for the head of its files.
+        The origin of the net, for the head of its files.
     preset
-        Which nets it goes with: the paper's, or others of one size.
+        The group of nets of one size: see `train.presets`.
     rates
-        At what multiples of the solver's rate its layers learn.
+        The layers' multiples of the solver's rate.
     input_scale
-        By which the net multiplies an image, the mean subtracted, before its first layer.
+        The factor of the image, after subtraction of the mean, before the first layer.
     """
 
     topology: Topology
@@ -133,35 +133,35 @@ _MEDIUM_DROPOUT = {"pretrain": 0.5, "finetune": 0.5}
 _SMALL_DROPOUT = {"pretrain": 0.25, "finetune": 0.25}
 _GOOGLENET_BIAS = dict.fromkeys(CLASSIFIERS, 0.0)
 _MEDIUM_NOTE = (
-    "Ours, for a CPU: the topology of {} at half width and for half the crops, filled and learning otherwise."
+    "Ours, for a CPU: the topology of {} with half the outputs and half the crop, other fillers and learning rates."
 )
 _SMALL_NOTE = (
-    "Ours, for demos and tests: the topology of {}, narrow and for small crops, filled and dropping as vgg_s_small."
+    "Ours, for demos and tests: the topology of {}, narrow, with small crops and vgg_s_small's fillers and dropout."
 )
 
-# VGG_M and GoogLeNet: the authors' prototxts of them are not published. Ours are the published nets, with the released
-# VGG_S's fine-tuning rules.  # Deviation D12
-# The small ones: Deviation D6
+# VGG_M and GoogLeNet: the authors did not publish their prototxts. These are the published nets with the fine-tuning
+# rules of the released VGG_S.  # Deviation D12
+# The small nets: Deviation D6
 NETS: Mapping[str, Net] = {
     "vgg_s": _real(
         vgg_s(_VGG_FILTERS, (4048, 4048), {"pretrain": 0.7, "finetune": 0.7}),  # 4048, sic: not Chatfield's 4096
         _VGG_FILLERS,
-        note="VGG_S as the authors released it (EmotiW_VGG_S): conv2 padded by 2, fc6 and fc7 of 4048, dropout 0.7.",
+        note="VGG_S as released by the authors (EmotiW_VGG_S): conv2 padded by 2, fc6 and fc7 of 4048, dropout 0.7.",
     ),
     "vgg_m_2048": _real(
         vgg_m(_VGG_FILTERS, (4096, 2048), _VGG_M_DROPOUT),
         _VGG_FILLERS,
-        note="CNN_M-2048 of Chatfield et al., fine-tuned as the authors' VGG_S.",
+        note="CNN_M-2048 of Chatfield et al., fine-tuned like the authors' VGG_S.",
     ),
     "vgg_m_4096": _real(
         vgg_m(_VGG_FILTERS, (4096, 4096), _VGG_M_DROPOUT),
         _VGG_FILLERS,
-        note="CNN_M of Chatfield et al., fine-tuned as the authors' VGG_S.",
+        note="CNN_M of Chatfield et al., fine-tuned like the authors' VGG_S.",
     ),
     "googlenet": _real(
         GoogLeNet(),
         Fillers(bias=_GOOGLENET_BIAS, other_bias=0.2),
-        note="GoogLeNet as Caffe's bvlc_googlenet, fine-tuned as the authors' VGG_S.",
+        note="GoogLeNet as in Caffe's bvlc_googlenet, fine-tuned like the authors' VGG_S.",
     ),
     "vgg_s_medium": _medium(
         vgg_s(_VGG_MEDIUM_FILTERS, (1024, 1024), _MEDIUM_DROPOUT),
@@ -186,8 +186,8 @@ NETS: Mapping[str, Net] = {
     "vgg_s_small": _small(
         vgg_s(_VGG_SMALL_FILTERS, (256, 256), _SMALL_DROPOUT),
         _VGG_SMALL_FILLERS,
-        note="Ours, for demos and tests: the topology of vgg_s, narrow and for small crops. Filled by xavier but for "
-        "its ends, and dropping less: with vgg_s's own fillers and dropout it stays at the prior at this size.",
+        note="Ours, for demos and tests: the topology of vgg_s, narrow, with small crops. Fillers are xavier except in "
+        "the first and last layers, and dropout is lower: with those of vgg_s, its loss stays at the prior.",
     ),
     "vgg_m_2048_small": _small(
         vgg_m(_VGG_SMALL_FILTERS, (256, 128), _SMALL_DROPOUT, conv2_stride=1),
@@ -209,4 +209,4 @@ NETS: Mapping[str, Net] = {
         note=_SMALL_NOTE.format("googlenet"),
     ),
 }
-"""The nets of the paper, and small ones of the same topology, by name."""
+"""The nets of the paper, and medium and small ones of the same topologies, by name."""

@@ -1,21 +1,21 @@
-"""How the layers of a train_val learn: fillers, rates and decay, by the layers' names."""
+"""Fillers, learning rates and weight decay of the layers of a train_val, by the layers' names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# GoogLeNet's, of its two auxiliary heads and its own.
+# The classifiers of GoogLeNet: two auxiliary ones and the last.
 CLASSIFIERS = ("loss1/classifier", "loss2/classifier", "loss3/classifier")
 
-# When fine-tuning a last layer is named anew, so that Caffe's copy by name leaves the identities' layer behind.
+# In fine-tuning the last layers get another name, so that Caffe's copy by name skips the identities' layer.
 LAST_LAYERS = frozenset({"fc8", *CLASSIFIERS})
 
 Rates = Mapping[str, Mapping[str, tuple[float, float]]]
-"""For each stage (weight, bias) multipliers of base_lr by layer; (1, 2) where not named."""
+"""For each stage, (weight, bias) multipliers of base_lr by layer; (1, 2) for layers that are not named."""
 
 ALIKE: Rates = {"pretrain": {}, "finetune": {}}
-# The authors' fine-tuning net speeds its last two layers up. How they pre-trained is not known: as usual, all layers
-# alike.  # Deviation D9
-# GoogLeNet has no hidden fully connected layer but in its auxiliary heads: these learn as fc7 does.  # Deviation D12
+# The authors' fine-tuning net has higher rates in its last two layers. Their pre-training is not known; here all layers
+# have one rate.  # Deviation D9
+# GoogLeNet has hidden fully connected layers only in its auxiliary heads; they have the rates of fc7.  # Deviation D12
 LAST_FASTER: Rates = {
     **ALIKE,
     "finetune": dict.fromkeys(("fc7", "loss1/fc", "loss2/fc"), (9, 18)) | dict.fromkeys(LAST_LAYERS, (12, 24)),
@@ -24,18 +24,18 @@ LAST_FASTER: Rates = {
 
 @dataclass(frozen=True)
 class Fillers:
-    """What the learned layers begin with.
+    """The fillers of weights and biases.
 
     Attributes
     ----------
     std
-        Standard deviation of the Gaussian weights of a layer.
+        The standard deviations of Gaussian weights, by layer.
     bias
-        Biases of a layer, all alike.
+        The constant bias, by layer.
     other_bias
-        Of a layer not named in `bias`.
+        The bias of a layer that is not in `bias`.
     other_weight
-        Type of the filler of a layer not named in `std`.
+        The type of the weight filler of a layer that is not in `std`.
     """
 
     std: Mapping[str, float] = field(default_factory=dict)
@@ -52,16 +52,16 @@ class Fillers:
 
 @dataclass(frozen=True)
 class ParamSpecs:
-    """How the layers of a net learn in a stage.
+    """The learning settings of a net's layers in a stage.
 
     Attributes
     ----------
     stage
         `pretrain` or `finetune`.
     fillers
-        What the layers begin with.
+        The layers' fillers.
     rates
-        At what multiples of `base_lr` they learn.
+        The layers' multiples of `base_lr`.
     """
 
     stage: str
@@ -69,9 +69,9 @@ class ParamSpecs:
     rates: Rates
 
     def of(self, layer: str) -> dict[str, object]:
-        """Return what NetSpec is given for a learned layer: fillers, rates, and a last layer's name in the stage."""
+        """Return the arguments of NetSpec for a learned layer: fillers, rates, and a last layer's name in the stage."""
         weight, bias = self.rates[self.stage].get(layer, (1, 2))
         rates = {"param": [{"lr_mult": weight, "decay_mult": 1}, {"lr_mult": bias, "decay_mult": 0}]}
         renamed = self.stage == "finetune" and layer in LAST_LAYERS
-        name = {"name": f"{layer}_cat"} if renamed else {}  # the authors' name of it
+        name = {"name": f"{layer}_cat"} if renamed else {}  # the authors' name
         return {**self.fillers.of(layer), **rates, **name}

@@ -16,14 +16,14 @@ from .param_specs import ParamSpecs
 
 @dataclass(frozen=True)
 class Block:
-    """A convolution with its ReLU, and what follows it.
+    """A convolution with its ReLU, and the layers after it.
 
     Attributes
     ----------
     num_output, kernel_size
-        Of the convolution.
+        Settings of the convolution.
     geometry
-        Its stride and pad where they are not 1 and 0.
+        Its stride and pad, if they are not 1 and 0.
     norm
         Whether a normalisation across channels follows.
     pool
@@ -50,7 +50,7 @@ class Vgg:
     dropout
         Ratio after fc6 and fc7, for each stage.
     norm
-        The normalisation's `k` where it is not Caffe's 1.
+        The normalisation's `k`, if it is not Caffe's 1.
     """
 
     blocks: tuple[Block, ...]
@@ -59,7 +59,7 @@ class Vgg:
     norm: Mapping[str, float]
 
     def add(self, n: NetSpec, images: Top, specs: ParamSpecs, classes: int) -> None:
-        """Add all layers to `n` that come after `images`."""
+        """Add all layers after `images` to `n`."""
         top = images
         for k, block in enumerate(self.blocks, start=1):
             top = self._block(n, specs, k, block, top)
@@ -86,7 +86,7 @@ class Vgg:
 
 
 def vgg_s(filters: tuple[int, int, int, int, int], widths: tuple[int, int], dropout: Mapping[str, float]) -> Vgg:
-    """Return CNN_S as the authors released it: conv2 padded by 2 and not normalised, k = 1."""
+    """Return CNN_S as released by the authors: conv2 padded by 2 and not normalised, k = 1."""
     blocks = (
         Block(filters[0], 7, {"stride": 2}, norm=True, pool=(3, 3)),
         Block(filters[1], 5, {"pad": 2}, pool=(2, 2)),
@@ -103,7 +103,7 @@ def vgg_m(
     dropout: Mapping[str, float],
     conv2_stride: int = 2,
 ) -> Vgg:
-    """Return CNN_M as published; a smaller stride of conv2 keeps a smaller input's maps from vanishing."""
+    """Return CNN_M as published; with `conv2_stride` 1, maps of a smaller input do not shrink to nothing."""
     blocks = (
         Block(filters[0], 7, {"stride": 2}, norm=True, pool=(3, 2)),
         Block(filters[1], 5, {"stride": conv2_stride, "pad": 1}, norm=True, pool=(3, 2)),

@@ -9,7 +9,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.fixture
 def load(monkeypatch):
-    """From a benchmark's name to its module; they import one another by name, as scripts in one folder do."""
+    """Return a function that imports a benchmark by name; they import one another by name, like scripts in a folder."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     yield importlib.import_module
     for name, module in list(sys.modules.items()):

@@ -1,4 +1,4 @@
-"""The benchmarks of the engines: what they time is the same net."""
+"""The benchmarks of the engines time the same net."""
 
 import os
 import subprocess
@@ -24,14 +24,14 @@ def test_the_net_by_hand_is_the_prototxts(load, name):
     net = Net(graph_of(committed(name, "deploy.prototxt"), State("TEST")), seed=0)
     images = torch.randn(2, 3, 56, 56, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        by_hand(images)  # so it learns its shapes
+        by_hand(images)  # sets the shapes
         for ours, one in zip(by_hand.parameters(), net.learnable, strict=True):
             one.blob.normal_(0, 0.1, generator=torch.Generator().manual_seed(one.blob.numel()))
             ours.copy_(one.blob)
         net({"data": images})
         scores = by_hand(images)
     bottom = next(layer.param.bottom[0] for layer in net.layers if layer.param.type == "Softmax")
-    spread = scores.std()  # some hundred: the order of a sum, which threads decide, shows in a score near zero
+    spread = scores.std()  # some hundred; a score near zero shows the order of a sum, which threads decide
     assert spread > 0.1
     torch.testing.assert_close(scores / spread, net.blobs[bottom] / spread, rtol=1e-4, atol=1e-5)
 
@@ -44,7 +44,7 @@ def test_a_small_net_is_timed_with_its_own_batch(load, tmp_path, name):
 
 def run(script, *arguments):
     command = [sys.executable, BENCHMARKS / script, *arguments]
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}  # as users have it
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}  # in the users' setting
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -66,12 +66,12 @@ def test_engines_are_compared_then_timed_in_turns_on_two_cores(load, monkeypatch
     turns = engines.ROWS["train-vgg_s"].measure(tmp_path)
     assert done[0] == ("compare", "torch", "caffe")
     assert done[1:] == 3 * ["caffe", "torch", "torch", "caffe"]
-    assert len(turns.ours) == len(turns.theirs) == 5  # the first of each does not count
+    assert len(turns.ours) == len(turns.theirs) == 5  # the first of each is dropped
     assert turns.theirs[0] > turns.ours[0]
 
 
 def test_the_seconds_of_an_iteration_are_those_of_the_log(load, tmp_path):
-    """The moments at which the engines log, not those at which we look: an iteration may be shorter than our pause."""
+    """The engines' logs have the times; polling would not, because an iteration may be shorter than the pause."""
     lines = [
         "I1128 23:59:50.000000  7 solver.cpp:239] Iteration 0 (-nan iter/s, 0s/1 iters), loss = 2",
         "I1128 23:59:55.500000  7 solver.cpp:239] Iteration 1 (1 iter/s, 1s/1 iters), loss = 2",
@@ -159,7 +159,7 @@ def test_a_fault_of_the_net_by_hand_is_seen(load, monkeypatch, tmp_path, what, f
 @pytest.mark.parametrize("name", ["vgg_s_small", "vgg_m_2048_small"])
 def test_operations_are_as_many_as_torch_counts(load, name):
     net, images = load("gpu").by_hand(NETS[name]), torch.zeros(2, 3, 56, 56)
-    net(images)  # so it learns its shapes
+    net(images)  # sets the shapes
     with FlopCounterMode(display=False) as counted:
         net(images).sum().backward()
     assert load("peaks").flops(name) == counted.get_total_flops() / 2

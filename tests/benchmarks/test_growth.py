@@ -1,4 +1,4 @@
-"""The memory that a set of CASIA-WebFace's size takes, measured as the benchmark does."""
+"""The memory for a set of CASIA-WebFace's size, measured as in the benchmark."""
 
 import sys
 
@@ -9,7 +9,7 @@ from emotiw.data_prep.prepared_set import open_set
 
 @pytest.mark.slow
 def test_a_hundred_thousand_images_keep_memory_flat(load, tmp_path):
-    """Only a row of text per image may grow: its path, its class, its sha256; never its pixels."""
+    """Only a row of text for each image may grow (path, class, sha256), never the pixels."""
     growth, peaks = load("growth"), {}
     for count in (10_000, 100_000):
         source, made = growth.records(tmp_path / f"{count}", count), tmp_path / f"set{count}"

@@ -1,4 +1,4 @@
-"""Each row compares what both sides made before it times them, and times the same of both."""
+"""Each row compares the results of both sides before it times the same work of both."""
 
 import re
 from functools import partial
@@ -11,7 +11,7 @@ from emotiw.evaluate.model import open_model
 
 @pytest.fixture
 def little(load, monkeypatch):
-    """The module `preparing`, for a few images and one turn."""
+    """The module `preparing` with a few images and one turn."""
     preparing = load("preparing")
     for constant in ("COUNT", "FIVE_COUNT", "MEAN_COUNT"):
         monkeypatch.setattr(preparing, constant, 12)
@@ -75,7 +75,7 @@ def test_other_sets_of_the_peer_are_seen(little, monkeypatch, tmp_path, old, new
 
 
 def test_five_passes_of_the_peer_write_what_one_writes(little, tmp_path):
-    """And each reads the pictures again: the five are compared as those of one pass are."""
+    """Each pass reads the pictures again; the five results are compared like those of one pass."""
     turns = little.measure_separately(tmp_path)
     assert len(turns.theirs) == 1
     assert turns.note.startswith("mapping by ")
@@ -131,7 +131,7 @@ def test_posteriors_that_are_all_alike_show_nothing(load):
 @pytest.mark.caffe
 @pytest.mark.parametrize("name", ["predict-small", "predict-vgg_s", "evaluate", "table", "reproduce"])
 def test_what_a_command_costs(load, tmp_path, name):
-    """Each row's own check, in one turn."""
+    """Run each row's own check in one turn."""
     ours, bare = load("costs").ROWS[name].measure(tmp_path, turns=1)
     assert all(min(one.seconds, one.cpu, one.peak) > 0 for one in (ours, bare) if one)
     assert (bare is None) is (name == "table")
@@ -141,7 +141,7 @@ def test_what_a_command_costs(load, tmp_path, name):
 @pytest.mark.caffe
 @pytest.mark.parametrize("name", ["map", "prepare-rgb", "prepare-five", "mean", "help", "map-command"])
 def test_both_come_to_the_same(load, monkeypatch, tmp_path, name):
-    """Each row's own check, on little."""
+    """Run each row's own check on little data."""
     preparing, rows = load("preparing"), load("rows")
     for constant in ("COUNT", "FIVE_COUNT", "MEAN_COUNT"):
         monkeypatch.setattr(preparing, constant, 80)

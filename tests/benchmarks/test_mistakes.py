@@ -1,4 +1,4 @@
-"""The right way is `emotiw evaluate`'s, and each mistake changes what it says it changes."""
+"""The correct preprocessing is that of `emotiw evaluate`, and each mistake changes what its name says."""
 
 import importlib.util
 import subprocess
@@ -71,7 +71,7 @@ def test_a_line_by_hand():
     def scores(*answers):
         return Scores(("a", "b", "c", "d"), np.array([0, 1, 1, 2]), ("Angry", "Happy", "Sad"), np.eye(3)[list(answers)])
 
-    # Of two smiles one is called Angry; Angry is said three times of four, and rightly once; Sad is right.
+    # One of two smiles is classified as Angry; Angry is predicted three times of four, once correctly; Sad is correct.
     assert mistakes.line("x", scores(0, 0, 0, 2), scores(0, 1, 1, 2)) == [
         "x",
         "50.00",
@@ -134,7 +134,7 @@ def test_what_is_mapped_by_hand():
     codes = mapped["codes, not their colours"]
     np.testing.assert_array_equal(codes[..., 0], codes[..., 2])
     np.testing.assert_array_equal(colours[codes[..., 1]], mapped["none"])
-    # All pixels alike: no neighbour is darker, but beyond scikit-image's border.
+    # All pixels are equal: no neighbour is darker, except outside scikit-image's border.
     alike = np.full((4, 5, 3), 128, np.uint8)
     padded = WAYS["scikit-image's LBP"].mapped(alike, representation)
     assert padded.shape == (4, 5, 3)

@@ -1,4 +1,4 @@
-"""The comparison of one training by both engines: on a small net, a few iterations."""
+"""The comparison of one training by both engines, with a small net and a few iterations."""
 
 import pytest
 

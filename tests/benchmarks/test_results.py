@@ -1,4 +1,4 @@
-"""The harness by hand, and the committed results against the rows that there are."""
+"""The harness by hand, and the committed results against the current rows."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""The comparison of engines over seeds: its statistics by hand, its trainings tiny."""
+"""The comparison of engines over seeds: statistics by hand, tiny trainings."""
 
 import runpy
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_the_table_says_whether_they_overlap():
 @pytest.mark.caffe
 def test_a_row_by_each_engine(sets, tmp_path):
     for engine in ("caffe", "torch"):
-        for _ in range(2):  # the second time it is there
+        for _ in range(2):  # the second time it exists
             found = SEEDS["accuracy"](
                 tmp_path, "vgg_s_small-rgb", sets / "people", sets / "expressions", engine, seed=1
             )

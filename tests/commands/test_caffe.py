@@ -10,7 +10,7 @@ from emotiw.engine.caffe.install import debian
 
 
 @pytest.mark.caffe
-def test_info_tells_what_this_caffe_is(caffe, capsys):
+def test_info_describes_this_caffe(caffe, capsys):
     assert main(["caffe", "info", "--caffe", str(caffe.program)]) == 0
     rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert rows["program"] == str(caffe.program)
@@ -25,12 +25,12 @@ def test_python_passes_arguments_streams_and_status_of_a_script(caffe, tmp_path)
     script.write_text("import sys, caffe\nprint(sys.argv[1:], sys.stdin.read(), caffe.TEST)\nsys.exit(7)\n")
     done = subprocess.run(
         [sys.executable, "-m", "emotiw", "caffe", "python", script, "--caffe", "x", "a b"],
-        input="told",
+        input="input",
         capture_output=True,
         text=True,
         cwd=tmp_path,
     )
-    assert (done.stdout, done.returncode) == ("['--caffe', 'x', 'a b'] told 1\n", 7)
+    assert (done.stdout, done.returncode) == ("['--caffe', 'x', 'a b'] input 1\n", 7)
 
 
 @pytest.mark.caffe
@@ -59,7 +59,7 @@ def test_install_says_where_it_is_and_whether_it_was_there(monkeypatch, capsys):
     assert capsys.readouterr().out == "already installed: /there/bin/caffe\ninstalled: /there/bin/caffe\n"
     assert main(["caffe", "install", "--mirror", "http://127.0.0.1:1/"]) == 0
     assert capsys.readouterr().out == (
-        "already installed: /there/bin/caffe; --mirror was not looked at: give --force to install anew from it\n"
+        "already installed: /there/bin/caffe; --mirror was ignored: give --force to install again from it\n"
     )
 
 
@@ -69,7 +69,7 @@ def test_install_names_what_other_versions_left(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(debian, "install", lambda mirror, force: tmp_path / "debian11-2/bin/caffe")
     assert main(["caffe", "install"]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
-        f"{tmp_path}/{name}: of another version of emotiw, not used by this one; remove it if no other needs it"
+        f"{tmp_path}/{name}: installed by another version of emotiw; remove it if you no longer use that version"
         for name in ("debian11-1", "debian11-3")
     ]
 

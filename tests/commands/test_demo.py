@@ -1,4 +1,4 @@
-"""The demo, for real."""
+"""Real runs of the demo."""
 
 import csv
 import re
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.caffe
 
 
 def scores_of(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels and posteriors of a run, read without any code of ours."""
+    """Return labels and posteriors of a run, read without our code."""
     with (folder / "finetune/scores_val.csv").open(newline="") as file:
         rows = list(csv.reader(file))[1:]
     return np.array([int(row[2]) for row in rows]), np.array([row[3:] for row in rows], float)
@@ -40,7 +40,7 @@ def test_a_short_demo_goes_the_whole_way_and_is_done_once(tmp_path, capsys):
     assert main(["demo", "-o", str(output), "--iterations", "3"]) == 0
     printed = capsys.readouterr().out
     check_table(output, printed)
-    assert "\nSet expressions: faces, DRAWN, no photographs: nothing published compares with it.\n" in printed
+    assert "\nSet expressions: faces, DRAWN, no photographs: not comparable with published figures.\n" in printed
     assert "\nTrained for 3 iterations, seed 1, by caffe.\n" in printed
     for meaningless in ("51.75", "published (", "within", "engine"):
         assert meaningless not in printed
@@ -62,11 +62,11 @@ def test_a_demo_replaces_or_resumes_only_a_like_demo(tmp_path, capsys):
     precious.write_text("mine")
     assert main(["demo", "-o", str(tmp_path), "--force"]) == 2
     assert precious.read_text() == "mine"
-    assert "no demo's folder" in capsys.readouterr().err
+    assert "is not a demo's folder" in capsys.readouterr().err
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo/demo.txt").write_text("another version")
     assert main(["demo", "-o", str(tmp_path / "demo"), "--iterations", "2"]) == 2
-    assert "holds a demo of another version" in capsys.readouterr().err
+    assert "holds a demo by another version" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def copy(runs, tmp_path):
 
 
 def test_evaluate_and_table(copy, sets, tmp_path, capsys):
-    """A net that Caffe trained and torch scored: the same scores, and the table names both engines."""
+    """A net that Caffe trained and torch scored has the same scores, and the table names both engines."""
     scores = copy / RUN / "scores_val.csv"
     before = read_scores(scores)
     assert main(["evaluate", str(copy / RUN), "--set", str(sets / "expressions"), "--force", *TORCH]) == 0
@@ -42,15 +42,15 @@ def test_evaluate_and_table(copy, sets, tmp_path, capsys):
 
 def test_predict_and_explain(runs, sets, tmp_path, capsys):
     face = str(next((sets / "faces/expressions").rglob("*.png")))
-    told = []
+    found = []
     for engine in ([], TORCH):
         assert main(["predict", face, "--aligned", "--model", str(runs / RUN), "--format", "json", *engine]) == 0
         out, err = capsys.readouterr()
         (posteriors,) = json.loads(out)["pictures"][0]["posteriors"].values()
-        told.append(posteriors)
+        found.append(posteriors)
         assert ("torch 2.13" in err) == bool(engine)
-    assert told[0].keys() == told[1].keys()
-    np.testing.assert_allclose(list(told[0].values()), list(told[1].values()), rtol=0, atol=1e-5)
+    assert found[0].keys() == found[1].keys()
+    np.testing.assert_allclose(list(found[0].values()), list(found[1].values()), rtol=0, atol=1e-5)
     png = tmp_path / "explained.png"
     assert main(["explain", face, "--aligned", "--model", str(runs / RUN), "-o", str(png), *TORCH]) == 0
     assert png.stat().st_size > 10_000
@@ -112,7 +112,7 @@ def test_snapshots_without_run_json_are_not_resumed(sets, tmp_path):
         ([*TORCH, "--gpu", "first"], 2, "emotiw: --gpu first: it is 0, or 0,1, or all, or none\n"),
     ],
 )
-def test_what_cannot_be_is_one_line(sets, tmp_path, capsys, monkeypatch, options, status, line):
+def test_contradictions_are_one_line(sets, tmp_path, capsys, monkeypatch, options, status, line):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     monkeypatch.setattr("torch.__version__", "2.13.0+cpu")
     command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path), *options]
@@ -130,7 +130,7 @@ def test_what_cannot_be_is_one_line(sets, tmp_path, capsys, monkeypatch, options
         (EngineSettings("torch", gpu="none", precision="tf32"), "--engine torch --precision tf32 --gpu none"),
     ],
 )
-def test_an_engines_flags_open_it_again(settings, flags):
+def test_the_flags_of_an_engine_open_the_same_one(settings, flags):
     assert engine_flags(settings) == flags.split()
     parser = argparse.ArgumentParser()
     add_engine(parser)

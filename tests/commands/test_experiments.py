@@ -44,11 +44,11 @@ def refused(capsys, *command):
 
 
 def test_a_net_that_is_none(capsys):
-    assert "no net 'alexnet': there are vgg_s, " in refused(capsys, "experiments", "alexnet")
+    assert "there is no net 'alexnet': name one of vgg_s, " in refused(capsys, "experiments", "alexnet")
 
 
 @pytest.mark.parametrize("verb", ["predict face.png", "finetune vgg_s-rgb --set set", "experiments"])
-def test_a_word_too_many_points_to_the_verbs_own_help(capsys, verb):
+def test_an_extra_word_points_to_the_verbs_help(capsys, verb):
     line = refused(capsys, *verb.split(), "--thresh", "3")
     name = verb.split()[0]
     assert line.startswith(f"emotiw {name}: unrecognized arguments: --thresh")
@@ -66,7 +66,7 @@ FINETUNE = ("finetune", "vgg_s_small-rgb", "--set", "set")
         (("--epochs", "0"), "--epochs must be above 0"),
         (("--epochs", "nan"), "--epochs must be above 0"),
         (("--epochs", "2", "--gpu", "0,1"), "--epochs counts the images of one GPU"),
-        (("--solver", "nowhere.prototxt"), "--solver nowhere.prototxt: no such file, and no prototxt"),
+        (("--solver", "nowhere.prototxt"), "--solver nowhere.prototxt: neither a text file nor prototxt"),
         (("--solver", "base_lrr: 1"), 'has no field named "base_lrr"'),
         (("--net", "nowhere"), "nowhere/train_val.prototxt is missing"),
     ],
@@ -80,7 +80,7 @@ def test_contradictions_are_usage_errors(capsys, sets, words, said):
     [
         (("--iterations", "3", "--epochs", "2"), "not allowed with argument --iterations"),
         (("--small", "--experiments", "y.csv"), "not allowed with argument --small"),
-        (("--small", "--rows", "vgg_s-rgb"), "--rows names rows, and --small those of a preset"),
+        (("--small", "--rows", "vgg_s-rgb"), "--rows and --small both choose rows"),
     ],
 )
 def test_contradictions_of_reproduce(capsys, sets, words, said):

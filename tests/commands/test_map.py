@@ -25,7 +25,7 @@ def read(path):
 
 
 def complaint(capsys, *arguments):
-    """Run a command line that must fail; return its status and its one line."""
+    """Run a command line that must fail; return its status and its one-line error."""
     try:
         status = main(["map", *map(str, arguments)])
     except SystemExit as stop:
@@ -60,7 +60,7 @@ def test_representations_and_threshold(tmp_path):
         assert np.array_equal(read(out / f"f.{name}.png"), map_image(face(), parse(name)))
 
 
-def test_a_photo_is_turned_as_its_exif_says(tmp_path):
+def test_a_photo_is_turned_by_its_exif_orientation(tmp_path):
     flat = np.full((24, 48, 3), 90, np.uint8)
     jpeg = cv2.imencode(".jpg", flat)[1].tobytes()
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
@@ -127,7 +127,7 @@ def test_a_radius_is_for_those_that_do_not_spell_their_own(tmp_path):
 def test_a_radius_for_nothing_is_a_usage_error(tmp_path, capsys):
     image = write(tmp_path / "f.png", face())
     status, said = complaint(capsys, image, "-o", tmp_path, "-r", "rgb", "cyclic_lbp_5", "--radius", "2")
-    assert (status, "--radius 2 is for none of rgb, cyclic_lbp_5: leave it out" in said) == (2, True)
+    assert (status, "--radius 2 applies to none of rgb, cyclic_lbp_5: leave it out" in said) == (2, True)
     status, said = complaint(capsys, image, "-o", tmp_path, "--radius", "0")
     assert (status, "give a whole number of pixels, 1 to 100" in said) == (2, True)
 
@@ -136,7 +136,7 @@ def test_a_radius_for_nothing_is_a_usage_error(tmp_path, capsys):
 def test_a_threshold_for_nothing_is_a_usage_error(tmp_path, capsys, names):
     image = write(tmp_path / "f.png", face())
     status, said = complaint(capsys, image, "-o", tmp_path, "-r", *names, "--threshold", "5")
-    assert (status, "--threshold 5 is for none of " in said) == (2, True)
+    assert (status, "--threshold 5 applies to none of " in said) == (2, True)
     assert len(list(tmp_path.iterdir())) == 1
 
 

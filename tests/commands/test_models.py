@@ -16,7 +16,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "here"
 
 
-def test_the_list_says_what_there_is_and_what_is_here(models, capsys):
+def test_the_list_has_all_models_and_their_state(models, capsys):
     assert main(["models", "fetch", "VGG_S_lbp", "VGG_S_cyclic_lbp", "--stand-in"]) == 0
     (models / "VGG_S_cyclic_lbp" / MEAN).unlink()
     capsys.readouterr()
@@ -33,9 +33,9 @@ def test_the_list_says_what_there_is_and_what_is_here(models, capsys):
     assert capsys.readouterr().out == out
 
 
-def test_verify_takes_those_that_are_here(models, capsys):
+def test_verify_checks_the_models_that_are_present(models, capsys):
     assert main(["models", "verify"]) == 1
-    assert capsys.readouterr().err == f"emotiw: no released model is in {models}: emotiw models fetch all\n"
+    assert capsys.readouterr().err == f"emotiw: no released model is in {models}: run emotiw models fetch all\n"
     assert main(["models", "fetch", "VGG_S_lbp", "--stand-in", "--seed", "5"]) == 0
     assert "VGG_S_lbp: STAND-IN, random weights of seed 5 -> " in capsys.readouterr().out
     assert main(["models", "verify"]) == 0
@@ -43,7 +43,7 @@ def test_verify_takes_those_that_are_here(models, capsys):
     assert line.startswith("VGG_S_lbp: STAND-IN: ")
 
 
-def test_verify_tells_all_models_and_fails(models, capsys):
+def test_verify_reports_every_model_and_fails(models, capsys):
     assert main(["models", "fetch", "VGG_S_lbp", "VGG_S_rgb", "--stand-in"]) == 0
     (models / "VGG_S_rgb" / DEPLOY).write_text("<html>")
     capsys.readouterr()
@@ -54,7 +54,7 @@ def test_verify_tells_all_models_and_fails(models, capsys):
     assert "deploy.prototxt: is not a prototxt, but a web page" in wrong
     assert "of a STAND-IN among files that are not" in mixed
     assert whole.startswith("VGG_S_lbp: STAND-IN: ")
-    assert err == "emotiw: 1 of 2 models are not as they should be\n"
+    assert err == "emotiw: 1 of 2 models are wrong: replace them by emotiw models fetch --force\n"
 
 
 @pytest.mark.parametrize("action", ["fetch", "verify"])

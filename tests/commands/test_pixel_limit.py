@@ -1,4 +1,4 @@
-"""The limit on a picture's pixels, in each verb that reads pictures, as a process: an import could undo it."""
+"""The limit on pixels in each verb that reads pictures, run as processes, because an import could undo it."""
 
 import json
 import os
@@ -86,7 +86,7 @@ def test_explain(bomb, model, tmp_path, measured):
 
 @pytest.mark.caffe
 def test_serve(bomb, model):
-    """The picture is uploaded as the page does it."""
+    """The picture is uploaded as by the page."""
     command = [EMOTIW, "serve", "--port", "0", "--model", model]
     with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -100,8 +100,8 @@ def test_serve(bomb, model):
             asked = {"data": [picture, True, [0]], "fn_index": 0, "session_hash": "test"}
             requests.post(f"{api}/queue/join", json=asked, timeout=60).raise_for_status()
             with requests.get(f"{api}/queue/data?session_hash=test", stream=True, timeout=60) as events:
-                told = (json.loads(line[5:]) for line in events.iter_lines() if line.startswith(b"data:"))
-                answer = next(event for event in told if event["msg"] == "process_completed")["output"]["data"][0]
+                replies = (json.loads(line[5:]) for line in events.iter_lines() if line.startswith(b"data:"))
+                answer = next(event for event in replies if event["msg"] == "process_completed")["output"]["data"][0]
             peak = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
         finally:
             process.kill()
@@ -118,7 +118,7 @@ def test_the_limit_holds_where_opencv_was_imported_first(bomb, measured):
 
 
 def test_an_encoded_datum_and_load_image_are_held_to_it_too(bomb):
-    """Of the torch engine, and of its pycaffe."""
+    """This concerns the torch engine and its pycaffe."""
     from emotiw.engine.torch.pycaffe.io import load_image
 
     with pytest.raises(EmotiwError, match=re.escape(f"its picture cannot be decoded: {REASON}")):
@@ -157,5 +157,5 @@ def test_a_bad_value_is_reported_before_opencv_is_imported(verb, tmp_path):
     done = subprocess.run([EMOTIW, verb, *arguments], env=env, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith(f"emotiw: ${VARIABLE} is 'lots': ")
-    told = subprocess.run([EMOTIW, verb, "--help"], env=env, capture_output=True, text=True)
-    assert (told.returncode, told.stderr) == (0, "")
+    done = subprocess.run([EMOTIW, verb, "--help"], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

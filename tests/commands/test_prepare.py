@@ -22,7 +22,7 @@ from ..conftest import without_stamps
 
 YALE = Path(__file__).parents[3] / "shared/data/faces/yale"
 
-# Beside the paper's five: three radii and two thresholds of one's own choice.
+# Besides the paper's five: three other radii and two other thresholds.
 OWN = ("cyclic_lbp:radius=3:threshold=5", "lbp:radius=2", "cyclic_lbp:radius=7:threshold=-2.5")
 
 
@@ -42,9 +42,9 @@ def test_it_says_what_it_does_and_prints_the_report(drawn, tmp_path, capfd):
     assert prepare(drawn, tmp_path / "set", "-r", "rgb", "lbp", "-r", "rgb", "--val", "0.25") == 0
     out, err = capfd.readouterr()
     lines = out.splitlines()
-    told = f"{drawn} -> {tmp_path / 'set'}: layout folders, 28 images; rgb, lbp at 16 x 16, raw: 0.00 GB, and "
-    assert lines[0].startswith(told)
-    assert re.fullmatch(r"\d+\.\d\d GB are free", lines[0].removeprefix(told))
+    start = f"{drawn} -> {tmp_path / 'set'}: layout folders, 28 images; rgb, lbp at 16 x 16, raw: 0.00 GB, and "
+    assert lines[0].startswith(start)
+    assert re.fullmatch(r"\d+\.\d\d GB are free", lines[0].removeprefix(start))
     assert lines[1].split() == ["7", "classes", "train", "val"]
     assert lines[3].split() == ["Angry", "3", "1"]
     assert lines[10].split() == ["all", "21", "7"]
@@ -63,7 +63,7 @@ def test_it_says_what_it_does_and_prints_the_report(drawn, tmp_path, capfd):
     ]
     assert (
         len(re.split("[\r\n]", err.strip())) <= 5
-    )  # no terminal, no flood: two bars, a line at the beginning and at the end of each
+    )  # without a terminal: two bars, a line at the start and the end of each
 
 
 def test_the_five_are_prepared_by_default(drawn, tmp_path):
@@ -181,13 +181,15 @@ def test_caffe_trains_on_lmdbs_of_own_radii_and_thresholds(caffe, drawn, tmp_pat
     assert prepare(drawn, tmp_path / "set", "--size", "64", "--val", "0.25", "-r", *names, *OWN) == 0
     prepared = open_set(tmp_path / "set")
     assert sorted(path.name for path in prepared.folder.iterdir() if path.is_dir()) == sorted(names + own)
-    assert [parse(name) for name in own] == [parse(name) for name in OWN]  # a folder's name can be given back
+    assert [parse(name) for name in own] == [
+        parse(name) for name in OWN
+    ]  # a representation can be given by its folder's name
     means = {name: prepared.mean_file(name).read_bytes() for name in names + own}
     assert len(set(means.values())) == 8
     weights = train(caffe, tmp_path / "run", prepared, own[0])
     assert list(weights) == ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8_cat"]
     assert all(np.isfinite(blob).all() for blobs in weights.values() for blob in blobs)
-    assert np.abs(weights["fc8_cat"][1]).max() > 0  # the biases start at 0: they have learned
+    assert np.abs(weights["fc8_cat"][1]).max() > 0  # the biases start at 0, so they have learned
 
 
 @pytest.mark.skipif(not YALE.is_dir(), reason="needs the Yale faces in ../shared/data/faces")
@@ -205,11 +207,11 @@ def test_faces_are_found_and_cropped_in_every_yale_picture(tmp_path, capsys):
     records = [*prepared.records("rgb", "train"), *prepared.records("rgb", "val")]
     record = next(record for record in records if record.path == "Happy/subject01.png")
     shrunk = cv2.resize(picture, (64, 64)).transpose(2, 0, 1)
-    assert np.abs(record.blob.astype(int) - shrunk).mean() > 10  # a crop of it, not all of it
+    assert np.abs(record.blob.astype(int) - shrunk).mean() > 10  # a crop, not the whole picture
 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_resumes(drawn, tmp_path):
-    """A real Ctrl-C to the command and its processes; what it made is the set of an uninterrupted one."""
+    """A real Ctrl-C to the command and its processes; the final set equals an uninterrupted one."""
     arguments = ["prepare", str(drawn), "--labels", "emotions", "--size", "256", "--jobs", "2"]
     code = (
         "import os, signal, sys\nfrom emotiw.data_prep import prepare as preparing\nfrom emotiw.__main__ import main\n"
@@ -308,8 +310,8 @@ def test_a_representation_is_added_to_a_set(drawn, tmp_path, capfd):
         (["--labels", "emotions"], "-o SET is missing: name the set to make, or give --dry-run"),
         (["-o", "set"], "--labels is missing: give emotions or identities"),
         (["--dry-run"], "--labels is missing: give emotions or identities"),
-        (["-o", "set", "--extend", "--force"], "--extend goes without --force: leave it out"),
-        (["--dry-run", "--labels", "emotions", "--strict"], "--dry-run goes without --strict: leave it out"),
+        (["-o", "set", "--extend", "--force"], "--extend and --force exclude each other: leave one out"),
+        (["--dry-run", "--labels", "emotions", "--strict"], "--dry-run and --strict exclude each other: leave one out"),
         (["--dry-run", "--extend", "--labels", "emotions"], "--dry-run and --extend: give one of them"),
         (["-o", "set", "--labels", "emotions", "--images", "."], "--images is for tables and lists, and "),
         (["-o", "set", "--labels", "emotions", "--first-neutral"], "--first-neutral is for CK+, and "),

@@ -344,7 +344,7 @@ def test_without_a_model_one_line_says_how_to_get_one(tmp_path, monkeypatch, cap
     assert main(["serve", "--port", "0"]) == 1
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith("emotiw: none of the released models is here: fetch them with emotiw models fetch all")
+    assert said.err.startswith(f"emotiw: no released model is in {tmp_path}: fetch them with emotiw models fetch all")
     assert said.err.count("\n") == 1
     for name in ("VGG_S_lbp", "VGG_S_rgb"):
         (tmp_path / name).mkdir()

@@ -10,7 +10,7 @@ from emotiw.evaluate.scores import read_scores
 pytestmark = pytest.mark.caffe
 
 
-def test_a_stage_says_first_what_from_what_and_where_to(runs, sets, capsys):
+def test_a_stage_first_prints_row_weights_set_and_folder(runs, sets, capsys):
     folder = runs / "vgg_s_small-rgb"
     people, faces = (["--set", str(sets / name), "-o", str(runs)] for name in ("people", "expressions"))
     assert main(["pretrain", "vgg_s_small-rgb", *people, "--iterations", "6", "--seed", "7"]) == 0
@@ -32,11 +32,11 @@ def test_evaluate_prints_a_line_a_run(runs, sets, tmp_path, capsys):
     copy = shutil.copytree(runs, tmp_path / "runs")
     folders = [copy / f"vgg_s_small-{name}/finetune" for name in ("rgb", "cyclic_lbp_r3_t5")]
     assert main(["evaluate", *map(str, folders), "--set", str(sets / "expressions"), "--split", "train"]) == 0
-    told = capsys.readouterr().out.splitlines()
-    warnings = [line for line in told if line.startswith("warning: ")]
+    printed = capsys.readouterr().out.splitlines()
+    warnings = [line for line in printed if line.startswith("warning: ")]
     assert len(warnings) == 2
-    assert all("trained on images that are scored: of 56 images, 56 in finetune" in line for line in warnings)
-    lines = [line for line in told if line not in warnings]
+    assert all("trained on scored images: of 56 images, 56 in finetune" in line for line in warnings)
+    lines = [line for line in printed if line not in warnings]
     for line, folder in zip(lines, folders, strict=True):
         scores = read_scores(folder / "scores_train.csv")
         assert line == (
@@ -56,7 +56,7 @@ def test_debug_shows_where_it_failed(runs, sets):
 
 @pytest.mark.caffe
 def test_a_missing_gpu_is_refused_before_anything_is_written(sets, tmp_path, capsys):
-    """The Caffe of the tests has none, and says so in its own words."""
+    """The Caffe of the tests has none; the message is Caffe's."""
     command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path), "--gpu", "all"]
     assert main([*command, "--iterations", "2"]) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
@@ -66,6 +66,6 @@ def test_a_missing_gpu_is_refused_before_anything_is_written(sets, tmp_path, cap
 
 
 def test_scoring_takes_no_gpu_of_caffe(runs, sets, tmp_path):
-    """Caffe scores on the CPU, whatever trains on GPUs."""
+    """Caffe always scores on the CPU."""
     copy = shutil.copytree(runs / "vgg_s_small-rgb/finetune", tmp_path / "RUNS/finetune")
     assert main(["evaluate", str(copy), "--set", str(sets / "expressions"), "--force", "--gpu", "all"]) == 0

@@ -28,7 +28,7 @@ def as_debian(root):
 
 
 def as_bvlc(root):
-    """As BVLC's docker/gpu/Dockerfile builds it: all in /opt/caffe, its library folder named in ld.so.conf.d."""
+    """In the layout of BVLC's docker/gpu/Dockerfile: all in /opt/caffe, its library folder named in ld.so.conf.d."""
     as_debian(root)
     for name in ("caffe", "compute_image_mean", "convert_imageset"):
         move(root, f"usr/bin/{name}", f"opt/caffe/build/tools/{name}")

@@ -140,15 +140,15 @@ def test_an_image_holds_the_package_and_no_leftovers(builder, work):
     assert builder.run("caffe", work, "sh", "-c", everywhere) == ""
 
 
-def test_an_image_maps_by_the_compiled_module_and_holds_no_compiler(builder, work):
+def test_an_image_has_the_compiled_module_and_no_compiler(builder, work):
     assert "\nmapping by the compiled module (" in builder.run("caffe", work, "emotiw", "--version") + "\n"
     assert builder.run("caffe", work, "sh", "-c", "command -v gcc || ls -d /wheel || echo none") == "none"
 
 
 def test_the_debian_caffe_is_the_one_used(builder, work):
-    told = builder.run("caffe", work, "emotiw", "caffe", "info")
-    assert re.search(r"^program +/opt/caffe/bin/caffe$", told, re.M)
-    assert re.search(r"^BLAS .*libopenblas", told, re.M)
+    info = builder.run("caffe", work, "emotiw", "caffe", "info")
+    assert re.search(r"^program +/opt/caffe/bin/caffe$", info, re.M)
+    assert re.search(r"^BLAS .*libopenblas", info, re.M)
     assert builder.run("caffe", work, "emotiw", "caffe", "python", "script.py", "a b").startswith(
         "61 ['a b'] /opt/caffe/"
     )
@@ -170,8 +170,8 @@ def test_the_caffe_of_another_image_is_driven_alike(builder, trained, work, caff
     lay_out(caffe, tmp_path / "root", layout)
     builder.import_root(f"localhost/{layout}:latest", tmp_path / "root")
     builder.build("caffe-cuda", "--build-arg", f"CUDA_CAFFE=localhost/{layout}:latest")
-    told = builder.run("caffe-cuda", work, "emotiw", "caffe", "info")
-    assert re.search(r"^program +/opt/caffe-cuda/bin/caffe$", told, re.M)
+    info = builder.run("caffe-cuda", work, "emotiw", "caffe", "info")
+    assert re.search(r"^program +/opt/caffe-cuda/bin/caffe$", info, re.M)
     said = builder.run("caffe-cuda", work, "emotiw", "caffe", "python", "script.py")
     assert said == "61 [] /opt/caffe-cuda/root/usr/lib/python3/dist-packages/numpy/__init__.py"
     run = work / "runs/vgg_s_small-cyclic_lbp_5/finetune"

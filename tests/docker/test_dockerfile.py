@@ -53,12 +53,12 @@ def test_images_are_named_once():
         assert base in earlier
         earlier.add(name)
     assert {"caffe", "caffe-cuda", "torch-cuda"} <= earlier
-    # Docker builds the last stage that is asked for and what it needs: the CUDA image is not fetched for the others.
+    # Docker builds only the requested stage and those that it needs, so the CUDA image is not fetched for the others.
     names = [name for _, name in stages]
     assert max(names.index("caffe"), names.index("torch-cuda")) < names.index("source")
 
 
-def test_what_a_target_ships_is_what_was_tested():
+def test_a_target_ships_the_tested_files():
     caffe = DOCKERFILE.split(" AS caffe\n")[1].split("\nFROM ")[0]
     copied = re.findall(r"^COPY (.+)$", caffe, re.M)
     assert copied == ["--from=tested /opt/caffe /opt/caffe", "--from=tested /opt/emotiw /opt/emotiw"]
@@ -66,7 +66,7 @@ def test_what_a_target_ships_is_what_was_tested():
 
 
 def test_an_image_maps_by_the_compiled_module():
-    """The build stops where it does not; what compiles is in no image that is shipped."""
+    """Otherwise the build stops; no shipped image has the compiler."""
     tested = DOCKERFILE.split(" AS tested\n")[1].split("\nFROM ")[0]
     assert "COPY --from=built /wheel /wheel" in tested
     assert "emotiw --version | grep -q '^mapping by the compiled module'" in tested

@@ -1,4 +1,4 @@
-"""docker/run, with a stand-in for docker that notes its arguments."""
+"""docker/run, with a stand-in for docker that records its arguments."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RUN = ROOT / "docker/run"
-# The image is there unless a file says otherwise.
+# The image exists, unless there is a certain file.
 STAND_IN = """\
 #!/bin/sh
 if [ "$1" = image ]; then [ ! -e "{folder}/no image" ]; exit; fi

@@ -1,4 +1,4 @@
-"""Caffe's training log as events; the lines are BVLC Caffe 1.0.0's own where they do not say otherwise."""
+"""Caffe's training log as events; the lines are from BVLC Caffe 1.0.0 unless noted."""
 
 import math
 from pathlib import Path
@@ -154,7 +154,7 @@ BY_TORCH = (
 
 
 @pytest.mark.parametrize(
-    ("told", "left"),
+    ("logged", "left"),
     [
         ([loss(0, 4), loss(20, 3), RESTORED % 20, loss(20, 2.5), loss(40, 2)], {0: 4, 20: 2.5, 40: 2}),
         ([loss(0, 4), loss(20, 3), loss(0, 3.5)], {0: 3.5}),  # a new start
@@ -166,5 +166,5 @@ BY_TORCH = (
         ([], {}),
     ],
 )
-def test_losses_on_the_way_to_the_end_alone(told, left):
-    assert losses(told) == left
+def test_only_losses_of_the_final_path_count(logged, left):
+    assert losses(logged) == left

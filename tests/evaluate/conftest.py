@@ -23,7 +23,7 @@ def write_split(  # type: ignore[no-untyped-def]
     folder: Path, posteriors, labels, classes=EMOTIONS, split="val", crops=1, digest="d" * 64,
     engine="caffe", groups=(), **more,
 ) -> Path:  # fmt: skip
-    """Write scores of a split by hand, and how they were made."""
+    """Write scores of a split, and their protocol, by hand."""
     protocol = {
         "engine": engine, "engine_version": "1.0.0", "split": split, "crops": crops, "set_digest": digest,
         "set_folder": "gone", "model": "by hand", "weights_sha256": "a" * 64, "mean_rule": "crop", "stand_in": False,
@@ -38,7 +38,7 @@ def write_split(  # type: ignore[no-untyped-def]
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
-    """Write a run folder by hand, with scores of a split, below RUNS = tmp_path / "runs"."""
+    """Return a function that writes a run folder with scores of a split into RUNS = tmp_path / "runs"."""
 
     def write(row, posteriors, labels, classes=EMOTIONS, digest="d" * 64, engine="caffe", run=None, **more):  # type: ignore[no-untyped-def]
         """`run` overrides values of `run.json`; a folder's name may have a suffix after a second hyphen."""
@@ -59,7 +59,7 @@ def make_run(tmp_path: Path) -> MakeRun:
 
 @pytest.fixture
 def make_released(tmp_path: Path) -> MakeRun:
-    """Write scores of a released model by hand, below the same RUNS."""
+    """Return a function that writes scores of a released model into the same RUNS."""
 
     def write(name, posteriors, labels, stand_in=False, **more):  # type: ignore[no-untyped-def]
         folder = tmp_path / "runs/released" / name
@@ -70,7 +70,7 @@ def make_released(tmp_path: Path) -> MakeRun:
 
 @pytest.fixture
 def answers() -> Callable[..., list[list[float]]]:
-    """Posteriors that name these classes, of `classes`, with 0.6 each."""
+    """Return a function that makes posteriors of 0.6 for the given classes."""
 
     def posteriors(*named: int, classes: int = 7) -> list[list[float]]:
         rest = 0.4 / (classes - 1)
@@ -89,11 +89,11 @@ class FileServer(ThreadingHTTPServer):
         self.folder = folder
         self.asked: list[tuple[str, str | None]] = []
         self.pages: dict[str, tuple[int, str]] = {}  # path: status and HTML
-        self.breaks: list[int] = []  # after how many bytes the next answers break off
-        self.ranges, self.lengths = True, True  # whether it can begin in the middle, and says how much will come
-        self.headers: dict[str, str] = {}  # what it says besides of each file
+        self.breaks: list[int] = []  # the number of bytes after which each next response breaks off
+        self.ranges, self.lengths = True, True  # whether it supports ranges and sends lengths
+        self.headers: dict[str, str] = {}  # further headers for each file
         self.stalled = threading.Event()
-        self.stall = False  # whether it waits, once `breaks` says, for the client to go
+        self.stall = False  # whether it waits for the client to leave when a response breaks off
 
     @property
     def url(self) -> str:
@@ -133,9 +133,9 @@ class _Handler(BaseHTTPRequestHandler):
             if self.server.stall:
                 self.server.stall = False
                 self.server.stalled.set()
-                self.connection.recv(1)  # until the client is gone
+                self.connection.recv(1)  # until the client has closed
         except OSError:
-            pass  # the client needed only the beginning, and closed
+            pass  # the client needed only the beginning
 
     def log_message(self, *_args: object) -> None:
         pass
@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(autouse=True)
 def _loopback_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test asks the web for anything, whatever goes wrong in it."""
+    """Allow connections to loopback only."""
     send = requests.adapters.HTTPAdapter.send
 
     def guarded(self, request, **how):  # type: ignore[no-untyped-def]
@@ -155,7 +155,7 @@ def _loopback_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    """A file server for `tmp_path / "served"`; a connection that breaks is not tried again by itself."""
+    """A file server for `tmp_path / "served"`; a broken connection is not retried."""
     monkeypatch.setattr(download, "RETRIES", 0)
     (tmp_path / "served").mkdir()
     with FileServer(tmp_path / "served") as served:
@@ -166,7 +166,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServ
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """`tmp_path / "models"` as the folder of models, which are of vgg_s_small: 3 MB instead of the authors' 498."""
+    """`tmp_path / "models"` as the folder of models with the net vgg_s_small: 3 MB instead of the authors' 498."""
     for module in (verify, model, stand_in):
         monkeypatch.setattr(module, "NET", "vgg_s_small")
     monkeypatch.setenv("EMOTIW_MODELS", str(tmp_path / "models"))
@@ -175,7 +175,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def authors() -> Callable[[Path, str], Path]:
-    """Write a model into a folder that does not call itself a stand-in."""
+    """Return a function that writes a model that is not marked as a stand-in into a folder."""
 
     def write(folder: Path, name: str) -> Path:
         stand_in.write_stand_in(folder, name)

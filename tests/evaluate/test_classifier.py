@@ -26,7 +26,7 @@ pytestmark = pytest.mark.caffe
 
 OWN = "cyclic_lbp_r3_t5"
 
-# As the authors' notebook does it, with the mean cropped to the net's input as Caffe's training layer crops it.
+# The authors' notebook, with the mean cropped to the net's input as in Caffe's training layer.
 CLASSIFIER = """
 import sys
 import numpy as np
@@ -125,7 +125,7 @@ def caffe_test(caffe, folder, batches):
 
 
 def test_validation_accuracy_is_not_caffes_mean_over_batches(runs, caffe):
-    """28 images are no multiple of Caffe's batch of 20, so it counts the first 12 twice: from our scores, too."""
+    """28 images are not a multiple of Caffe's batch of 20, so it counts the first 12 twice; reproduce that."""
     folder = runs / "vgg_s_small-rgb/finetune"
     scores = read_scores(folder / "scores_val.csv")
     last = [point.val_accuracy for point in read_progress(folder / "progress.csv") if point.val_accuracy is not None][
@@ -143,7 +143,7 @@ def test_a_net_of_nan_is_right_for_caffe_and_an_error_for_us(copy, sets, caffe, 
     bias = next(layer for layer in net.layer if layer.name == "fc8_cat").blobs[1]
     bias.data[:] = [float("nan")] * len(bias.data)
     write_binary(folder / "model.caffemodel", net)
-    Run(folder).write_facts(replace(Run(folder).facts(), inputs=[]))  # as if it had been trained to this
+    Run(folder).write_facts(replace(Run(folder).facts(), inputs=[]))  # as after a training that diverged
     assert caffe_test(caffe, folder, 2) == 1
     assert main(["evaluate", str(folder), "--set", str(sets / "expressions"), "--force"]) == 1
     complaint = capsys.readouterr().err.replace("\r", "\n").splitlines()
@@ -179,7 +179,7 @@ def test_a_set_of_wrong_size_or_representation_is_one_line(copy, sets, tmp_path,
     prepare(sets / "faces/expressions", tmp_path / "set", Settings("emotions", ("rgb",), 48, val=0.5))
     capsys.readouterr()
     for representation, words in (
-        ("rgb", "has 48-pixel images and .* takes 64-pixel ones: prepare the set with --size 64"),
+        ("rgb", "has 48-pixel images but .* takes 64-pixel ones: prepare the set with --size 64"),
         (OWN, f"holds no {OWN}, only rgb"),
     ):
         folder = copy / f"vgg_s_small-{representation}/finetune"
@@ -188,13 +188,13 @@ def test_a_set_of_wrong_size_or_representation_is_one_line(copy, sets, tmp_path,
 
 
 def test_the_table_of_real_runs(runs, sets, tmp_path, capsys):
-    """With the faces in it, as the set is at hand."""
+    """The report has faces because the set exists."""
     assert main(["table", str(runs), "-o", str(tmp_path / "table")]) == 0
     printed = capsys.readouterr().out
     for representation in ("rgb", OWN):
         scores = read_scores(runs / f"vgg_s_small-{representation}/finetune/scores_val.csv")
         assert f"| {scores.accuracy * 100:.2f} " in printed
-    assert "iterations as below, by caffe." in printed
+    assert "for the iterations below, by caffe." in printed
     text = (tmp_path / "table/report.html").read_text()
     assert (
         text.count("data:image/png;base64,") == 1 + 1 + 1 + 2 * 2

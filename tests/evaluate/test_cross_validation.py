@@ -1,4 +1,4 @@
-"""Folds, against what they are for."""
+"""The properties of folds."""
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
@@ -44,4 +44,4 @@ def test_the_smallest_class_limits_the_number_of_folds():
     assert len(folds(labels, list("abcdefghijjk"))) == 2
     assert folds(labels, list("abcdefghijjj")) == []  # class 1 has one group
     assert folds(np.array([0] * 9 + [1])) == []
-    assert folds(np.zeros(9, int)) == []  # one class: nothing to tell apart
+    assert folds(np.zeros(9, int)) == []  # only one class

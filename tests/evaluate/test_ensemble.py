@@ -23,7 +23,7 @@ from emotiw.evaluate.ensemble import (
 
 
 def likelihood(posteriors, labels, weights):
-    """The mean logarithm of what the average gives to the true classes."""
+    """The mean logarithm of the average's posteriors of the true classes."""
     given = combine(posteriors, np.asarray(weights))[np.arange(len(labels)), labels]
     return np.log(np.maximum(given, 1e-12)).mean()
 
@@ -102,7 +102,7 @@ def test_one_net_and_equal_nets_and_certain_nets():
 
 
 def test_cross_validated_posteriors_use_no_image_of_their_own():
-    """Change an image's posteriors and label so that the weights found with it change: its own do not see that."""
+    """A change of an image's posteriors and label changes the weights fitted with it, but not its own."""
     posteriors, labels = draw(np.random.default_rng(2), nets=2, images=40, classes=2)
     before = cross_validated(posteriors, labels)
     lie = posteriors.copy()
@@ -110,17 +110,17 @@ def test_cross_validated_posteriors_use_no_image_of_their_own():
     after = cross_validated(lie, labels)
 
     def share(combined, nets):
-        """The first net's weight in what was combined for an image."""
+        """The first net's weight in the combined posteriors of an image."""
         return (combined[:, 0] - nets[1, :, 0]) / (nets[0, :, 0] - nets[1, :, 0])
 
     weights, changed = share(before, posteriors), share(after, lie)
     assert changed[0] == pytest.approx(weights[0], abs=1e-6)
-    assert np.sum(np.abs(changed - weights) > 1e-3) >= 20  # the other folds' weights were found with it
+    assert np.sum(np.abs(changed - weights) > 1e-3) >= 20  # the other folds' weights were fitted with it
     assert fit_weights(posteriors, labels)[0] != pytest.approx(weights[0], abs=1e-6)
 
 
 def test_cross_validation_by_its_definition():
-    """Each image's weights are those found on all images of other folds: few distinct values, each refitted here."""
+    """Each image's weights are those fitted on all images of other folds, refitted here."""
     posteriors, labels = draw(np.random.default_rng(3), nets=2, images=50, classes=3)
     combined = cross_validated(posteriors, labels, most=5)
     weights = (combined[:, 0] - posteriors[1, :, 0]) / (posteriors[0, :, 0] - posteriors[1, :, 0])
@@ -144,8 +144,8 @@ def test_too_few_images_of_a_class_cannot_be_cross_validated():
     assert cross_validated(posteriors, labels) is None
 
 
-def test_judged_on_the_same_images_they_flatter():
-    """On nets that know nothing, found weights look better than they are."""
+def test_in_sample_weights_overestimate_accuracy():
+    """On random nets, fitted weights have a higher accuracy in-sample."""
     gains = []
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -158,7 +158,7 @@ def test_judged_on_the_same_images_they_flatter():
 
 
 def test_greedy_selection_by_hand():
-    """Net 0 names images 0 and 1 rightly, net 1 image 2 with more certainty: together all three."""
+    """Net 0 classifies images 0 and 1 correctly, net 1 image 2 with higher posteriors: together all three."""
     posteriors = np.array([[[0.9, 0.1], [0.9, 0.1], [0.6, 0.4]], [[0.45, 0.55], [0.45, 0.55], [0.1, 0.9]]])
     np.testing.assert_allclose(select_greedily(posteriors, np.array([0, 0, 1])), [0.5, 0.5])
 
@@ -223,7 +223,7 @@ def test_images_held_out_choose_neither_method_nor_weights():
 
 
 def test_nested_is_unbiased_unlike_the_best_of_several_methods():
-    """On nets that know nothing, 3 classes: a third is right, but the best method's figure is above it."""
+    """On random nets with 3 classes the accuracy is 1/3, but the best method's figure is above that."""
     honest, best = [], []
     for seed in range(30):
         rng = np.random.default_rng(seed)
@@ -261,7 +261,7 @@ def test_growth_ends_with_the_uniform_average_of_all():
 
 
 def movies(seed, count=12, each=10):
-    """Posteriors of nets that know some movies and others not, labels, and the movies."""
+    """Posteriors of nets that are right on some movies only, labels, and the movies."""
     rng = np.random.default_rng(seed)
     posteriors, labels = draw(rng, nets=3, images=count * each, classes=3)
     names = [f"movie {movie}" for movie in rng.permutation(np.repeat(np.arange(count), each))]
@@ -269,7 +269,7 @@ def movies(seed, count=12, each=10):
 
 
 def test_no_image_takes_part_in_scoring_another_of_its_movie():
-    """By the definition, with scikit-learn's StratifiedGroupKFold; and lies about a movie change nothing in it."""
+    """Recompute with scikit-learn's StratifiedGroupKFold; wrong labels in a movie do not change its own figures."""
     posteriors, labels, names = movies(3)
     drawn = list(StratifiedGroupKFold(5, shuffle=True, random_state=0).split(labels, labels, names))
     combined = cross_validated(posteriors, labels, groups=names)
@@ -315,8 +315,8 @@ def test_the_best_member_is_chosen_on_other_images():
     assert best_members(posteriors, labels) is None
 
 
-def test_the_best_member_chosen_on_the_same_images_flatters():
-    """Eight nets that know nothing, three classes: a third is right, and of the best on these very images more."""
+def test_the_best_member_chosen_on_the_same_images_overestimates():
+    """Eight random nets, three classes: the accuracy is 1/3, and more for the best net on the same images."""
     honest, flattered = [], []
     for seed in range(40):
         rng = np.random.default_rng(seed)

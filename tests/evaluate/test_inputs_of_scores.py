@@ -31,7 +31,7 @@ from emotiw.train.run_inputs import before, executed, model_input
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
-    """One folder of drawn faces, split twice, each time otherwise."""
+    """Two sets from one folder of drawn faces, with different splits."""
     folder = tmp_path_factory.mktemp("draws")
     draw_expressions(folder / "faces", 3, 2, seed=0)
     for seed in (0, 1):
@@ -50,7 +50,7 @@ def facts_of(prepared, representation="rgb", **more):
 
 @pytest.fixture
 def run(faces, tmp_path):
-    """A finished run on the first draw, of files of a few bytes."""
+    """A finished run on the first set, with files of a few bytes."""
     run = Run(tmp_path / "runs/vgg_s-rgb/finetune")
     run.folder.mkdir(parents=True)
     for name in ("train_val.prototxt", "solver.prototxt", "deploy.prototxt", "mean.binaryproto", "model.caffemodel"):
@@ -63,7 +63,7 @@ def run(faces, tmp_path):
 
 
 class Fake:
-    """An engine that is not asked."""
+    """An engine that is not used."""
 
     title, version = "caffe", "1"
 
@@ -116,7 +116,7 @@ def test_scores_record_which_official_split_they_are_on(run, faces, tmp_path, mo
 
 @pytest.mark.parametrize("victim", ["model.caffemodel", "deploy.prototxt", "mean.binaryproto", "run.json"])
 def test_a_run_that_is_replaced_while_it_is_scored(run, faces, monkeypatch, victim):
-    """As by a finetune that ends meanwhile: the new file has another inode, if nothing else."""
+    """As by a finetune that ends meanwhile: the new file has at least another inode."""
 
     def meanwhile(*arguments):
         content = (run.folder / victim).read_bytes()
@@ -216,13 +216,13 @@ def test_evaluate_says_how_many_images_were_trained_on(runs, sets, tmp_path, cap
     assert main([*command, "--verify"]) == 0
     warning, figure = capsys.readouterr().out.splitlines()
     where = (sets / "expressions").resolve()
-    words = f"trained on images that are scored: of {count} images, {count} in finetune on {where}"
+    words = f"trained on scored images: of {count} images, {count} in finetune on {where}"
     assert warning == f"warning: vgg_s_small-rgb: {words}"
     assert figure.startswith("vgg_s_small-rgb: accuracy ")
 
 
-def test_scores_say_which_images_were_trained_on_and_how_many_are_in_val(run, faces, monkeypatch):
-    """By pixels, whatever set they are of: so that a table needs neither set."""
+def test_scores_record_images_trained_on_and_images_in_val(run, faces, monkeypatch):
+    """They are recognised by pixels and recorded, so that a table needs neither set."""
     monkeypatch.setattr(scoring, "score", scored)
     first, other = open_set(faces / "0"), open_set(faces / "1")
     known = {split: {row["pixels"] for row in first.manifest if row["split"] == split} for split in ("train", "val")}
@@ -236,7 +236,7 @@ def test_scores_say_which_images_were_trained_on_and_how_many_are_in_val(run, fa
 
 
 def test_scores_of_a_second_set_have_a_name_of_their_own(run, faces, monkeypatch, capsys):
-    """They stand in the run's folder beside those of its own set, and a table is made of them by that name."""
+    """They are in the run's folder beside those of its own set, and a table can be made by their name."""
     monkeypatch.setattr(scoring, "score", scored)
     model, one, other = of_run(run, Look.CHANGED), open_set(faces / "0"), open_set(faces / "1")
     scoring.evaluate(model, one, Fake(), Task("val"), run.folder)
@@ -267,7 +267,7 @@ def test_frozen_is_known_without_the_sets(run, faces, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("title", ["val", "Far", "far_away", "-far", ""])
 def test_names_of_scores_that_are_refused(title, faces, capsys):
-    """Another split's, and what would not be told apart in the names of files."""
+    """Another split's name, and names that would be ambiguous in names of files."""
     command = ["evaluate", "none", "--set", str(faces / "0"), "--split", "train", f"--as={title}", "--engine", "torch"]
     with suppress(SystemExit):
         assert main(command) == 2

@@ -1,4 +1,4 @@
-"""Which image a line `<name> <label>` means, and that what is written scores again."""
+"""The image that a line `<name> <label>` means; written predictions can be scored."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def listed(tmp_path):
         (["a/x.png", "b/x.png"], "b/x.png Sad\na/x.png Happy\n"),
         (["a/x.png", "b/x.png"], "b/x Sad\na/x Happy\n"),
         (["c/a/x.png", "c/b/x.png"], "b/x Sad\na/x.png Happy\n"),
-        (["a/x.png", "b/x.png"], "SFEW/Test/b/x Sad\nSFEW/Test/a/x Happy\n"),  # of a folder that lies around the set's
+        (["a/x.png", "b/x.png"], "SFEW/Test/b/x Sad\nSFEW/Test/a/x Happy\n"),  # a folder that contains the set's source
         (["x.png", "a/x.png"], "a/x.png Sad\nx.png Happy\n"),  # a whole path means itself
         (["x.png", "x.jpg"], "x.jpg Sad\nx.png Happy\n"),
         (["x.png", "x.1.png"], "x.1 Sad\nx Happy\n"),  # the part after the last point is not a suffix
@@ -86,7 +86,7 @@ def test_predictions_score_again(listed, paths, classes):
 
 
 def test_scores_that_name_an_image_twice_are_refused(tmp_path):
-    """Counted twice, all rows would give the same figure with a narrower interval."""
+    """If all were counted twice, the figure would be equal but the interval narrower."""
     rows = "a/x.png,0,0.5,0.5\nb/x.png,1,0.5,0.5\n"
     (tmp_path / "scores.csv").write_text(f"path,label,a,b\n{rows}{rows}")
     with pytest.raises(EmotiwError, match=r"scores\.csv names a/x\.png twice: make it again"):

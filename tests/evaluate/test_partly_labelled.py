@@ -1,4 +1,4 @@
-"""A split of which some images have a label and others none."""
+"""A split in which only some images have a label."""
 
 import pytest
 

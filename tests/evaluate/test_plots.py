@@ -12,7 +12,7 @@ OWN = "cyclic_lbp_r3_t5"
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The figures as they are written."""
+    """The figures, when they are written."""
     figures = []
     save = Figure.savefig
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""A split without labels: predictions go out, the truth comes in."""
+"""A split without labels: predictions are written, true labels are read."""
 
 from dataclasses import replace
 
@@ -61,7 +61,7 @@ def test_invalid_truth_files(unlabelled, tmp_path, text, words):
 
 
 def test_a_split_without_labels_gets_the_ensembles_predictions(make_run, answers, tmp_path, capsys):
-    """The weights are frozen on val, on which the second net is always right and the first never."""
+    """The weights are fitted on val, where the second net is always right and the first never."""
     val = list(range(7))
     for row, val_answers, test_answers in (("vgg_s-rgb", [1] + [0] * 6, [2, 2]), ("vgg_s-lbp", val, [3, 4])):
         make_run(row, answers(*val_answers), val)

@@ -1,4 +1,4 @@
-"""Records of runs that can be committed: the same table without weights, no path of this machine, nothing lost."""
+"""Records of runs that can be committed: the same table, no weights, no path of this machine."""
 
 import json
 import re
@@ -30,7 +30,7 @@ FILES = {
 
 @pytest.fixture
 def make(make_run, answers, tmp_path):
-    """Write a run that knows what it was made of: a set, a stage before, files of a few bytes; and its scores."""
+    """Return a function that writes a run with recorded inputs (a set, an earlier stage, small files) and scores."""
     place = tmp_path / "sets/faces"
     for name in ("rgb/train_lmdb", "rgb/val_lmdb"):
         (place / name).mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def test_what_is_exported(two, tmp_path, capsys):
         assert (tmp_path / "out" / place).read_bytes() == (two / place).read_bytes()
 
 
-def test_no_record_names_a_place_of_this_machine(two, tmp_path):
+def test_no_record_has_a_path_of_this_machine(two, tmp_path):
     records_of(two, tmp_path / "out")
     for name, content in contents(tmp_path / "out").items():
         text = content.decode()
@@ -137,14 +137,14 @@ def test_digests_are_those_of_the_run(two, tmp_path):
 
 
 def test_the_table_of_the_records_is_the_table_of_the_runs(two, tmp_path):
-    """To the letter, but for the sentence that models and sets are not there; and the errors, as well."""
+    """They are equal except the note that models and sets are missing; the errors are equal, too."""
     records_of(two, tmp_path / "out")
     for name, runs in (("here", two), ("there", tmp_path / "out")):
         assert main(["table", str(runs), "-o", str(tmp_path / name)]) == 0
     here, there = ((tmp_path / name / "table.md").read_text() for name in ("here", "there"))
     said = (
-        "Published records: the models and sets of vgg_s-rgb, vgg_s-lbp are not here to be compared with; their "
-        "digests stand in run.json and in the records of the scores."
+        "Published records: the models and sets of vgg_s-rgb, vgg_s-lbp are not here and were not compared; their "
+        "digests are in run.json and in the records of the scores."
     )
     assert said in there
     assert "Published records" not in here
@@ -161,7 +161,7 @@ def test_row_by_row_and_again(make, tmp_path, capsys):
     assert records_of(runs, out) == 0
     before = contents(out)
     assert records_of(runs, out) == 0
-    assert f"{out / ROWS[0] / 'finetune'}: scores of val: as it was" in capsys.readouterr().out
+    assert f"{out / ROWS[0] / 'finetune'}: scores of val: unchanged" in capsys.readouterr().out
     make(ROWS[1])
     assert records_of(runs, out, "--rows", ROWS[1]) == 0
     after = contents(out)
@@ -191,7 +191,7 @@ def test_the_record_of_another_run_is_not_replaced_without_force(two, make, tmp_
     make("vgg_s-cyclic_lbp")
     assert records_of(two, out) == 1
     folder = out / ROWS[0] / "finetune"
-    assert f"{folder} holds another record (" in refused(capsys)
+    assert f"{folder} has another record (" in refused(capsys)
     assert contents(out) == before  # nothing of the new row, either
     assert records_of(two, out, "--force") == 0
     assert contents(out)[f"{ROWS[0]}/finetune/scores_val.csv"] != before[f"{ROWS[0]}/finetune/scores_val.csv"]
@@ -200,24 +200,24 @@ def test_the_record_of_another_run_is_not_replaced_without_force(two, make, tmp_
 def test_runs_are_never_replaced_by_their_records(two, capsys):
     before = contents(two)
     assert records_of(two, two, "--force") == 1
-    assert "holds a run with its nets or weights: name another output" in refused(capsys)
+    assert "has a run with its nets or weights: name another output" in refused(capsys)
     assert contents(two) == before
 
 
-def test_a_model_that_is_not_the_one_that_was_scored_is_not_published(two, tmp_path, capsys):
+def test_a_model_other_than_the_scored_one_is_not_published(two, tmp_path, capsys):
     (two / ROWS[0] / "finetune/model.caffemodel").write_text("another")
     assert records_of(two, tmp_path / "out") == 1
     assert "was scored before it changed" in refused(capsys)
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_not_scored_is_said(two, make, tmp_path, capsys):
+def test_runs_without_scores_are_reported(two, make, tmp_path, capsys):
     (make("vgg_s-cyclic_lbp") / "scores_val.csv").unlink()
     assert records_of(two, tmp_path / "out") == 0
     assert records_of(two, tmp_path / "out", "--rows", "vgg_s-cyclic_lbp") == 1
     assert "vgg_s-cyclic_lbp has no scores yet: make them with emotiw evaluate" in refused(capsys)
     assert records_of(two, tmp_path / "out", "--rows", "none") == 1
-    assert "holds no finetune run of none" in refused(capsys)
+    assert "has no finetune run of none" in refused(capsys)
 
 
 def test_records_of_records_are_the_same(two, tmp_path):
@@ -235,7 +235,7 @@ def test_a_changed_record_is_refused(two, tmp_path):
 
 
 def test_a_model_that_comes_back_is_compared(two, tmp_path, capsys):
-    """The one that was scored is accepted, another one refused, as of any run."""
+    """The scored one is accepted, another one refused, as for any run."""
     records_of(two, tmp_path / "out")
     model = tmp_path / "out" / ROWS[0] / "finetune/model.caffemodel"
     shutil.copy(two / ROWS[0] / "finetune/model.caffemodel", model)
@@ -257,7 +257,7 @@ def test_a_record_is_no_model_and_no_unfinished_training(two, tmp_path):
 
 
 def test_older_scores_without_a_record_of_inputs(make_run, answers, tmp_path):
-    """They get a seal, and the set's place becomes its name."""
+    """They get a seal, and the set's path becomes its name."""
     make_run(ROWS[0], answers(*LABELS), LABELS, set_folder="/some/where/faces")
     records_of(tmp_path / "runs", tmp_path / "out")
     path = tmp_path / "out" / ROWS[0] / "finetune/scores_val.json"

@@ -22,7 +22,7 @@ from emotiw.lbp_mapping.representation import PAPER
 
 pytestmark = pytest.mark.caffe
 
-# The models once more in the authors' way: the set's pictures are of the size already, so that it only crops them.
+# The authors' script on the same pictures, which have the size already, so that it only crops them.
 CLASSIFY = """
 import sys
 import numpy as np
@@ -88,12 +88,12 @@ def test_scores_are_those_of_caffes_classifier(scored, stand_ins, faces, caffe, 
     for name in released():
         ours = read_scores(scored / "released" / name / "scores_val.csv")
         assert (ours.paths, ours.labels.tolist()) == truth[name]
-        # In a batch of another size Caffe rounds otherwise: with AVX-512 kernels 1.2e-5 at a posterior of 0.49.
+        # With another batch size Caffe rounds differently: with AVX-512 kernels by 1.2e-5 at a posterior of 0.49.
         np.testing.assert_allclose(ours.posteriors, theirs[name], rtol=5e-5, atol=1e-5)
         assert np.ptp(theirs[name], axis=0).max() > 1e-3  # the faces do differ
 
 
-def test_what_is_written_says_what_it_is_of(scored, stand_ins, faces):
+def test_the_written_files_name_model_and_set(scored, stand_ins, faces):
     assert sorted(path.name for path in (scored / "released").iterdir()) == sorted(released())
     for name in released():
         folder = scored / "released" / name
@@ -133,8 +133,8 @@ def test_the_table_of_stand_ins_alone(scored, tmp_path, capsys):
     average = np.mean([one.posteriors for one in scores], axis=0).argmax(axis=1)
     (uniform,) = [row for row in rows if row["name"] == "ensemble of 5, STAND-INS: uniform average"]
     assert float(uniform["accuracy"]) == pytest.approx(np.mean(average == scores[0].labels), abs=1e-6)
-    # The set was found by the scores' record, so its faces are in the report.
-    assert "The faces, as the nets see them" in (tmp_path / "table/report.html").read_text()
+    # The record of the scores names the set, so its faces are in the report.
+    assert "Faces in every representation" in (tmp_path / "table/report.html").read_text()
 
 
 def test_one_line_each(scored, stand_ins, faces, sets, tmp_path, capsys, monkeypatch):
@@ -149,14 +149,14 @@ def test_one_line_each(scored, stand_ins, faces, sets, tmp_path, capsys, monkeyp
         return line
 
     assert "holds no test split" in said("VGG_S_rgb", "--split", "test", status=1)
-    wanted = "has 64-pixel images and VGG_S_rgb takes 256-pixel ones: prepare the set with --size 256"
+    wanted = "has 64-pixel images but VGG_S_rgb takes 256-pixel ones: prepare the set with --size 256"
     assert wanted in said("VGG_S_rgb", of=sets / "expressions", status=1)
     assert "has other classes than VGG_S_rgb" in said("VGG_S_rgb", of=sets / "people", status=1)
-    # Told before anything is scored, wherever in the list it stands.
+    # Reported before anything is scored, at any place in the list.
     assert "holds no lbp, only" in said("VGG_S_lbp", of=sets / "expressions", status=1)
     assert "VGG_S_face is not a model: give one of VGG_S_rgb, " in said("VGG_S_rgb", "VGG_S_face", status=1)
     twice = said("VGG_S_rgb", stand_ins / "VGG_S_rgb", status=2)
-    assert "the scores of two models cannot both go to" in twice
+    assert "the scores of two models would both go to" in twice
     assert not runs.exists()
     shutil.copytree(scored, runs)
     assert "scores_val.csv exists already: give --force" in said("VGG_S_rgb", status=1)

@@ -16,7 +16,7 @@ HAND = Scores(
 
 
 def test_figures_by_hand():
-    assert HAND.predictions.tolist() == [0, 0, 2, 1, 0]  # of equals the first
+    assert HAND.predictions.tolist() == [0, 0, 2, 1, 0]  # the first of equal ones
     assert HAND.accuracy == 3 / 5
     assert HAND.confusion.tolist() == [[2, 0, 1], [1, 1, 0], [0, 0, 0]]
     assert HAND.mean_class_accuracy == pytest.approx((2 / 3 + 1 / 2) / 2)
@@ -51,8 +51,8 @@ def test_the_file_by_hand(tmp_path):
     assert lines[:3] == ["path,label,a,b,c", "a/1.png,0,0.5,0.3,0.2", "a/2.png,0,0.4,0.4,0.2"]
 
 
-def test_groups_stand_where_no_class_can_be_taken_for_them(tmp_path):
-    """A class may be called group, or like a group: the position of the column decides."""
+def test_a_class_is_not_mistaken_for_the_column_of_groups(tmp_path):
+    """A class may have the name "group" or a group's name: the position of the column decides."""
     grouped = replace(HAND, groups=("m 1", "m 1", "m, 2", "0.5", "a"))
     write_scores(tmp_path / "scores.csv", grouped)
     lines = (tmp_path / "scores.csv").read_text().splitlines()
@@ -111,7 +111,7 @@ HEAD = "path,label,a,b\n"
         HEAD + "x,0,nan,nan\n",
         HEAD + "x,0,inf,0\n",
         HEAD + "x,0,0.5,0.\n",  # cut off
-        HEAD + "x,0,0.5,0.5",  # and here the last figure may be another
+        HEAD + "x,0,0.5,0.5",  # cut off in the last figure
         HEAD + "x,0,-0.5,1.5\n",
         HEAD + "x,0,0.5," + "5" * 200_000,
     ],

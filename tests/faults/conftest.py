@@ -1,4 +1,4 @@
-"""The victims' inputs, their undisturbed results, and this folder's modules importable."""
+"""The inputs of the commands and their undisturbed results; makes this folder's modules importable."""
 
 import hashlib
 import os
@@ -24,14 +24,14 @@ from victims import VICTIMS, Trial, living, place
 from emotiw.evaluate.released import stand_in
 from emotiw.evaluate.released.catalog import STAND_IN
 
-# The same cases each time: a run that failed is to fail again.
+# The same cases each time, so that a failed run fails again.
 settings.register_profile("emotiw", derandomize=True, database=None, deadline=None)
 settings.load_profile("emotiw")
 
 
 @pytest.fixture(autouse=True)
-def nobody_left() -> Iterator[None]:
-    """Whatever became of a test: what it started ends with it."""
+def no_process_left() -> Iterator[None]:
+    """End the processes that a test has started, whatever its result."""
     yield
     for number in living():
         with suppress(ProcessLookupError):
@@ -39,7 +39,7 @@ def nobody_left() -> Iterator[None]:
 
 
 class _Slow(SimpleHTTPRequestHandler):
-    """Serves a folder by and by, so that what happens meets transfers."""
+    """Serves a folder slowly, so that faults occur during transfers."""
 
     def copyfile(self, source, outputfile):  # type: ignore[no-untyped-def]
         while chunk := source.read(1 << 16):
@@ -52,12 +52,12 @@ class _Slow(SimpleHTTPRequestHandler):
 
 class _Site(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """Say nothing of a client that was killed."""
+        """Ignore a client that was killed."""
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of two small models, which do not call themselves stand-ins."""
+    """The address of two small models that are not marked as stand-ins."""
     folder = tmp_path_factory.mktemp("site")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stand_in, "NET", "vgg_s_small")
@@ -97,20 +97,20 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Scene:
-    """A folder with a victim to disturb."""
+    """A folder with a command to disturb."""
 
     given: Callable[[str], Path]
     site: str
     undisturbed: Callable[[str], tuple[Trial, dict[str, object]]]
 
     def trial(self, name: str, folder: Path, **how: object) -> Trial:
-        """Return a victim in its own folder, not yet started."""
+        """Return a command in its own folder, not yet started."""
         return Trial(VICTIMS[name], place(VICTIMS[name], self.given, folder), self.site, **how)  # type: ignore[arg-type]
 
     def again(self, trial: Trial, name: str) -> None:
-        """Give the same command again, undisturbed: it must come to the same as if nothing had been.
+        """Run the same command again, undisturbed; its results must be those of an undisturbed first run.
 
-        It may say that all is there already: the kill met the command between its last rename and its end.
+        It may report that the output exists, if it was killed between its last rename and its end.
         """
         again = replace(trial, more={}, limit=None, first=0, seconds=0).begin()
         assert again.wait() == 0 or "exists already" in again.complaint, again.said[-5:]
@@ -119,7 +119,7 @@ class Scene:
 
 @pytest.fixture(scope="session")
 def scene(request: pytest.FixtureRequest, site: str, tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """Everything for it, made when it is needed; what a victim comes to undisturbed is found out once."""
+    """A function that makes scenes; the undisturbed results of each command are computed once."""
 
     @cache
     def undisturbed(name: str) -> tuple[Trial, dict[str, object]]:

@@ -1,4 +1,4 @@
-"""Fuzz a reader with atheris, guided by the lines it reaches: only our own errors may come out.
+"""Fuzz a reader with atheris, guided by coverage; only our own errors may be raised.
 
 python tests/faults/fuzz.py READER CORPUS [-runs=200000 ...]    CORPUS is filled if it is empty
 """

@@ -1,4 +1,4 @@
-"""Which lines a reader reaches: of every function of its modules that it enters, those it has been at.
+"""Measure the line coverage of a reader, in every function of its modules that it enters.
 
 python tests/faults/reached.py [READER [FOUND]]    prints how many, and those it never was at; keeps in corpus/ what
                                                    fuzzing has left in FOUND and reaches more

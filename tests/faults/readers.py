@@ -52,11 +52,11 @@ class Reader:
     Attributes
     ----------
     name
-        Of the file that it reads.
+        The name of the file that it reads.
     read
         Reads it; the argument is the folder.
     drawn
-        Makes, with a folder to work in, valid files of every kind that it knows, and such as it refuses with a reason.
+        Makes, in a given folder, valid files of every kind, and files that are refused with a reason.
     modules
         Its path below the package; finding files and their layout is not part of the reader.
     """
@@ -142,7 +142,7 @@ def read_prototxt(folder: Path) -> None:
 
 
 def prototxts(folder: Path) -> list[bytes]:
-    """Return a net of today and of V1, and a solver, which is none."""
+    """Return a current net, a V1 net, and a solver, which is not a net."""
     net = committed("vgg_s_small", "train_val_finetune.prototxt")
     solver = committed("vgg_s_small", "solver_finetune.prototxt")
     texts = [net, downgrade(committed("vgg_s_small", "deploy.prototxt")), solver]
@@ -162,7 +162,7 @@ def weights(folder: Path) -> list[bytes]:
 
 
 def means(folder: Path) -> list[bytes]:
-    """Return a mean in the old form and in today's, and blobs that are no images."""
+    """Return a mean in the old and in the current format, and blobs that are not images."""
     mean = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
     return [blob.SerializeToString() for blob in (old_blob_of(mean), blob_of(mean), blob_of(mean[0, 0]))]
 
@@ -345,7 +345,7 @@ def zips(folder: Path) -> list[bytes]:
 
 
 def refused_zips(whole: bytes) -> list[bytes]:
-    """Return a whole archive with a bit rotten, encrypted, as the last part of a split one; bombs, and odd names."""
+    """Return an archive with a flipped bit, encrypted, or as the last part of a split one; bombs, and odd names."""
     rotten = whole.replace(PICTURE[-9:], bytes(9), 1)
     encrypted = whole.replace(b"PK\1\2\x14\x03\x14\0\0\0", b"PK\1\2\x14\x03\x14\0\1\0")
     split = whole[:-18] + b"\1\0\1\0" + whole[-14:]
@@ -387,7 +387,7 @@ READERS = {
 
 
 def corpus(name: str) -> list[bytes]:
-    """Return the inputs of a reader: those that are drawn, and those that fuzzing has found, which are committed."""
+    """Return the inputs of a reader: drawn ones, and committed ones that fuzzing has found."""
     with tempfile.TemporaryDirectory() as folder:
         drawn = READERS[name].drawn(Path(folder))
     return [*drawn, *(path.read_bytes() for path in sorted(CORPUS.glob(f"{name}/*")))]

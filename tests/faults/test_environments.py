@@ -1,4 +1,4 @@
-"""Environments that a shell, a cron job or a container gives: each command comes to what it always comes to, or says
+"""Environments of shells, cron jobs and containers: each command has its usual results, or reports
 the cause in one line."""
 
 import os
@@ -27,7 +27,7 @@ CLOSED = {"stdin": "<&-", "stdout": ">&-", "stderr": "2>&-", "all three": "<&- >
 ROW = "vgg_s_small-rgb"
 FACE = "faces/Happy/actor0001_001.png"
 MODELS = ("--model", f"runs/{ROW}/finetune")
-# A command of each verb, and what it makes.
+# A command for each verb, and its output.
 COMMANDS = {
     "map": (["map", FACE, "-r", "lbp", "-o", "made"], "made/*.png"),
     "caffe": (["caffe", "info"], None),
@@ -64,7 +64,7 @@ def test_every_verb_is_tried():
 
 @pytest.fixture
 def folder(sets, runs, tmp_path) -> Path:
-    """A folder with what the commands name."""
+    """A folder with the files that the commands name."""
     (tmp_path / "sets").symlink_to(sets)
     (tmp_path / "faces").symlink_to(sets / "faces/expressions")
     (tmp_path / "scored").symlink_to(runs)
@@ -73,7 +73,7 @@ def folder(sets, runs, tmp_path) -> Path:
 
 
 def emotiw(folder: Path, words: list[str], redirections: str = "", before: str = "", **more: str):
-    """Run a command in a folder, by a shell that redirects; return it ended."""
+    """Run a command in a folder by a shell with redirections; return the finished process."""
     script = f'{before} exec "$@" {redirections}'
     command = ["sh", "-c", script, "sh", sys.executable, "-P", "-m", "emotiw", *words]
     environment = {**os.environ, "EMOTIW_MODELS": "models", **more}
@@ -81,7 +81,7 @@ def emotiw(folder: Path, words: list[str], redirections: str = "", before: str =
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line with which a command refused."""
+    """The one-line error of a command."""
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("emotiw: ")]
     assert done.returncode == 1, done.stderr
     assert "internal error" not in done.stderr
@@ -205,7 +205,7 @@ def test_a_caffe_whose_program_prints_a_line_first(caffe, tmp_path):
 
 
 def test_a_caffe_that_is_killed(tmp_path):
-    """It printed its net last, as before its first iteration."""
+    """It printed its net last, as it does before the first iteration."""
     program = tmp_path / "caffe"
     program.write_text("#!/bin/sh\necho 'layer {' >&2\necho '}' >&2\nkill -9 $$\n")
     program.chmod(0o755)
@@ -239,7 +239,7 @@ def test_a_set_that_caffe_may_not_write_to(lock, sets, folder):
 @pytest.mark.parametrize("files", [10, *(pytest.param(few, marks=pytest.mark.slow) for few in (5, 20, 64))])
 @pytest.mark.parametrize("verb", ["prepare", "finetune", "evaluate"])
 def test_few_open_files(verb, files, folder):
-    """It is enough, or said in one line."""
+    """It is enough, or there is a one-line error."""
     words, made = COMMANDS[verb]
     done = emotiw(folder, words, before=f"ulimit -n {files};")
     if done.returncode:

@@ -1,6 +1,6 @@
-"""Files that a hand, an editor or a full disk has changed: each is read rightly, or is one line that names it.
+"""Files changed by hand, by an editor or by a full disk are read correctly, or give one line that names the file.
 
-Every field of every record and every column of every table is tried, by construction: a new one is tried by itself.
+Every field of every record and every column of every table is tried, including future ones.
 """
 
 import csv
@@ -148,7 +148,7 @@ DAMAGES = {
     "unreadable": lambda path: path.chmod(0),
 }
 READ_ALL_THE_SAME = {"BOM", "CRLF"}
-# Files that may be empty: a list names no image, an unfinished set is started over, a curve is drawn again.
+# Files that may be empty: a list without images, the journal of an unfinished set, a curve.
 MAY_BE_EMPTY = {"truth", "progress.csv"}
 
 
@@ -160,7 +160,7 @@ def test_a_file_that_was_changed(name, damage, place):
     DAMAGES[damage](place)
     with modes_count():
         found, line = outcome(name, place)
-    if line:  # of a manifest every byte counts
+    if line:  # in a manifest every byte counts
         assert damage not in READ_ALL_THE_SAME or name == "manifest.csv", line
     elif damage in READ_ALL_THE_SAME:
         assert found == expected or name == "journal"
@@ -233,7 +233,7 @@ def test_a_key_that_was_changed(name, change, place):
 
 
 def allowed(kind: type, key: list[str], change: str) -> bool:
-    """Whether a field's declaration allows a change: then what is read is what is said."""
+    """Whether a field's declaration allows a change; then the changed value is read."""
     for word in key[:-1]:
         kind = get_type_hints(kind)[word]
     if key == ["format"]:
@@ -258,7 +258,7 @@ CELLS = {
 @pytest.mark.parametrize("change", CELLS)
 @pytest.mark.parametrize("name", TABLES)
 def test_a_cell_that_was_changed(name, change, place):
-    """It is refused with its line, or the column may hold it; never does it become another number."""
+    """It is refused with its line, or allowed by the column; it never becomes another number."""
     before = place.read_text()
     for field in fields(FILES[name].kind):
         place.write_text(with_cell(list(csv.reader(before.splitlines())), field.name, change))
@@ -276,7 +276,7 @@ MAY_BE = {("loss", "empty"), ("val_accuracy", "empty"), ("loss", "negative"), ("
 
 def with_cell(lines: list[list[str]], column: str, change: str) -> str:
     """A table with one cell of its first row changed, or without a column."""
-    if column not in lines[0]:  # of newer sets
+    if column not in lines[0]:  # a column of newer sets
         lines = [[*line, cell] for line, cell in zip(lines, [column] + ["x"] * len(lines), strict=False)]
     number = lines[0].index(column)
     if change == "a column less":
@@ -289,7 +289,7 @@ def with_cell(lines: list[list[str]], column: str, change: str) -> str:
 
 
 def sealed(name: str, place: Path) -> None:
-    """Write the digest of a changed manifest into set.json, as a hand that knows its way would."""
+    """Write the digest of a changed manifest into set.json, as a skilled user could."""
     if name == "manifest.csv":
         facts = json.loads(place.with_name("set.json").read_text())
         facts["manifest_sha256"] = sha256_of(place.read_bytes())
@@ -310,7 +310,7 @@ def sealed(name: str, place: Path) -> None:
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
 @pytest.mark.parametrize("damage", ["BOM", "UTF-16", "a folder"])
-def test_a_command_says_it_in_one_line(name, command, damage, place, monkeypatch, capsys):
+def test_a_command_reports_it_in_one_line(name, command, damage, place, monkeypatch, capsys):
     monkeypatch.chdir(place.parents[len(Path(FILES[name].path).parts)])
     DAMAGES[damage](place)
     with modes_count():

@@ -72,10 +72,10 @@ def test_cross_validated_posteriors_are_posteriors(case):
 def test_growth_begins_with_the_best_net_and_ends_with_all(case):
     posteriors, labels = case
     order = growth_order(posteriors, labels)
-    told = growth(posteriors, labels, order)
+    grown = growth(posteriors, labels, order)
     assert sorted(order) == list(range(len(posteriors)))
-    assert told[0] == max(accuracy(net, labels) for net in posteriors)
-    assert told[-1] == pytest.approx(accuracy(posteriors[order].sum(axis=0), labels))
+    assert grown[0] == max(accuracy(net, labels) for net in posteriors)
+    assert grown[-1] == pytest.approx(accuracy(posteriors[order].sum(axis=0), labels))
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.integers(0, 2**32))
@@ -83,13 +83,13 @@ def test_an_interval_ends_at_the_binomials_quantiles(outcome, seed):
     right, n = outcome
     found = interval(np.arange(n) < right, seed=seed)
     assert found.low <= right / n <= found.high
-    if min(right, n - right) < FEW:  # with so few it is the exact bound, never an interval of zero width
+    if min(right, n - right) < FEW:  # with so few images it is the exact interval, never one of zero width
         exact = binomtest(right, n).proportion_ci(CONFIDENCE, "exact")
         assert (found.low, found.high) == (pytest.approx(exact.low), pytest.approx(exact.high))
         assert found.high - found.low > 1 / (n + 1)
         return
     tail = (1 - CONFIDENCE) / 2
-    spread = 5 * np.sqrt(tail * (1 - tail) / 9999)  # of a quantile's own place among so many draws
+    spread = 5 * np.sqrt(tail * (1 - tail) / 9999)  # 5 standard deviations of the rank of a quantile
     for end, quantile in ((found.low, tail), (found.high, 1 - tail)):
         first, last = binom.ppf([quantile - spread, quantile + spread], n, right / n)
         assert first <= end * n + 1e-9
@@ -115,7 +115,7 @@ def test_scores_and_their_file(tmp_path_factory, case):
 
 
 def test_weights_of_certain_and_wrong_nets():
-    """A case that is rare in random draws: a net with zero posteriors for all true classes."""
+    """A case that is rare in random draws: a net with posterior 0 for all true classes."""
     posteriors = np.array([[[1.0, 0.0]] * 3, [[0.0, 1.0]] * 3])
     np.testing.assert_allclose(fit_weights(posteriors, np.array([0, 0, 0])), [1, 0], atol=1e-6)
 
@@ -152,7 +152,7 @@ def test_the_order_of_labels_from_folder_to_printed_name(marked, engine, capsys)
     assert len(scores.paths) == 42
     assert f"accuracy {scores.accuracy:.2%}" in capsys.readouterr().out
     named = [scores.classes[label] for label in scores.predictions]
-    # Labels in another order would be none of these; a picture that it has not learned is not what is asked here.
+    # Labels in another order would match none of these; single mistakes of the net do not matter here.
     assert np.mean([name == path.partition("/")[0] for name, path in zip(named, scores.paths, strict=True)]) >= 0.95
     assert scores.confusion.argmax(axis=1).tolist() == list(range(7))
     handed_in = [tuple(line.split()) for line in (run / "predictions_val.txt").read_text().splitlines()]

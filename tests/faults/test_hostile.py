@@ -1,4 +1,4 @@
-"""Input that means harm: nothing is evaluated, nothing lies or is read outside, and no size is believed."""
+"""Hostile input: nothing is evaluated, nothing is read or written outside, and no given size is trusted."""
 
 import ast
 import csv
@@ -71,7 +71,7 @@ def test_pictures_are_decoded_in_one_place():
 
 
 def png(width, height, *others):
-    """A PNG of one black pixel or so, which says that it has these sides."""
+    """A small black PNG with a header that gives these sides."""
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)), *others]
     chunks += [(b"IDAT", zlib.compress(bytes(64))), (b"IEND", b"")]
     packed = [struct.pack(">I", len(data)) + (k + data) + struct.pack(">I", zlib.crc32(k + data)) for k, data in chunks]
@@ -79,7 +79,7 @@ def png(width, height, *others):
 
 
 def tiff(*pages):
-    """Grey TIFFs one after another: width, height, tile."""
+    """A grey TIFF with several pages: width, height, tile."""
     data, place = b"II*\0" + struct.pack("<I", 8), 8
     for number, (width, height, tile) in enumerate(pages):
         after = place + 2 + 12 * 10 + 4
@@ -128,7 +128,7 @@ def liars():
         "a tile of 2^28 pixels": (tiff((16, 16, 16384)), many + "16384 x 16384"),
         "a JPEG of 1000 scans": (jpeg[:-2] + 1000 * scan + jpeg[-2:], "a JPEG of too many scans: save it as PNG"),
         "a JPEG with a film after it": (jpeg + film + jpeg[-2:], "16 x 16"),
-        "a TIFF whose second page is large": (tiff((16, 16, 16), (60000, 60000, 16)), "16 x 16"),
+        "a TIFF with a large second page": (tiff((16, 16, 16), (60000, 60000, 16)), "16 x 16"),
         "an AVIF": (made[".avif"], "an AVIF, which may have more pixels than its header says: convert it to PNG"),
         "a BMP of the least height": (b"BM" + bytes(16) + struct.pack("<ii", 16, -(2**31)), many + "16 x 2147483648"),
     }
@@ -155,7 +155,7 @@ def test_headers_that_lie_take_no_memory(tmp_path, measured):
 
 
 def refused(capsys, *argv):
-    """The one line with which emotiw refuses."""
+    """The one-line error of emotiw."""
     capsys.readouterr()
     assert main([str(word) for word in argv]) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("emotiw: ")]
@@ -232,7 +232,7 @@ def test_a_table_that_names_files_outside_its_folder(tmp_path):
 
 
 def test_links_that_lead_round_in_a_source(tmp_path):
-    """The user's own links to pictures and folders count, as everywhere; round and round they do not go."""
+    """A user's links to pictures and folders are followed, but never in a circle."""
     (tmp_path / "faces/happy").mkdir(parents=True)
     (tmp_path / "faces/happy/a.png").write_bytes(FACE)
     (tmp_path / "faces/sad").symlink_to(tmp_path / "faces")
@@ -269,7 +269,7 @@ def hostile_set(sets, tmp_path):
     (folder / "manifest.csv").write_text(text.getvalue())
     facts = json.loads((folder / "set.json").read_text())
     facts["manifest_sha256"] = hashlib.sha256(text.getvalue().encode()).hexdigest()
-    del facts["seal"], facts["inputs"]  # as of an older set, which is believed what it says
+    del facts["seal"], facts["inputs"]  # as for an older set, which has no digests
     (folder / "set.json").write_text(json.dumps(facts))
     return folder
 
@@ -279,9 +279,9 @@ def test_the_names_in_a_set_are_never_opened(hostile_set, runs, tmp_path):
     shutil.copytree(runs / "vgg_s_small-rgb", tmp_path / "runs/vgg_s_small-rgb")
     (tmp_path / "secret.png").write_bytes(FACE)
     for status, *argv in (
-        (1, "evaluate", "runs/vgg_s_small-rgb/finetune", "--set", "set", "--force"),  # nor is it here
-        (1, "baseline", "--set", "set", "-o", "runs"),  # its images are not the manifest's
-        (0, "table", "runs", "-o", "table"),  # of the scores that were there
+        (1, "evaluate", "runs/vgg_s_small-rgb/finetune", "--set", "set", "--force"),  # not the images of the manifest
+        (1, "baseline", "--set", "set", "-o", "runs"),  # the same
+        (0, "table", "runs", "-o", "table"),  # it reads only the existing scores
     ):
         done = subprocess.run(
             [sys.executable, "-P", "-c", WATCHED, *argv], cwd=tmp_path, capture_output=True, text=True
@@ -311,7 +311,7 @@ OTHER_FACTS = [
 @pytest.mark.caffe
 @pytest.mark.parametrize("facts", OTHER_FACTS, ids=str)
 def test_a_run_folder_that_points_outside(sets, runs, tmp_path, capsys, facts):
-    """It is read or refused; nothing is written outside the named folder."""
+    """It is read or refused; nothing is written outside the given folder."""
     place = tmp_path / "deep/er/runs"
     run = place / "vgg_s_small-rgb/finetune"
     shutil.copytree(runs / "vgg_s_small-rgb", run.parent, ignore=shutil.ignore_patterns("*s_val.*", "confusion_*"))
@@ -329,7 +329,7 @@ def test_a_run_folder_that_points_outside(sets, runs, tmp_path, capsys, facts):
 
 
 @pytest.mark.parametrize("name", ["../../secret", "rgb/../../secret", "/etc", "", 7])
-def test_a_set_that_says_its_images_lie_outside(sets, tmp_path, capsys, name):
+def test_a_set_with_paths_of_images_outside(sets, tmp_path, capsys, name):
     shutil.copytree(sets / "expressions", tmp_path / "set")
     facts = json.loads((tmp_path / "set/set.json").read_text())
     facts["representations"] = [*facts["representations"], name]
@@ -369,9 +369,9 @@ ABSURD = {
 
 @pytest.mark.parametrize("what", ABSURD)
 def test_absurd_sizes_in_a_prototxt_are_one_line(what):
-    with pytest.raises(EmotiwError) as told:
+    with pytest.raises(EmotiwError) as caught:
         Net(graph_of(parse_text(ABSURD[what], NetParameter, "it"), State("TEST")))()
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_lrn_over_more_channels_than_there_are_takes_no_longer():

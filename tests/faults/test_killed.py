@@ -1,6 +1,6 @@
 """Commands killed at any moment, then run again: nothing partial, no process left, and the same results.
 
-`pytest tests/faults/test_killed.py -m slow -s` kills each 30 times and says when, and what it had said last.
+`pytest tests/faults/test_killed.py -m slow -s` kills each 30 times and prints each moment and the last output.
 """
 
 import shutil
@@ -23,7 +23,7 @@ def killed_and_again(name, scene, tmp_path, kills):
     for kill in range(kills):
         share = (kill + rng.random()) / kills
         timed = undisturbed
-        for attempt in range(20):  # this time it may be quicker, and is the measure of the next
+        for attempt in range(20):  # this run may be faster; its duration is used for the next kill
             moment = (timed.first + share * (timed.seconds - timed.first)) * 0.95**attempt
             trial = scene.trial(name, tmp_path / f"kill {kill} {attempt}").begin()
             if trial.wait(kill_at=moment):

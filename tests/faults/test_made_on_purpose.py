@@ -1,4 +1,4 @@
-"""Faults made on purpose: each is one line or nothing, and the same command then comes to what it always comes to."""
+"""Faults made on purpose: each gives one line or nothing, and then the same command has its usual results."""
 
 import json
 import os
@@ -31,11 +31,11 @@ OTHERS = {
 
 
 def no_room(name):
-    """Return what keeps a victim's files from growing, as on a disk that is full."""
+    """Return a function that limits the size of a command's files, as a full disk does."""
     room = VICTIMS[name].room
 
     def keep():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that it is an error
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing is an error
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
     return keep
@@ -53,14 +53,14 @@ def test_a_full_disk(name, scene, tmp_path):
 
 @contextmanager
 def small_disk(folder):
-    """Mount a small disk in its own namespace; yield a function that sets its size, and a command prefix to enter."""
+    """Mount a small disk in a namespace; yield a function that sets its size, and a command prefix to enter it."""
     hold = ["unshare", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && echo && exec cat']
     folder.mkdir()
     if not (shutil.which("unshare") and shutil.which("nsenter")):
         pytest.skip("no unshare and nsenter here, of util-linux")
     with subprocess.Popen([*hold, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as held:
         if not held.stdout.readline():
-            pytest.skip("nobody may mount a file system here")
+            pytest.skip("no file system can be mounted here")
         enter = ("nsenter", "--user", "--mount", "--preserve-credentials", f"--target={held.pid}")
 
         def resize(size):
@@ -71,13 +71,13 @@ def small_disk(folder):
 
 
 def taken(folder):
-    """The bytes that a folder takes on its disk."""
+    """The disk usage of a folder in bytes."""
     return sum(path.lstat().st_blocks for path in [folder, *folder.rglob("*")]) * 512
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_small_disk(name, scene, tmp_path):
-    """It has half the room that the command needs, and then enough."""
+    """It has half the space that the command needs, and then enough."""
     undisturbed, _ = scene.undisturbed(name)
     with small_disk(tmp_path / "disk") as (seen, resize, enter):
         trial = scene.trial(name, seen / "it", before=(*enter, *WITHIN, str(tmp_path / "disk/it")))
@@ -92,7 +92,7 @@ def test_a_small_disk(name, scene, tmp_path):
 
 
 def test_a_full_lmdb(scene, tmp_path):
-    """Of what an LMDB may hold at the most: 1 TB, and here 0.3 MB."""
+    """The largest size of an LMDB is 1 TB, and here 0.3 MB."""
     trial = scene.trial("prepare", tmp_path / "it")
     script = "import sys; from emotiw.data_prep import lmdb_writer as writing; writing.MAP_SIZE = 300_000; "
     small = replace(trial.victim, script=script + "from emotiw.__main__ import main; sys.exit(main(sys.argv[1:]))")
@@ -104,7 +104,7 @@ def test_a_full_lmdb(scene, tmp_path):
 
 @pytest.mark.parametrize("name", ["evaluate by caffe", pytest.param("pretrain by caffe", marks=pytest.mark.slow)])
 def test_a_caffe_that_hangs(name, scene, tmp_path):
-    """To wait is all one can do; Ctrl-C ends it, a second one at once."""
+    """The command waits; Ctrl-C ends it, and a second Ctrl-C ends it at once."""
     trial = scene.trial(name, tmp_path / "it").begin()
     hanging = found_of(trial, OTHERS[name])
     for number in hanging:
@@ -113,7 +113,7 @@ def test_a_caffe_that_hangs(name, scene, tmp_path):
     time.sleep(1)
     assert trial.process.poll() is None, trial.said[-5:]
     os.kill(trial.process.pid, signal.SIGINT)
-    # A training passes the first on, for Caffe to end by itself.
+    # A training passes the first one on, so that Caffe can end by itself.
     wait_for(lambda: trial.process.poll() is not None or any(waits_at(number, signal.SIGINT) for number in hanging))
     if trial.process.poll() is None:
         os.kill(trial.process.pid, signal.SIGINT)
@@ -124,14 +124,14 @@ def test_a_caffe_that_hangs(name, scene, tmp_path):
 
 
 def found_of(trial, words):
-    """The processes of a trial, once there are some, in whose command lines these words are."""
+    """Wait for processes of a trial with these words in their command lines; return them."""
     found = []
     wait_for(lambda: found.extend(number for number, command in trial.living().items() if words in command) or found)
     return found
 
 
 def wait_for(condition):
-    """Wait until something is so; what takes two minutes has failed."""
+    """Wait for a condition for at most two minutes."""
     end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
@@ -139,10 +139,10 @@ def wait_for(condition):
 
 
 def waits_at(number, sent):
-    """Whether a signal waits for a process that is stopped."""
+    """Whether a signal is pending for a stopped process."""
     try:
         status = Path(f"/proc/{number}/status").read_text()
-    except OSError:  # gone meanwhile
+    except OSError:  # it has ended
         return False
     return bool(int(re.search(r"ShdPnd:\s*(\w+)", status)[1], 16) >> (sent - 1) & 1)
 
@@ -164,13 +164,13 @@ def test_relative_paths_from_another_folder(name, scene, tmp_path):
     assert trial.victim.answer(trial.folder) == scene.undisturbed(name)[1]
 
 
-# How the second of two is refused: while the first is at work, or once it has ended.
+# The errors of the second of two: while the first is running, or after its end.
 REFUSED = re.compile("another emotiw .*: wait|exists already")
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_two_at_once_on_the_same_output(name, scene, tmp_path):
-    """Both come to the same, or one waits, or is refused; which is first, the system decides."""
+    """Both have the same results, or one waits or is refused; the system decides which is first."""
     first = scene.trial(name, tmp_path / "it").begin()
     second = type(first)(first.victim, first.folder, scene.site).begin()
     ended = [(trial.wait(), trial) for trial in (first, second)]
@@ -214,15 +214,15 @@ def test_a_set_that_changes_under_a_running_training(engine, scene, tmp_path):
     facts = json.loads((other / "set.json").read_text())
     del facts["seal"]
     (other / "set.json").write_text(json.dumps(facts | {"detect": True}))
-    assert trial.wait() == 0, trial.said[-5:]  # what it has open stays
+    assert trial.wait() == 0, trial.said[-5:]  # open files stay valid
     again = type(trial)(trial.victim, trial.folder, scene.site).begin()
     assert again.wait() == 1
-    assert "holds another run (" in again.complaint
+    assert "has another run (" in again.complaint
 
 
 @pytest.mark.parametrize("name", ["prepare", "pretrain by torch"])
 def test_a_read_only_place(name, scene, tmp_path):
-    """Not even root makes a folder there."""
+    """Not even root can make a folder there."""
     trial = scene.trial(name, tmp_path / "it")
     made = {"prepare": "made", "pretrain by torch": "runs"}[name]
     (trial.folder / made).symlink_to("/proc/1/made")

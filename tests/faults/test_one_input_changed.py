@@ -1,4 +1,4 @@
-"""A finished reproduction of which one recorded input is changed: no command prints its figure as if nothing were."""
+"""A finished reproduction with one changed input: no command prints its figure without a warning."""
 
 import json
 import shutil
@@ -55,7 +55,7 @@ class Printed:
     words: str
 
     def is_honest(self, name: str) -> bool:
-        """Whether it refused for an expected reason, or marked the result with the fault."""
+        """Whether it was refused for an expected reason, or the result is marked."""
         figure = FIGURES[name] in self.words
         if self.status:
             return not figure and any(why in self.words for why in WHY)
@@ -63,7 +63,7 @@ class Printed:
 
 
 def printed(name, folder, capsys):
-    """Return what a command prints; scores that it writes are put back."""
+    """Return a command's output; restore the scores that it writes."""
     run, face = folder / f"it/runs/{ROW}/finetune", next((folder / "faces").rglob("*.png"))
     table = ["table", folder / "it/runs", "-o", folder / "table", "--force"]
     scored = ["evaluate", run, "--set", folder / "expressions", "--force"]
@@ -87,7 +87,7 @@ def printed(name, folder, capsys):
 
 
 def changed(path: Path) -> None:
-    """Change a value of a file, or of an LMDB's first record, and nothing that makes it unreadable."""
+    """Change a value of a file, or of an LMDB's first record, so that it stays readable."""
     if path.is_dir():
         with lmdb.open(str(path), map_size=1 << 26) as environment, environment.begin(write=True) as transaction:
             key, value = next(iter(transaction.cursor()))
@@ -111,7 +111,7 @@ class Case:
 
 
 def cases(folder):
-    """Every file that the records of the scores, of their run and of the run before it name, and who reads it."""
+    """Every file in the records of the scores, of their run and of the run before it, and the commands that read it."""
     run = Run(folder / f"it/runs/{ROW}/finetune")
     records = [Recorded(run.folder, tuple(read_protocol(run.folder, "val").inputs)), *training_records(run)]
     predicted = {run.folder / one.path for one in records[0].inputs if one.role in OWN and one.role != RUN}
@@ -123,7 +123,7 @@ def cases(folder):
 
 @pytest.mark.parametrize("names", [QUICK, pytest.param(SLOW, marks=pytest.mark.slow)])
 def test_no_command_prints_a_figure_of_a_changed_input(kept, capsys, names):
-    """Every file on record in turn, by construction."""
+    """Every recorded file in turn."""
 
     def nothing_is_said(why):
         for name in names:
@@ -160,7 +160,7 @@ RECORDS = {
 
 @pytest.mark.parametrize("record", RECORDS)
 def test_no_command_uses_a_record_that_was_changed(kept, capsys, record):
-    """Every field of every record in turn, by construction."""
+    """Every field of every record in turn."""
     path = kept / record
     text = path.read_text()
     assert json.loads(text)["inputs"]

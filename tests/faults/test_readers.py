@@ -1,11 +1,11 @@
-"""Bytes that are not what they should be: only our own errors come out of a reader. `fuzz.py` is the long form."""
+"""Damaged bytes: a reader raises only our own errors. `fuzz.py` is the long form."""
 
 import numpy as np
 import pytest
 from reached import reached
 from readers import READERS, corpus, try_to_read
 
-MUTANTS = 150  # of each file of a corpus
+MUTANTS = 150  # mutants of each file of a corpus
 MOST_OF_THEM = 0.9
 
 
@@ -34,7 +34,7 @@ def test_the_corpus_reaches_most_lines_of_its_reader(tmp_path, name):
 
 
 def mutant(data: bytes, rng: np.random.Generator) -> bytes:
-    """Bytes flipped, written over with extreme ones, cut off, left out or said twice, up to three times."""
+    """Flip bytes, overwrite them with extreme values, cut off, remove or repeat them, up to three times."""
     changed = bytearray(data)
     for _ in range(rng.integers(1, 4)):
         first, last = sorted(rng.integers(0, len(changed) + 1, 2).tolist())

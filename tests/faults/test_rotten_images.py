@@ -1,4 +1,4 @@
-"""2,100 rotten images among good ones: no crash, no hang; each is used, or listed with its reason."""
+"""2,100 damaged images among good ones: no crash, no hang; each is used, or listed with its reason."""
 
 import struct
 import sys
@@ -12,7 +12,7 @@ from emotiw.data_prep.prepared_set import open_set
 
 KINDS = ("jpg", "png", "gif", "tif", "webp", "bmp")
 OF_EACH = 350
-SECONDS, BYTES = 120, 1 << 30  # for all of them: on 2 cores it is 10 seconds, and 300 MB
+SECONDS, BYTES = 120, 1 << 30  # limits for all of them: on 2 cores they take 10 seconds and 300 MB
 
 
 def picture(kind, shape, rng):
@@ -41,7 +41,7 @@ def said_twice(data, rng):
 
 
 def bomb(data, rng):
-    """The same bytes, which say that they are a picture of some thousand million pixels."""
+    """The same bytes with a header that gives some thousand million pixels."""
     if data.startswith(b"\x89PNG"):
         data[16:24] = struct.pack(">II", 60_000, 60_000)
         data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
@@ -75,14 +75,14 @@ FAULTS = (cut, flipped, written_over, said_twice, bomb, other)
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
-    """Good ones, and how many rotten ones."""
+    """A folder of good and damaged pictures, and the number of damaged ones."""
     folder, rng = tmp_path_factory.mktemp("rotten") / "faces", np.random.default_rng(0)
     good = []
     for label in ("Happy", "Sad"):
         (folder / label).mkdir(parents=True)
     for number, kind in enumerate(KINDS):
         other_kind = KINDS[(number + 1) % len(KINDS)]
-        # One of each kind, and one with the suffix of another kind: the content decides, not the name.
+        # One of each kind, and one with the suffix of another kind, because the content decides.
         for name in (f"Happy/good.{kind}", f"Sad/good_{kind}.{other_kind}"):
             (folder / name).write_bytes(picture(kind, (40, 50), rng))
             good.append(name)

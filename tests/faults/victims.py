@@ -1,4 +1,4 @@
-"""Commands that are killed: what each is given, what it is to come to, and what may lie there in between."""
+"""Commands that are killed: the inputs and results of each, and the files that may exist in between."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from emotiw.prototxt.formats.blobs import read_weights
 from emotiw.train.progress import read_progress
 from emotiw.train.run_folder import Run
 
-# `emotiw`, with a row of its table changed so that snapshots come quickly.
+# `emotiw`, with a changed row of its table, so that snapshots come quickly.
 QUICK = """
 import sys
 from emotiw.__main__ import main
@@ -38,7 +38,7 @@ for module in checking, models, stand_in:
     module.NET = "vgg_s_small"
 sys.exit(main(sys.argv[1:]))
 """
-# `emotiw`, which installs packages that lie in a folder.
+# `emotiw`, with packages to install in a folder.
 PACKAGES = """
 import shutil, sys, time
 from pathlib import Path
@@ -69,7 +69,7 @@ class Victim:
     Attributes
     ----------
     arguments
-        Of emotiw.
+        The arguments of emotiw.
     answer
         Returns the folder's results, which must be the same after a kill and a second run.
     whole
@@ -94,13 +94,13 @@ class Victim:
 
     @property
     def command(self) -> list[str]:
-        """Return what is started."""
+        """Return the command line."""
         python = [sys.executable, "-P", *(["-c", self.script] if self.script else ["-m", "emotiw"])]
         return [*python, *self.arguments]
 
 
 def digests(folder: Path, top: str) -> Answer:
-    """Return a folder's files by their names: digests, of an LMDB those of its records."""
+    """Return the digests of a folder's files by name; for an LMDB, those of its records."""
     found: Answer = {}
     for path in sorted((folder / top).rglob("*")):
         name = str(path.relative_to(folder))
@@ -112,7 +112,7 @@ def digests(folder: Path, top: str) -> Answer:
 
 
 def recorded(path: Path) -> object:
-    """Return a record without the paths and times of its inputs, and without the seal over them."""
+    """Return a record without the paths and times of its inputs, and without its seal."""
     values = json.loads(path.read_text())
     if not isinstance(values, dict):
         return values
@@ -122,15 +122,15 @@ def recorded(path: Path) -> object:
 
 def records(folder: Path) -> str:
     """Return the digest of an LMDB's keys and values."""
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     with lmdb.open(str(folder), readonly=True, lock=False) as opened, opened.begin() as transaction:
         for key, value in transaction.cursor():
-            told.update(b"%d %s %d %s" % (len(key), key, len(value), value))
-    return told.hexdigest()
+            digest.update(b"%d %s %d %s" % (len(key), key, len(value), value))
+    return digest.hexdigest()
 
 
 def same_as_whole(top: str) -> Callable[[Path], None]:
-    """Return what looks at a folder that has its name when it is whole: what it holds can be read."""
+    """Return a check for a folder under its final name: its contents can be read."""
 
     def look(folder: Path) -> None:
         for path in (folder / top).rglob("data.mdb"):
@@ -140,16 +140,16 @@ def same_as_whole(top: str) -> Callable[[Path], None]:
 
 
 def trained(folder: Path, stage: str, last: int = ITERATIONS) -> Answer:
-    """Return what does not depend on the position at which a restored Caffe reads: iterations, files, shapes.
+    """Return results that do not depend on a resumed Caffe's position in the LMDB: iterations, files, shapes.
 
     The last loss, which is logged after the last snapshot, may not have been logged before the kill.
     """
     run = Run(folder / f"runs/{ROW}/{stage}")
     points = [point for point in read_progress(run.folder / "progress.csv") if point.loss is not None]
-    told = [point.iteration for point in points]
+    displayed = [point.iteration for point in points]
     shapes = {name: [blob.shape for blob in blobs] for name, blobs in read_weights(run.model).items()}
     return {
-        "displayed": [iteration for iteration in told if iteration < last],
+        "displayed": [iteration for iteration in displayed if iteration < last],
         "losses": all(math.isfinite(point.loss) for point in points if point.loss is not None),
         "snapshots": [iteration for iteration, _ in run.snapshots()],
         "files": sorted(str(path.relative_to(folder)) for path in run.folder.rglob("*")),
@@ -165,16 +165,16 @@ def whole_models(folder: Path) -> None:
 
 
 def scored(folder: Path) -> Answer:
-    """Return the scores, the confusion matrices and how they were made."""
-    return {name: told for name, told in digests(folder, "runs").items() if "_val." in name}
+    """Return the scores, the confusion matrices and the protocols."""
+    return {name: digest for name, digest in digests(folder, "runs").items() if "_val." in name}
 
 
 def reproduced(folder: Path) -> Answer:
     """Return both stages, and the names of all files made, except Snakemake's own."""
     there = folder / "reproduction"
     files = [path.relative_to(there) for path in there.rglob("*") if path.is_file()]
-    told = {stage: trained(there, stage, last=10) for stage in ("pretrain", "finetune")}
-    return {**told, "files": sorted(str(path) for path in files if not path.parts[0].startswith("."))}
+    stages = {stage: trained(there, stage, last=10) for stage in ("pretrain", "finetune")}
+    return {**stages, "files": sorted(str(path) for path in files if not path.parts[0].startswith("."))}
 
 
 def stage(name: str, over: str, engine: str, *more: str, **given: str) -> Victim:
@@ -232,7 +232,7 @@ VICTIMS = {
     ),
 }
 
-MARK = "EMOTIW_VICTIM"  # in the environment of a victim, and of all that it starts: who started it, and which it is
+MARK = "EMOTIW_VICTIM"  # in the environment of a command and its children: the process of the test, and a number
 OURS = f"{MARK}={os.getpid()}-"
 
 
@@ -243,27 +243,27 @@ def living(mark: str = OURS) -> dict[int, str]:
         try:
             if mark.encode() in (process / "environ").read_bytes():
                 found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:  # gone meanwhile, or a zombie
+        except OSError:  # it has ended, or is a zombie
             continue
     return found
 
 
 @dataclass
 class Trial:
-    """One start of a victim in a folder.
+    """One start of a command in a folder.
 
     Attributes
     ----------
     server
-        The address of what models are fetched from.
+        The address from which models are fetched.
     more
-        Of the environment.
+        Additions to the environment.
     limit
         Called in the process before it starts.
     before
         Prefix of its command.
     first, seconds
-        When it said its first word, and when it ended, from its start.
+        The seconds from its start to its first output, and to its end.
     """
 
     victim: Victim
@@ -304,12 +304,12 @@ class Trial:
                 self.process.kill()
             assert self.seconds < patience, self.said[-5:]
             time.sleep(0.002)
-        self.told = self._read()
+        self.output_so_far = self._read()
         self.output.close()
         return self.process.returncode
 
     def run(self) -> "Trial":
-        """Start it, and see it end well."""
+        """Start it, and check that it succeeds."""
         status = self.begin().wait()
         assert status == 0, self.said[-5:]
         return self
@@ -319,21 +319,21 @@ class Trial:
 
     @property
     def said(self) -> list[str]:
-        """The lines it said; of a bar that is drawn over, each."""
-        told = self.told if self.output.closed else self._read()
-        text = told.decode(errors="replace").replace("\r", "\n")
+        """The lines of its output, with each state of a progress bar."""
+        text = self.output_so_far if self.output.closed else self._read()
+        text = text.decode(errors="replace").replace("\r", "\n")
         return [line.strip() for line in text.splitlines() if line.strip()]
 
     @property
     def complaint(self) -> str:
-        """The one line with which it refused."""
+        """Its one-line error."""
         (line,) = [line for line in self.said if line.startswith("emotiw: ")]
         assert "internal error" not in line, line
         assert not any(line.startswith("Traceback") for line in self.said), self.said
         return line
 
     def living(self) -> dict[int, str]:
-        """The command lines of itself and of those that it started, by their numbers."""
+        """The command lines of the process and of those that it started, by number."""
         return living(f"{MARK}={self.mark}")
 
     def gone(self) -> None:
@@ -345,7 +345,7 @@ class Trial:
 
 
 def place(victim: Victim, made: Callable[[str], Path], folder: Path) -> Path:
-    """Make a folder with a victim's inputs; `made` has the folder of each fixture's files."""
+    """Make a folder with a command's inputs; `made` has the folder of each fixture's files."""
     folder.mkdir()
     for name, given in victim.given.items():
         top, _, rest = given.partition("/")

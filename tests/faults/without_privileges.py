@@ -1,4 +1,4 @@
-"""Root may read and write everything; these take that away from a command, or from a thread, of ours."""
+"""Remove root's privilege to read and write everything from a command or a thread."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ _DAC = 0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 @contextmanager
 def modes_count() -> Iterator[None]:
-    """Have the modes of files count for this thread, even root's, while the block runs."""
+    """Make file modes apply to this thread, even for root, while the block runs."""
     libc = ctypes.CDLL(None, use_errno=True)
     head, before = (ctypes.c_uint32 * 2)(_VERSION, 0), (ctypes.c_uint32 * 6)()
     assert libc.capget(head, before) == 0

@@ -21,22 +21,22 @@ PASS = """
 import json, sys, numpy, caffe
 from caffe.proto import caffe_pb2
 from google.protobuf import text_format
-told = {}
+reported = {}
 for stage in sys.argv[1:]:
     solver = text_format.Merge(open(stage + ".solver").read(), caffe_pb2.SolverParameter())
-    told[stage] = {"solver": [solver.net, solver.max_iter, solver.lr_policy], "shapes": {}}
+    reported[stage] = {"solver": [solver.net, solver.max_iter, solver.lr_policy], "shapes": {}}
     for phase, number in (("TRAIN", caffe.TRAIN), ("TEST", caffe.TEST)):
         caffe.set_random_seed(2015)  # of fillers, dropout and crops
         net = caffe.Net(stage + ".train_val", number)
-        told[stage][phase] = {name: float(value) for name, value in net.forward().items()}
+        reported[stage][phase] = {name: float(value) for name, value in net.forward().items()}
         if phase == "TRAIN":
-            told[stage]["shapes"] = {name: list(blob.data.shape) for name, blob in net.blobs.items()}
+            reported[stage]["shapes"] = {name: list(blob.data.shape) for name, blob in net.blobs.items()}
             net.backward()
-            told[stage]["gradients"] = {
+            reported[stage]["gradients"] = {
                 name: [float(numpy.abs(blob.diff).max()) for blob in blobs] for name, blobs in net.params.items()
             }
         del net
-open("told.json", "w").write(json.dumps(told))
+open("reported.json", "w").write(json.dumps(reported))
 """
 
 
@@ -57,24 +57,24 @@ def test_every_net_forward_and_backward(caffe, tmp_path, net):
     env = {**os.environ, **caffe.environment, "GLOG_minloglevel": "2"}
     done = subprocess.run([caffe.python, "-c", PASS, *STAGES], env=env, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    told = json.loads((tmp_path / "told.json").read_text())
+    reported = json.loads((tmp_path / "reported.json").read_text())
 
     heads = {"loss1/loss1", "loss2/loss1", "loss3/loss3"} if "googlenet" in net else {"loss"}
     accuracies = {"loss1/top-1", "loss2/top-1", "loss3/top-1"} if "googlenet" in net else {"accuracy"}
     for stage in STAGES:
         solver = committed(net, f"solver_{stage}.prototxt")
-        assert told[stage]["solver"] == [f"train_val_{stage}.prototxt", solver.max_iter, solver.lr_policy]
-        assert told[stage]["TRAIN"].keys() == heads
-        assert told[stage]["TEST"].keys() == heads | accuracies
-        # Our nets begin by guessing: ln 7 = 1.95 a head, give or take what random weights do.
+        assert reported[stage]["solver"] == [f"train_val_{stage}.prototxt", solver.max_iter, solver.lr_policy]
+        assert reported[stage]["TRAIN"].keys() == heads
+        assert reported[stage]["TEST"].keys() == heads | accuracies
+        # Our nets start by guessing: a loss of about ln 7 = 1.95 for each head, up to the effect of random weights.
         if NETS[net].preset != "paper":
-            assert all(1.5 < told[stage][phase][head] < 3 for head in heads for phase in ("TRAIN", "TEST"))
+            assert all(1.5 < reported[stage][phase][head] < 3 for head in heads for phase in ("TRAIN", "TEST"))
         # Every blob of the training net, including auxiliary heads; Caffe splits blobs that several layers read.
-        found = {blob: tuple(shape) for blob, shape in told[stage]["shapes"].items() if "_split_" not in blob}
+        found = {blob: tuple(shape) for blob, shape in reported[stage]["shapes"].items() if "_split_" not in blob}
         train_val = committed(net, f"train_val_{stage}.prototxt")
         train_val.layer[0].data_param.batch_size = 2
         assert found == shapes(train_val)[0]
-        gradients = told[stage]["gradients"]
+        gradients = reported[stage]["gradients"]
         learned = {layer.name for layer in committed(net, f"train_val_{stage}.prototxt").layer if layer.param}
         assert gradients.keys() == learned
         assert all(math.isfinite(value) for values in gradients.values() for value in values)

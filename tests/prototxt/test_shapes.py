@@ -1,6 +1,6 @@
 """The shapes of every blob, in Caffe and by our own rules, against literals.
 
-They are what a retraining's Caffe log shows of the released net, what the papers' tables say, small ones by hand.
+The literals are from a Caffe log of the released net, from the papers' tables and, for small nets, by hand.
 """
 
 from importlib import resources
@@ -36,7 +36,7 @@ VGG = {
     "vgg_m_4096_small": "data 3 56, conv1 24 25, norm1 24 25, pool1 24 12, conv2 64 10, norm2 64 10, pool2 64 5, "
     "conv3 128 5, conv4 128 5, conv5 128 5, pool5 128 2, fc6 256, fc7 256, fc8 7, prob 7",
 }
-# GoogLeNet's ends; of each inception: side, channels in, 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj, out.
+# GoogLeNet: first, last layers; inceptions: side, channels in, 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj, sum.
 GOOGLENET = {
     "googlenet": (
         "data 3 224, conv1/7x7_s2 64 112, pool1/3x3_s2 64 56, pool1/norm1 64 56, conv2/3x3_reduce 64 56, "
@@ -139,14 +139,14 @@ def test_our_shapes_are_the_literals(net):
 @pytest.mark.parametrize("net", NETS)
 def test_caffes_shapes_are_the_literals(describe, net):
     with resources.as_file(resources.files("emotiw.prototxt") / net / "deploy.prototxt") as file:
-        told = describe(file)
+        reported = describe(file)
     # Caffe splits blobs that several layers read.
-    blobs = {name: tuple(shape) for name, shape in told["blobs"].items() if "_split_" not in name}
+    blobs = {name: tuple(shape) for name, shape in reported["blobs"].items() if "_split_" not in name}
     assert blobs == expected(net)
-    assert told["parameters"] == PARAMETERS[net]
-    assert (told["inputs"], told["outputs"]) == (["data"], ["prob"])
+    assert reported["parameters"] == PARAMETERS[net]
+    assert (reported["inputs"], reported["outputs"]) == (["data"], ["prob"])
     params = shapes(committed(net, "deploy.prototxt"))[1]
-    assert {name: [tuple(shape) for shape in blobs] for name, blobs in told["params"].items()} == params
+    assert {name: [tuple(shape) for shape in blobs] for name, blobs in reported["params"].items()} == params
 
 
 @pytest.mark.parametrize("net", HEADS)
@@ -233,8 +233,8 @@ layer { name: "prob" type: "Softmax" bottom: "last" top: "prob" }
 @pytest.mark.caffe
 def test_shapes_of_layers_of_own_nets_equal_caffes(describe, tmp_path):
     (tmp_path / "odd.prototxt").write_text(ODD)
-    told = describe(tmp_path / "odd.prototxt")
+    reported = describe(tmp_path / "odd.prototxt")
     blobs, params = shapes(parse_text(ODD, NetParameter, "odd"))
-    assert {name: list(shape) for name, shape in blobs.items()} == {name: told["blobs"][name] for name in blobs}
+    assert {name: list(shape) for name, shape in blobs.items()} == {name: reported["blobs"][name] for name in blobs}
     found = {name: [list(shape) for shape in learned] for name, learned in params.items()}
-    assert found == {name: learned for name, learned in told["params"].items() if learned}
+    assert found == {name: learned for name, learned in reported["params"].items() if learned}

@@ -27,7 +27,7 @@ def test_single_fields_are_replaced_and_repeated_ones_as_a_whole():
         ("base_lr: fast", "--solver is not a SolverParameter"),
         ("net: 'other.prototxt'", "net cannot be set: name your own net by --net"),
         ("weights: 'x.caffemodel'", "name the weights to start from by --from"),
-        ("snapshot_prefix: 'elsewhere/x'", "snapshots lie in the run folder"),
+        ("snapshot_prefix: 'elsewhere/x'", "snapshots go into the run folder"),
         ("snapshot_format: HDF5", "snapshot_format: a run is resumed from binary snapshots"),
         ("snapshot_after_train: false", "the last snapshot is the model"),
         ("solver_mode: GPU", "name a GPU by --gpu"),
@@ -55,7 +55,7 @@ def test_an_executed_solver_is_a_text_of_settings():
         ("base_lr: 1 lr_policy: 'fixed' max_iter: 5 type: 'Adm'", "no solver type 'Adm'"),
     ],
 )
-def test_what_no_engine_would_carry_out(text, words):
+def test_solvers_that_no_engine_accepts(text, words):
     with pytest.raises(UsageError, match=words):
         check_solver(solver(text), "a row")
 

@@ -9,7 +9,9 @@ from emotiw.prototxt.surgery import classifiers, committed, deploy, rename_layer
 
 def test_an_unknown_net_is_a_usage_error_that_lists_the_known():
     for name in ("vgg", "../vgg_s", "", "messages.csv"):
-        with pytest.raises(UsageError, match=r"^no net .*: there are googlenet, googlenet_medium, .*, vgg_s_small$"):
+        with pytest.raises(
+            UsageError, match=r"^there is no net .*: name one of googlenet, googlenet_medium, .*, vgg_s_small$"
+        ):
             committed(name, "solver_finetune.prototxt")
 
 
@@ -87,10 +89,10 @@ def test_a_deploy_form_is_whole_in_caffe(describe, tmp_path):
     net = committed("vgg_s_small", "train_val_pretrain.prototxt")
     use_classes(net, 40)
     (tmp_path / "deploy.prototxt").write_text(format_text(deploy(net)))
-    told = describe(tmp_path / "deploy.prototxt")
-    assert (told["inputs"], told["outputs"]) == (["data"], ["prob"])
-    assert (told["blobs"]["data"], told["blobs"]["prob"]) == ([1, 3, 56, 56], [1, 40])
-    assert told["params"]["fc8"] == [[40, 256], [40]]
+    reported = describe(tmp_path / "deploy.prototxt")
+    assert (reported["inputs"], reported["outputs"]) == (["data"], ["prob"])
+    assert (reported["blobs"]["data"], reported["blobs"]["prob"]) == ([1, 3, 56, 56], [1, 40])
+    assert reported["params"]["fc8"] == [[40, 256], [40]]
 
 
 def test_a_damaged_file_names_itself(tmp_path, monkeypatch):

@@ -22,15 +22,15 @@ def weights(**layers):
 PARAMS = {"conv1": [(8, 3, 7, 7), (8,)], "fc7": [(16, 32), (16,)], "fc8_cat": [(7, 16), (7,)]}
 
 
-def test_what_copies_what_is_new_what_is_left():
+def test_copied_new_and_ignored_layers():
     source = weights(conv1=[(8, 3, 7, 7), (8,)], fc7=[(16, 32), (16,)], fc8=[(1000, 16), (1000,)])
     source.layer.add(name="relu1", type="ReLU")  # has no learned blobs
     copy = compare(source, PARAMS)
     assert (copy.copied, copy.new, copy.left, copy.misfits) == (("conv1", "fc7"), ("fc8_cat",), ("fc8",), {})
     assert copy.lines() == [
         "weights: 2 of the net's 3 layers copied",
-        "  fc8_cat: not in the weights, begins with its filler",
-        "  fc8: not in the net, left behind",
+        "  fc8_cat: not in the weights, starts from its filler",
+        "  fc8: not in the net, ignored",
     ]
 
 
@@ -50,7 +50,7 @@ def test_a_misfit_in_words(shape, words):
 
 
 def test_the_old_four_fields_fit_what_they_stand_for():
-    """Files of 2014, as the authors': a fully connected layer is 1 x 1 x N x K."""
+    """In files of 2014, such as the authors', a fully connected layer is 1 x 1 x N x K."""
     old = [BlobProto(num=1, channels=1, height=7, width=16), BlobProto(num=1, channels=1, height=1, width=7)]
     for net in (NetParameter(layers=[{"name": "fc8_cat", "blobs": old}]),):
         assert compare(net, PARAMS).copied == ("fc8_cat",)
@@ -63,8 +63,8 @@ def test_the_old_four_fields_fit_what_they_stand_for():
     "changed",
     [{}, {"fc8_cat": [(1000, 128), (1000,)]}, {"fc8_cat": [(1, 1, 7, 128), (7,)]}, {"fc8_cat": [(7, 128)]}],
 )
-def test_caffe_stops_where_we_say_so(describe, tmp_path, changed):
-    """Weights of vgg_m_2048_small, its last layer well or not."""
+def test_caffe_aborts_at_the_predicted_misfits(describe, tmp_path, changed):
+    """Weights of vgg_m_2048_small, with a fitting or a misfitting last layer."""
     deploy = committed("vgg_m_2048_small", "deploy.prototxt")
     params = shapes(deploy)[1]
     source = weights(**{**params, **changed})

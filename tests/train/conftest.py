@@ -27,7 +27,7 @@ class Drill:
 
     fails_at: int | None = None
     watch: object = None
-    told: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
     title, version = "drill", "1"
 
     def require(self, **_: object) -> None:
@@ -43,9 +43,9 @@ class Drill:
         last = read_text(solver, SolverParameter).max_iter
         for iteration in range(begin, last + 1, 2):
             if self.watch:
-                self.told.append(self.watch())
+                self.seen.append(self.watch())
             if iteration == self.fails_at:
-                raise DivergedError(f"the loss is nan at iteration {iteration}, told by {folder}")
+                raise DivergedError(f"the loss is nan at iteration {iteration}, logged in {folder}")
             if iteration > begin:
                 on_progress(Snapshot(iteration, snapshot(folder, net, iteration)))
             on_progress(Loss(iteration, 1.0))

@@ -24,7 +24,7 @@ def test_the_table_has_each_net_with_the_papers_five():
             assert row.train_val(stage).layer[0].type == "Data"
 
 
-def test_the_table_shows_what_the_committed_solvers_say():
+def test_the_table_equals_the_committed_solvers():
     for row in experiments().values():
         for stage in ("pretrain", "finetune"):
             committed_solver = committed(row.net, f"solver_{stage}.prototxt")
@@ -34,7 +34,7 @@ def test_the_table_shows_what_the_committed_solvers_say():
             assert row.solver(stage) == committed_solver
 
 
-def test_every_row_says_what_it_rests_on():
+def test_every_row_names_its_deviations():
     """D5: solvers; D6, D16: small, medium; D9: pre-training; D12: a net whose prototxt the authors did not publish."""
     for row in experiments().values():
         size = {"small": {"D6"}, "medium": {"D16"}}.get(row.net.rpartition("_")[2], set())
@@ -67,7 +67,7 @@ def test_rows_by_name(spelled, row):
         ("vgg_s-", "not a row"),
         ("vgg_s-sift", "not a representation"),
         ("vgg_s-rgb:radius=2", "rgb is the image itself"),
-        ("alexnet-rgb", r"no net 'alexnet': there are googlenet, googlenet_medium, .*, vgg_s_small"),
+        ("alexnet-rgb", r"there is no net 'alexnet': name one of googlenet, googlenet_medium, .*, vgg_s_small"),
         ("../x-rgb", "no net"),
     ],
 )
@@ -86,7 +86,7 @@ def test_a_rows_settings_are_merged_into_the_committed_solver():
 
 
 def test_every_value_has_its_standing():
-    """The three of a stage share it; the authors' age/gender solver is known, theirs for this paper is not."""
+    """The three values of a stage share it; the authors published their age/gender solver, not this one."""
     table = resources.files("emotiw.train").joinpath("experiments.csv").read_text(encoding="utf-8")
     for row in csv.DictReader(table.splitlines()):
         for stage in ("pretrain", "finetune"):

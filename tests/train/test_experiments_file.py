@@ -25,7 +25,7 @@ def table(tmp_path):
 HEAD = "name,net,representation,finetune,epochs,seed"
 
 
-def test_the_shipped_table_is_a_start(table):
+def test_the_shipped_table_is_accepted(table):
     rows = read_experiments(table(*shipped_table().splitlines()))
     assert list(rows) == list(experiments())
     for name, row in rows.items():
@@ -57,7 +57,7 @@ def test_one_net_and_representation_in_several_rows(table):
         "lr_policy step -> multistep",
         "stepvalue not given -> 5, 9",
     ]
-    assert len({row.recipe("finetune") for row in rows.values()}) == 3  # those of the last two are as shipped
+    assert len({row.recipe("finetune") for row in rows.values()}) == 3  # the last two have the shipped settings
     assert named_row(table(HEAD, "fast,vgg_s_small,rgb,,,"), "fast").row == "fast"
 
 
@@ -73,9 +73,9 @@ def test_one_net_and_representation_in_several_rows(table):
         ("a,vgg_s,rgb,net: 'x',,", "name your own net by --net"),
         ("a/b,vgg_s,rgb,,,", "'a/b' cannot be a folder's"),
         ("..,vgg_s,rgb,,,", "'..' cannot be a folder's"),
-        ("vgg_s-lbp,vgg_s,rgb,,,", "the name vgg_s-lbp is that of a shipped row, and this one is of vgg_s-rgb"),
+        ("vgg_s-lbp,vgg_s,rgb,,,", "the name vgg_s-lbp is that of a shipped row, but this row is vgg_s-rgb"),
         ("vgg_s,vgg_s_small,rgb,,,", "the name vgg_s is that of a shipped net"),
-        ("good,vgg_s,rgb,,,", "good is the name of line 2, too"),
+        ("good,vgg_s,rgb,,,", "good is also the name of line 2"),
         ("a,vgg_s,rgb,,0,", "0 epochs: give a number above 0"),
         ("a,vgg_s,rgb,,many,", "many epochs"),
         ("a,vgg_s,rgb,,nan,", "nan epochs"),
@@ -115,7 +115,7 @@ def test_an_invalid_table_of_experiments(table, lines, words):
         read_experiments(table(*lines))
 
 
-def test_what_is_no_text(tmp_path):
+def test_a_file_that_is_not_text(tmp_path):
     (tmp_path / "mine.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(EmotiwError, match="is not a table of experiments"):
         read_experiments(tmp_path / "mine.csv")

@@ -1,4 +1,4 @@
-"""Weights by --from of the structures that holders of ImageNet nets have, with random numbers: what is copied."""
+"""Weights for --from with the structures of published ImageNet nets and random numbers: the layers that are copied."""
 
 import re
 
@@ -18,7 +18,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def imagenet(net, widths=()):
-    """A net's deploy form for ImageNet's 1000 classes, perhaps with other widths, as it is published."""
+    """A net's deploy form for ImageNet's 1000 classes as published, optionally with other widths."""
     train_val: NetParameter = committed(net, "train_val_pretrain.prototxt")
     use_classes(train_val, 1000)
     for layer in train_val.layer:
@@ -28,21 +28,21 @@ def imagenet(net, widths=()):
 
 
 def blobs(train_val):
-    """Weights of a net's size, by layer; every number of a blob is the same, which is quick."""
+    """Weights of a net's size, by layer; all numbers of a blob are equal, which is fast."""
     learned = shapes(train_val)[1]
     return {name: [np.full(shape, RANDOM.random(), np.float32) for shape in each] for name, each in learned.items()}
 
 
 @pytest.fixture
 def weights(tmp_path):
-    """The folder for weights, which are large and removed at once."""
+    """The folder for weights, which are large and are removed after each test."""
     path = tmp_path / "weights"
     yield path
     path.unlink()
 
 
 def caffemodel(path, train_val):
-    """Write a caffemodel of V1 layers, as those of 2014 are."""
+    """Write a caffemodel with V1 layers, as in 2014."""
     v1 = downgrade(deploy(train_val))
     weights = PackedNet.FromString(v1.SerializeToString())
     found = blobs(train_val)
@@ -56,7 +56,7 @@ def caffemodel(path, train_val):
 
 
 def hdf5(path, train_val):
-    """Write the same as HDF5; what is not written of a dataset is its fill value, and takes no room."""
+    """Write the same as HDF5; unwritten parts of a dataset have its fill value and take no space."""
     with h5py.File(path, "w") as file:
         for name, learned in shapes(train_val)[1].items():
             for number, shape in enumerate(learned):
@@ -91,7 +91,7 @@ def test_all_but_the_classifiers_is_copied(weights, net, copied, write):
 
 @pytest.mark.parametrize("write", [LARGE, hdf5])
 def test_vgg_s_of_imagenet_is_wider_than_the_authors(weights, write):
-    """Chatfield's has 4096 in fc6 and fc7, theirs 4048: it fits a user's own net of that width."""
+    """Chatfield's has 4096 outputs in fc6 and fc7, the authors' 4048: it fits a user's own net of that width."""
     path = write(weights, imagenet("vgg_s", [("fc6", 4096), ("fc7", 4096)]))
     authors: NetParameter = committed("vgg_s", "train_val_pretrain.prototxt")
     with pytest.raises(EmotiwError) as caught:

@@ -44,20 +44,20 @@ def command(sets, runs, iterations):
 
 
 def start(sets, runs, iterations):
-    """Start it as a terminal would: in its own process group."""
+    """Start it in its own process group, as a terminal does."""
     arguments = command(sets, runs, iterations)
     return running(subprocess.Popen(arguments, process_group=0, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
 
 
 def finish(sets, runs, iterations):
-    """Give the same command again; it must end well."""
+    """Run the same command again; it must succeed."""
     done = subprocess.run(command(sets, runs, iterations), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return (runs / "vgg_s_small-rgb/pretrain/log.txt").read_text()
 
 
 def wait_for(condition):
-    """Wait until something is so; what takes a minute has failed."""
+    """Wait for a condition for at most a minute."""
     end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
@@ -65,13 +65,13 @@ def wait_for(condition):
 
 
 def processes_in(folder):
-    """The processes with `folder` as current folder: Caffe, while it trains there."""
+    """The processes with `folder` as current folder, such as Caffe while it trains."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if (process / "cwd").readlink() == folder.resolve():
                 found.append(process)
-        except OSError:  # gone meanwhile, or a zombie
+        except OSError:  # it has ended, or is a zombie
             continue
     return found
 
@@ -82,7 +82,7 @@ def losses(run):
 
 def test_a_killed_run_resumes_from_the_last_good_snapshot(sets, tmp_path):
     run = Run(tmp_path / "runs/vgg_s_small-rgb/pretrain")
-    with start(sets, tmp_path / "runs", 4000) as process:  # more than it can come to meanwhile
+    with start(sets, tmp_path / "runs", 4000) as process:  # more than it can reach in the meantime
         wait_for(lambda: 2 * _EVERY in losses(run))  # logged after the second snapshot
         assert processes_in(run.folder)
         process.kill()
@@ -92,7 +92,7 @@ def test_a_killed_run_resumes_from_the_last_good_snapshot(sets, tmp_path):
 
     (last, _), (newest, state) = run.snapshots()[-2:]
     assert newest == last + _EVERY
-    state.write_bytes(state.read_bytes()[:-1000])  # as if it had been killed while it wrote
+    state.write_bytes(state.read_bytes()[:-1000])  # as if killed while writing
     (tmp_path / "runs").rename(tmp_path / "moved")
     run = Run(tmp_path / "moved/vgg_s_small-rgb/pretrain")
     log = finish(sets, tmp_path / "moved", newest + 1)
@@ -102,7 +102,7 @@ def test_a_killed_run_resumes_from_the_last_good_snapshot(sets, tmp_path):
     assert run.finished
 
 
-def test_ctrl_c_leaves_a_snapshot_of_where_it_is(sets, tmp_path):
+def test_ctrl_c_leaves_a_snapshot_of_the_current_iteration(sets, tmp_path):
     run = Run(tmp_path / "vgg_s_small-rgb/pretrain")
     with start(sets, tmp_path, 4000) as process:
         wait_for(lambda: 0 in losses(run))
@@ -124,7 +124,7 @@ def test_ctrl_c_leaves_a_snapshot_of_where_it_is(sets, tmp_path):
 
 
 def diverge(sets, engine, run, solver, name="people"):
-    """Train with settings that cannot go well; return the one line that says so."""
+    """Train with settings that diverge; return the one-line error."""
     row = Experiment("vgg_s_small", "rgb", {"pretrain": solver, "finetune": ""})
     with pytest.raises(EmotiwError) as caught:
         run_stage(row, "pretrain", open_set(sets / name), run, engine, TrainOptions(iterations=20))
@@ -138,8 +138,8 @@ def diverge(sets, engine, run, solver, name="people"):
 def test_a_diverging_run_stops_and_reports_no_snapshot(sets, engine, tmp_path):
     run = Run(tmp_path / "run")
     line = diverge(sets, engine, run, "base_lr: 1e6")
-    told = r"run: the loss is (nan|inf) at iteration \d+; try a lower base_lr .*; no snapshot was made$"
-    assert re.search(told, line)
+    pattern = r"run: the loss is (nan|inf) at iteration \d+; try a lower base_lr .*; no snapshot was made$"
+    assert re.search(pattern, line)
     assert not list(run.folder.glob("snapshot_*"))
 
 
@@ -158,7 +158,7 @@ def test_a_diverging_run_keeps_the_last_good_snapshot(sets, engine, tmp_path, na
 
 
 def test_a_snapshot_with_a_nan_loss_is_not_good(sets, engine, tmp_path):
-    """Its weights are finite, but they are those after the step that went wrong."""
+    """Its weights are finite, but they are from after the wrong step."""
     run = Run(tmp_path / "run")
     line = diverge(sets, engine, run, LATE.replace(f"snapshot: {_EVERY}", f"snapshot: {_EVERY + 1}"))
     assert f"at iteration {_EVERY + 1}; " in line

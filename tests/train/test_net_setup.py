@@ -32,13 +32,13 @@ def test_what_is_asked_for_is_written(prepared, tmp_path):
     assert (tmp_path / "mean.binaryproto").read_bytes() == prepared.mean_file("rgb").read_bytes()
 
 
-def test_without_options_it_is_the_rows_own(prepared):
+def test_without_options_it_has_the_rows_settings(prepared):
     setup = set_up(experiment(ROW), "pretrain", prepared)
     assert setup.solver.max_iter == experiment(ROW).solver("pretrain").max_iter
     assert (setup.solver.random_seed, setup.weights, setup.copy) == (1, None, None)
 
 
-def test_each_prototxt_is_parsed_once_and_stays_as_it_is(prepared, monkeypatch):
+def test_each_prototxt_is_parsed_once_and_not_changed(prepared, monkeypatch):
     parsed = Counter()
 
     def counted(net, file):

@@ -29,8 +29,8 @@ def test_a_folder_becomes_a_row(tmp_path, transformed, written):
     assert row.train_val("pretrain") == row.train_val("finetune")
 
 
-def test_the_recipe_is_not_where_the_folder_or_its_set_lies(tmp_path, transformed, written):
-    """As of a run folder that is copied: its sources are those of a set."""
+def test_the_recipe_does_not_depend_on_paths(tmp_path, transformed, written):
+    """For example, a copied run folder has a set's paths as sources."""
     net = transformed()
     here = experiment("mine-rgb", read_own_net(written(tmp_path / "a", net)))
     for layer in data_layers(net):
@@ -42,7 +42,7 @@ def test_the_recipe_is_not_where_the_folder_or_its_set_lies(tmp_path, transforme
     assert other.recipe("finetune") != here.recipe("finetune")
 
 
-def test_without_a_solver_file_it_lacks_what_has_no_usual_value(tmp_path, transformed, written):
+def test_without_a_solver_file_base_lr_and_max_iter_are_missing(tmp_path, transformed, written):
     row = experiment("mine-rgb", read_own_net(written(tmp_path, transformed(), solver=False)))
     with pytest.raises(UsageError, match="mine-rgb, pretrain lacks base_lr and max_iter: give them"):
         row.check()
@@ -50,8 +50,8 @@ def test_without_a_solver_file_it_lacks_what_has_no_usual_value(tmp_path, transf
 
 
 @pytest.mark.parametrize("name", ["vgg_s", "vgg_s_small", "a net", "../x"])
-def test_it_may_not_go_by_a_shipped_nets_name(tmp_path, transformed, written, name):
-    """Otherwise its results would be shown next to those published for that net."""
+def test_the_name_of_a_shipped_net_is_refused(tmp_path, transformed, written, name):
+    """Otherwise its results would be compared with those published for that net."""
     with pytest.raises(UsageError, match="name your own net differently"):
         experiment(f"{name}-rgb", read_own_net(written(tmp_path, transformed())))
 
@@ -77,13 +77,13 @@ def test_it_may_not_go_by_a_shipped_nets_name(tmp_path, transformed, written, na
         ("data", lambda one: one.transform_param.mean_value.append(1), "differ in transform_param"),
     ],
 )
-def test_what_cannot_be_trained_is_named_with_its_line(tmp_path, transformed, written, layer, edit, words):
+def test_a_net_that_cannot_be_trained_is_refused_with_the_line(tmp_path, transformed, written, layer, edit, words):
     net = transformed()
     whole = deploy(net)
     edit(layer_of(net, layer))
     folder = written(tmp_path, net, whole)
-    if not words:  # fc7 is an InnerProduct: it becomes the last one, and the deploy form is another net's
-        words = "deploy.prototxt does not score what train_val.prototxt trains"
+    if not words:  # fc7, an InnerProduct, becomes the last one, and the deploy net differs
+        words = "deploy.prototxt differs from the net that train_val.prototxt trains"
     with pytest.raises(UsageError, match=re.escape(words)) as caught:
         read_own_net(folder)
     assert "\n" not in str(caught.value)
@@ -117,8 +117,8 @@ def test_a_misspelt_field_is_named_with_its_line(tmp_path, transformed, written)
         ),
     ],
 )
-def test_a_deploy_form_that_scores_otherwise_is_refused(tmp_path, transformed, written, edit, words):
-    """A Power layer in only one of both files would scale only what is scored, or only what is trained."""
+def test_a_deploy_net_that_scores_differently_is_refused(tmp_path, transformed, written, edit, words):
+    """A Power layer in only one of the files would scale the input only in scoring, or only in training."""
     whole = deploy(transformed())
     edit(whole)
     with pytest.raises(UsageError, match=words):

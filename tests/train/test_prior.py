@@ -9,7 +9,7 @@ from emotiw.train.stage import _cure, _prior_loss
 
 
 class Set:
-    """A set's manifest: so many training images of each class; what validates does not count."""
+    """A set's manifest: numbers of training images by class; validation images do not count."""
 
     def __init__(self, *counts):
         labels = [label for label, count in enumerate(counts) for _ in range(count)]
@@ -32,7 +32,7 @@ def test_the_prior_of_unequal_classes_is_their_entropy(counts, expected):
 
 
 class Setup:
-    """A net and a solver, as far as they matter."""
+    """A net and a solver with only the fields that are read."""
 
     def __init__(self, train_val, rate):
         self.train_val = train_val

@@ -64,18 +64,18 @@ def test_resuming_drops_losses_logged_again(tmp_path):
 
 def test_a_loss_that_stays_at_the_prior_is_warned_of(tmp_path, capsys):
     prior = [Loss(k, loss) for k, loss in enumerate((2.5, 1.99, 2.0, 2.01, 1.97, 1.98))]
-    assert not follow(tmp_path, *prior[:4], snapshot(tmp_path, 4)).at_prior()  # too few to tell
+    assert not follow(tmp_path, *prior[:4], snapshot(tmp_path, 4)).at_prior()  # too few
     assert "warning" not in capsys.readouterr().out
     assert follow(tmp_path, *prior, snapshot(tmp_path, 6)).at_prior()
-    told = capsys.readouterr().out
-    assert "warning: the loss is still that of guessing (2.000)" in told
+    printed = capsys.readouterr().out
+    assert "warning: the loss is still that of guessing (2.000)" in printed
     for cure in ("--solver 'base_lr: ...'", "--net", "xavier or msra", "dropout", "scaled by 1/128"):
-        assert cure in told
+        assert cure in printed
     assert not follow(tmp_path, *prior, Loss(6, 1.0), snapshot(tmp_path, 7)).at_prior()
     assert "warning" not in capsys.readouterr().out
 
 
-def test_what_the_terminal_shows(tmp_path, capsys):
+def test_the_text_of_the_terminal(tmp_path, capsys):
     follow(tmp_path, Loss(0, 2.0), Loss(20, 1.5), snapshot(tmp_path, 40))
     shown = capsys.readouterr().err
     assert "40/100" in shown
@@ -96,7 +96,7 @@ COLOURS = {  # of the curves, in BGR: tab:blue, red, green, orange
 
 
 def drawn(path, colour):
-    """Whether a curve of that colour is in the panels, which end where the legends begin."""
+    """Whether a curve of that colour is in the panels (left of the legends)."""
     import cv2
 
     picture = cv2.imread(str(path))
@@ -123,7 +123,7 @@ def test_curves(tmp_path, points):
 
 @pytest.mark.parametrize("steps", [[], [15], [5, 15]])
 def test_the_steps_of_the_rate_are_marked(tmp_path, steps):
-    """As dotted lines down the panel: columns of pixels that differ from the picture without steps."""
+    """They are dotted vertical lines: columns of pixels that differ from the picture without steps."""
     import cv2
 
     points = [Point(0, 2.0), Point(20, 2.0), Point(20, None, 0.1, 2.0, 0.1)]

@@ -58,14 +58,14 @@ def test_the_same_run_resumes_and_another_is_refused(finetune, tmp_path):
     mend = r"\): name another -o, or give --force to start over$"
     line = finetune("--solver", "base_lr: 0.001", status=1)
     assert re.search(
-        r"holds another run \(base_lr 0.002 -> 0.001; lr_policy multistep -> step; stepvalue 2, 9 -> not given" + mend,
+        r"has another run \(base_lr 0.002 -> 0.001; lr_policy multistep -> step; stepvalue 2, 9 -> not given" + mend,
         line,
     )
-    assert re.search(r"holds another run \(base_lr 0.002 -> 0.004; ", finetune(status=1))
+    assert re.search(r"has another run \(base_lr 0.002 -> 0.004; ", finetune(status=1))
 
 
 def test_an_executed_solver_or_net_that_was_edited_is_refused(finetune, tmp_path):
-    """Nothing would read it: the run is made of its recipe."""
+    """The edit would have no effect, because a run follows its recipe."""
     finetune()
     folder = tmp_path / "runs" / ROW / "finetune"
     for name, old, new, words in (
@@ -103,7 +103,7 @@ def test_an_edited_committed_file_in_a_checkout_is_refused(finetune, tmp_path, m
 
 
 def test_an_own_net_from_its_folder_to_a_prediction(finetune, tmp_path, sets, transformed, written, capsys):
-    """Of another crop than 7/8 of the set's; its run folder is a net's folder again."""
+    """Its crop is not 7/8 of the set's size; its run folder is again a net's folder."""
     folder = written(
         tmp_path / "nets/mine", transformed(crop_size=48, mean_file=None, mean_value=[104, 117, 123], scale=0.0078125)
     )
@@ -124,12 +124,14 @@ def test_an_own_net_from_its_folder_to_a_prediction(finetune, tmp_path, sets, tr
 
 def test_an_own_net_is_checked_against_the_set(finetune, tmp_path, transformed, written):
     large = written(tmp_path / "large", transformed(crop_size=65))
-    assert finetune("--net", large, row="mine-rgb", status=2).endswith("has 64-pixel images and mine crops 65 of them")
+    assert finetune("--net", large, row="mine-rgb", status=2).endswith(
+        "has 64-pixel images but mine crops 65: prepare it larger"
+    )
     net = transformed()
     data_layers(net)[0].data_param.batch_size = 57
     greedy = written(tmp_path / "greedy", net)
     line = finetune("--net", greedy, row="mine-rgb", length=("--iterations", "2"), status=2)
-    assert "mine takes 57 images an iteration and" in line
+    assert "mine takes 57 images an iteration but" in line
     assert line.endswith("has 56 to train on: give the net a smaller batch_size")
     without = written(tmp_path / "without", transformed(), solver=False)
     assert "lacks base_lr and max_iter" in finetune("--net", without, row="mine-rgb", length=(), status=2)
@@ -142,20 +144,20 @@ def test_an_epoch_that_is_less_than_an_iteration_is_refused(sets):
 
 
 @pytest.mark.parametrize(("epochs", "iterations"), [(1, 2), (15, 28), (30, 56), (0.01, 1), (0.9375, 2)])
-def test_epochs_are_rounded_up_and_no_further(sets, epochs, iterations):
+def test_epochs_are_rounded_up_without_float_errors(sets, epochs, iterations):
     """15 epochs of 56 images by 30 are 28 iterations exactly: no rounding error makes them 29."""
     setup = set_up(experiment(ROW), "finetune", open_set(sets / "expressions"), TrainOptions(epochs=epochs))
     assert setup.solver.max_iter == iterations
 
 
 def test_an_own_representation_takes_its_nets_settings(finetune, monkeypatch, tmp_path):
-    """Also if those differ from the committed solver's."""
+    """This holds also if those differ from the committed solver's."""
     from dataclasses import replace
 
     from emotiw.train import experiments
 
     said = finetune(row="vgg_s_small-cyclic_lbp_r3_t5")
-    assert "cyclic_lbp_r3_t5 is in no shipped row: settings as of vgg_s_small-rgb\n" in said
+    assert "cyclic_lbp_r3_t5 is in no shipped row: the settings are those of vgg_s_small-rgb\n" in said
     tuned = replace(like("vgg_s_small"), settings={"pretrain": "", "finetune": "base_lr: 0.125"})
     monkeypatch.setattr(experiments, "experiments", lambda: {tuned.row: tuned})
     assert shipped("vgg_s_small", "hamming_lbp").solver("finetune").base_lr == 0.125
@@ -172,12 +174,12 @@ def test_an_own_representation_takes_its_nets_settings(finetune, monkeypatch, tm
     ],
     ids=["scale", "mean_value", "both", "no mean"],
 )
-def test_scores_are_of_the_input_that_was_trained_on(
+def test_scoring_uses_the_input_of_training(
     finetune, sets, tmp_path, transformed, written, caffe_accuracy, settings, engine
 ):
-    """The engine's own TEST pass, by its own data layer, names as many images rightly as `evaluate` does.
+    """The engine's own TEST pass, with its own data layer, has the same accuracy as `evaluate`.
 
-    A net that was scored without its scale answers with one class alone: so do untrained ones, hence trained a little.
+    A net that is scored without its scale predicts only one class; untrained nets also do, so train it a little.
     """
     net = transformed(**settings)
     data_layers(net)[1].data_param.batch_size = 28  # the split's images, once
@@ -201,11 +203,11 @@ def test_scores_are_of_the_input_that_was_trained_on(
 
 @pytest.fixture
 def caffe_accuracy():
-    """Return the last accuracy that an engine's own TEST pass has logged."""
+    """Return the last accuracy that an engine's own TEST pass logged."""
 
     def read(folder):
-        told = re.findall(r"Test net output #\d+: accuracy = (\S+)", (folder / "log.txt").read_text())
-        return float(told[-1])
+        accuracies = re.findall(r"Test net output #\d+: accuracy = (\S+)", (folder / "log.txt").read_text())
+        return float(accuracies[-1])
 
     return read
 

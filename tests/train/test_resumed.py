@@ -1,5 +1,5 @@
-"""A training that was interrupted and goes on: by torch it ends bit by bit like one that ran through; by Caffe it is
-another experiment, and says so."""
+"""A resumed training: with torch it ends bit by bit like an uninterrupted one; with Caffe it is
+another experiment, and is marked as such."""
 
 import shutil
 
@@ -20,7 +20,7 @@ from emotiw.train.run_folder import Run
 from emotiw.train.stage import run_stage
 
 ROW = Experiment("vgg_s_small", "rgb", {"pretrain": "snapshot: 3 display: 1", "finetune": ""})
-ITERATIONS = 10  # of 60 images: the LMDB is read again from its beginning
+ITERATIONS = 10  # of 60 images: the LMDB is read a second time
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -55,7 +55,7 @@ def interrupted(sets, run, engine, monkeypatch):
 
 
 def ends(run):
-    """All numbers that a run ends with: weights and momentum."""
+    """The final weights and momentum of a run."""
     weights = [blob for blobs in read_weights(run.model).values() for blob in blobs]
     state = read_binary(run.snapshots()[-1][1], PackedState)
     return [*weights, *map(array_of, state.history)]
@@ -67,11 +67,11 @@ def same(one, other):
 
 @pytest.fixture(scope="module")
 def through(sets, torch, tmp_path_factory):
-    """A run that ran through."""
+    """An uninterrupted run."""
     return train(sets, Run(tmp_path_factory.mktemp("through") / "run"), torch)
 
 
-def test_by_torch_it_ends_bit_by_bit_like_one_that_ran_through(sets, torch, through, tmp_path, monkeypatch, caplog):
+def test_torch_ends_bit_by_bit_like_an_uninterrupted_run(sets, torch, through, tmp_path, monkeypatch, caplog):
     run = Run(tmp_path / "run")
     interrupted(sets, run, torch, monkeypatch)
     train(sets, run, torch)
@@ -82,13 +82,13 @@ def test_by_torch_it_ends_bit_by_bit_like_one_that_ran_through(sets, torch, thro
     assert losses[0] == losses[1]
     kept = {path.stem for path in run.folder.glob("*.randomstate")}
     assert kept == {state.stem for _, state in run.snapshots()}, "pruned with their snapshots"
-    train(sets, run, torch, ITERATIONS + 2)  # a finished one that goes further, too
+    train(sets, run, torch, ITERATIONS + 2)  # also a finished one with more iterations
     assert run.facts().marks == []
     assert same(run, train(sets, Run(tmp_path / "further"), torch, ITERATIONS + 2))
 
 
 @pytest.mark.parametrize("lost", ["no file", "of another snapshot", "damaged"])
-def test_without_what_it_drew_from_it_is_another_experiment(sets, torch, through, tmp_path, monkeypatch, lost, caplog):
+def test_without_its_random_state_it_is_another_experiment(sets, torch, through, tmp_path, monkeypatch, lost, caplog):
     run = Run(tmp_path / "run")
     at = interrupted(sets, run, torch, monkeypatch)
     kept = run.folder / f"snapshot_iter_{at}.randomstate"
@@ -118,7 +118,7 @@ def test_either_engine_resumes_caffes_run(sets, engine, torch, tmp_path, monkeyp
 
 
 @pytest.mark.slow
-def test_by_two_processes_too(sets, tmp_path, monkeypatch):
+def test_two_processes_resume_exactly(sets, tmp_path, monkeypatch):
     engine = TorchEngine(gpu="none", ranks=2)
     through, run = train(sets, Run(tmp_path / "through"), engine), Run(tmp_path / "run")
     interrupted(sets, run, engine, monkeypatch)

@@ -1,4 +1,4 @@
-"""Run folders: their facts, and which of their snapshots are good."""
+"""Run folders: run.json and good snapshots."""
 
 import json
 import shutil
@@ -48,7 +48,7 @@ def test_facts_survive_their_file(tmp_path):
         ({"set_folder": "elsewhere", "iterations": 80, "engine_version": "1.1", "emotiw": "9"}, []),
     ],
 )
-def test_what_makes_it_another_run(change, words):
+def test_differences_that_make_another_run(change, words):
     assert FACTS.differences(replace(FACTS, **change)) == words
 
 
@@ -62,7 +62,7 @@ def test_lmdbs_in_another_order_make_another_run():
     assert known.differences(replace(other, set_digest="f" * 64)) == ["set_digest dddddddddddd, not ffffffffffff"]
 
 
-def test_no_run_and_damaged_facts_are_one_line(tmp_path):
+def test_a_missing_or_damaged_run_json_is_one_line(tmp_path):
     with pytest.raises(EmotiwError, match="is not a run: make one with emotiw pretrain"):
         Run(tmp_path / "none").facts()
     for text in ("{", "[]", '{"row": "x"}', "\xff"):
@@ -79,16 +79,16 @@ def test_runs_are_found_by_stage(tmp_path):
 
 
 def test_pruning_by_hand(tmp_path):
-    def lie_there():
+    def names_left():
         return sorted(int(path.stem.rpartition("_")[2]) for path in tmp_path.glob("*.caffemodel"))
 
     for iteration in (4, 8, 12, 100, 104):
         for ending in ("caffemodel", "solverstate"):
             (tmp_path / f"snapshot_iter_{iteration}.{ending}").touch()
     Run(tmp_path).prune_snapshots(12, newest=2)
-    assert lie_there() == [8, 12, 100, 104]  # Caffe is ahead of its log
+    assert names_left() == [8, 12, 100, 104]  # Caffe is ahead of the log
     Run(tmp_path).prune_snapshots(104, newest=2)
-    assert lie_there() == [100, 104]
+    assert names_left() == [100, 104]
     assert len(list(tmp_path.glob("*.solverstate"))) == 2
 
 
@@ -117,7 +117,7 @@ def content(path):
 @pytest.mark.caffe
 @pytest.mark.parametrize("ending", ["caffemodel", "solverstate"])
 def test_a_snapshot_that_was_cut_off_is_not_good(run, ending):
-    """Wherever it is cut: what still passes has lost no number."""
+    """At any place: a cut file that is accepted has lost no number."""
     path = run.folder / f"snapshot_iter_3.{ending}"
     data, numbers = path.read_bytes(), content(path)
     cuts = {0, 1, *np.random.default_rng(0).integers(0, len(data), 12), *(len(data) - k for k in range(1, 40, 3))}
@@ -135,7 +135,7 @@ def test_a_snapshot_that_was_cut_off_is_not_good(run, ending):
 
 @pytest.mark.caffe
 def test_a_snapshot_cut_between_two_blobs_is_not_good(run):
-    """Such a file is a valid message: only the number of blobs shows it."""
+    """Such a file is a valid message; only the number of blobs is wrong."""
     path = run.folder / "snapshot_iter_3.solverstate"
     state = read_binary(path, SolverState)
     del state.history[-1]
@@ -146,7 +146,7 @@ def test_a_snapshot_cut_between_two_blobs_is_not_good(run):
 @pytest.mark.caffe
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("ending", ["caffemodel", "solverstate"])
-def test_a_snapshot_with_one_number_that_is_none_is_not_good(run, ending, value):
+def test_a_snapshot_with_one_nan_is_not_good(run, ending, value):
     path = run.folder / f"snapshot_iter_3.{ending}"
     message = read_binary(path, NetParameter if ending == "caffemodel" else SolverState)
     blob = (

@@ -39,7 +39,7 @@ def copy(runs, tmp_path):
 
 
 def refused(capsys, *command, status=1):
-    """Run a command that must fail; return its one line."""
+    """Run a command that must fail; return its one-line error."""
     capsys.readouterr()
     assert main(list(map(str, command))) == status
     lines = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith("train:")]
@@ -98,7 +98,7 @@ def test_what_was_executed_is_the_committed_net_on_this_set(runs, sets):
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "finetune"])
-def test_progress_is_what_the_log_says(runs, stage):
+def test_progress_equals_the_log(runs, stage):
     folder = runs / "vgg_s_small-rgb" / stage
     logged = re.findall(r"Iteration (\d+).*, loss = (\S+)", (folder / "log.txt").read_text())
     points = [point for point in read_progress(folder / "progress.csv") if point.loss is not None]
@@ -107,7 +107,7 @@ def test_progress_is_what_the_log_says(runs, stage):
 
 
 def distance(a, b):
-    """How far apart two layers' weights are, by the first one's size."""
+    """The distance of two layers' weights, relative to the norm of the first."""
     return np.linalg.norm(a - b) / np.linalg.norm(a)
 
 
@@ -120,7 +120,7 @@ def test_fine_tuning_starts_from_the_pretrained_weights(runs):
             distance(pretrained[layer][0], finetuned[layer][0]),
             distance(pretrained[layer][0], scratch[layer][0]),
         )
-        assert near < 0.7 < 1 < far, layer  # of two independent draws it is the square root of 2
+        assert near < 0.7 < 1 < far, layer  # for two independent draws it is the square root of 2
     assert "fc8" not in finetuned
     assert "fc8_cat" not in pretrained
     facts = Run(runs / "vgg_s_small-rgb/finetune").facts()
@@ -139,8 +139,8 @@ def test_a_finished_run_called_again_does_nothing(runs, sets, capsys):
     assert capsys.readouterr().out.endswith(f"model: {folder}/model.caffemodel\n")
 
 
-def test_more_iterations_go_on_in_a_moved_folder(copy, sets, runs):
-    """From weights that have moved too, as the folder with both runs was copied."""
+def test_a_moved_run_continues_with_more_iterations(copy, sets, runs):
+    """The starting weights have moved, too, because the folder with both runs was copied."""
     folder = copy / "vgg_s_small-rgb/finetune"
     command = ["finetune", "vgg_s_small-rgb", "--set", str(sets / "expressions"), "-o", str(copy)]
     assert main([*command, "--iterations", "5"]) == 0
@@ -148,7 +148,7 @@ def test_more_iterations_go_on_in_a_moved_folder(copy, sets, runs):
     iterations = [point.iteration for point in read_progress(folder / "progress.csv") if point.loss is not None]
     assert iterations == [0, 1, 2, 3, 4, 5]
     assert Run(folder).facts().iterations == 5
-    assert not (folder / "scores_val.csv").exists()  # those of another model
+    assert not (folder / "scores_val.csv").exists()  # the scores belonged to another model
     assert (folder / "model.caffemodel").read_bytes() == (folder / "snapshot_iter_5.caffemodel").read_bytes()
     assert (folder / "model.caffemodel").read_bytes() != (
         runs / "vgg_s_small-rgb/finetune/model.caffemodel"
@@ -163,9 +163,9 @@ def test_another_run_in_the_folder_is_refused(copy, sets, capsys):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
     advice = r"\): name another -o, or give --force to start over$"
     for command, words in (
-        ([*pretrain, *people, "--iterations", 6, "--seed", 2], r"holds another run \(seed 7, not 2" + advice),
-        ([*pretrain, *faces, *seed, "--iterations", 6], r"holds another run \(set_digest \w{12}, not \w{12}" + advice),
-        ([*finetune, *faces, *scratch], r"holds another run \(weights_sha256 \w{12}, not none" + advice),
+        ([*pretrain, *people, "--iterations", 6, "--seed", 2], r"has another run \(seed 7, not 2" + advice),
+        ([*pretrain, *faces, *seed, "--iterations", 6], r"has another run \(set_digest \w{12}, not \w{12}" + advice),
+        ([*finetune, *faces, *scratch], r"has another run \(weights_sha256 \w{12}, not none" + advice),
     ):
         assert re.search(words, refused(capsys, *command))
     assert "has already trained 6 iterations, not 4" in refused(
@@ -191,7 +191,7 @@ def test_force_starts_over(copy, sets):
     assert not (folder / "scores_test.csv").exists()
 
 
-def test_force_removes_nothing_before_all_else_is_well(copy, sets, capsys):
+def test_force_removes_nothing_before_all_checks(copy, sets, capsys):
     for wrong in (["--set", sets / "none"], ["--set", sets / "people", "--caffe", sets]):
         refused(capsys, "pretrain", "vgg_s_small-rgb", *wrong, "-o", copy, "--force")
     assert (copy / "vgg_s_small-rgb/pretrain/model.caffemodel").exists()
@@ -207,14 +207,14 @@ def test_from_a_run_or_a_caffemodel(runs, sets, tmp_path, start):
     assert run.facts().weights == str((runs / "vgg_s_small-rgb/pretrain/model.caffemodel").resolve())
 
 
-def test_what_does_not_fit_is_one_line(sets, tmp_path, capsys):
+def test_errors_of_arguments_are_one_line(sets, tmp_path, capsys):
     faces = ["--set", sets / "expressions", "-o", tmp_path]
     finetune = ["finetune", "vgg_s_small-rgb", *faces]
     line = refused(capsys, *finetune)
     assert line.startswith(f"emotiw: no pre-trained model at {tmp_path}/vgg_s_small-rgb/pretrain")
     assert "run emotiw pretrain vgg_s_small-rgb first" in line
     line = refused(capsys, "pretrain", "vgg_s-rgb", *faces, status=2)
-    assert line.endswith("has 64-pixel images and vgg_s crops 224 of 256: prepare the set with --size 256")
+    assert line.endswith("has 64-pixel images but vgg_s crops 224 of 256: prepare the set with --size 256")
     assert "holds no lbp, only rgb, cyclic_lbp" in refused(capsys, "pretrain", "vgg_s_small-lbp", *faces)
     assert "no net 'alexnet'" in refused(capsys, "pretrain", "alexnet-rgb", *faces, status=2)
     assert "sift: not a representation" in refused(capsys, "pretrain", "vgg_s_small-sift", *faces, status=2)
@@ -228,7 +228,7 @@ def test_what_does_not_fit_is_one_line(sets, tmp_path, capsys):
 
 
 def test_misfitting_weights_are_listed_before_anything_runs(runs, sets, tmp_path, capsys):
-    """The pretrained conv1 and fc6 made of other shapes: fatal in Caffe."""
+    """The pretrained conv1 and fc6 get other shapes, which is fatal in Caffe."""
     net = read_binary(runs / "vgg_s_small-rgb/pretrain/model.caffemodel", NetParameter)
     layers = {layer.name: layer for layer in net.layer}
     layers["conv1"].blobs[0].shape.dim[:] = [24, 3, 49, 1]
@@ -244,15 +244,15 @@ def test_misfitting_weights_are_listed_before_anything_runs(runs, sets, tmp_path
     assert not (tmp_path / "vgg_s_small-rgb").exists()
 
 
-def test_weights_of_other_classes_are_a_start(runs, sets, tmp_path, capsys):
-    """As ImageNet's 1000: here the five people's net starts one of seven emotions under the same layer names."""
+def test_weights_for_other_classes_can_start_a_net(runs, sets, tmp_path, capsys):
+    """As for ImageNet's 1000 classes: weights for five people start a net for seven emotions with equal layer names."""
     start = runs / "vgg_s_small-rgb/pretrain"
     command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "expressions"), "-o", str(tmp_path)]
     assert main([*command, "--from", str(start), "--iterations", "1"]) == 0
     assert (
         "weights: 7 of the net's 8 layers copied\n"
-        "  fc8_new: not in the weights, begins with its filler\n"
-        "  fc8: not in the net, left behind\n"
+        "  fc8_new: not in the weights, starts from its filler\n"
+        "  fc8: not in the net, ignored\n"
     ) in capsys.readouterr().out
     run = Run(tmp_path / "vgg_s_small-rgb/pretrain")
     made = read_weights(run.model)
@@ -261,8 +261,8 @@ def test_weights_of_other_classes_are_a_start(runs, sets, tmp_path, capsys):
     assert refused(capsys, *command, "--from", tmp_path / "none").startswith(f"emotiw: no weights at {tmp_path}/none")
 
 
-def test_weights_in_the_authors_v1_format_are_a_start(runs, sets, tmp_path, capsys):
-    """Weights with fc8_cat, like theirs: no layer is new."""
+def test_weights_in_the_authors_v1_format_can_start_a_net(runs, sets, tmp_path, capsys):
+    """The weights have fc8_cat, like the authors', so no layer is new."""
     start = runs / "vgg_s_small-rgb/finetune"
     v1 = PackedNet.FromString(downgrade(read_net(start / "deploy.prototxt")).SerializeToString())
     blobs = read_weights(start / "model.caffemodel")
@@ -287,9 +287,9 @@ def test_the_other_small_nets_go_both_stages(net, sets, tmp_path, capsys):
     assert len(heads) == (3 if net == "googlenet_small" else 1)
     assert pretrained.keys() - finetuned.keys() == heads
     assert (pretrained[last][1].shape, finetuned[f"{last}_cat"][1].shape) == ((5,), (7,))
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for head in heads:
-        assert f"  {head}_cat: not in the weights, begins with its filler\n" in told
+        assert f"  {head}_cat: not in the weights, starts from its filler\n" in printed
     conv1 = next(iter(pretrained))
     assert distance(pretrained[conv1][0], finetuned[conv1][0]) < 0.7
 
@@ -326,11 +326,11 @@ def test_renew_resumes_this_run_and_replaces_another(copy, sets, capsys):
     run = Run(copy / "vgg_s_small-rgb/pretrain")
     again = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(copy), "--renew"]
     log = (run.folder / "log.txt").read_bytes()
-    run.model.unlink()  # as a workflow does before it runs a step again
+    run.model.unlink()  # as a workflow does before it repeats a step
     assert main([*again, "--iterations", "6", "--seed", "7"]) == 0
     assert run.finished
     assert (run.folder / "log.txt").read_bytes() == log, "nothing was trained again"
-    assert main([*again, "--iterations", "2", "--seed", "7"]) == 0  # further than that already
+    assert main([*again, "--iterations", "2", "--seed", "7"]) == 0  # it has more iterations already
     assert (run.facts().iterations, run.facts().seed) == (2, 7)
     assert main([*again, "--iterations", "2", "--seed", "8"]) == 0
     assert run.facts().seed == 8

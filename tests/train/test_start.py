@@ -45,7 +45,7 @@ def test_marks_of_the_previous_run_are_kept(train, monkeypatch):
 
 @pytest.mark.parametrize(("policy", "marks"), [("fixed", []), ("poly", ["resumed at 4"])])
 def test_a_rate_by_last_iteration_makes_a_longer_run_another(sets, tmp_path, drill, policy, marks):
-    """Even if the engine restores its position and random state."""
+    """This holds even if the engine restores its position and random state."""
     row = Experiment("vgg_s_small", "rgb", {"pretrain": f'snapshot: 2 lr_policy: "{policy}" power: 1', "finetune": ""})
     run, engine = Run(tmp_path / "run"), drill()
     engine.continues = lambda state: True

@@ -1,4 +1,4 @@
-"""`finetune --force`: the run that was there stays until the new one has a snapshot, whatever happens before."""
+"""`finetune --force`: the old run stays until the new one has a snapshot."""
 
 import pytest
 
@@ -42,15 +42,15 @@ def test_the_old_run_stays_until_the_new_one_has_a_snapshot(train, existing, dri
     run = train(drill(), seed=1)
     engine = drill(watch=lambda: (Run(run.folder).facts().seed, Run(run.folder).finished))
     train(engine, seed=2, existing=existing)
-    # Before the first snapshot it is the old one.
-    assert engine.told == [(1, True), (1, True), (2, False)]
+    # Before the first snapshot the folder has the old run.
+    assert engine.seen == [(1, True), (1, True), (2, False)]
     assert (run.facts().seed, run.finished) == (2, True)
     assert [iteration for iteration, _ in run.snapshots()] == [2, 4]
     assert beside(run) == ["pretrain"]
 
 
 @pytest.mark.usefixtures("_way")
-def test_one_that_fails_before_it_leaves_the_old_run_as_it_was(train, drill):
+def test_a_failure_before_the_first_snapshot_keeps_the_old_run(train, drill):
     run = train(drill(), seed=1)
     before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
     for fails_at in (0, 2):
@@ -67,7 +67,7 @@ def test_a_run_that_fails_after_its_first_snapshot_can_resume(train, drill):
     run = train(drill(), seed=1)
     with pytest.raises(EmotiwError) as caught:
         train(drill(fails_at=4), seed=2)
-    assert str(caught.value).startswith(f"{run.folder}: the loss is nan at iteration 4, told by {run.folder}; ")
+    assert str(caught.value).startswith(f"{run.folder}: the loss is nan at iteration 4, logged in {run.folder}; ")
     assert str(caught.value).endswith(f"the last good snapshot is {run.folder}/snapshot_iter_2.caffemodel")
     assert (run.facts().seed, run.finished) == (2, False)
     assert beside(run) == ["pretrain"]
@@ -77,7 +77,7 @@ def test_a_run_that_fails_after_its_first_snapshot_can_resume(train, drill):
 
 
 def test_what_a_kill_left_is_cleared(train, drill):
-    """Before the exchange of names, after it, and on a file system that has none between two renames."""
+    """A kill before or after the exchange of names, or, on a file system without exchange, between two renames."""
     run = train(drill(), seed=1)
     (run.folder.with_name(".pretrain.new")).mkdir()
     train(drill(), seed=1, existing="continue")

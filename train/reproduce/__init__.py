@@ -1,4 +1,4 @@
-"""The paper's whole experiment as one Snakemake workflow; `reproduce.reproduce` carries it out."""
+"""The paper's whole experiment as one Snakemake workflow; `reproduce.reproduce` runs it."""
 
 from emotiw.lazy import TYPE_CHECKING, attach
 

@@ -1,4 +1,4 @@
-"""What trainings will cost: hours, from iterations timed on this machine, and disk."""
+"""Estimate the cost of trainings: hours, from iterations timed on this machine, and disk usage."""
 
 import tempfile
 import time
@@ -17,20 +17,22 @@ from emotiw.train.net_setup import NetSetup, TrainOptions, set_up
 from emotiw.train.run_folder import Run
 from emotiw.train.stage import KEPT_SNAPSHOTS
 
-# After the first iteration, which allocates: so many more at the least, and for so long.
+# Time at least this many iterations after the first one, which allocates, and for at least this many seconds.
 _TIMED, _SECONDS = 3, 2.0
-_LONG = 1000  # iterations that a timed training is set up for; it ends long before
+_LONG = 1000  # iterations of a timed training, which ends long before
 _FLOAT = 4  # bytes
 
 
 @dataclass(frozen=True)
 class Task:
-    """A stage of a row that is to be carried out on a set, to so many iterations.
+    """A training to do: a stage of a row on a set.
 
     Attributes
     ----------
-    anew
-        Whether it cannot go on, since the weights that it begins with will be others.
+    iterations
+        Its last iteration.
+    restart
+        Whether an existing run cannot be resumed, because the starting weights will change.
     """
 
     experiment: Experiment
@@ -38,34 +40,34 @@ class Task:
     prepared: PreparedSet
     iterations: int
     seed: int
-    anew: bool = False
+    restart: bool = False
 
     def run(self, runs: Path) -> Run:
-        """Its run folder below RUNS."""
+        """Return its run folder in RUNS."""
         return Run(runs / self.experiment.row / self.stage)
 
     def setup(self) -> NetSetup:
-        """Return its net and solver, as many classes wide as the set has."""
+        """Return its net and solver, with the set's number of classes."""
         options = TrainOptions(iterations=max(self.iterations, _LONG))
         return set_up(self.experiment, self.stage, self.prepared, options)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What all runs of a net's stage cost.
+    """The cost of all runs of one stage of a net.
 
     Attributes
     ----------
     runs, iterations
-        How many are to do, those iterations left out that snapshots hold.
+        The numbers of runs and of iterations to do, without the iterations before existing snapshots.
     longest
-        The iterations of the run that has most left.
+        The largest number of iterations that a run has left.
     taken
-        What the runs' snapshots take already, in bytes.
+        The size of the runs' existing snapshots in bytes.
     parameters
-        Of the net, auxiliary heads included.
+        The number of parameters of the net, with auxiliary heads.
     seconds
-        An iteration takes; None where it was not timed.
+        The seconds of an iteration; None if it was not timed.
     """
 
     net: str
@@ -79,22 +81,22 @@ class Cost:
 
     @property
     def snapshot(self) -> int:
-        """The bytes of a snapshot: weights and the solver's history."""
+        """The size of a snapshot in bytes: weights and the solver's history."""
         return 2 * _FLOAT * self.parameters
 
     @property
     def bytes(self) -> int:
-        """What the runs keep on the disk: some snapshots each; the model is a link to the last."""
+        """The final disk usage of the runs in bytes: some snapshots each; the model is a link to the last one."""
         return self.runs * KEPT_SNAPSHOTS * self.snapshot
 
     @property
     def hours(self) -> float:
-        """What one training after the other takes."""
+        """The hours of all trainings, one after the other."""
         return self.iterations * (self.seconds or 0) / 3600
 
 
 def hours(found: Sequence[Cost], jobs: int) -> float:
-    """Return how long all of it takes at the least: `jobs` at a time, and a row's stages one after the other."""
+    """Return a lower bound for the hours of all trainings, `jobs` at a time, a row's stages one after the other."""
     rows: dict[str, float] = defaultdict(float)
     for cost in found:
         rows[cost.net] += cost.longest * (cost.seconds or 0) / 3600
@@ -102,17 +104,19 @@ def hours(found: Sequence[Cost], jobs: int) -> float:
 
 
 def room(found: Sequence[Cost], jobs: int) -> int:
-    """Return how many bytes more the disk needs: each training writes a snapshot before it removes the oldest."""
+    """Return the disk space needed in bytes; each training writes a new snapshot before it removes the oldest."""
     return sum(cost.bytes - cost.taken for cost in found) + jobs * max((cost.snapshot for cost in found), default=0)
 
 
 def costs(tasks: Iterable[Task], runs: Path, engine: Engine | None) -> list[Cost]:
-    """Return the costs of `tasks`, a net and stage each; with an engine, by iterations that it carries out now.
+    """Return the costs of `tasks`, for each net and stage.
 
     Parameters
     ----------
     runs
-        The folder RUNS: what lies in it need not be done again.
+        The folder RUNS; iterations before snapshots in it are not counted.
+    engine
+        The engine that times some iterations; None: they are not timed.
     """
     alike: dict[tuple[str, str], list[Task]] = {}
     for task in tasks:
@@ -135,14 +139,14 @@ def _cost(group: Sequence[Task], runs: Path, engine: Engine | None) -> Cost:
 
 
 def reached(task: Task, runs: Path) -> int:
-    """Return the iteration at which the task will go on: 0 where its run is another, or begins from other weights."""
+    """Return the iteration from which a task will resume; 0 if its folder has another run, or the weights change."""
     run = task.run(runs)
     try:
         facts = run.facts()
-    except EmotiwError:  # none, or damaged
+    except EmotiwError:  # there is no run, or it is damaged
         return 0
     asked = (task.experiment.recipe(task.stage), task.prepared.digest, task.seed)
-    same = (facts.recipe, facts.set_digest, facts.seed) == asked and not task.anew
+    same = (facts.recipe, facts.set_digest, facts.seed) == asked and not task.restart
     return newest if same and (newest := run.newest_snapshot()) <= task.iterations else 0
 
 
@@ -151,7 +155,7 @@ class _EnoughError(Exception):
 
 
 def seconds_an_iteration(task: Task, engine: Engine) -> float:
-    """Return how long an iteration of a task takes: the mean of a few, really trained and thrown away."""
+    """Return the mean seconds of an iteration of a task, from a short training in a temporary folder."""
     times: list[float] = []
 
     def clock(event: Event) -> None:

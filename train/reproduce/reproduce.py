@@ -1,4 +1,4 @@
-"""The whole experiment in one call: say what is to do, and do it."""
+"""The whole experiment in one call: log the steps to do, and do them."""
 
 import logging
 import time
@@ -25,7 +25,7 @@ from .workflow import ASKED, Options, lay_out
 
 _LOG = logging.getLogger(__name__)
 
-_MOST_TOLD = 3
+_MOST_REPORTED = 3
 
 
 def reproduce(
@@ -37,45 +37,45 @@ def reproduce(
     *,
     dry_run: bool = False,
 ) -> None:
-    """Carry out, or go on with, the whole experiment in `folder`; log what is to do, and what is done.
+    """Run or continue the whole experiment in `folder`; log the steps to do, and each step that is done.
 
     Parameters
     ----------
     sets
-        The prepared set of each stage. Without one for pretrain every net begins from scratch.
+        The prepared set of each stage. Without one for pretrain every net starts from scratch.
     dry_run
-        Say what is to do and what it costs, by iterations really timed, and train nothing.
+        Log the steps to do and their cost, with timed iterations, and train nothing.
 
     Raises
     ------
     EmotiwError
-        Where a set is not as needed, the disk is too small, somebody else works in the folder, or steps failed.
+        If a set is not as needed, the disk is too small, another process works in the folder, or steps failed.
     KeyboardInterrupt
-        After Ctrl-C, once every training has its snapshot; a second Ctrl-C does not wait.
+        If Ctrl-C is pressed, once every training has written its snapshot; a second Ctrl-C does not wait.
     """
     for stage, prepared in sets.items():
         labels = {"pretrain": "identities", "finetune": "emotions"}[stage]
         if prepared.facts.labels != labels:
             raise UsageError(f"--{stage} {prepared.folder}: its labels are not {labels}: are the two sets swapped?")
-    told: dict[str, list[str]] = {}
+    notes: dict[str, list[str]] = {}
     for row in rows:
         for stage, prepared in sets.items():
             check_set(row, stage, prepared)
             words = unreached(set_up(row, stage, prepared, options.training))
             if words:
-                told.setdefault(words, []).append(f"{row.row}, {stage}")
+                notes.setdefault(words, []).append(f"{row.row}, {stage}")
     if "pretrain" in sets:
         for line in shared_pictures(sets["pretrain"], sets["finetune"]):
             _LOG.warning(line)
     if folder.exists() and any(folder.iterdir()) and not (folder / ASKED).is_file():
-        raise EmotiwError(f"{folder} is there and no reproduction's folder: name another -o")
-    with alone(folder, f"another emotiw reproduce works in {folder} now: wait for it, or name another -o"):
+        raise EmotiwError(f"{folder} exists and is not a reproduction's folder: name another -o")
+    with alone(folder, f"another emotiw reproduce is working in {folder}: wait for it, or name another -o"):
         lay_out(folder, rows, sets, options)
         every = steps(folder)
         todo = [step for step in every if step.why]
         _LOG.info(f"{_what(rows, sets)} -> {folder}; {options.jobs} at a time")
         _LOG.info(f"{len(todo)} of {len(every)} steps to do{_by_rule(todo)}")
-        for words, where in told.items():
+        for words, where in notes.items():
             more = f" and {len(where) - 1} more" if len(where) > 1 else ""
             _LOG.info(f"{where[0]}{more}: {words}")
         tasks = _tasks(todo, rows, sets, options)
@@ -89,15 +89,15 @@ def reproduce(
 
 
 def shared_pictures(people: PreparedSet, emotions: PreparedSet) -> Iterator[str]:
-    """Yield a warning where pictures to pre-train on are to be scored in the end; older sets do not know theirs."""
+    """Yield a warning if a picture of the pre-training set is also scored; older sets have no pixel digests."""
     scored = {row["pixels"]: row for row in emotions.manifest if row["split"] != "train"}
     both = [row for row in people.manifest if row["pixels"] in scored and row["pixels"] != UNKNOWN]
     if both:
-        whose = counted(len({row["name"] for row in both}), "person", "people")
+        names = counted(len({row["name"] for row in both}), "person", "people")
         path, same = both[0]["path"], scored[both[0]["pixels"]]["path"]
         yield (
-            f"warning: {people.folder} pre-trains on {counted(len(both), 'picture')} of {whose} that {emotions.folder} "
-            f"scores, such as {path}, there {same}"
+            f"warning: {people.folder} has {counted(len(both), 'picture')} of {names} to pre-train on that are also "
+            f"scored in {emotions.folder}, such as {path}, there {same}"
         )
 
 
@@ -118,16 +118,16 @@ def _by_rule(todo: Sequence[Step]) -> str:
 def _tasks(
     todo: Sequence[Step], rows: Sequence[Experiment], sets: Mapping[str, PreparedSet], options: Options
 ) -> dict[Path, Task]:
-    """Return the trainings among the steps, by their outputs; in the rows' order."""
+    """Return the trainings among the steps by their outputs, in the rows' order."""
     outputs = {step.output for step in todo}
     tasks: dict[Path, Task] = {}
     for row in rows:
         models = {stage: Path("runs", row.row, stage, "model.caffemodel") for stage in sets}
         for stage in [stage for stage in sets if models[stage] in outputs]:
-            anew = stage == "finetune" and models.get("pretrain") in tasks
+            restart = stage == "finetune" and models.get("pretrain") in tasks
             iterations = options.training.iterations_of(row, stage, sets[stage])
             seed = options.training.seed_of(row, stage)
-            tasks[models[stage]] = Task(row, stage, sets[stage], iterations, seed, anew)
+            tasks[models[stage]] = Task(row, stage, sets[stage], iterations, seed, restart)
     return tasks
 
 
@@ -141,8 +141,8 @@ def _estimate(found: Sequence[Cost], folder: Path, options: Options) -> str:
     free = free_space(folder)
     return (
         f"{tabulate(rows, head, 'github', disable_numparse=True)}\n\n"
-        f"at least {hours(found, options.jobs):,.1f} hours of training, {options.jobs} at a time, scoring apart; "
-        f"{room(found, options.jobs) / 1e9:,.1f} GB more, and {free / 1e9:,.1f} GB are free"
+        f"at least {hours(found, options.jobs):,.1f} hours of training, {options.jobs} at a time, without scoring; "
+        f"it needs {room(found, options.jobs) / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
     )
 
 
@@ -162,9 +162,9 @@ def _carry_out(folder: Path, todo: Sequence[Step], tasks: Mapping[Path, Task], o
                     raise KeyboardInterrupt
     left = [step for step in steps(folder) if step.why]
     if left or status:
-        told = ["Snakemake was killed"] if status < 0 else complaints(folder, left, began)
-        rest = f"; and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
+        reasons = ["Snakemake was killed"] if status < 0 else complaints(folder, left, began)
+        rest = f"; and {len(reasons) - _MOST_REPORTED} more" if len(reasons) > _MOST_REPORTED else ""
         raise EmotiwError(
-            f"{len(left)} of {len(todo)} steps are not done: {'; '.join(told[:_MOST_TOLD])}{rest} "
+            f"{len(left)} of {len(todo)} steps are not done: {'; '.join(reasons[:_MOST_REPORTED])}{rest} "
             f"(see {folder}/logs and snakemake.log; run the same command again to continue)"
         )

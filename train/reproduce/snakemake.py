@@ -1,4 +1,4 @@
-"""Snakemake as our child process: what is to do, doing it, following it, what went wrong."""
+"""Snakemake as our child process: list the steps, run them, follow their progress, report errors."""
 
 import csv
 import logging
@@ -26,8 +26,8 @@ SNAKEFILE = Path(__file__).with_name("Snakefile")
 RULES = (*STAGES, "evaluate", "baseline", "table")  # of the Snakefile, in the order of their work
 LOG = "snakemake.log"
 
-# We hold the folder and Snakemake is on our leash, so its own lock, which a kill would leave behind, is not needed, and
-# what a kill left half done is made again. Another version of the Snakefile is no reason to train for days again.
+# No lock: we hold one on the folder, Snakemake dies with this process, and a kill would leave its lock. Outputs that
+# a kill left incomplete are made again. A changed Snakefile (the trigger "code") must not repeat days of training.
 _ALWAYS = ("--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime", "params", "input")
 
 
@@ -38,11 +38,11 @@ class Step:
     Attributes
     ----------
     output, log
-        Relative to the reproduction's folder; the log may not be there.
+        Paths relative to the reproduction's folder; the log may not exist.
     rule
         One of RULES.
     why
-        Why it is to be made, such as "missing"; empty where it is there.
+        Why it must be made, such as "missing"; empty if it is up to date.
     """
 
     output: Path
@@ -52,7 +52,7 @@ class Step:
 
     @property
     def split(self) -> str:
-        """Of which split the output is; of a training empty."""
+        """The split of the output; empty for a training."""
         return "" if self.rule in STAGES else self.output.stem.rpartition("_")[2]
 
     def __str__(self) -> str:
@@ -61,12 +61,12 @@ class Step:
 
 
 def steps(folder: Path) -> list[Step]:
-    """Return all steps of the workflow that was laid out in `folder`, in no order.
+    """Return all steps of the workflow that was laid out in `folder`, in any order.
 
     Raises
     ------
     EmotiwError
-        Where Snakemake is not installed, or refuses.
+        If Snakemake is not installed, or reports an error.
     """
     with running(_snakemake(folder, ["--summary"], subprocess.PIPE, subprocess.PIPE)) as process:
         table, complaints = (stream.decode(errors="replace") for stream in process.communicate())
@@ -91,7 +91,7 @@ def start(folder: Path, options: Options, target: str) -> subprocess.Popen[bytes
 
 
 def require_snakemake() -> None:
-    """Raise `EmotiwError` where Snakemake, an extra of ours, is not installed."""
+    """Raise `EmotiwError` if Snakemake, an optional dependency, is not installed."""
     if find_spec("snakemake") is None:
         raise EmotiwError("Snakemake is not installed: pip install 'emotiw[reproduce]'")
 
@@ -103,7 +103,7 @@ def _snakemake(folder: Path, arguments: Sequence[str], stdout: Stream, stderr: S
 
 
 def complaints(folder: Path, left: Iterable[Step], since: float) -> list[str]:
-    """Return what each of the steps that are `left` said last, if it ran since a time; else what Snakemake said."""
+    """Return the last message of each step in `left` that ran since a time; if there is none, Snakemake's."""
     logs = {str(step): folder / step.log for step in left}
     said = [
         f"{name}: {last_words(_read(log))}"
@@ -111,7 +111,7 @@ def complaints(folder: Path, left: Iterable[Step], since: float) -> list[str]:
         if log.is_file() and log.stat().st_mtime >= since and log.stat().st_size
     ]
     snakemakes = _read(folder / LOG)
-    messages = re.findall(r"^ +message: (.+)", snakemakes, re.MULTILINE)  # of an executor, such as a cluster's
+    messages = re.findall(r"^ +message: (.+)", snakemakes, re.MULTILINE)  # from an executor, such as a cluster's
     return said or [f"Snakemake: {messages[-1] if messages else last_words(snakemakes)}"]
 
 
@@ -120,9 +120,9 @@ def _read(log: Path) -> str:
 
 
 def last_words(text: str) -> str:
-    """Return the last line that says something and is no progress bar, without what our own command puts before it."""
+    """Return the last line that is neither empty nor a progress bar, without our command's prefix."""
     lines = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip() and "%|" not in line]
-    return lines[-1].removeprefix("emotiw: ") if lines else "it said nothing"
+    return lines[-1].removeprefix("emotiw: ") if lines else "no message"
 
 
 _POLL = 0.5  # seconds
@@ -136,18 +136,18 @@ def watch(
     reached: Mapping[Path, int],
     began: float,
 ) -> None:
-    """Follow a workflow until its process has ended; log every step that is done, and when.
+    """Follow a workflow until its process has ended; log every step when it is done, with the time.
 
     Parameters
     ----------
     pending
         The steps to do.
     iterations, reached
-        How many a training's output takes, and how many are done already; other steps count nothing.
+        The iterations of each training's output, and those that are done already.
     began
-        The time from which seconds are counted.
+        The start time, in seconds since the epoch.
     """
-    # By change, not by the clock: on a cluster other machines write these files.
+    # Compare stamps with earlier ones, not with the clock: on a cluster other machines write these files.
     before = {step: (_stamp(folder / step.output), _stamp(_progress(folder, step))) for step in pending}
     done = dict(reached)
     nothing: tuple[int, ...] = ()

@@ -1,12 +1,12 @@
-"""The whole experiment as a workflow: the folder that its Snakefile works in.
+"""The folder of the workflow, in which its Snakefile runs.
 
 ```
-REPRODUCTION/reproduction.json     what was asked for
-             experiments.csv       the rows, where they are of the user's own table
+REPRODUCTION/reproduction.json     the configuration
+             experiments.csv       the rows, if they are from a user's own table
              sets/                 links to the prepared sets
              runs/<row>/<stage>/   the run folders
              table_<split>/        the results
-             logs/, snakemake.log  what the steps and Snakemake said
+             logs/, snakemake.log  the output of the steps and of Snakemake
 ```
 """
 
@@ -28,22 +28,26 @@ ASKED, EXPERIMENTS = "reproduction.json", "experiments.csv"
 
 @dataclass(frozen=True)
 class Options:
-    """What is the same for all rows; the verb's help says what each is.
+    """Options for all rows.
 
     Attributes
     ----------
     iterations, epochs, seed
-        Of every training, instead of its row's.
+        For every training, instead of its row's; None: the row's.
     experiments
-        The file that the rows are of; None: the shipped ones.
-    threads
-        Of each step.
+        The file with the rows; None: the shipped rows.
+    crops
+        The number of crops of each scored image.
+    truth
+        A file with the labels of the test split, or None.
+    jobs, threads
+        The number of simultaneous steps, and of threads for each.
     engine
-        The flags that open it, for every step that takes one.
+        The flags of the engine, for every step that takes one.
     baseline
-        Where the baseline of the emotions' set goes, relative to the reproduction; empty where it can have none.
+        The folder of the baseline of the set of emotions, relative to the reproduction; empty if there is none.
     snakemake
-        Arguments that Snakemake gets besides.
+        Further arguments for Snakemake.
     """
 
     iterations: int | None = None
@@ -60,28 +64,28 @@ class Options:
 
     @property
     def training(self) -> TrainOptions:
-        """How every training is to be, where it is not as its row says."""
+        """The options of every training that override its row."""
         return TrainOptions(iterations=self.iterations, seed=self.seed, epochs=self.epochs)
 
 
 def splits_of(emotions: PreparedSet) -> list[str]:
-    """Return the splits that are scored: val, and test where the set has it."""
+    """Return the splits that are scored: val, and test if the set has it."""
     return ["val", "test"] if emotions.count("test") else ["val"]
 
 
 def lay_out(folder: Path, rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options) -> None:
-    """Write what the workflow needs into `folder`.
+    """Write the configuration and the links of the workflow into `folder`.
 
     Parameters
     ----------
     sets
-        The prepared set of each stage that is carried out.
+        The prepared set of each stage to run.
 
     Raises
     ------
     EmotiwError
-        Where the emotions' set has no validation split: the ensemble's weights are found on it; or where there is
-        truth, and no test split.
+        If the set of emotions has no validation split, on which the ensemble's weights are fitted, or if there is a
+        file of test labels but no test split.
     """
     emotions = sets["finetune"]
     emotions.lmdb(emotions.facts.representations[0], "val")
@@ -89,7 +93,7 @@ def lay_out(folder: Path, rows: Iterable[Experiment], sets: Mapping[str, Prepare
         emotions.lmdb(emotions.facts.representations[0], "test")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / ASKED, _configuration(rows, sets, options))
-    if options.experiments:  # a copy, so that what is edited meanwhile is another experiment
+    if options.experiments:  # a copy, so that later edits do not change this experiment
         write_text(folder / EXPERIMENTS, options.experiments.read_text(encoding="utf-8-sig"))
     links = {stage: one.folder for stage, one in sets.items()} | ({"truth": options.truth} if options.truth else {})
     (folder / "sets").mkdir(parents=True, exist_ok=True)
@@ -100,7 +104,7 @@ def lay_out(folder: Path, rows: Iterable[Experiment], sets: Mapping[str, Prepare
 
 
 def _configuration(rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], options: Options) -> dict[str, object]:
-    """Return what the Snakefile calls `config`; the command lines in it are quoted for the shell."""
+    """Return the Snakefile's `config`; the command lines in it are quoted for the shell."""
     truth = {"test": "sets/truth"} if options.truth else {}
 
     def fingerprint(row: Experiment, stage: str) -> str:
@@ -115,7 +119,7 @@ def _configuration(rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], 
         "truth": truth,
         "threads": options.threads,
         "leash": _quoted([sys.executable, "-I", "-S", child_process.__file__]),
-        "emotiw": _quoted([sys.executable, "-P", "-m", "emotiw"]),  # -P: not a folder emotiw that lies here
+        "emotiw": _quoted([sys.executable, "-P", "-m", "emotiw"]),  # -P: ignore a folder emotiw in the current one
         "training": _flags(
             {
                 "--experiments": EXPERIMENTS if options.experiments else None,
@@ -131,7 +135,7 @@ def _configuration(rows: Iterable[Experiment], sets: Mapping[str, PreparedSet], 
 
 
 def _flags(values: Mapping[str, object]) -> str:
-    """Return those that are given, for the shell."""
+    """Return the flags that have a value, quoted for the shell."""
     given = {flag: str(value) for flag, value in values.items() if value is not None and value != ""}
     return _quoted([word for pair in given.items() for word in pair])
 

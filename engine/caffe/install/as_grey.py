@@ -22,7 +22,7 @@ class Finder:
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
-        """Return the spec of `MODULE` if it lies in our folder, else None: the usual import then goes on."""
+        """Return the spec of `MODULE` if it is in our folder, else None, so that the usual import continues."""
         spec = PathFinder.find_spec(name, path) if name == MODULE else None
         if spec is None or spec.loader is None or not str(spec.origin).startswith(f"{FOLDER}/"):
             return None

@@ -33,7 +33,7 @@ class Package:
 
 
 def read_lock(path: Path = LOCK) -> list[Package]:
-    """Read a lock file: `package version sha256` a line, `#` begins a comment.
+    """Read a lock file with lines `package version sha256`; `#` starts a comment.
 
     Raises
     ------

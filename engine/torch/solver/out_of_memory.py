@@ -29,7 +29,7 @@ def memory_advice(net: Net, iter_size: int | None = None) -> Iterator[None]:
     Raises
     ------
     EmotiwError
-        Instead of torch's OutOfMemoryError.
+        If torch raises OutOfMemoryError, which this replaces.
     """
     try:
         yield

@@ -44,7 +44,7 @@ def test_events_and_arguments(script, tmp_path):
     assert (tmp_path / "log.txt").read_text().count("loss = 2.5") == 2  # appended
 
 
-def test_caffes_own_words_of_this_attempt_alone(script, tmp_path):
+def test_only_caffes_error_of_this_attempt(script, tmp_path):
     solver = tmp_path / "solver.prototxt"
     first = script("echo 'F1123 15:06:43.4 1 blob.cpp:1] Check failed: an old story' >&2; exit 1")
     with pytest.raises(EmotiwError, match=r"^caffe train failed in .*: Check failed: an old story$"):
@@ -54,7 +54,7 @@ def test_caffes_own_words_of_this_attempt_alone(script, tmp_path):
     assert "an old story" in (tmp_path / "log.txt").read_text()
 
 
-def test_a_disk_that_is_full_for_caffe_and_for_its_words(script, tmp_path):
+def test_a_disk_that_is_full_for_caffe_and_its_log(script, tmp_path):
     """A limit on file size simulates a full disk: a log at the limit cannot grow."""
     (tmp_path / "log.txt").write_text("I1123 15:06:43.4 1 solver.cpp:239] x\n" * 200)
     limit = (tmp_path / "log.txt").stat().st_size

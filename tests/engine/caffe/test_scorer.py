@@ -95,7 +95,7 @@ def refusal(caffe, folder, batch=(1, 3, 8, 9), **kwargs):
     return str(caught.value)
 
 
-def test_caffes_own_words_when_it_refuses(caffe, tiny, tmp_path):
+def test_caffes_own_message_in_an_error(caffe, tiny, tmp_path):
     weights = tiny / "net.caffemodel"
     prefix = f"{tiny / 'net.prototxt'}: Caffe stopped: "
     assert refusal(caffe, tiny, (2, 3, 20, 20), weights=weights).startswith(
@@ -135,24 +135,24 @@ def test_missing_files_and_wrong_batches_are_refused(caffe, tiny):
 
 
 def test_describe(describe, tiny):
-    told = describe(tiny / "net.prototxt")
-    assert told["layers"] == ["data", "conv", "pool", "fc", "prob"]
-    assert told["types"] == ["Input", "Convolution", "Pooling", "InnerProduct", "Softmax"]
-    assert told["blobs"] == {
+    reported = describe(tiny / "net.prototxt")
+    assert reported["layers"] == ["data", "conv", "pool", "fc", "prob"]
+    assert reported["types"] == ["Input", "Convolution", "Pooling", "InnerProduct", "Softmax"]
+    assert reported["blobs"] == {
         "data": [1, 3, 8, 9],
         "conv": [1, 4, 6, 7],
         "pool": [1, 4, 3, 3],  # ceil((7 - 3) / 2) + 1 = 3, and ceil((6 - 3) / 2) + 1 = 3
         "fc": [1, 7],
         "prob": [1, 7],
     }
-    assert told["params"] == {"conv": [[4, 3, 3, 3], [4]], "fc": [[7, 36], [7]]}
-    assert told["parameters"] == 4 * 27 + 4 + 7 * 36 + 7
-    assert (told["inputs"], told["outputs"]) == (["data"], ["prob"])
+    assert reported["params"] == {"conv": [[4, 3, 3, 3], [4]], "fc": [[7, 36], [7]]}
+    assert reported["parameters"] == 4 * 27 + 4 + 7 * 36 + 7
+    assert (reported["inputs"], reported["outputs"]) == (["data"], ["prob"])
 
 
 def test_describe_of_the_training_phase_with_weights(describe, tiny):
-    told = describe(tiny / "net.prototxt", tiny / "net.caffemodel", phase="TRAIN")
-    assert told["layers"] == ["data", "conv", "pool", "drop", "fc", "prob"]
+    reported = describe(tiny / "net.prototxt", tiny / "net.caffemodel", phase="TRAIN")
+    assert reported["layers"] == ["data", "conv", "pool", "drop", "fc", "prob"]
     with pytest.raises(EmotiwError, match=r"net\.prototxt: Caffe stopped: .*none\.caffemodel"):
         describe(tiny / "net.prototxt", tiny / "none.caffemodel")
 

@@ -1,6 +1,6 @@
 """Runs under Caffe's own Python 3: nets forward and backward.
 
-python caffe_worker.py FOLDER: for each FOLDER/<case>/net.prototxt with the arrays of given.npz the answers in told.npz.
+python caffe_worker.py FOLDER: run each FOLDER/<case>/net.prototxt on the arrays of given.npz; write answers.npz.
 Names in both: `blob:<name>`, `diff:<name>`, `param:<layer>:<k>`, `gradient:<layer>:<k>`;
 of a case of several passes `pass:<k>:<blob>`.
 """
@@ -27,24 +27,26 @@ def run(folder):
         elif kind == "param":
             layer, _, k = rest.rpartition(":")
             net.params[layer][int(k)].data[...] = array
-    told = {}
+    reported = {}
     for k in range(case["passes"]):
         net.forward()
-        told.update((f"pass:{k}:{name}", blob.data.copy()) for name, blob in net.blobs.items() if case["passes"] > 1)
-    told.update((f"blob:{name}", blob.data.copy()) for name, blob in net.blobs.items())
+        reported.update(
+            (f"pass:{k}:{name}", blob.data.copy()) for name, blob in net.blobs.items() if case["passes"] > 1
+        )
+    reported.update((f"blob:{name}", blob.data.copy()) for name, blob in net.blobs.items())
     if case["backward"]:
         for name, array in given.items():
             if name.startswith("diff:"):
                 net.blobs[name[5:]].diff[...] = array
         net.backward()
-        told.update((f"diff:{name}", blob.diff.copy()) for name, blob in net.blobs.items())
+        reported.update((f"diff:{name}", blob.diff.copy()) for name, blob in net.blobs.items())
     for layer, blobs in net.params.items():
         for k, blob in enumerate(blobs):
-            told[f"param:{layer}:{k}"] = blob.data.copy()
-            told[f"gradient:{layer}:{k}"] = blob.diff.copy()
+            reported[f"param:{layer}:{k}"] = blob.data.copy()
+            reported[f"gradient:{layer}:{k}"] = blob.diff.copy()
     if case["save"]:
         net.save(case["save"])
-    np.savez(folder / "told.npz", **told)
+    np.savez(folder / "answers.npz", **reported)
 
 
 caffe.set_mode_cpu()

@@ -62,8 +62,8 @@ def in_caffe(
             place = folder / name
             place.mkdir()
             (place / "net.prototxt").write_text(case.prototxt)
-            told = {key: getattr(case, key) for key in ("phase", "backward", "weights", "save", "passes")}
-            (place / "case.json").write_text(json.dumps(told))
+            reported = {key: getattr(case, key) for key in ("phase", "backward", "weights", "save", "passes")}
+            (place / "case.json").write_text(json.dumps(reported))
             np.savez(place / "given.npz", **case.given)
         quiet = replace(caffe, environment={**caffe.environment, "GLOG_minloglevel": "2"})
         with running(start(quiet, [caffe.python, WORKER, folder], stderr=PIPE)) as child:
@@ -71,7 +71,7 @@ def in_caffe(
         assert child.returncode == 0, (
             last_words(noise.decode(errors="replace"), child.returncode) + noise.decode()[-2000:]
         )
-        return {name: dict(np.load(folder / name / "told.npz")) for name in cases}
+        return {name: dict(np.load(folder / name / "answers.npz")) for name in cases}
 
     return run
 
@@ -105,12 +105,12 @@ def in_torch() -> Callable[..., Arrays]:
         if case.backward:
             with net.precision.computing():
                 torch.autograd.backward(tops, diffs)
-        told = {f"blob:{name}": blob for name, blob in net.blobs.items()}
-        told |= {f"diff:{name}": diff for name, diff in net.diffs.items()}
+        reported = {f"blob:{name}": blob for name, blob in net.blobs.items()}
+        reported |= {f"diff:{name}": diff for name, diff in net.diffs.items()}
         for layer, blobs in net.params.items():
-            told |= {f"param:{layer}:{k}": blob for k, blob in enumerate(blobs)}
-            told |= {f"gradient:{layer}:{k}": blob.grad for k, blob in enumerate(blobs) if blob.grad is not None}
-        return {name: value.detach().cpu().numpy() for name, value in told.items()}
+            reported |= {f"param:{layer}:{k}": blob for k, blob in enumerate(blobs)}
+            reported |= {f"gradient:{layer}:{k}": blob.grad for k, blob in enumerate(blobs) if blob.grad is not None}
+        return {name: value.detach().cpu().numpy() for name, value in reported.items()}
 
     return run
 

@@ -177,9 +177,9 @@ def with_an_input_of_a_label_too_large(folder):
     ],
 )
 def test_one_line_says_what_is_wrong(folder, bad, line):
-    with pytest.raises(EmotiwError) as told:
+    with pytest.raises(EmotiwError) as caught:
         bad(folder)
-    words = str(told.value).replace(f"{folder}/", "")
+    words = str(caught.value).replace(f"{folder}/", "")
     assert line in words
     assert "\n" not in words
 
@@ -333,10 +333,10 @@ def test_a_gpus_memory(folder):
     torch.cuda.set_per_process_memory_fraction(0.01)
     wide = (DATA % 2**18 + BODY).replace("num_output: 3", "num_output: 512")
     try:
-        with pytest.raises(EmotiwError) as told:
+        with pytest.raises(EmotiwError) as caught:
             train(folder, wide, iterations=1, device="cuda")
         words = re.match(
-            r"batch 262144 .* of (.*): (\d+) fits; set batch_size (\d+) and iter_size (\d+)$", str(told.value)
+            r"batch 262144 .* of (.*): (\d+) fits; set batch_size (\d+) and iter_size (\d+)$", str(caught.value)
         )
         assert words[1] == torch.cuda.get_device_name()
         fits, size, times = map(int, words.groups()[1:])

@@ -37,11 +37,11 @@ def torch_engine():
     return TorchEngine("none")
 
 
-def test_a_training_tells_its_losses_and_snapshots(solver, torch_engine, tmp_path):
+def test_a_training_reports_its_losses_and_snapshots(solver, torch_engine, tmp_path):
     seen = []
     torch_engine.train(solver(max_iter=4, snapshot=2), seen.append)
-    told = [("Loss", 0), ("Loss", 1), ("Snapshot", 2), ("Loss", 2), ("Loss", 3), ("Snapshot", 4), ("Loss", 4)]
-    assert [(type(event).__name__, event.iteration) for event in seen] == told
+    reported = [("Loss", 0), ("Loss", 1), ("Snapshot", 2), ("Loss", 2), ("Loss", 3), ("Snapshot", 4), ("Loss", 4)]
+    assert [(type(event).__name__, event.iteration) for event in seen] == reported
     assert seen[-2].weights == tmp_path / "snapshot_iter_4.caffemodel"
     assert [iteration for iteration, _ in Run(tmp_path).snapshots()] == [2, 4]
     log = (tmp_path / "log.txt").read_text().splitlines()
@@ -56,14 +56,14 @@ def test_either_engine_resumes_from_the_others_snapshot(solver, torch_engine, en
     engine.train(solver(max_iter=4, display=1), seen.append, resume=tmp_path / "snapshot_iter_2.solverstate")
     torch_engine.train(solver(max_iter=6, display=1), seen.append, resume=tmp_path / "snapshot_iter_4.solverstate")
     assert [event.iteration for event in seen if isinstance(event, Snapshot)] == [2, 4, 6]
-    # A restored run tells the loss of its iteration once more; each begins with the set's first batch.
-    told = {}
+    # A restored run reports the loss of its iteration again; each starts with the set's first batch.
+    reported = {}
     torch_engine.train(
         solver(max_iter=1, display=1),
-        lambda event: told.setdefault(type(event), event),
+        lambda event: reported.setdefault(type(event), event),
         weights=tmp_path / "snapshot_iter_6.caffemodel",
     )
-    assert told[Loss].loss < seen[0].loss
+    assert reported[Loss].loss < seen[0].loss
 
 
 def test_a_nan_loss_ends_it(solver, torch_engine, tmp_path):

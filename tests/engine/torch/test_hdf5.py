@@ -31,7 +31,7 @@ def save(path, net):
     np.savez(path, **blobs)
 net = caffe.Net("net.prototxt", caffe.TEST)
 net.load_hdf5("ours.h5")
-save("told.npz", net)
+save("answers.npz", net)
 other = caffe.Net("net.prototxt", caffe.TEST)
 save("others.npz", other)
 other.save_hdf5("theirs.h5")
@@ -60,7 +60,7 @@ def test_either_reads_what_the_other_wrote(caffe, tmp_path):
     with running(start(caffe, [caffe.python, "-c", CAFFE], tmp_path, stderr=PIPE)) as child:
         noise = child.communicate()[1].decode(errors="replace")
     assert child.returncode == 0, noise[-2000:]
-    check(dict(np.load(tmp_path / "told.npz")), learned(ours))
+    check(dict(np.load(tmp_path / "answers.npz")), learned(ours))
     copy_from_hdf5(ours, tmp_path / "theirs.h5")
     check(learned(ours), dict(np.load(tmp_path / "others.npz")))
 

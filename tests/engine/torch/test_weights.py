@@ -122,10 +122,10 @@ def test_v1_in_and_todays_out(v1):
 def test_v1_is_read_as_caffe_reads_it(v1, make_case, in_caffe):
     net = net_of(NET)
     copy_from(net, v1)
-    told = in_caffe({"it": make_case(NET, phase="TEST", backward=False, weights=str(v1))})["it"]
+    reported = in_caffe({"it": make_case(NET, phase="TEST", backward=False, weights=str(v1))})["it"]
     for layer, blobs in net.params.items():
         for k, blob in enumerate(blobs):
-            assert np.array_equal(told[f"param:{layer}:{k}"], blob.detach().numpy())
+            assert np.array_equal(reported[f"param:{layer}:{k}"], blob.detach().numpy())
 
 
 @pytest.mark.parametrize(
@@ -148,10 +148,10 @@ def test_either_engine_reads_what_the_other_wrote(make_case, in_caffe, tmp_path)
     theirs, ours = str(tmp_path / "caffe.caffemodel"), str(tmp_path / "torch.caffemodel")
     zero = np.zeros(net.shapes["data"], np.float32)
     case = make_case(text, {"blob:data": zero}, "TEST", backward=False, weights=ours, save=theirs)
-    told = in_caffe({"it": case})["it"]
+    reported = in_caffe({"it": case})["it"]
     for layer, blobs in net.params.items():
         for k, blob in enumerate(blobs):
-            assert np.array_equal(told[f"param:{layer}:{k}"], blob.detach().numpy())
+            assert np.array_equal(reported[f"param:{layer}:{k}"], blob.detach().numpy())
     again = net_of(text)
     assert copied(again, tmp_path / "caffe.caffemodel").new == ()
     assert same(arrays(again), arrays(net))

@@ -1,4 +1,4 @@
-"""The baseline on drawn faces, what it writes, and its row in the table."""
+"""The baseline on drawn faces, its files, and its row in the table."""
 
 import csv
 import json
@@ -49,7 +49,7 @@ def features(prepared, split):
 
 
 def test_scores_are_those_of_scikit_learns_own_machine(made, sets):
-    """Of the kernel and C written down, fitted here on the histograms themselves; both best by its own validation."""
+    """Fitted here with the recorded kernel and C, which are the best by scikit-learn's own validation."""
     prepared, protocol = open_set(sets / "expressions"), protocol_of(made)
     (X, y, paths), (others, truth, names) = features(prepared, "train"), features(prepared, "val")
     scores = read_scores(of(made) / "scores_val.csv")
@@ -61,12 +61,12 @@ def test_scores_are_those_of_scikit_learns_own_machine(made, sets):
     assert scores.accuracy > 2 / 7  # the drawn faces are easy
     group_of = {row["path"]: row["group"] for row in prepared.manifest}
     groups = [group_of[path] for path in paths]
-    assert len(set(groups)) == 4  # people, so four folds, and none on both sides of one
+    assert len(set(groups)) == 4  # people, so four folds, each person in one part of a fold
     own = cross_val_score(theirs, X, y, groups=groups, cv=StratifiedGroupKFold(4, shuffle=True, random_state=0))
     assert (svm["folds"], svm["accuracy"]) == (4, pytest.approx(own.mean()))
 
 
-def test_what_it_writes(made, sets):
+def test_the_written_files(made, sets):
     folder = of(made)
     scores, protocol = read_scores(folder / "scores_val.csv"), protocol_of(made)
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -103,7 +103,7 @@ def test_it_prints_its_choice_and_is_reproducible(made, sets, tmp_path, capsys):
 
 
 def test_sfews_test_split_without_labels_gets_predictions(sets, tmp_path, capsys):
-    """Drawn faces in SFEW's folders, in which the movies are the groups."""
+    """Drawn faces in SFEW's folders; the movies are the groups."""
     as_sfew(sets / "faces/expressions", tmp_path / "sfew")
     prepare(tmp_path / "sfew", tmp_path / "set", Settings("emotions", ("rgb",), 64))
     prepared = open_set(tmp_path / "set")
@@ -121,7 +121,7 @@ def test_sfews_test_split_without_labels_gets_predictions(sets, tmp_path, capsys
     assert not (folder / "confusion_test.csv").exists()
 
 
-def test_what_it_cannot_take_is_one_line(sets, tmp_path, capsys, monkeypatch):
+def test_errors_are_one_line(sets, tmp_path, capsys, monkeypatch):
     def refused(folder, *arguments):
         capsys.readouterr()
         assert main(["baseline", "--set", str(folder), "-o", str(tmp_path / "runs"), *arguments]) == 1
@@ -141,13 +141,13 @@ def test_what_it_cannot_take_is_one_line(sets, tmp_path, capsys, monkeypatch):
         tmp_path / "one"
     )
     monkeypatch.setattr(module, "MOST_IMAGES", 55)
-    assert "has 56 training images: a kernel machine takes up to 55" in refused(expressions)
+    assert "has 56 training images, but the baseline takes at most 55" in refused(expressions)
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.fixture
 def beside(made, sets, make_run, tmp_path):
-    """RUNS of two runs on the images of the baseline, and the baseline."""
+    """RUNS with two runs on the baseline's images, and the baseline."""
     prepared = open_set(sets / "expressions")
     scores = read_scores(of(made) / "scores_val.csv")
     for seed, row in enumerate(("vgg_s-rgb", "vgg_s-lbp")):
@@ -159,7 +159,7 @@ def beside(made, sets, make_run, tmp_path):
         named = [f"{path},{line.split(',', 1)[1]}" for path, line in zip(scores.paths, lines[1:], strict=True)]
         (folder / "scores_val.csv").write_text("\n".join([lines[0], *named]) + "\n")
     shutil.copytree(made / "baseline", tmp_path / "runs/baseline")
-    protocol = unsealed(protocol_of(made)) | {"drawn": False, "official": {}}  # as of SFEW's own split
+    protocol = unsealed(protocol_of(made)) | {"drawn": False, "official": {}}  # as for SFEW's own split
     (of(tmp_path / "runs") / "scores_val.json").write_text(json.dumps(protocol))
     return tmp_path / "runs"
 
@@ -182,7 +182,7 @@ def test_its_row_is_below_the_ensembles_and_changes_nothing_else(beside, made, t
     assert cells[4:6] == ["35.93", f"{scores.accuracy * 100 - 35.93:+.2f}"]
     for where in (text, page):
         assert f"SVM ({svm['kernel']}, C = {svm['C']:g}, chosen by 4-fold cross-validation on 56 train images" in where
-        assert "no part of the ensemble" in where
+        assert "not part of the ensemble" in where
         assert "for orientation: Challenge baseline (PHOG + LPQ, SVM) (recalled, 75 % sure)." in where
     (of(beside) / "scores_val.csv").unlink()
     without, rows_without, page = table_of(beside, tmp_path / "without")
@@ -209,7 +209,7 @@ def test_it_is_not_shown_for_another_set_or_other_images(beside, tmp_path, capsy
     record = json.loads((folder / "scores_val.json").read_text()) | {"scores_sha256": ""}  # of another version
     (folder / "scores_val.json").write_text(json.dumps(unsealed(record)))
     (folder / "scores_val.csv").write_text("\n".join(scores[:-1]) + "\n")
-    assert "the baseline and vgg_s-rgb have scores of other images: make both anew" in refused()
+    assert "the baseline and vgg_s-rgb have scores of different images: make both again" in refused()
     (folder / "scores_val.csv").write_text("path,label\n")
     assert "holds damaged scores of val: make them again with emotiw baseline --set SET --force" in refused()
     (folder / "scores_val.json").write_text("{}")
@@ -217,10 +217,10 @@ def test_it_is_not_shown_for_another_set_or_other_images(beside, tmp_path, capsy
 
 
 def test_drawn_faces_are_not_compared_with_published_results(beside, made, tmp_path):
-    """One figure on a set that was drawn is enough: it is the set of all."""
+    """One record of a drawn set is enough, because all figures are on one set."""
     (of(beside) / "scores_val.json").write_text(json.dumps(protocol_of(made)))
     text, rows, page = table_of(beside, tmp_path / "table")
-    assert text.startswith("Set gone: SFEW 2.0, DRAWN, no photographs: nothing published compares with it.\n")
+    assert text.startswith("Set gone: SFEW 2.0, DRAWN, no photographs: not comparable with published figures.\n")
     assert "published" not in rows[0]
     for where in (text, page):
         assert "35.93" not in where

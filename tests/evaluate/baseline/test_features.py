@@ -1,4 +1,4 @@
-"""Region histograms, by hand and by numpy's own."""
+"""Region histograms, by hand and by NumPy's histogram."""
 
 import cv2
 import numpy as np

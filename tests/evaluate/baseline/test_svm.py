@@ -1,4 +1,4 @@
-"""The machine, against scikit-learn's own of a kernel's name."""
+"""The SVM with precomputed kernels, against scikit-learn's own kernels."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from emotiw.evaluate.baseline.svm import COSTS, KERNELS, Choice, choose, posteri
 
 
 def blobs(seed, classes=4, images=60, width=30, spread=1.0):
-    """Random points about a centre a class."""
+    """Random points around a centre for each class."""
     rng = np.random.default_rng(seed)
     labels = np.arange(images) % classes
     centres = np.random.default_rng(0).random((classes, width))
@@ -35,7 +35,7 @@ def test_answers_are_those_of_scikit_learns_own_machine(kernel, classes):
     assert answers.min() > 0
 
 
-def test_a_class_without_training_images_is_never_named():
+def test_a_class_without_training_images_is_never_predicted():
     train, labels = blobs(1, 3)
     answers = posteriors(Choice("linear", 1.0, 1.0, 5, 0.5), train, np.array([1, 4, 5])[labels], train, 7)
     assert answers.shape == (60, 7)
@@ -63,7 +63,7 @@ def test_the_choice_equals_that_of_a_second_cross_validation():
         assert choose(train, labels, groups) == choice
 
 
-def test_a_group_that_tells_everything_is_not_seen_on_both_sides():
+def test_a_group_is_in_one_part_of_a_fold():
     """Each group has its own feature and one label: without groups, cross-validation would be perfect."""
     rng = np.random.default_rng(0)
     group = np.repeat(np.arange(20), 6)

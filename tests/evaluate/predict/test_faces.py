@@ -16,7 +16,7 @@ from emotiw.evaluate.predict.faces import Face, Failure, faces_in, find, picture
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """One drawn face, (H, W, 3) RGB, the first in which OpenCV's cascade finds one."""
+    """The first drawn face that OpenCV's cascade detects, (H, W, 3) RGB."""
     folder = tmp_path_factory.mktemp("drawn")
     draw_expressions(folder, 4, 1, seed=0)
     found = [cv2.imread(str(file))[..., ::-1] for file in sorted(folder.rglob("*.png"))]
@@ -122,7 +122,7 @@ def test_what_is_not_there_is_one_line(tmp_path):
 
 @pytest.mark.parametrize("named", ["runs/vgg_s-rgb/finetune", "runs"])
 def test_the_plots_of_a_run_are_no_faces(tmp_path, named):
-    """`predict IMAGE RUN` without --model: the run's curves would be scored as pictures."""
+    """Without --model, `predict IMAGE RUN` would score the run's curves as pictures."""
     run = tmp_path / "runs/vgg_s-rgb/finetune"
     run.mkdir(parents=True)
     for name in ("curves.png", "run.json"):

@@ -1,4 +1,4 @@
-"""`predict --weights`: the weights of one ensemble are for its own nets."""
+"""`predict --weights` accepts only weights of an ensemble of the same nets."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from emotiw.files import sha256_of
 
 @pytest.fixture
 def models(tmp_path):
-    """Two runs, as far as they are looked at."""
+    """Two runs with only the fields that are read."""
     made = []
     for name in ("rgb", "lbp"):
         (tmp_path / name).write_text(name)
@@ -30,7 +30,7 @@ def table(tmp_path):
 RGB, LBP, OTHER = (sha256_of(name.encode()) for name in ("rgb", "lbp", "another"))
 
 
-def test_its_own_table_is_taken_without_a_word(models, table, caplog):
+def test_its_own_table_is_accepted_without_a_warning(models, table, caplog):
     weights = ensemble_weights(models, table(f"vgg_s-rgb,0.75,1,{RGB}", f"vgg_s-lbp,0.25,1,{LBP}", "ensemble,,1,"))
     assert weights.tolist() == [0.75, 0.25]
     assert not caplog.records
@@ -46,20 +46,20 @@ def test_another_ensembles_table_is_refused(models, table, tmp_path):
 
 
 def test_a_net_that_is_there_twice_is_refused(models, table):
-    with pytest.raises(EmotiwError, match="has several weights of one net"):
+    with pytest.raises(EmotiwError, match="has several weights for one net"):
         ensemble_weights(models, table(f"vgg_s-rgb,0.75,1,{RGB}", f"vgg_s-lbp,0.25,1,{LBP}", f"vgg_s-lbp,0.5,1,{LBP}"))
 
 
 @pytest.mark.parametrize(
     ("rows", "crops", "words"),
     [
-        ((f"vgg_s-rgb,0.5,1,{RGB}", f"vgg_s-lbp,0.25,1,{LBP}", "vgg_m-rgb,0.25,1,"), 1, "2 nets are given and it has"),
+        ((f"vgg_s-rgb,0.5,1,{RGB}", f"vgg_s-lbp,0.25,1,{LBP}", "vgg_m-rgb,0.25,1,"), 1, "2 nets are given but it has"),
         ((f"vgg_s-rgb,0.5,1,{RGB}", f"vgg_s-lbp,0.5,1,{LBP}"), 10, "its nets were scored with --crops 1, not 10"),
-        (("vgg_s-rgb,0.5,1,", "vgg_s-lbp,0.5,1,"), 1, "it does not say which weights its nets had"),
+        (("vgg_s-rgb,0.5,1,", "vgg_s-lbp,0.5,1,"), 1, "it does not record the digests of its nets"),
     ],
 )
-def test_what_is_not_the_tables_ensemble_is_warned_of(models, table, caplog, rows, crops, words):
+def test_a_different_ensemble_gives_a_warning(models, table, caplog, rows, crops, words):
     ensemble_weights(models, table(*rows), crops)
     (record,) = caplog.records
     assert words in record.message
-    assert record.message.endswith(": this is not the ensemble whose figure it has")
+    assert record.message.endswith(": this is not the ensemble of the table's figure")

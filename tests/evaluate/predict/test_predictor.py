@@ -1,4 +1,4 @@
-"""`emotiw predict` and `emotiw explain` on real nets, small ones, by the real Caffe."""
+"""`emotiw predict` and `emotiw explain` with small trained nets, in the real Caffe."""
 
 import csv
 import io
@@ -85,10 +85,10 @@ def test_weights_of_a_table_weigh(models, engine, files, tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("no table", "is no table of emotiw table"),
-        ("name,weight\nvgg_s_small-rgb,heavy\n", "is no table of emotiw table"),
-        ("name,weight\nvgg_s_small-rgb,1\n", f"has no weight of vgg_s_small-{OWN}"),
-        (f"name,weight\nvgg_s_small-rgb,0\nvgg_s_small-{OWN},0\n", "no weight: name others"),
+        ("no table", "not a table of emotiw table"),
+        ("name,weight\nvgg_s_small-rgb,heavy\n", "not a table of emotiw table"),
+        ("name,weight\nvgg_s_small-rgb,1\n", f"has no weight for vgg_s_small-{OWN}"),
+        (f"name,weight\nvgg_s_small-rgb,0\nvgg_s_small-{OWN},0\n", "the weight 0: name others"),
         (f"name,weight\nvgg_s_small-rgb,nan\nvgg_s_small-{OWN},1\n", "line 2: weight: .* is no table of emotiw"),
     ],
 )
@@ -126,15 +126,17 @@ def test_the_three_formats_say_the_same(files, run_names, models, capsys):
             assert f": {likeliest} {posteriors[likeliest]:.4f}, " in line
             assert len(line.split(", ")) == 7 + (name == "average")
     # The output describes the preprocessing: representation, size, crop, mean rule, engine.
-    told = f"vgg_s_small-{OWN}/finetune: {OWN}, resized to 64 x 64, the centre crop of 56 x 56, BGR, minus the mean "
-    told += "cropped to it, Caffe 1."
-    assert lines[1].startswith(told)
-    assert told in said["csv"].err
-    assert document["models"][1]["run"].startswith(told)
+    description = (
+        f"vgg_s_small-{OWN}/finetune: {OWN}, resized to 64 x 64, the centre crop of 56 x 56, BGR, minus the mean "
+    )
+    description += "cropped to it, Caffe 1."
+    assert lines[1].startswith(description)
+    assert description in said["csv"].err
+    assert document["models"][1]["run"].startswith(description)
 
 
 def test_predictions_of_a_sets_pictures_equal_those_of_evaluate(runs, sets, tmp_path, capsys):
-    """At 64 x 64 already, nothing is resized."""
+    """The pictures are 64 x 64, so nothing is resized."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.evaluate.scores import read_scores
 
@@ -235,7 +237,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(files, run_names, tmp_
     assert main([*command, str(tmp_path)]) == 0
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert len(capsys.readouterr().out.splitlines()) > 10_000
-    assert grown < 30 * 1024  # KiB: the list of names and what pytest keeps of the answers
+    assert grown < 30 * 1024  # KiB: the list of names, and the answers that pytest keeps
 
 
 def test_two_models_of_one_name_are_refused(run_names, files, tmp_path, capsys):
@@ -245,12 +247,12 @@ def test_two_models_of_one_name_are_refused(run_names, files, tmp_path, capsys):
 
 
 def test_weights_of_another_kind_of_nets_are_refused(models, tmp_path):
-    """Such as those found on stand-ins, which have the released models' names."""
+    """For example, weights fitted for stand-ins, which have the released models' names."""
     table = tmp_path / "table.csv"
     kind = "STAND-INS (random weights), our code"
     table.write_text(f'name,weight,kind\nvgg_s_small-rgb,0.3,"{kind}"\nvgg_s_small-{OWN},0.1,"{kind}"\n')
     with pytest.raises(EmotiwError, match=r"has the weights of an ensemble of STAND-INS .* is trained here"):
         ensemble_weights(models, table)
     table.write_text("name,weight\n" + "x" * 200_000 + ",1\n")
-    with pytest.raises(EmotiwError, match="is no table of emotiw table"):
+    with pytest.raises(EmotiwError, match="not a table of emotiw table"):
         ensemble_weights(models, table)

@@ -1,4 +1,4 @@
-"""`emotiw predict` against the authors' own way, `caffe.Classifier`: stand-ins of all five models in the real Caffe."""
+"""`emotiw predict` against `caffe.Classifier`, which the authors used: all five stand-ins in the real Caffe."""
 
 import json
 import re
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.caffe
 PAGE = (Path(__file__).parents[3] / "docs/released_models.md").read_text(encoding="utf-8")
 RULES = ("resize", "crop")
 
-# Each model once more, as people run it: over pictures in its representation, with the whole mean and with its centre.
+# A usual pycaffe script for each model: pictures in its representation, with the whole mean and with its centre.
 CLASSIFY = """
 import sys
 import numpy as np
@@ -47,7 +47,7 @@ np.savez(out, **found)
 
 @pytest.fixture(scope="module")
 def emotion(tmp_path_factory):
-    """Drawn faces, smaller and larger than 256 pixels, of that size, and neither square nor upright."""
+    """Drawn faces: smaller than 256 pixels, larger, of that size, not square, not upright."""
     folder = tmp_path_factory.mktemp("faces")
     draw_expressions(folder / "drawn", 1, 1, seed=3)
     files = sorted((folder / "drawn").rglob("*.png"))

@@ -64,7 +64,7 @@ def predictor(models):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_the_mark_stands_at_the_figure_in_every_form(model, count):
+def test_the_mark_is_printed_in_every_format(model, count):
     run = predictor(kinds(model, *["whole"] * count))
     answers = [Prediction(face, np.array([[0.25, 0.75]] * count), np.array([0.25, 0.75])) for face in (FOUND, WHOLE)]
     said = {form: "".join(write(answers, run, 1)) for form, write in FORMATS.items()}
@@ -72,13 +72,13 @@ def test_the_mark_stands_at_the_figure_in_every_form(model, count):
     rows = list(csv.DictReader(io.StringIO(said["csv"])))
     assert next(row["model"] for row in rows if row["x"]) == "vgg_s-rgb/finetune, trained on whole pictures"
     assert next(row["model"] for row in rows if not row["x"]) == "vgg_s-rgb/finetune"
-    told = json.loads(said["json"])
-    assert told["models"][0]["trained_on"] == "whole pictures"
+    document = json.loads(said["json"])
+    assert document["models"][0]["trained_on"] == "whole pictures"
     titles = [title(run.models[0], face) for face in (FOUND, WHOLE)]
-    assert [next(iter(one["posteriors"])) for one in told["pictures"]] == titles
+    assert [next(iter(one["posteriors"])) for one in document["pictures"]] == titles
 
 
-def test_the_page_says_it_too(model):
+def test_the_page_shows_the_mark(model):
     models = kinds(model, "whole", "")
     found = Examination(RGB, [FOUND], 1, {}, models, np.array([[0.25, 0.75]] * 2))
     assert render(found).count("vgg_s-rgb/finetune, trained on whole pictures") == 1
@@ -95,14 +95,14 @@ def prepared(tmp_path, labels, *, detect):
     ("trained", "detect", "words"),
     [
         ("whole", True, "holds detected faces and .* was trained on whole pictures: prepare the set without --detect"),
-        ("detected", False, "holds whole pictures and .* was trained on detected faces: prepare the set with --detect"),
+        ("detected", False, "has whole pictures but .* was trained on detected faces: prepare the set with --detect"),
     ],
 )
-def test_a_run_is_not_scored_on_faces_cut_otherwise(model, tmp_path, trained, detect, words):
+def test_a_run_is_not_scored_on_faces_cropped_differently(model, tmp_path, trained, detect, words):
     with pytest.raises(EmotiwError, match=words):
         require(replace(model, faces=trained), prepared(tmp_path, "emotions", detect=detect), "val")
 
 
-def test_a_pretrain_run_is_not_scored_on_namesakes(model, tmp_path):
-    with pytest.raises(EmotiwError, match="people of the same names in another set are other people: give that set"):
+def test_a_pretrain_run_is_not_scored_on_people_of_another_set(model, tmp_path):
+    with pytest.raises(EmotiwError, match="equal names in another set may be other people: give that set"):
         require(model, prepared(tmp_path, "identities", detect=False), "val")

@@ -1,4 +1,4 @@
-"""Fetching models: from everywhere, interrupted anywhere, and never a wrong file in a model's place."""
+"""Fetching models from every source, with interruptions and wrong files."""
 
 import filecmp
 import importlib
@@ -30,12 +30,12 @@ from emotiw.prototxt.formats.messages import NetParameter, format_text, read_bin
 from emotiw.prototxt.surgery import committed
 
 FILES = (WEIGHTS, MEAN, DEPLOY)
-KEPT = 1 << 19  # of the 700,000 bytes that came: whole chunks of gdown's
-LBP, CYCLIC = "VGG_S_lbp", "VGG_S_cyclic_lbp"  # of which no digest is known
+KEPT = 1 << 19  # of the 700,000 bytes sent: whole chunks of gdown
+LBP, CYCLIC = "VGG_S_lbp", "VGG_S_cyclic_lbp"  # without a known digest
 
 
 def said(capsys, *argv, status=0):
-    """Run `emotiw models fetch`; return what it printed, or its one line of complaint."""
+    """Run `emotiw models fetch`; return its output, or its one-line error."""
     capsys.readouterr()
     assert main(["models", "fetch", *map(str, argv)]) == status
     out, err = capsys.readouterr()
@@ -58,7 +58,7 @@ def left(models):
 
 @pytest.fixture
 def two(authors, tmp_path, small):
-    """A folder with two models in it, as the authors' demo has five."""
+    """A folder with two models, in the layout of the authors' demo with five."""
     for name in (LBP, CYCLIC):
         authors(tmp_path / "served/DemoDir" / name, name)
     return tmp_path / "served/DemoDir"
@@ -116,7 +116,7 @@ def test_what_is_here_and_whole_is_not_fetched_again(server, two, small, capsys)
     assert server.asked == []
 
 
-def test_another_file_in_its_place_stays_without_force(two, small, capsys):
+def test_a_different_file_is_not_replaced_without_force(two, small, capsys):
     said(capsys, LBP, "--from", two)
     (small / LBP / DEPLOY).write_text("name: 'mine'")
     line = said(capsys, LBP, "--from", two, status=1)
@@ -126,7 +126,7 @@ def test_another_file_in_its_place_stays_without_force(two, small, capsys):
     assert same(small / LBP, two / LBP)
 
 
-def test_a_stand_in_is_never_taken_for_the_model(two, small, capsys):
+def test_a_stand_in_is_never_mistaken_for_the_model(two, small, capsys):
     assert said(capsys, LBP, "--stand-in") == f"{LBP}: STAND-IN, random weights of seed 0 -> {small / LBP}\n"
     assert "is not the authors' (a STAND-IN's): give --force" in said(capsys, LBP, "--from", two, status=1)
     said(capsys, LBP, "--from", two / LBP / WEIGHTS, "--force")
@@ -231,7 +231,7 @@ def test_an_unchanged_file_is_resumed(server, two, small, capsys):
 
 
 def test_a_partial_file_without_a_record_is_not_resumed(server, two, small, capsys):
-    """As older versions left it."""
+    """Older versions left such a file."""
     server.breaks = [700_000]
     assert "broke off" in said(capsys, LBP, "--from", f"{server.url}/DemoDir", status=1)
     (noted,) = small.glob(".fetching/*/*/*.server.json")
@@ -415,7 +415,7 @@ def test_a_file_other_than_the_published_one_is_detected(authors, small, tmp_pat
     )
 
 
-def test_a_host_that_does_not_give(server, small, capsys):
+def test_errors_of_a_host(server, small, capsys):
     line = said(capsys, LBP, "--from", f"{server.url}/nowhere", status=1)
     assert line == f"emotiw: {server.url}/nowhere/{LBP}/{WEIGHTS} is not given: 404 Client Error: Not Found"
     with socket.socket() as free:
@@ -425,7 +425,7 @@ def test_a_host_that_does_not_give(server, small, capsys):
     assert line.endswith("cannot be reached (Connection refused): run the same command again to retry")
 
 
-def test_a_zip_that_is_none_or_lacks_the_model(server, two, small, tmp_path, capsys):
+def test_a_file_that_is_not_a_zip_or_lacks_the_model(server, two, small, tmp_path, capsys):
     shutil.rmtree(two / CYCLIC)
     archive = pack(two, tmp_path / "served/a.zip")
     line = said(capsys, CYCLIC, "--from", archive, status=1)
@@ -464,7 +464,7 @@ def test_a_damaged_member(two, small, tmp_path, capsys):
     [
         (["VGG_S"], "no released model 'VGG_S': there are VGG_S_rgb, "),
         (["all", "--stand-in", "--from", "x.zip"], "give one of the two"),
-        (["all", "--seed", "3"], "--seed is of a --stand-in"),
+        (["all", "--seed", "3"], "--seed needs --stand-in"),
         (["all", "--stand-in", "--seed", "-1"], "at least 0"),
         (["all", "--from", "nothing.zip"], "nothing.zip: no such file or folder"),
         (["all", "--from", "ftp://host/x.zip"], "expected a URL of http or https"),

@@ -1,4 +1,4 @@
-"""Stand-ins: the authors' structure, random weights, and never taken for the authors'."""
+"""Stand-ins: the authors' structure, random weights, and marks that they are not the authors'."""
 
 import hashlib
 from itertools import chain
@@ -30,7 +30,7 @@ def head(path):
 
 
 def test_it_has_every_layer_of_the_card_in_the_old_format(stand_ins):
-    """And each output's weights cancel what all images have in common."""
+    """The weights of each output sum to 0, so that the common part of all images cancels."""
     net = read_binary(stand_ins / "VGG_S_lbp" / WEIGHTS, NetParameter)
     assert len(net.layer) == 0
     assert len(net.layers) == len(committed("vgg_s", "deploy.prototxt").layer) - 1
@@ -69,7 +69,7 @@ def test_the_five_differ_and_each_says_what_it_is(stand_ins):
 
 
 def test_one_of_its_files_makes_a_stand_in_of_the_whole(stand_ins, tmp_path):
-    """The authors' weights with a random mean are not the authors' model."""
+    """The authors' weights with a random mean are a stand-in."""
     folder, words = tmp_path / "VGG_S_lbp", b"stand-in for EmotiW_VGG_S: random weights"
     folder.mkdir()
     heads = {file: head(stand_ins / folder.name / file) for file in FILES}
@@ -101,7 +101,7 @@ def test_name_and_seed_say_every_byte(tmp_path, monkeypatch):
     assert digest == "04cc63f32beda8ce36fb182563583f636fde8ccf1f04692afaf6486e5da7a559"
 
 
-# The real Caffe's own readers of both binary files: pycaffe's classes, and the C++ that a net's weights pass through.
+# The real Caffe's readers of both binary files: pycaffe's classes, and the C++ code that loads weights.
 READ = """
 import sys, numpy as np, caffe
 from caffe.proto import caffe_pb2

@@ -62,7 +62,7 @@ def test_digests_and_sizes_are_checked_where_known(small, authors, monkeypatch):
     assert verify(RGB).wrong == ()
     assert verify(RGB).checked.endswith(f"; sha256 of {WEIGHTS} and sha1 of {MEAN} and md5 of {DEPLOY} as published")
     content = bytearray((folder / WEIGHTS).read_bytes())
-    content[-1] ^= 1  # the last weight's sign, or nearly
+    content[-1] ^= 1  # about the place of the last weight's sign
     (folder / WEIGHTS).write_bytes(content)
     (line,) = verify(RGB).wrong
     found, wanted = digest(folder / WEIGHTS, "sha256"), sized[WEIGHTS].digest
@@ -119,7 +119,7 @@ def test_a_mean_of_another_size_is_not_opened(small, authors):
 
 
 def test_weights_that_are_no_numbers_are_not_opened(small, authors):
-    """One of them is enough: Caffe's MAX pooling would let it vanish."""
+    """One NaN is enough; Caffe's MAX pooling would drop it."""
     folder = authors(small / LBP, LBP)
     weights = read_binary(folder / WEIGHTS, NetParameter)
     weights.layers[0].blobs[0].data[5] = float("nan")

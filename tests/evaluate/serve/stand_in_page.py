@@ -1,4 +1,4 @@
-"""A program: the page of `emotiw serve` with a stand-in that answers Happy, so that it needs no Caffe.
+"""A program: the page of `emotiw serve` with a fake model that answers Happy, so that it needs no Caffe.
 
 python stand_in_page.py SECONDS SILENCE LONGEST
 
@@ -51,7 +51,7 @@ class Certain:
 
 
 def watch(event, args):
-    """Report what the process asks of the network."""
+    """Report the process's network requests."""
     if event in NETWORK:
         print("network", event, args[1:] if event.startswith("socket.s") else args, file=sys.stderr, flush=True)
 

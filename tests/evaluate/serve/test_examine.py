@@ -33,7 +33,7 @@ def model(name: str, representation: str = "rgb", classes=EMOTIONS, stand_in=Fal
 
 
 class ByHand:
-    """A predictor that encodes the width of the face: its class 0 has width / 1000, the last one the rest."""
+    """A predictor with the width of the face in its posteriors: class 0 has width / 1000, the last one the rest."""
 
     def __init__(self, answering: Model, share: float = 1.0) -> None:
         self.models, self.share, self.asked = [answering], share, 0
@@ -162,7 +162,7 @@ def test_what_is_shown_is_what_was_found(two, three):
     assert not re.search(r'(?:src|href)="(?!data:)', shown), "it refers to nothing outside itself"
 
 
-def test_a_stand_in_is_called_one_wherever_it_answers(two, three):
+def test_a_stand_in_is_marked_at_every_answer(two, three):
     examiner = three()
     title = examiner.models[2].title
     assert "STAND-IN" in title

@@ -1,4 +1,4 @@
-"""The page's own answers; it is used for real in tests/commands/test_serve.py."""
+"""The page's functions; tests/commands/test_serve.py uses the page in a browser."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from emotiw.evaluate.serve.page import HINT, _upload, answered
 
 
 class Refusing:
-    """An examiner that looks at nothing."""
+    """An examiner that raises an error."""
 
     def examine(self, data, chosen, *, detect, number):
         raise EmotiwError("Caffe stopped: killed (out of memory?)")

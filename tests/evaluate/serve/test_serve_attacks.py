@@ -25,7 +25,7 @@ HEAD = (
     b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
 )
 JSON = {"Content-Type": "application/json"}
-DEADLINE = 60  # seconds: a machine that is busy, not one that hangs
+DEADLINE = 60  # seconds: more than a busy machine needs
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def page(tmp_path_factory):
 
 
 def ask(page, method, path, body=None, headers=None):
-    """Return status and body of one request; it fails when the page does not answer at all."""
+    """Return status and body of one request; fail if the page does not answer."""
     connection = http.client.HTTPConnection(page.address, timeout=DEADLINE)
     try:
         connection.request(method, path, body, headers or {})
@@ -97,7 +97,7 @@ def join(page, data, session="s1", fn=0, **more):
 
 
 def answer(page, data, session):
-    """Return what the page answers in its event stream, or the status with which it refuses to."""
+    """Return the page's answer in its event stream, or the status of a refusal."""
     status, _ = join(page, data, session)
     if status != 200:
         return status
@@ -105,7 +105,7 @@ def answer(page, data, session):
 
 
 def answered(page, session):
-    """Return what the page answers in its event stream."""
+    """Return the page's answer in its event stream."""
     stream = ask(page, "GET", f"/gradio_api/queue/data?session_hash={session}")[1].decode()
     messages = [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line.startswith("data: ")]
     return next(message for message in messages if message["msg"] == "process_completed")
@@ -176,7 +176,7 @@ def outside(request, page, tmp_path):
 def test_a_file_that_was_not_uploaded_is_neither_read_nor_given(page, outside):
     before = sorted(page.uploads.rglob("*"))
     assert answer(page, [picture(outside), True, [0]], "thief") == 404
-    assert sorted(page.uploads.rglob("*")) == before, "no copy of it lies in the page's folder"
+    assert sorted(page.uploads.rglob("*")) == before, "the page's folder has no copy"
     assert ask(page, "GET", f"/gradio_api/file={outside}")[0] == 403
     test_an_uploaded_picture_is_answered(page)
 
@@ -229,7 +229,7 @@ def test_a_request_of_another_shape_is_refused(page, data):
     ],
     ids=str,
 )  # fmt: skip
-def test_an_upload_described_otherwise_is_refused(page, more):
+def test_an_upload_with_another_description_is_refused(page, more):
     assert join(page, [picture(upload(page)) | more, True, [0]])[0] == 400
     check_nothing_happened(page)
 
@@ -279,7 +279,7 @@ def test_no_file_is_fetched_from_elsewhere(page, path, method):
 
 
 def check_nothing_happened(page):
-    """See that the page has asked nothing of the network, and has had no fault; this counts since its start."""
+    """Check that the page has sent no request and has had no fault since its start."""
     assert page.stderr.read_text() == ""
 
 
@@ -287,14 +287,14 @@ def test_what_the_browser_sends_is_answered(page):
     """As Chromium sent it."""
     path = upload(page, name="my 50%20 face.png")
     url = f"http://{page.address}/gradio_api/file="
-    told = {"orig_name": "my 50%20 face.png", "size": len(PNG), "mime_type": "image/png"}
+    sent = {"orig_name": "my 50%20 face.png", "size": len(PNG), "mime_type": "image/png"}
     urls = [url + path, url + quote(path)]
-    pictures = [[picture(path) | told | {"url": url}, True, [0]] for url in urls]
+    pictures = [[picture(path) | sent | {"url": url}, True, [0]] for url in urls]
     for number, data in enumerate((*pictures, [None, False, []])):
         body = {"data": data, "fn_index": 0, "trigger_id": 4, "session_hash": f"browser{number}"}
         assert ask(page, "POST", "/gradio_api/queue/join?", json.dumps(body), JSON)[0] == 200
         assert answered(page, f"browser{number}")["success"]
-    assert join(page, [picture(path) | told, False, [0], None], fn=1, session="browser3")[0] == 200
+    assert join(page, [picture(path) | sent, False, [0], None], fn=1, session="browser3")[0] == 200
     assert answered(page, "browser3")["success"]
 
 
@@ -399,7 +399,7 @@ def test_a_silent_connection_is_closed_but_not_a_waiting_one(tmp_path):
                 client.sendall(data)
             until(lambda: broken(trickling))
             assert [closed(client) for client in silent] == [True] * len(sent)
-            assert b'"process_completed"' in stream.read(), "nobody has to say anything while an answer is made"
+            assert b'"process_completed"' in stream.read(), "the connection may be silent while an answer is computed"
 
 
 @pytest.mark.parametrize(
@@ -427,7 +427,7 @@ def test_a_boundary_may_be_quoted(page):
 
 
 def test_a_session_without_requests_has_no_event_stream(page):
-    assert ask(page, "GET", "/gradio_api/queue/data?session_hash=nobody")[0] == 404
+    assert ask(page, "GET", "/gradio_api/queue/data?session_hash=unknown")[0] == 404
     assert ask(page, "GET", "/gradio_api/queue/data")[0] == 404
     assert answer(page, [None, True, [0]], "read")["success"]
     until(lambda: ask(page, "GET", "/gradio_api/queue/data?session_hash=read")[0] == 404)
@@ -450,7 +450,7 @@ def test_a_session_has_one_event_stream(tmp_path):
 
 
 def test_a_waiting_session_survives_many_others(tmp_path):
-    """Gradio's own cache forgets it, and then the queue stops."""
+    """Gradio's own cache drops it, and then the queue stops."""
     with started(tmp_path / "tmp", seconds=3) as page:
         path, nothing = upload(page), [None, True, [0]]
         for session in ("first", *(f"s{number}" for number in range(99))):

@@ -137,13 +137,13 @@ def test_files_outside_the_uploads_are_not_given(app):
     ],
 )  # fmt: skip
 def test_another_name_for_this_machine_gets_nothing(host, status):
-    """Whatever the page listens on: else a name that was made to mean its address could ask from anybody's page."""
+    """At any listening address; otherwise a foreign page could use a host name that resolves to it (DNS rebinding)."""
 
-    async def behind(scope, receive, send):
+    async def guarded(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"Referrer-Policy", b"origin")]})
         await send({"type": "http.response.body"})
 
-    guard = Guard(behind, host_names(["faces.EXAMPLE"]), 5, Uploads(Path("none")), lambda *_: b"")
+    guard = Guard(guarded, host_names(["faces.EXAMPLE"]), 5, Uploads(Path("none")), lambda *_: b"")
     got, headers, _ = ask(guard, "/", host=host)
     assert (got, headers["referrer-policy"]) == (status, "no-referrer")
     assert "Referrer-Policy" not in headers
@@ -165,7 +165,7 @@ def test_large_bodies_are_refused_unread(app, length, status):
 
 
 @pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/queue/join"])
-def test_a_body_in_chunks_may_be_longer_than_it_says(app, path):
+def test_a_chunked_body_is_refused(app, path):
     headers = [(b"content-length", b"5"), (b"transfer-encoding", b"chunked")]
     assert ask(app, path, "POST", headers=headers)[0] == 411
 
@@ -223,7 +223,7 @@ def test_a_taken_port_is_reported_in_one_line():
             listen("127.0.0.1", port)
 
 
-def test_what_was_uploaded_goes(monkeypatch):
+def test_uploads_are_removed(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     with quiet_gradio():
         folder = Path(os.environ["GRADIO_TEMP_DIR"])
@@ -245,7 +245,7 @@ def test_without_gradio_one_line_says_what_to_install(monkeypatch):
     ("origin", "status"), [("http://127.0.0.1:7860", 413), ("http://example.org", 403), ("null", 403)]
 )
 def test_a_foreign_page_uploads_nothing(app, origin, status):
-    """The right origin comes as far as the bound on what is uploaded."""
+    """A request of the right origin reaches the limit on uploads."""
     headers = ((b"content-length", b"%d" % (1 << 30)), (b"origin", origin.encode()))
     assert ask(app, "/gradio_api/upload", "POST", headers=headers)[0] == status
 
@@ -274,12 +274,12 @@ def test_gradios_own_errors_are_a_line(monkeypatch):
         "emotiw.evaluate.serve.guard._LOG", SimpleNamespace(warning=lambda line, *words: said.append(line % words))
     )
 
-    async def behind(scope, receive, send):
+    async def guarded(scope, receive, send):
         if scope["path"] == "/config":
             await send({"type": "http.response.start", "status": 200, "headers": []})
         raise KeyError("x")
 
-    guard = Guard(behind, frozenset(), 5, Uploads(Path("none")), lambda *_: b"")
+    guard = Guard(guarded, frozenset(), 5, Uploads(Path("none")), lambda *_: b"")
     assert [ask(guard, path)[0] for path in ("/", "/config")] == [400, 200]
     assert said == ["/: KeyError", "/config: KeyError"]
 

@@ -1,4 +1,4 @@
-"""Sessions of Gradio's queue, without Gradio: which are forgotten, and which get an event stream."""
+"""Sessions of Gradio's queue, without Gradio: which are dropped, and which get an event stream."""
 
 import asyncio
 from types import SimpleNamespace
@@ -42,12 +42,12 @@ def test_the_least_recently_used_session_is_dropped():
 def test_a_stream_is_opened_once_and_only_for_pending_requests():
     statuses = []
 
-    async def behind(scope, receive, send):
+    async def inner(scope, receive, send):
         with pytest.raises(RefusedError) as refused:
             await streams(scope, receive, send)
         statuses.append(refused.value.status)
 
-    streams = Streams(behind, queue(one=True))
+    streams = Streams(inner, queue(one=True))
     asyncio.run(streams(scope("a"), None, None))
     asyncio.run(streams(scope("a"), None, None))
     assert statuses == [409, 409], "while it is open, and not after that"
@@ -55,17 +55,17 @@ def test_a_stream_is_opened_once_and_only_for_pending_requests():
     read.pending_event_ids_session["a"].clear()  # while Gradio still holds the event
     for session, wrong in (("b", queue(one=True)), ("a", queue(one=False)), ("a", queue()), ("a", read)):
         with pytest.raises(RefusedError) as refused:
-            asyncio.run(Streams(behind, wrong)(scope(session), None, None))
+            asyncio.run(Streams(inner, wrong)(scope(session), None, None))
         assert refused.value.status == 404
 
 
 def test_requests_cancelled_by_a_broken_stream_are_dropped():
     own = queue(one=True, two=True)
 
-    async def behind(scope, receive, send):
+    async def inner(scope, receive, send):
         own.event_ids_to_events["one"].alive = False
 
-    streams = Streams(behind, own)
+    streams = Streams(inner, own)
     asyncio.run(streams(scope("a"), None, None))
     assert own.pending_event_ids_session == {"a": {"two"}}
     assert streams.unread("a") == 1

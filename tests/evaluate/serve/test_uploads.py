@@ -1,4 +1,4 @@
-"""The upload folder: what counts as an upload, how much room is left, what a killed page leaves."""
+"""The upload folder: accepted files, free space, folders of killed pages."""
 
 import os
 import subprocess

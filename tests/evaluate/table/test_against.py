@@ -1,4 +1,4 @@
-"""One's own table beside a committed one: digests that must be equal, figures that must agree."""
+"""Comparison of a table with a committed one: digests that must be equal, figures that must agree."""
 
 import json
 import shutil
@@ -14,13 +14,13 @@ LABELS = [number % 7 for number in range(N)]
 
 
 def named(right):
-    """Classes of which the first `right` are the images'."""
+    """Predicted classes, of which the first `right` are correct."""
     return [label if at < right else (label + 1) % 7 for at, label in enumerate(LABELS)]
 
 
 @pytest.fixture
 def make(make_run, answers, tmp_path):
-    """Write runs of `right` of 100 images; with `there` into the other RUNS, results/runs."""
+    """Return a function that writes runs with `right` of 100 images correct; `there` writes to results/runs."""
 
     def write(row, right, *, there=False, **more):
         folder = make_run(row, answers(*named(right)), LABELS, **more)
@@ -59,7 +59,7 @@ def test_figures_within_the_binomial_interval_agree(make, tmp_path, capsys):
     assert "val: 100 images here, 100 there; the sets are equal (digest dddddddddddd)" in out
 
 
-def test_a_figure_outside_of_it_ends_with_1(make, tmp_path, capsys):
+def test_a_figure_outside_the_interval_ends_with_1(make, tmp_path, capsys):
     make("vgg_s-rgb", 80, there=True)
     make("vgg_s-lbp", 60, there=True)
     make("vgg_s-rgb", 60)
@@ -69,19 +69,19 @@ def test_a_figure_outside_of_it_ends_with_1(make, tmp_path, capsys):
     assert (lines["vgg_s-rgb"][-1], lines["vgg_s-lbp"][-1]) == ("DIFFERS", "agrees")
     assert "does not agree with" in err
     assert "figures differ, such as vgg_s-rgb's: see" in err
-    assert (tmp_path / "table/table.md").is_file()  # the table itself is there all the same
+    assert (tmp_path / "table/table.md").is_file()  # the table itself is written anyway
 
 
-def test_rows_of_one_side_are_lines(make, tmp_path, capsys):
+def test_rows_of_only_one_table_are_lines(make, tmp_path, capsys):
     for row in ("vgg_s-rgb", "vgg_s-lbp"):
         make(row, 60, there=True)
     make("vgg_s-rgb", 61)
     make("vgg_s-cyclic_lbp", 61)
     status, lines, _, _ = compared(tmp_path, capsys)
     assert status == 0
-    assert lines["vgg_s-lbp"] == ["", "60.00", "", "", "", "theirs alone"]
-    assert lines["vgg_s-cyclic_lbp"] == ["61.00", "", "", "", "", "ours alone"]
-    assert lines["ensemble"][-1] == "not compared: of other nets"
+    assert lines["vgg_s-lbp"] == ["", "60.00", "", "", "", "only theirs"]
+    assert lines["vgg_s-cyclic_lbp"] == ["61.00", "", "", "", "", "only ours"]
+    assert lines["ensemble"][-1] == "not compared: different nets"
 
 
 def test_ensembles_of_the_same_nets_are_compared(make, tmp_path, capsys):
@@ -133,17 +133,17 @@ def test_lmdbs_of_equal_sets_must_be_equal(make, tmp_path, capsys):
     make("vgg_s-rgb", 60, run={"inputs": [input_of("LMDB of rgb, train", "2")]})
     status, _, out, err = compared(tmp_path, capsys)
     assert status == 1
-    words = "vgg_s-rgb: LMDB of rgb, train has sha256 222222222222, theirs 111111111111, of sets that are equal"
+    words = "vgg_s-rgb: LMDB of rgb, train has sha256 222222222222, theirs 111111111111, but the sets are equal"
     assert f"NOT EQUAL: {words}." in out
     assert words in err
 
 
-def test_of_other_sets_figures_alone_are_compared(make, tmp_path, capsys):
+def test_for_different_sets_only_figures_are_compared(make, tmp_path, capsys):
     make("vgg_s-rgb", 60, there=True, digest="c" * 64, run={"inputs": [input_of("LMDB of rgb, train", "1")]})
     make("vgg_s-rgb", 60, run={"inputs": [input_of("LMDB of rgb, train", "2")]})
     status, _, out, _ = compared(tmp_path, capsys)
     assert status == 0
-    assert "the sets differ (digest dddddddddddd, theirs cccccccccccc): pixels, splits or labels may be others" in out
+    assert "the sets differ (digest dddddddddddd, theirs cccccccccccc): pixels, splits or labels may differ" in out
     assert "NOT EQUAL" not in out
 
 
@@ -153,11 +153,11 @@ def test_another_official_split_is_not_compared(make, tmp_path, capsys):
     status, _, _, err = compared(tmp_path, capsys)
     assert status == 1
     assert "val is drawn from train here and validation there, so its figures are not compared" in err
-    make("vgg_s-rgb", 60)  # older scores do not say it
+    make("vgg_s-rgb", 60)  # older scores do not record it
     assert compared(tmp_path, capsys)[0] == 0
 
 
-def test_labels_that_are_others_are_not_compared(make, make_run, answers, tmp_path, capsys):
+def test_different_labels_are_not_compared(make, make_run, answers, tmp_path, capsys):
     make("vgg_s-rgb", 60, there=True)
     make("vgg_s-rgb", 60)
     path = tmp_path / "runs/vgg_s-rgb/finetune/scores_val.csv"
@@ -166,14 +166,14 @@ def test_labels_that_are_others_are_not_compared(make, make_run, answers, tmp_pa
     cells[1] = "3"
     path.write_text("\n".join([head, ",".join(cells), *rest, ""]))
     _, lines, _, _ = compared(tmp_path, capsys)
-    assert lines["vgg_s-rgb"][-1] == "not compared: other labels of the same images"
+    assert lines["vgg_s-rgb"][-1] == "not compared: the same images have different labels"
 
 
 def test_a_folder_that_has_nothing_to_compare_with(make, tmp_path, capsys):
     make("vgg_s-rgb", 60)
     status, _, _, err = compared(tmp_path, capsys)
     assert status == 1
-    assert "holds no finetune run with val scores" in err
+    assert "has no finetune run with val scores" in err
     assert not (tmp_path / "table").exists()
 
 
@@ -187,7 +187,7 @@ def test_a_comparison_is_not_overwritten(make, tmp_path, capsys):
     assert "against.md exists already: give --force" in capsys.readouterr().err
     assert (tmp_path / "table/against.md").read_text() == "kept"
     assert main([*command[:4], "--force"]) == 0
-    assert not (tmp_path / "table/against.md").exists()  # it was of another table
+    assert not (tmp_path / "table/against.md").exists()  # it belonged to another table
 
 
 def test_the_exported_records_agree_with_their_runs(make, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""What is taken for what: the numbers that can be committed, and the faces in the local report alone."""
+"""The errors of a table: figures that can be committed, and faces only in the local report."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ def tabled(tmp_path):
 
 
 def test_confusion_and_classes(make_run, answers, tmp_path):
-    """Of two Surprise images one is taken for Angry; all others are right."""
+    """One of two Surprise images is classified as Angry; all others are right."""
     make_run("vgg_s-rgb", answers(0, 1, 2, 3, 4, 5, 6, 0), LABELS)
     text, rows, report = tabled(tmp_path)
     known = {(row["images"], row["class"]): row for row in rows}
@@ -69,11 +69,11 @@ def seen(images, **more):
 
 
 def test_accuracy_without_the_images_that_are_also_in_training(make_run, answers, tmp_path):
-    """Both nets' together: 0, 1 and 7; the second net is right on 6 of 8, and without these on 4 of 5."""
+    """Both nets were trained on 0, 1 and 7; the second is right on 6 of 8, and on 4 of 5 without these."""
     make_run("vgg_s-rgb", answers(*LABELS), LABELS, **seen("0-1"))
     make_run("vgg_s-lbp", answers(0, 1, 2, 3, 4, 0, 6, 0), LABELS, **seen("7"))
     text, rows, report = tabled(tmp_path)
-    said = "Of the 8 val images, 3 are also among those that a net was trained on, by pixels."
+    said = "Of the 8 val images, 3 are also among the training images of a net, by pixels."
     for form in (text, report):
         assert said in form
     found = {row["name"]: row for row in rows if row["images"] == "not trained on"}
@@ -84,10 +84,10 @@ def test_accuracy_without_the_images_that_are_also_in_training(make_run, answers
 
 
 @pytest.mark.parametrize(("images", "number"), [("", "0 are"), ("0-7", "8 are"), ("3", "1 is")])
-def test_of_none_and_of_all_there_is_no_other_figure(make_run, answers, tmp_path, images, number):
+def test_there_is_no_other_figure_for_no_or_all_images(make_run, answers, tmp_path, images, number):
     make_run("vgg_s-rgb", answers(*LABELS), LABELS, **seen(images))
     text, rows, _ = tabled(tmp_path)
-    assert f"Of the 8 val images, {number} also among those that a net was trained on, by pixels." in text
+    assert f"Of the 8 val images, {number} also among the training images of a net, by pixels." in text
     assert ("not trained on" in {row["images"] for row in rows}) == (images == "3")
 
 
@@ -99,16 +99,16 @@ def test_of_none_and_of_all_there_is_no_other_figure(make_run, answers, tmp_path
         {"trained_on": [{"stage": "finetune", "where": "faces", "images": 2}]},  # older: how many, not which
     ],
 )
-def test_what_is_not_known_is_said(make_run, answers, tmp_path, known):
+def test_unknown_training_images_are_reported(make_run, answers, tmp_path, known):
     make_run("vgg_s-rgb", answers(*LABELS), LABELS, **known)
     text, _, report = tabled(tmp_path)
-    assert "; of some nets or stages this is not known." in text
-    assert "; of some nets or stages this is not known." in report
+    assert "; for some nets or stages this is not known." in text
+    assert "; for some nets or stages this is not known." in report
 
 
-def test_positions_that_are_none_of_the_images(make_run, answers, tmp_path):
+def test_positions_outside_the_images_are_refused(make_run, answers, tmp_path):
     make_run("vgg_s-rgb", answers(*LABELS), LABELS, trained_on=[], seen="9")
-    with pytest.raises(EmotiwError, match="9 is no span of 8 images: evaluate again with --force"):
+    with pytest.raises(EmotiwError, match="9 is not a span of 8 images: evaluate again with --force"):
         errors(collect(tmp_path / "runs"))
 
 
@@ -137,7 +137,7 @@ def test_the_most_confident_mistakes_come_first(make_run, tmp_path):
     ]
 
 
-def test_of_many_classes_nothing_is_said_class_by_class(make_run, answers, tmp_path):
+def test_many_classes_have_no_figures_by_class(make_run, answers, tmp_path):
     people = [f"person {number}" for number in range(21)]
     make_run("vgg_s-rgb", answers(0, 1, classes=21), [0, 2], classes=people)
     text, rows, _ = tabled(tmp_path)
@@ -147,7 +147,7 @@ def test_of_many_classes_nothing_is_said_class_by_class(make_run, answers, tmp_p
 
 @pytest.fixture
 def drawn(make_run, tmp_path):
-    """A run that errs on all images of a set, scored on its val split under another name."""
+    """A run that is wrong on all images of a set, scored on its val split under another name."""
     draw_expressions(tmp_path / "faces", 2, 2, seed=0)
     prepare(tmp_path / "faces", tmp_path / "set", Settings("emotions", ("lbp", "rgb"), 16, val=0.5))
     prepared = open_set(tmp_path / "set")
@@ -163,11 +163,11 @@ def drawn(make_run, tmp_path):
     return tmp_path
 
 
-def test_faces_are_in_the_local_report_alone_and_only_where_the_set_is(drawn):
+def test_faces_are_only_in_the_local_report_and_need_the_set(drawn):
     command = ["table", str(drawn / "runs"), "--split", "far", "-o"]
     assert main([*command, str(drawn / "near")]) == 0
     report = (drawn / "near/report.html").read_text()
-    assert 'alt="faces, each with its class, the class it is taken for, and that posterior"' in report
+    assert 'alt="misclassified faces, each with its class, the predicted class and its posterior"' in report
     assert "The most confident mistakes of vgg_s-rgb:" in report
     shutil.rmtree(drawn / "set")
     assert main([*command, str(drawn / "away")]) == 0

@@ -1,4 +1,4 @@
-"""What a table says of its figures' inputs: at the cells, in every format, or in the one line that refuses it."""
+"""The warnings of a table about its figures' inputs: at the cells, in every format, or as an error."""
 
 import csv
 import json
@@ -70,7 +70,7 @@ def refused(tmp_path, capsys, *more):
     return line
 
 
-def test_nothing_is_said_of_what_is_as_it_was(make, tmp_path, capsys):
+def test_unchanged_inputs_have_no_mark(make, tmp_path, capsys):
     for row in ROWS:
         make(row)
     _, text, rows, report = tabled(tmp_path, capsys)
@@ -80,11 +80,11 @@ def test_nothing_is_said_of_what_is_as_it_was(make, tmp_path, capsys):
     assert "marks" not in rows[ROWS[0]]
 
 
-def test_images_that_were_trained_on_are_counted_wherever_the_figure_is(make, tmp_path, capsys):
+def test_images_trained_on_are_counted_at_every_figure(make, tmp_path, capsys):
     make(ROWS[0], trained_on=[TrainedOn("pretrain", "people", 0), TrainedOn("finetune", "faces", 3)])
     make(ROWS[1], trained_on=[TrainedOn("finetune", "faces", 0)])
     said, text, rows, report = tabled(tmp_path, capsys)
-    words = "trained on images that are scored: of 8 images, 3 in finetune on faces (val)"
+    words = "trained on scored images: of 8 images, 3 in finetune on faces (val)"
     for format_ in (said, text, report):
         assert f"[a] {words}." in format_
     assert re.search(r"\| vgg_s +\| 100\.00 \[a\] +\| 100\.00 +\|", text)
@@ -97,47 +97,47 @@ def test_images_that_were_trained_on_are_counted_wherever_the_figure_is(make, tm
     assert report.count("[a]") == 4 + sum(name.startswith("ensemble") for name in rows)
 
 
-def test_a_stage_of_which_nothing_is_known_is_said(make, tmp_path, capsys):
+def test_an_unknown_stage_is_reported(make, tmp_path, capsys):
     for row in ROWS:
         make(row, trained_on=[TrainedOn("before", "imagenet.caffemodel", -1), TrainedOn("finetune", "faces", 0)])
     _, text, rows, report = tabled(tmp_path, capsys)
-    told = "whether vgg_s-rgb, vgg_s-lbp was trained on any of the images in before (imagenet.caffemodel)"
+    unknown = "whether vgg_s-rgb, vgg_s-lbp was trained on any of the images in before (imagenet.caffemodel)"
     for format_ in (text, report):
-        assert f"Not known: {told}." in format_
+        assert f"Not known: {unknown}." in format_
     assert "marks" not in rows[ROWS[0]]
 
 
-def test_what_differs_between_nets_beside_each_other_is_said_at_their_cells(make, tmp_path, capsys):
+def test_differences_between_nets_are_marked_at_their_cells(make, tmp_path, capsys):
     first = Before("pretrain", "people", "b" * 64, 400, 1)
     make(ROWS[0], before=[first])
     make(ROWS[1], before=[replace(first, seed=2)], facts={"iterations": 3, "set_digest": "c" * 64})
     make("vgg_s-cyclic_lbp", before=[first])
     _, _, rows, _ = tabled(tmp_path, capsys)
     assert rows["vgg_s-lbp"]["marks"].split("; ") == [
-        "pretrain: seed 2, beside others with 1",
-        "finetune: training set cccccccccccc, beside others with dddddddddddd",
-        "finetune: iterations 3, beside others with 4",
+        "pretrain: seed 2 (other rows: 1)",
+        "finetune: training set cccccccccccc (other rows: dddddddddddd)",
+        "finetune: iterations 3 (other rows: 4)",
     ]
     assert rows["vgg_s-rgb"]["marks"] == rows["vgg_s-cyclic_lbp"]["marks"] != ""
     make(ROWS[1])
     _, _, rows, _ = tabled(tmp_path, capsys)
-    assert "pretrain: iterations none on record, beside others with 400" in rows["vgg_s-lbp"]["marks"]
+    assert "pretrain: iterations not recorded (other rows: 400)" in rows["vgg_s-lbp"]["marks"]
 
 
 OWN = {"model": "model.caffemodel", "mean": "mean.binaryproto", "deploy": "deploy.prototxt"}
 
 
 @pytest.mark.parametrize("role", OWN)
-def test_a_file_that_was_exchanged_after_scoring_is_refused(make, tmp_path, capsys, role):
+def test_a_file_replaced_after_scoring_is_refused(make, tmp_path, capsys, role):
     folder = make(ROWS[0])
     make(ROWS[1])
     (folder / OWN[role]).write_bytes(b"other")
     line = refused(tmp_path, capsys)
     assert f"{folder} was scored before it changed: {folder / OWN[role]} is not the {role} on record: sha256 " in line
-    assert line.endswith(": evaluate it anew with --force")
+    assert line.endswith(": evaluate it again with --force")
 
 
-def test_a_run_that_was_trained_again_is_not_the_one_that_was_scored(make, tmp_path, capsys):
+def test_a_run_trained_again_after_scoring_is_refused(make, tmp_path, capsys):
     folder = make(ROWS[0])
     facts = Run(folder).facts()
     other = replace(facts.inputs[2], sha256="0" * 64)
@@ -147,7 +147,7 @@ def test_a_run_that_was_trained_again_is_not_the_one_that_was_scored(make, tmp_p
     )
 
 
-def test_a_large_model_is_hashed_for_verify_alone_and_a_copy_is_taken_then(make, tmp_path, capsys):
+def test_a_large_model_is_hashed_only_with_verify(make, tmp_path, capsys):
     folder = make(ROWS[0], model=bytes(SMALL + 1))
     os.utime(folder / "model.caffemodel", ns=(1, 1))
     _, text, rows, _ = tabled(tmp_path, capsys)
@@ -164,7 +164,7 @@ def test_a_large_model_is_hashed_for_verify_alone_and_a_copy_is_taken_then(make,
     assert "is not the model on record" in refused(tmp_path, capsys, "--verify")
 
 
-def test_verify_hashes_what_has_the_same_size_time_and_inode(make, tmp_path, capsys):
+def test_verify_hashes_files_with_equal_size_time_and_inode(make, tmp_path, capsys):
     folder = make(ROWS[0])
     kept = (folder / "model.caffemodel").stat()
     (folder / "model.caffemodel").write_bytes(b"other")
@@ -173,7 +173,7 @@ def test_verify_hashes_what_has_the_same_size_time_and_inode(make, tmp_path, cap
     assert "is not the model on record" in refused(tmp_path, capsys, "--verify")
 
 
-def test_a_moved_runs_folder_is_what_it_was(make, tmp_path, capsys):
+def test_a_moved_folder_of_runs_gives_the_same_table(make, tmp_path, capsys):
     make(ROWS[0])
     (tmp_path / "runs").rename(tmp_path / "moved")
     shutil.copytree(tmp_path / "moved", tmp_path / "runs", copy_function=shutil.copy)
@@ -181,7 +181,7 @@ def test_a_moved_runs_folder_is_what_it_was(make, tmp_path, capsys):
     assert "marks" not in rows[ROWS[0]]
 
 
-def test_a_set_that_changed_since_is_said_and_one_that_is_gone(make, tmp_path, capsys):
+def test_changed_and_missing_sets_are_reported(make, tmp_path, capsys):
     (tmp_path / "manifest.csv").write_text("1")
     folder = make(ROWS[0])
     protocol, scores = read_evaluation(folder, "val")
@@ -194,11 +194,11 @@ def test_a_set_that_changed_since_is_said_and_one_that_is_gone(make, tmp_path, c
     (tmp_path / "manifest.csv").unlink()
     _, text, _, report = tabled(tmp_path, capsys)
     for format_ in (text, report):
-        assert "Not compared, as it is not where it was: manifest of vgg_s-rgb." in format_
+        assert "Not compared, because no longer at the recorded path: manifest of vgg_s-rgb." in format_
 
 
-def test_scores_and_how_they_were_made_are_of_one_evaluation(make, tmp_path, capsys):
-    """As `table` finds them, where it reads while `evaluate --force` writes."""
+def test_scores_and_protocol_must_be_of_one_evaluation(make, tmp_path, capsys):
+    """They differ if `table` reads while `evaluate --force` writes."""
     folder = make(ROWS[0])
     _, scores = read_evaluation(folder, "val")
     other = scores_text(replace(scores, posteriors=scores.posteriors[::-1]))
@@ -206,14 +206,14 @@ def test_scores_and_how_they_were_made_are_of_one_evaluation(make, tmp_path, cap
     before, after = (sha256_of(content)[:12] for content in (path.read_bytes(), other.encode()))
     path.write_text(other)
     assert refused(tmp_path, capsys) == (
-        f"emotiw: {path} is not what scores_val.json says: sha256 {after}, recorded {before}: if emotiw evaluate "
-        "writes there now, try again, else evaluate anew with --force"
+        f"emotiw: {path} is not the file that scores_val.json records: sha256 {after}, recorded {before}: "
+        "if emotiw evaluate is writing there now, try again, else evaluate again with --force"
     )
 
 
 @pytest.mark.parametrize("kind", [Protocol, Facts])
-def test_a_field_that_was_changed_by_hand_takes_the_figure_away(make, tmp_path, capsys, kind):
-    """Each of them, by construction."""
+def test_a_field_changed_by_hand_removes_the_figure(make, tmp_path, capsys, kind):
+    """Every field in turn."""
     folder, _ = make(ROWS[0]), make(ROWS[1])
     path = folder / {Protocol: "scores_val.json", Facts: "run.json"}[kind]
     kept = path.read_text()
@@ -259,7 +259,7 @@ def test_a_run_without_a_figure_is_a_line_of_the_table(make, tmp_path, capsys):
     assert set(rows) == {ROWS[0]}
 
 
-def test_letters_go_on_behind_z():
+def test_letters_continue_after_z():
     said = {f"{number}": [f"sentence {number}"] for number in range(28)}
     assert [Marks(said).at([name]) for name in ("0", "25", "26", "27")] == [" [a]", " [z]", " [aa]", " [ab]"]
     assert Marks(said).at(["1", "0", "none"]) == " [b] [a]"
@@ -270,7 +270,7 @@ def test_letters_go_on_behind_z():
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """Sets with test splits: `one`; `far`, of other pictures; `other`, whose test pictures are one's val pictures."""
+    """Sets with test splits: `one`; `far`, with other pictures; `other`, with the val pictures of `one` as test."""
     folder = tmp_path_factory.mktemp("frozen")
     for name, seed in (("one", 0), ("far", 9)):
         for split in ("Train", "Val", "Test"):
@@ -298,43 +298,41 @@ def frozen(make, tmp_path, capsys, val, test, trained=0, **more):
     return line
 
 
-def test_frozen_is_said_of_images_that_are_compared_by_their_pixels(drawn, make, tmp_path, capsys):
+def test_frozen_compares_images_by_their_pixels(drawn, make, tmp_path, capsys):
     one = drawn["one"]
     assert frozen(make, tmp_path, capsys, one, one) == (
-        "Frozen: weights are found on the 8 val images alone, before test is touched; of the 8 test images 0 are among "
-        f"them, and 0 among those that a net was trained on, by pixels (val of one set ({one.digest[:8]}) and test of "
-        f"one set ({one.digest[:8]})); no test label takes part in them."
+        "Frozen: weights are fitted on the 8 val images only, before test is read; of the 8 test images 0 are among "
+        f"them, and 0 among the training images of a net, by pixels (val of one set ({one.digest[:8]}) and test of "
+        f"one set ({one.digest[:8]})); they use no test label."
     )
 
 
-def test_test_images_that_are_another_sets_val_images_are_not_frozen(drawn, make, tmp_path, capsys):
+def test_test_images_in_another_sets_val_are_not_frozen(drawn, make, tmp_path, capsys):
     line = frozen(make, tmp_path, capsys, drawn["one"], drawn["other"])
-    assert line.startswith(
-        "NOT frozen: weights are found on the 8 val images alone, before test is touched, but of the "
-    )
-    assert "of the 8 test images 7 are among them, and 0 among those that a net was trained on" in line
+    assert line.startswith("NOT frozen: weights are fitted on the 8 val images only, before test is read, but of the ")
+    assert "of the 8 test images 7 are among them, and 0 among the training images of a net" in line
     assert f"(val of one set ({drawn['one'].digest[:8]}) and test of other set ({drawn['other'].digest[:8]}))" in line
 
 
 def test_test_images_that_a_net_was_trained_on_are_not_frozen(drawn, make, tmp_path, capsys):
     line = frozen(make, tmp_path, capsys, drawn["one"], drawn["far"], trained=2)
-    assert "0 are among them, and 2 among those that a net was trained on" in line
+    assert "0 are among them, and 2 among the training images of a net" in line
     assert line.startswith("NOT frozen")
 
 
 def test_what_cannot_be_compared_is_not_known(drawn, make, tmp_path, capsys):
     line = frozen(make, tmp_path, capsys, drawn["one"], drawn["one"], trained=-1)
-    assert "it is not known whether any is among those that a net was trained on (" in line
+    assert "is a training image of a net (" in line
     gone = replace(drawn["one"], folder=tmp_path / "gone")
     line = frozen(make, tmp_path, capsys, gone, gone)
-    assert "it is not known whether any is among them (" in line
+    assert "is among them (" in line
 
 
 def test_val_and_test_are_of_the_same_crops(drawn, make, tmp_path, capsys):
     make(ROWS[0])
     make(ROWS[0], split="test", crops=10)
     line = refused(tmp_path, capsys, "--split", "test")
-    assert "its test scores are of 10 crops, its val scores of 1: evaluate both splits alike" in line
+    assert "its test scores are of 10 crops, its val scores of 1: evaluate both splits in the same way" in line
 
 
 def test_images_in_common():
@@ -342,7 +340,7 @@ def test_images_in_common():
     assert common(["a"], None) == common(["not known"], {"a"}) == -1
 
 
-def test_a_set_of_another_digest_is_not_the_one_that_was_trained_on(drawn):
+def test_a_set_with_another_digest_is_not_the_training_set(drawn):
     one = drawn["one"]
     assert len(pixels_at(str(one.folder), one.digest)) == 7
     assert pixels_at(str(one.folder), "0" * 64) is None

@@ -1,4 +1,4 @@
-"""Runs with names of their own in a table: one net and representation may stand there several times."""
+"""Runs with their own names in a table: one net and representation may have several rows."""
 
 import csv
 import json
@@ -14,11 +14,11 @@ pytestmark = pytest.mark.caffe
 
 @pytest.fixture
 def several(runs, tmp_path):
-    """RUNS of one net and representation under three names; one was trained with settings of its own."""
+    """RUNS of one net and representation under three names; one was trained with its own settings."""
     for name, settings in (("first", ""), ("second", "base_lr 0.004 -> 0.01"), ("vgg_s_small-rgb", "")):
         folder = shutil.copytree(runs / "vgg_s_small-rgb/finetune", tmp_path / "runs" / name / "finetune")
         facts = json.loads((folder / "run.json").read_text()) | {"row": name, "settings": settings}
-        scored = json.loads((folder / "scores_val.json").read_text()) | {"inputs": []}  # of the run as it was
+        scored = json.loads((folder / "scores_val.json").read_text()) | {"inputs": []}  # of the unchanged run
         for path, values in ((folder / "run.json", facts), (folder / "scores_val.json", scored)):
             path.write_text(json.dumps(unsealed(values)))
     return tmp_path / "runs"
@@ -26,13 +26,13 @@ def several(runs, tmp_path):
 
 def test_each_has_its_own_line_and_the_best_is_marked_as_chosen(several, tmp_path, capsys):
     assert main(["table", str(several), "-o", str(tmp_path / "table")]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for name in ("first", "second", "vgg_s_small-rgb"):
-        assert f"\n| {name} " in told
-    assert "second (vgg_s_small on rgb) was trained with settings of its own: base_lr 0.004 -> 0.01.\n" in told
-    assert told.count("settings of its own") == 1
-    assert "Best of the 3 rows of vgg_s_small on rgb, chosen on val: first and second and vgg_s_small-rgb (" in told
-    assert "A figure by which a row was chosen is too high.\n" in told
+        assert f"\n| {name} " in printed
+    assert "second (vgg_s_small on rgb) was trained with its own settings: base_lr 0.004 -> 0.01.\n" in printed
+    assert printed.count("its own settings") == 1
+    assert "Best of the 3 rows of vgg_s_small on rgb, chosen on val: first and second and vgg_s_small-rgb (" in printed
+    assert "The choice makes its figure on val too high.\n" in printed
     with (tmp_path / "table/table.csv").open(newline="") as file:
         lines = {row["name"]: row for row in csv.DictReader(file)}
     assert lines["first"]["weight"] != ""

@@ -1,4 +1,4 @@
-"""A table says which official split its figures are on, and published figures stand beside that one alone."""
+"""A table names the official split of its figures, and has published figures only for the same split."""
 
 import csv
 
@@ -22,7 +22,7 @@ def made_of(*names, how="all"):
 
 @pytest.fixture
 def table(make_run, answers, tmp_path, capsys):
-    """Write scores of a split that is made of these official splits; return a table's text and its CSV's first row."""
+    """Write scores of a split made of official splits; return a table's text and the first row of its CSV."""
 
     def write(split="test", own=OFFICIAL_TEST, **more):
         make_run(ROW, answers(*LABELS), LABELS, split=split, **more)
@@ -35,7 +35,7 @@ def table(make_run, answers, tmp_path, capsys):
     return write
 
 
-def test_figures_of_the_official_test_split_do_not_stand_beside_validation(table, tmp_path):
+def test_official_test_figures_are_not_compared_with_validation(table, tmp_path):
     text, row = table(**made_of("validation"))
     assert "Accuracy in % on 8 test images (FER2013's validation), 1 crop; " in text
     assert "| test (FER2013's validation)   |" in text
@@ -48,8 +48,8 @@ def test_figures_of_the_official_test_split_do_not_stand_beside_validation(table
     assert "test images (FER2013&#39;s validation), 1 crop" in report
 
 
-def test_they_stand_beside_the_official_test_split(table):
-    for split in ("test", "val"):  # whatever the set calls it
+def test_official_test_figures_are_compared_with_test(table):
+    for split in ("test", "val"):  # also under another name in the set
         text, row = table(split, **made_of("test"))
         assert row["published"] == "0.740000"
         assert row["official"] == "test"
@@ -59,7 +59,7 @@ def test_they_stand_beside_the_official_test_split(table):
 
 
 @pytest.mark.parametrize("word", ["val", "validation"])
-def test_published_validation_figures_stand_beside_validation(table, word):
+def test_validation_figures_are_compared_with_validation(table, word):
     text, row = table(own=OFFICIAL_TEST.replace(",test,", f",{word},"), **made_of("validation"))
     assert row["published"] == "0.740000"
     assert f"theirs (read by me): {word} 74.00" in text
@@ -75,14 +75,14 @@ def test_published_validation_figures_stand_beside_validation(table, word):
         ("test", made_of("extra"), "FER2013's extra", "extra"),
     ],
 )
-def test_nothing_stands_beside_what_is_no_whole_official_split(table, split, official, words, short):
+def test_a_part_of_an_official_split_is_not_compared(table, split, official, words, short):
     own = HEAD + "".join(OFFICIAL_TEST.removeprefix(HEAD).replace(",test,", f",{word},") for word in ("val", "test"))
     text, row = table(split, own, **official)
     assert f"8 {split} images ({words}), 1 crop" in text
     assert (row["official"], row["published"]) == (short, "")
 
 
-def test_a_split_that_is_drawn_of_a_source_without_splits_is_not_the_official_one(table):
+def test_a_drawn_split_is_not_the_official_one(table):
     text, row = table("val", OFFICIAL_TEST.replace(",test,", ",val,"), **made_of("", how="drawn"))
     assert row["published"] == ""
     assert "official" not in row
@@ -90,20 +90,20 @@ def test_a_split_that_is_drawn_of_a_source_without_splits_is_not_the_official_on
     assert "None of them is on the images of this table, val (no official split)." in text
 
 
-def test_older_scores_are_taken_for_the_split_of_their_name(table):
+def test_older_scores_belong_to_the_split_of_their_name(table):
     text, row = table(dataset="FER2013")
     assert row["published"] == "0.740000"
     assert "official" not in row
     assert "8 test images, 1 crop" in text
 
 
-def test_scores_of_different_official_splits_are_no_table(make_run, answers, tmp_path):
+def test_scores_of_different_official_splits_are_refused(make_run, answers, tmp_path):
     make_run(ROW, answers(*LABELS), LABELS, **made_of("train", how="drawn"))
     make_run("vgg_s-lbp", answers(*LABELS), LABELS, **made_of("validation"))
-    with pytest.raises(EmotiwError, match=r"^the scores are of other official splits of the same images"):
+    with pytest.raises(EmotiwError, match=r"^the scores name different official splits for the same images"):
         collect(tmp_path / "runs")
-    make_run("vgg_s-lbp", answers(*LABELS), LABELS, dataset="FER2013")  # older ones do not say it
+    make_run("vgg_s-lbp", answers(*LABELS), LABELS, dataset="FER2013")  # older ones do not record it
     said = view(collect(tmp_path / "runs"), publications()).notes.sentences
     assert any(
-        line.startswith("Weights by likelihood, found on 8 val images (drawn from FER2013's train): ") for line in said
+        line.startswith("Weights by likelihood, fitted on 8 val images (drawn from FER2013's train): ") for line in said
     )

@@ -1,4 +1,4 @@
-"""Released models beside runs in the table: figures by hand, and what must be the same as without the others."""
+"""Released models and runs in one table: figures by hand, and each column as in a table of its own."""
 
 import csv
 import json
@@ -44,11 +44,11 @@ def noisy(seed, labels):
 
 
 def test_markdown_to_the_letter(beside):
-    """Of 6 images that one net alone names rightly, 4 by vgg_s: weight 17 / 24; of 4, 3 by VGG_S_rgb: 13 / 16."""
+    """Of 6 images that only one net classifies correctly, vgg_s has 4: weight 17 / 24; VGG_S_rgb 3 of 4: 13 / 16."""
     assert markdown(view(collect(beside()), publications())) == (
         """\
 Set gone: SFEW 2.0.
-Accuracy in % on 8 val images, 1 crop; always naming the commonest class: 25.00%.
+Accuracy in % on 8 val images, 1 crop; a constant guess of the commonest class: 25.00%.
 Trained for 4 iterations, seed 1, by caffe.
 
 | net                     | rgb   | lbp     | highest   |
@@ -70,33 +70,33 @@ Trained for 4 iterations, seed 1, by caffe.
 |------------------------------------|--------------|------------------|-------------------|--------------|-----------|
 | vgg_s, authors' weights: lbp - rgb | -25.00       | -75.20 to +44.13 | 1 / 3             | 0.6250       | 0.6250    |
 
-95 % intervals: bootstrap of the 8 images; groups of them (people, movies) are not known; where fewer than 5 of them are right, or wrong, the exact bound of Clopper and Pearson. The spread between trainings is not in them.
+95 % intervals: bootstrap of the 8 images (their groups, such as people or movies, are not known); if fewer than 5 of them are right, or wrong, the exact interval of Clopper and Pearson. They do not include the spread between trainings.
 
-Published (SFEW 2.0): Levi & Hassner 2015, ensemble of VGG_S, VGG_M, GoogLeNet: val 51.75, test 54.56. On 431 val images; here are 8.
+Published (SFEW 2.0): Levi & Hassner 2015, ensemble of VGG_S, VGG_M, GoogLeNet: val 51.75, test 54.56. They are on 431 val images; this table is on 8.
 
-Authors' weights, our code: the released VGG_S nets; the mean is subtracted by the rule `resize`, which is today's Caffe's for what the authors' notebook hands it. The published ensemble was of VGG_M and GoogLeNet nets, too, whose weights were not released.
+Authors' weights, our code: the released VGG_S nets; the mean is subtracted by the rule `resize`, which current Caffe applies to the mean of the authors' notebook. The published ensemble also had VGG_M and GoogLeNet nets; their weights were not released.
 
-Weights by likelihood, found on 8 val images: vgg_m_2048-rgb 0.29, vgg_s-rgb 0.71.
+Weights by likelihood, fitted on 8 val images: vgg_m_2048-rgb 0.29, vgg_s-rgb 0.71.
 
-Weights by greedy selection, found on 8 val images: vgg_s-rgb 1.00.
+Weights by greedy selection, fitted on 8 val images: vgg_s-rgb 1.00.
 
-Weights found and judged on the same images flatter; the other averages do not.
+Weights fitted and scored on the same images overestimate accuracy; the other averages do not.
 
-The uniform average as it grows by the net that helps most: vgg_s-rgb 75.00, vgg_m_2048-rgb 25.00.
+Uniform average after adding, step by step, the net that improves it most: vgg_s-rgb 75.00, vgg_m_2048-rgb 25.00.
 
-Authors' weights, our code. Weights by likelihood, found on 8 val images: VGG_S_rgb 0.81, VGG_S_lbp 0.19.
+Authors' weights, our code. Weights by likelihood, fitted on 8 val images: VGG_S_rgb 0.81, VGG_S_lbp 0.19.
 
-Authors' weights, our code. Weights by greedy selection, found on 8 val images: VGG_S_rgb 1.00.
+Authors' weights, our code. Weights by greedy selection, fitted on 8 val images: VGG_S_rgb 1.00.
 
-Authors' weights, our code. Weights found and judged on the same images flatter; the other averages do not.
+Authors' weights, our code. Weights fitted and scored on the same images overestimate accuracy; the other averages do not.
 
-Authors' weights, our code. The uniform average as it grows by the net that helps most: VGG_S_rgb 87.50, VGG_S_lbp 50.00.
+Authors' weights, our code. Uniform average after adding, step by step, the net that improves it most: VGG_S_rgb 87.50, VGG_S_lbp 50.00.
 
-Claims are tested by McNemar's exact test, two-sided, and corrected by Holm for 1 comparison; a difference is shown where that p is below 0.05. Each p is of one training (one seed) of a net: it ignores the spread of training, which only several seeds show. The ensemble is not tested against its best member: the two cannot be chosen out of fold.
+Claims are tested by McNemar's exact two-sided test, corrected by Holm for 1 comparison; a corrected p below 0.05 shows a difference. Each p compares one training (one seed) of each net, so it does not include the spread between trainings. The ensemble is not tested against its best member: the two cannot be chosen out of fold.
 
 Best representation of vgg_s, authors' weights: no difference shown (highest figure: rgb, 87.50; smallest p against RGB 0.6250).
 
-Not known, as it is not on record: what the scores of vgg_m_2048-rgb, vgg_s-rgb, VGG_S_rgb, VGG_S_lbp were made of.
+Not known, because not recorded: the inputs of the scores of vgg_m_2048-rgb, vgg_s-rgb, VGG_S_rgb, VGG_S_lbp.
 """
     )
 
@@ -106,13 +106,13 @@ def words_of(page):
     return " ".join(unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.S)).split())
 
 
-def test_a_stand_in_is_told_everywhere_and_compared_with_nothing(beside, tmp_path, capsys):
+def test_a_stand_in_is_marked_everywhere_and_not_compared(beside, tmp_path, capsys):
     runs, out = beside(True), tmp_path / "table"
     assert main(["table", str(runs), "-o", str(out)]) == 0
     text, words = (out / "table.md").read_text(), words_of((out / "report.html").read_text())
     for said in (text, words):
         assert "STAND-INS (random weights), our code" in said
-        assert "Their figures say nothing about the authors' nets and are compared with nothing." in said
+        assert "Their figures say nothing about the authors' nets and are not compared." in said
         assert "authors' weights" not in said.lower()
         assert "VGG_S_rgb" in said
         assert said.count("VGG_S_rgb") == said.count("VGG_S_rgb (STAND-IN)")
@@ -127,7 +127,7 @@ def test_a_stand_in_is_told_everywhere_and_compared_with_nothing(beside, tmp_pat
     assert len(theirs) == 5
     assert all(row["published"] == "" for row in theirs)
     assert all("STAND-INS" in row["name"] for row in theirs if row["name"].startswith("ensemble"))
-    # Alone they stand beside no published figure at all, and what would be handed in is called theirs.
+    # Without runs, they have no published figures, and the predictions are marked as theirs.
     for row in ROWS:
         (runs / row / "finetune/scores_val.csv").unlink(missing_ok=True)
     capsys.readouterr()
@@ -148,8 +148,8 @@ def table(runs, output, split="val"):
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_the_two_kinds_never_touch_each_other(make_run, make_released, tmp_path, split):
-    """The runs' figures are those of a table without the models, the models' those of a table without the runs, and
+def test_runs_and_models_do_not_affect_each_other(make_run, make_released, tmp_path, split):
+    """The figures of runs and of models are those of a table without the others, and
     those of runs with the same scores."""
     for seed, row in enumerate(ROWS):
         make_run(row, noisy(seed, VAL), VAL)
@@ -187,7 +187,7 @@ def test_the_two_kinds_never_touch_each_other(make_run, make_released, tmp_path,
         make_run(row, noisy(20 + seed, VAL), VAL)
         make_run(row, noisy(30 + seed, TEST), TEST, split="test")
     same = table(tmp_path / "runs", tmp_path / "same", split)
-    free = {"name": "", "iterations": "", "seeds": ""}  # how the models were trained is not known here
+    free = {"name": "", "iterations": "", "seeds": ""}  # the models' training is not known
     assert [row | free for row in same] == [row | free for row in theirs]
     assert [row["name"].replace("ensemble of 5:", "ensemble of 5, authors' weights:") for row in same[5:]] == [
         row["name"] for row in theirs[5:]
@@ -203,7 +203,7 @@ def cells_of(text):
     return {cells[1]: (cells[2], cells[4]) for cells in split}
 
 
-def test_an_empty_cell_says_why(make_run, make_released, answers, tmp_path):
+def test_an_empty_cell_has_a_reason(make_run, make_released, answers, tmp_path):
     right = answers(*LABELS)
     for row in ("vgg_s-rgb", "vgg_s-cyclic_lbp", "vgg_m_2048-rgb", "vgg_s-cyclic_lbp_r3_t5"):
         folder = make_run(row, right, LABELS)
@@ -231,16 +231,16 @@ def test_an_empty_cell_says_why(make_run, make_released, answers, tmp_path):
     assert found["vgg_s-cyclic_lbp"] == ("left out", "100.00")
     assert found["ensemble of 2 / 3: uniform average"] == ("100.00", "100.00")
     one = cells_of(markdown(view(collect(tmp_path / "runs", rows=["vgg_s-rgb"]), publications())))
-    assert one["ensemble of 3: uniform average"] == ("one net alone", "100.00")
+    assert one["ensemble of 3: uniform average"] == ("only one net", "100.00")
 
 
-def test_models_without_val_scores_have_the_uniform_average_on_test(make_run, make_released, answers, tmp_path):
+def test_models_without_val_scores_have_the_uniform_average(make_run, make_released, answers, tmp_path):
     right = answers(*LABELS)
     for row, name in zip(ROWS[:2], NAMES, strict=False):
         for split in ("val", "test"):
             make_run(row, right, LABELS, split=split)
         make_released(name, right, LABELS, split="test")
-    make_released(NAMES[0], right, LABELS)  # one of two does not suffice
+    make_released(NAMES[0], right, LABELS)  # one of two is not enough
     results = collect(tmp_path / "runs", split="test")
     found = cells_of(markdown(view(results, publications())))
     assert found["ensemble of 2: likelihood, on val, frozen"] == ("100.00", "not evaluated on val")
@@ -249,7 +249,7 @@ def test_models_without_val_scores_have_the_uniform_average_on_test(make_run, ma
     assert [row["weight"] != "" for row in rows if row["net"]] == [True, True, False, False]
 
 
-def test_beside_pretrained_runs_stand_no_models(make_run, make_released, answers, tmp_path):
+def test_a_table_of_pretrained_runs_has_no_models(make_run, make_released, answers, tmp_path):
     folder = make_run("vgg_s-rgb", answers(*LABELS), LABELS)
     folder.rename(folder.with_name("pretrain"))
     make_released("VGG_S_rgb", answers(*LABELS), LABELS)
@@ -261,9 +261,15 @@ def test_beside_pretrained_runs_stand_no_models(make_run, make_released, answers
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"digest": "f" * 64}, "VGG_S_rgb and vgg_s-rgb were scored on different sets or crops: evaluate both alike"),
-        ({"crops": 10}, "VGG_S_rgb and vgg_s-rgb were scored on different sets or crops: evaluate both alike"),
-        ({"labels": LABELS[:-1]}, "VGG_S_rgb and vgg_s-rgb have scores of other images"),
+        (
+            {"digest": "f" * 64},
+            "VGG_S_rgb and vgg_s-rgb were scored on different sets or crops: evaluate both in the same way",
+        ),
+        (
+            {"crops": 10},
+            "VGG_S_rgb and vgg_s-rgb were scored on different sets or crops: evaluate both in the same way",
+        ),
+        ({"labels": LABELS[:-1]}, "VGG_S_rgb and vgg_s-rgb have scores of different images"),
     ],
 )
 def test_models_scored_on_other_images_than_the_runs_are_refused(
@@ -277,28 +283,30 @@ def test_models_scored_on_other_images_than_the_runs_are_refused(
 
 
 def test_labels_that_only_one_of_them_knows_are_refused(make_run, make_released, answers, tmp_path):
-    """Of a split without labels, one was evaluated with --truth and one without."""
+    """One was evaluated with --truth on a split without labels, the other without."""
     make_run("vgg_s-rgb", answers(0, 0), [0, 0])
     folder = make_released("VGG_S_rgb", answers(0, 0), [0, 0])
     file = folder / "scores_val.csv"
     file.write_text(file.read_text().replace("png,0,", "png,-1,"))
-    with pytest.raises(EmotiwError, match="VGG_S_rgb and vgg_s-rgb have other labels: evaluate both with the same"):
+    with pytest.raises(EmotiwError, match="VGG_S_rgb and vgg_s-rgb have different labels: evaluate both with the same"):
         collect(tmp_path / "runs")
 
 
 def test_weights_found_on_val_by_other_weights_are_refused(make_released, answers, tmp_path):
-    """As where a stand-in was scored on val, and then the real model on test."""
+    """For example, a stand-in was scored on val, then the real model on test."""
     for split in ("val", "test"):
         folder = make_released("VGG_S_rgb", answers(*LABELS), LABELS, split=split)
     protocol = json.loads((folder / "scores_val.json").read_text())
     (folder / "scores_val.json").write_text(json.dumps(protocol | {"weights_sha256": "b" * 64}))
-    with pytest.raises(EmotiwError, match="VGG_S_rgb: other weights had the val scores: evaluate both splits with"):
+    with pytest.raises(
+        EmotiwError, match="VGG_S_rgb: its test and val scores are of different weights: evaluate both splits with"
+    ):
         collect(tmp_path / "runs", split="test")
 
 
 def test_damaged_scores_of_a_model_are_one_line(make_released, answers, tmp_path, capsys):
     folder = make_released("VGG_S_rgb", answers(*LABELS), LABELS)
-    (tmp_path / "runs/released/VGG_S_of_somebody").mkdir()  # no model's name: not looked at
+    (tmp_path / "runs/released/VGG_S_of_somebody").mkdir()  # not a model's name: ignored
     for name, content, words in (
         (
             "scores_val.csv",

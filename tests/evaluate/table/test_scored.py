@@ -1,4 +1,4 @@
-"""Predictions of a split without labels: of the ensemble and of each net, and how many others found right."""
+"""Predictions on a split without labels, by the ensemble and each net, and counts of correct ones by others."""
 
 import csv
 
@@ -12,7 +12,7 @@ ROWS = ("vgg_s-rgb", "vgg_s-lbp")
 
 @pytest.fixture
 def two(make_run, answers, tmp_path):
-    """Two nets, of which the second is always right on val, the first never; five test images without labels."""
+    """Two nets, the second always right on val, the first never; five test images without labels."""
     for row, val, test in ((ROWS[0], [1] + [0] * 6, [2] * 5), (ROWS[1], VAL, [3, 4, 4, 4, 4])):
         make_run(row, answers(*val), VAL)
         make_run(row, answers(*test), [-1] * 5, split="test")
@@ -28,7 +28,7 @@ def fill(path, **counts):
     path.write_text("".join(f"{name},{n},{counts.get(name.replace('-', '_'), correct)}\n" for name, n, correct in rows))
 
 
-def test_each_net_and_the_ensemble_predict_and_wait_for_their_counts(two, tmp_path, capsys):
+def test_predictions_of_nets_and_ensemble_have_empty_counts(two, tmp_path, capsys):
     out = tmp_path / "out"
     assert tabled(two, out, "--split", "test") == 0
     said = capsys.readouterr().out
@@ -46,7 +46,7 @@ def test_each_net_and_the_ensemble_predict_and_wait_for_their_counts(two, tmp_pa
     assert "the test images have no labels, so there is no table" in said
 
 
-def test_predictions_of_each_net_stand_beside_a_table_with_labels(two, tmp_path):
+def test_a_table_with_labels_has_predictions_of_each_net(two, tmp_path):
     assert tabled(two, tmp_path / "out") == 0
     assert {path.name for path in (tmp_path / "out").glob("predictions_*")} == {
         "predictions_val.txt",
@@ -56,7 +56,7 @@ def test_predictions_of_each_net_stand_beside_a_table_with_labels(two, tmp_path)
     assert not (tmp_path / "out/val_scores.csv").exists()
 
 
-def test_a_table_of_fewer_rows_leaves_no_predictions_of_the_others(two, tmp_path, capsys):
+def test_a_table_of_fewer_rows_removes_other_predictions(two, tmp_path, capsys):
     tabled(two, tmp_path / "out")
     assert tabled(two, tmp_path / "out", "--rows", ROWS[0]) == 1
     assert tabled(two, tmp_path / "out", "--rows", ROWS[0], "--force") == 0
@@ -68,7 +68,7 @@ def row_of(text, name):
     return [cell.strip() for cell in line.split("|")[2:-1]]
 
 
-def test_counts_stand_in_the_table_with_their_intervals(two, tmp_path, capsys):
+def test_counts_are_in_the_table_with_their_intervals(two, tmp_path, capsys):
     """4 of 5: Clopper and Pearson give 0.2836 to 0.9949."""
     out = tmp_path / "out"
     tabled(two, out, "--split", "test")
@@ -81,8 +81,8 @@ def test_counts_stand_in_the_table_with_their_intervals(two, tmp_path, capsys):
     assert row_of(text, "vgg_s-rgb")[2:] == ["to be scored", ""]
     assert row_of(text, "ensemble of 2: likelihood, on these very scores")[2:] == ["80.00", "28.36 - 99.49"]
     assert row_of(text, "ensemble of 2: uniform average")[2:] == ["", ""]
-    assert "Frozen: weights are found on the 7 val images alone, before test is touched;" in text
-    said = "test, scored by others: counted from the predictions by whoever holds the labels, not by emotiw;"
+    assert "Frozen: weights are fitted on the 7 val images only, before test is read;" in text
+    said = "test, scored by others: the predictions were counted by someone who has the labels, not by emotiw;"
     report = (tmp_path / "val/report.html").read_text()
     for form in (text, report):
         assert said in form
@@ -98,8 +98,8 @@ def test_counts_stand_in_the_table_with_their_intervals(two, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("name,n,correct\nvgg_s-rgb,5,6\n", "line 2: vgg_s-rgb has n 5 and correct 6, and there are 5 images"),
-        ("name,n,correct\nvgg_s-rgb,4,4\n", "line 2: vgg_s-rgb has n 4 and correct 4, and there are 5 images"),
+        ("name,n,correct\nvgg_s-rgb,5,6\n", "line 2: vgg_s-rgb has n 5 and correct 6, but there are 5 images"),
+        ("name,n,correct\nvgg_s-rgb,4,4\n", "line 2: vgg_s-rgb has n 4 and correct 4, but there are 5 images"),
         ("name,n,correct\nvgg_s-rgb,5,-1\n", "line 2: correct: "),
         ("name,n,correct\nvgg_s-rgb,5,4.5\n", "line 2: correct: "),
         ("name,n,correct\nvgg_s-rgb,5,80%\n", "line 2: correct: "),
@@ -107,12 +107,12 @@ def test_counts_stand_in_the_table_with_their_intervals(two, tmp_path, capsys):
             "name,n,correct\nvgg_m-rgb,5,4\n",
             "line 2: vgg_m-rgb is none of the predictions of test: ensemble, vgg_s-rgb",
         ),
-        ("name,n,correct\nensemble,5,4\nvgg_s-rgb,5,\nensemble,5,4\n", "line 4: ensemble comes twice"),
+        ("name,n,correct\nensemble,5,4\nvgg_s-rgb,5,\nensemble,5,4\n", "line 4: ensemble occurs twice"),
         ("name,correct\nensemble,4\n", "line 1: the columns are name, correct, not "),
         ("", "line 1: the columns are missing, not "),
     ],
 )
-def test_a_file_of_counts_is_taken_whole_or_not_at_all(two, tmp_path, capsys, content, words):
+def test_a_file_of_counts_is_accepted_whole_or_refused(two, tmp_path, capsys, content, words):
     out = tmp_path / "out"
     tabled(two, out, "--split", "test")
     (out / "test_scores.csv").write_text(content)
@@ -124,22 +124,27 @@ def test_a_file_of_counts_is_taken_whole_or_not_at_all(two, tmp_path, capsys, co
 
 
 def test_counts_are_of_the_predictions_beside_them(two, make_run, answers, tmp_path, capsys):
-    """A net that was trained again predicts otherwise: the count of the earlier one is not its own."""
+    """A net that was trained again has other predictions, to which the earlier count does not belong."""
     out = tmp_path / "out"
     tabled(two, out, "--split", "test")
     fill(out / "test_scores.csv", vgg_s_rgb=3, vgg_s_lbp=2)
     make_run(ROWS[0], answers(*[1] * 5), [-1] * 5, split="test")
     capsys.readouterr()
     assert tabled(two, tmp_path / "val", "--scored", str(out / "test_scores.csv")) == 1
-    assert "vgg_s-rgb: predictions_test_vgg_s-rgb.txt beside it is missing, or has not the" in capsys.readouterr().err
+    assert (
+        "vgg_s-rgb: predictions_test_vgg_s-rgb.txt beside it is missing or does not have the" in capsys.readouterr().err
+    )
     assert tabled(two, out, "--split", "test") == 1
-    assert "test_scores.csv has the count of other predictions of vgg_s-rgb: give --force" in capsys.readouterr().err
+    assert (
+        "test_scores.csv has a count for vgg_s-rgb that belongs to other predictions: give --force"
+        in capsys.readouterr().err
+    )
     assert tabled(two, out, "--split", "test", "--force") == 0
-    assert "the count of vgg_s-rgb is dropped, as it was of other predictions" in capsys.readouterr().out
+    assert "the count of vgg_s-rgb is dropped: it belongs to other predictions" in capsys.readouterr().out
     assert (out / "test_scores.csv").read_text() == "name,n,correct\nensemble,5,\nvgg_s-rgb,5,\nvgg_s-lbp,5,2\n"
 
 
-def test_counts_outlive_the_same_command(two, tmp_path, capsys):
+def test_the_same_command_keeps_the_counts(two, tmp_path, capsys):
     out = tmp_path / "out"
     tabled(two, out, "--split", "test")
     fill(out / "test_scores.csv", ensemble=4)
@@ -149,13 +154,13 @@ def test_counts_outlive_the_same_command(two, tmp_path, capsys):
     assert row_of(capsys.readouterr().out.split("| test, scored by others")[-1], "ensemble")[:3] == ["5", "4", "80.00"]
 
 
-def test_what_scored_does_not_take(two, tmp_path, capsys):
+def test_scored_refuses_other_files(two, tmp_path, capsys):
     assert tabled(two, tmp_path / "out", "--scored", "counts.csv") == 2
-    assert "its name says the split of the predictions: <split>_scores.csv" in capsys.readouterr().err
+    assert "the file's name must be <split>_scores.csv" in capsys.readouterr().err
     assert tabled(two, tmp_path / "out", "--scored", "far_scores.csv") == 1
-    assert "holds no finetune run with far scores" in capsys.readouterr().err
+    assert "has no finetune run with far scores" in capsys.readouterr().err
     assert tabled(two, tmp_path / "out", "--split", "test", "--scored", "val_scores.csv") == 2
-    assert "test has no labels: --scored" in capsys.readouterr().err
+    assert "test has no labels, which --scored" in capsys.readouterr().err
 
 
 def test_each_seed_has_predictions_and_the_lowest_one_the_count(make_run, answers, tmp_path, capsys):
@@ -176,23 +181,23 @@ def test_each_seed_has_predictions_and_the_lowest_one_the_count(make_run, answer
     assert tabled(tmp_path / "runs", tmp_path / "val", "--scored", str(out / "test_scores.csv")) == 0
     text = capsys.readouterr().out
     assert row_of(text, "vgg_s-rgb")[3:] == ["14.29", "0.36 - 57.87"]
-    assert "Of a row with several trainings it is the one of the lowest seed." in text
+    assert "For a row with several trainings, the predictions are of the lowest seed." in text
 
 
-def test_predictions_of_two_things_with_one_name(make_run, answers, tmp_path, capsys):
+def test_two_predictions_with_one_name_are_refused(make_run, answers, tmp_path, capsys):
     make_run("ensemble-rgb", answers(*VAL), VAL)
     (tmp_path / "runs/ensemble-rgb").rename(tmp_path / "runs/ensemble")
     assert tabled(tmp_path / "runs", tmp_path / "out") == 1
-    assert "predictions of ensemble are there already: rename the run" in capsys.readouterr().err
+    assert "another net's predictions are named ensemble: rename the run" in capsys.readouterr().err
 
 
 def test_a_count_has_the_marks_of_its_split(two, make_run, answers, tmp_path, capsys):
-    """Predicted images that a net was trained on flatter a count as they do any figure."""
+    """Training images among the predicted ones overestimate a count like any figure."""
     known = [{"stage": "finetune", "where": "faces", "images": 2}]
     make_run(ROWS[0], answers(*[2] * 5), [-1] * 5, split="test", trained_on=known)
     out = tmp_path / "out"
     tabled(two, out, "--split", "test")
-    words = "Trained on images that are scored: of 5 images, 2 in finetune on faces (test)."
+    words = "Trained on scored images: of 5 images, 2 in finetune on faces (test)."
     assert words in capsys.readouterr().out
     fill(out / "test_scores.csv", ensemble=4)
     assert tabled(two, tmp_path / "val", "--scored", str(out / "test_scores.csv")) == 0

@@ -32,8 +32,8 @@ def test_the_interval_is_that_of_resampled_images(right, n):
 
 
 @pytest.mark.parametrize(("right", "n"), [(20, 20), (0, 20), (1, 7), (368, 372), (4, 9)])
-def test_an_extreme_count_has_the_exact_bound_of_clopper_and_pearson(right, n):
-    """As scipy's binomtest, method "exact": resampling 20 of 20 gives 100 - 100."""
+def test_an_extreme_count_has_the_clopper_pearson_interval(right, n):
+    """As by scipy's binomtest, method "exact"; a bootstrap of 20 of 20 would give 100 - 100."""
     exact = binomtest(right, n).proportion_ci(0.95, "exact")
     found = interval(np.arange(n) < right)
     assert (found.low, found.high, found.method) == (pytest.approx(exact.low), pytest.approx(exact.high), EXACT)
@@ -51,8 +51,8 @@ def test_the_same_figure_has_the_same_interval():
     assert interval(np.arange(100) < 50) == interval(np.arange(100) >= 50)
 
 
-def test_intervals_of_random_outcomes_are_the_binomials_quantiles():
-    """In steps of an image, but for one: the draws are 9999, and a tail can end between two counts."""
+def test_intervals_of_random_outcomes_are_binomial_quantiles():
+    """Up to one image: with 9999 draws, a tail can end between two counts."""
     rng = np.random.default_rng(0)
     for _ in range(60):
         n = int(rng.integers(20, 500))
@@ -77,7 +77,7 @@ def clustered(rng, groups, each):
     return right.ravel(), [f"movie {group}" for group in range(groups) for _ in range(each)]
 
 
-def test_an_interval_of_groups_is_that_of_scipys_bootstrap_of_the_groups_ratio():
+def test_an_interval_of_groups_is_scipys_bootstrap_of_a_ratio():
     """scipy.stats.bootstrap, method "percentile", of sum(right) / sum(images) over groups of different sizes."""
     rng = np.random.default_rng(3)
     sizes = rng.integers(1, 20, 40)
@@ -91,7 +91,7 @@ def test_an_interval_of_groups_is_that_of_scipys_bootstrap_of_the_groups_ratio()
     found = interval(right, [f"movie {group}" for group in groups])
     assert (found.low, found.high) == pytest.approx((scipys.low, scipys.high), abs=0.01)
     alone = interval(right)
-    assert found.high - found.low > 1.5 * (alone.high - alone.low)  # images of one group say less than others
+    assert found.high - found.low > 1.5 * (alone.high - alone.low)  # images of a group are alike
     shuffled = rng.permutation(len(right))
     again = interval(right[shuffled], [f"movie {groups[place]}" for place in shuffled])
     assert (again.low, again.high) == (found.low, found.high)
@@ -102,7 +102,7 @@ def test_groups_of_one_image_are_resampled_as_images():
     assert interval(right, [str(image) for image in range(60)]) == interval(right)
 
 
-def test_where_images_are_alike_within_groups_only_their_interval_covers_the_truth():
+def test_only_intervals_of_groups_cover_the_truth():
     rng = np.random.default_rng(2)
     covered = {True: [], False: []}
     for _ in range(150):
@@ -114,41 +114,41 @@ def test_where_images_are_alike_within_groups_only_their_interval_covers_the_tru
     assert np.mean(covered[False]) < 0.7
 
 
-def test_an_extreme_count_of_groups_is_bounded_as_if_all_images_of_one_were_alike():
-    """All 20 of 5 people are right: five trials, whose lower end is 0.025 ** (1 / 5)."""
+def test_an_extreme_count_of_groups_has_the_groups_as_trials():
+    """All 20 images of 5 people are right: five trials, with the lower end 0.025 ** (1 / 5)."""
     found = interval(np.ones(20, bool), np.repeat(list("abcde"), 4).tolist())
     assert (found.low, found.high, found.method) == (pytest.approx(0.025 ** (1 / 5)), 1.0, EXACT)
 
 
-def test_which_method_a_few_groups_get_hangs_on_the_accuracy_alone():
-    """5 people of 4 images: not on how many of them have any image that is right. 20 people at 1/2 are resampled."""
+def test_the_method_for_few_groups_depends_only_on_the_accuracy():
+    """5 people with 4 images: not on how many have a correct image. 20 people at 1/2 are resampled."""
     people = np.repeat(list("abcde"), 4).tolist()
     spread, bunched = np.tile([True, False, True, False], 5), np.repeat([True, False, True, False, True], 4)
     assert [interval(right, people).method for right in (spread, bunched)] == [EXACT, EXACT]
     many = np.repeat(np.arange(20), 4).astype(str).tolist()
     assert interval(np.tile([True, False], 40), many).method == BOOTSTRAP
     assert interval(np.arange(80) < 19, many).method == EXACT  # 4.75 of 20
-    assert interval(np.arange(49) < 5).method == BOOTSTRAP  # 5 of 49, whatever 49 x (5 / 49) is
+    assert interval(np.arange(49) < 5).method == BOOTSTRAP  # 5 of 49, although 49 x (5 / 49) may be rounded
 
 
-def test_what_images_of_groups_are_worth():
+def test_the_effective_number_of_images_of_groups():
     """4 groups of 5 images, 5, 4, 5, 2 right. By hand: share 0.8, the sum of (x - 4) ** 2 is 6, its variance
     4 / 3 x 6 / 400 = 0.02; that of 20 images alone 0.16 / 19; t with 19 degrees of freedom 2.093, with 3 3.182."""
     sums, counts = np.array([5.0, 4, 5, 2]), np.full(4, 5.0)
-    worth = effective_size(sums, counts)
-    assert worth == pytest.approx(20 * (0.16 / 19) / 0.02 * (2.093 / 3.1824) ** 2, rel=1e-3)
+    size = effective_size(sums, counts)
+    assert size == pytest.approx(20 * (0.16 / 19) / 0.02 * (2.093 / 3.1824) ** 2, rel=1e-3)
     right = np.concatenate([np.arange(5) < k for k in (5, 4, 5, 2)])
     found = interval(right, np.repeat(list("abcd"), 5).tolist())
-    exact = clopper_pearson(0.8 * worth, worth)
+    exact = clopper_pearson(0.8 * size, size)
     assert (found.low, found.high, found.method) == (pytest.approx(exact[0]), pytest.approx(exact[1]), EXACT)
-    # Images of groups that are no more alike than others are worth no more than all; each alone exactly one.
+    # For groups that are no more alike than others, the number is at most that of the images; for single images, equal.
     assert effective_size(np.full(10, 4.0) + np.eye(10)[0], np.full(10, 5.0)) == 50
     assert effective_size((np.arange(30) < 4).astype(float), np.ones(30)) == pytest.approx(30)
     assert effective_size(np.array([3.0]), np.array([4.0])) == 1
 
 
 def test_the_bound_of_a_few_groups_covers_the_truth():
-    """8 groups of 10, some better than others: at the share of 0.5 that they are drawn with."""
+    """8 groups of 10, some better than others, drawn with a share of 0.5."""
     rng = np.random.default_rng(6)
     covered = []
     for _ in range(300):
@@ -160,7 +160,7 @@ def test_the_bound_of_a_few_groups_covers_the_truth():
 
 
 def test_several_trainings_are_resampled_as_their_mean():
-    """By images: scipy's bootstrap of the mean of what each image scores over three trainings."""
+    """By images: scipy's bootstrap of the images' mean correctness over three trainings."""
     rng = np.random.default_rng(4)
     right = (rng.random((3, 200)) < rng.random(200)).mean(axis=0)
     scipys = bootstrap((right,), np.mean, method="percentile", rng=rng).confidence_interval
@@ -169,7 +169,7 @@ def test_several_trainings_are_resampled_as_their_mean():
 
 
 def test_mcnemar_by_hand_and_as_in_the_literature():
-    """The exact test is the binomial's of the images on which the two differ: 2 of 10 is 2 (1 + 10 + 45) / 1024."""
+    """The exact test is a binomial test on the images on which the two differ: 2 of 10 is 2 (1 + 10 + 45) / 1024."""
     assert mcnemar(2, 8) == mcnemar(8, 2) == pytest.approx(2 * (1 + 10 + 45) / 1024)
     assert mcnemar(0, 0) == mcnemar(7, 7) == 1
     assert mcnemar(0, 5) == pytest.approx(2 / 32)
@@ -188,7 +188,7 @@ def test_holm_by_hand_and_by_its_definition():
     for _ in range(50):
         ps = rng.random(rng.integers(1, 9)) ** 3
         corrected = holm(ps)
-        for level in (0.01, 0.05, 0.2):  # step down: reject while p is at most level / (tests that are left)
+        for level in (0.01, 0.05, 0.2):  # step down: reject while p is at most level / (remaining tests)
             rejected, left = set(), len(ps)
             for place in np.argsort(ps):
                 if ps[place] * left > level:
@@ -211,14 +211,14 @@ def test_a_pair_without_groups_is_mcnemars():
 
 
 def test_a_pair_that_hardly_differs_has_no_narrow_interval():
-    """The same answers for 20 images: resampling would say that the difference is exactly nothing."""
+    """The same predictions for 20 images: a bootstrap would give an interval of width 0."""
     found = paired(np.ones(20, bool), np.ones(20, bool))
     assert (found.difference, found.mcnemar, found.interval.method) == (0, 1, EXACT)
     assert found.interval.high == -found.interval.low == pytest.approx(1 - 0.025 ** (1 / 20))
 
 
-def test_a_paired_bootstrap_of_groups_is_scipys_and_keeps_what_mcnemar_loses():
-    """Two nets of which one knows some movies and the other others: images are many, movies are few."""
+def test_a_paired_bootstrap_of_groups_is_scipys():
+    """Two nets that are right on different movies, with many images but few movies."""
     rng = np.random.default_rng(8)
     groups = np.repeat(np.arange(24), 30)
     leaning = rng.normal(0.1, 0.4, 24)[groups]
@@ -235,7 +235,7 @@ def test_a_paired_bootstrap_of_groups_is_scipys_and_keeps_what_mcnemar_loses():
 
 
 def test_few_groups_cannot_show_much():
-    """Three movies, all for the first net: by their signs alone that has p = 2 / 2 ** 3, however many images."""
+    """Three movies, all better with the first net: by a sign test p = 2 / 2 ** 3 for any number of images."""
     groups = list("abc") * 100
     first, second = np.ones(300, bool), np.zeros(300, bool)
     found = paired(first, second, groups)
@@ -245,7 +245,7 @@ def test_few_groups_cannot_show_much():
 
 
 def counted(hundredths, n):
-    """Every k of n that is so many hundredths of a percent, rounded half up or truncated, by whole numbers."""
+    """Every k of n that is this number of hundredths of a percent, rounded half up or truncated, in integers."""
     return [
         k
         for k in range(n + 1)
@@ -253,8 +253,8 @@ def counted(hundredths, n):
     ]
 
 
-def test_what_the_papers_figures_are_shares_of():
-    """51.75 % is no k/431, but of 427; 54.56 % is of the 372 test images, truncated."""
+def test_the_papers_figures_as_shares_of_images():
+    """51.75 % is not k/431 but k/427; 54.56 % is a share of the 372 test images, truncated."""
     val, test = publications()[:2]
     assert shares(val.accuracy, [431]) == []
     assert shares(val.accuracy, range(400, 441)) == [(207, 400), (221, 427), (222, 429)]

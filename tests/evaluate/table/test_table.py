@@ -1,4 +1,4 @@
-"""The table of synthetic runs, whose figures can be counted by hand, and recomputed from their files."""
+"""The table of synthetic runs: figures counted by hand, and recomputed from their files."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ from emotiw.evaluate.table.results import collect
 from emotiw.evaluate.table.table_csv import csv_text
 from emotiw.evaluate.table.view import view
 
-# Eight images; always naming the commonest class gives two of eight.
+# Eight images; a constant guess of the commonest class is right on two.
 LABELS = [0, 1, 2, 3, 4, 5, 6, 6]
 
 
@@ -35,11 +35,11 @@ def three(make_run, answers, tmp_path):
 
 
 def test_markdown_to_the_letter(three):
-    """A weight of 7 / 24 for rgb makes images 5 (right with rgb), 6 and 7 (right without) likeliest together."""
+    """The weight 7 / 24 for rgb has the largest likelihood of images 5 (right with rgb), 6 and 7 (right without)."""
     assert markdown(view(collect(three), publications())) == (
         """\
-Set gone: of a data set that is not known (emotiw prepare --dataset names it).
-Accuracy in % on 8 val images, 1 crop; always naming the commonest class: 25.00%.
+Set gone: unknown data set (name it with emotiw prepare --dataset).
+Accuracy in % on 8 val images, 1 crop; a constant guess of the commonest class: 25.00%.
 Trained from scratch for 4 iterations, seed 1, by the engines below.
 
 | net        | rgb           | cyclic_lbp    | highest    |
@@ -60,21 +60,21 @@ Trained from scratch for 4 iterations, seed 1, by the engines below.
 |-------------------------|--------------|------------------|-------------------|--------------|-----------|
 | vgg_s: cyclic_lbp - rgb | +12.50       | -49.47 to +64.77 | 2 / 1             | 1.0000       | 1.0000    |
 
-95 % intervals: bootstrap of the 8 images; groups of them (people, movies) are not known; where fewer than 5 of them are right, or wrong, the exact bound of Clopper and Pearson. The spread between trainings is not in them.
+95 % intervals: bootstrap of the 8 images (their groups, such as people or movies, are not known); if fewer than 5 of them are right, or wrong, the exact interval of Clopper and Pearson. They do not include the spread between trainings.
 
-Weights by likelihood, found on 8 val images: vgg_s-rgb 0.29, vgg_s-cyclic_lbp 0.71.
+Weights by likelihood, fitted on 8 val images: vgg_s-rgb 0.29, vgg_s-cyclic_lbp 0.71.
 
-Weights by greedy selection, found on 8 val images: vgg_s-cyclic_lbp 1.00.
+Weights by greedy selection, fitted on 8 val images: vgg_s-cyclic_lbp 1.00.
 
-Weights found and judged on the same images flatter; the other averages do not.
+Weights fitted and scored on the same images overestimate accuracy; the other averages do not.
 
-The uniform average as it grows by the net that helps most: vgg_s-cyclic_lbp 87.50, vgg_s-rgb 62.50, vgg_m_2048-rgb 87.50.
+Uniform average after adding, step by step, the net that improves it most: vgg_s-cyclic_lbp 87.50, vgg_s-rgb 62.50, vgg_m_2048-rgb 87.50.
 
-Claims are tested by McNemar's exact test, two-sided, and corrected by Holm for 1 comparison; a difference is shown where that p is below 0.05. Each p is of one training (one seed) of a net: it ignores the spread of training, which only several seeds show. The ensemble is not tested against its best member: the two cannot be chosen out of fold.
+Claims are tested by McNemar's exact two-sided test, corrected by Holm for 1 comparison; a corrected p below 0.05 shows a difference. Each p compares one training (one seed) of each net, so it does not include the spread between trainings. The ensemble is not tested against its best member: the two cannot be chosen out of fold.
 
 Best representation of vgg_s: no difference shown (highest figure: cyclic_lbp, 87.50; smallest p against RGB 1.0000).
 
-Not known, as it is not on record: what the scores of vgg_m_2048-rgb, vgg_s-rgb, vgg_s-cyclic_lbp were made of.
+Not known, because not recorded: the inputs of the scores of vgg_m_2048-rgb, vgg_s-rgb, vgg_s-cyclic_lbp.
 """
     )
 
@@ -95,8 +95,8 @@ def test_columns_are_the_papers_five_in_its_order_then_ones_own(make_run, answer
     assert [cell.representation for cell in results.trained.cells] == names
 
 
-def test_what_the_tests_do_not_show_is_not_said(make_run, answers, tmp_path):
-    """Of 8 images of which 7 are named rightly by one alone, p is 2 / 2 ** 7; of 5, 2 / 2 ** 5: above 5 %."""
+def test_no_conclusion_without_a_significant_test(make_run, answers, tmp_path):
+    """With 7 images that only one classifies correctly, p is 2 / 2 ** 7; with 5, 2 / 2 ** 5: above 5 %."""
     zeros = [0, *[1, 2, 3, 4, 5, 6, 6]]
     for representation, others, said in (
         ("lbp", LABELS, "no difference shown (highest figure: rgb, lbp, 100.00; smallest p against RGB 1.0000)"),
@@ -114,7 +114,7 @@ def test_what_the_tests_do_not_show_is_not_said(make_run, answers, tmp_path):
     make_run("vgg_s-lbp", answers(*LABELS), LABELS)
     text = markdown(view(collect(tmp_path / "runs"), publications()))
     assert "Best representation of vgg_s: lbp (as in the paper, not RGB; p = 0.0156)." in text
-    # A second comparison doubles that p, and a fourth one makes it too large.
+    # A second comparison doubles that p, and four comparisons make it too large.
     for extra, p in (("cyclic_lbp", "0.0312"), ("cyclic_lbp_5", "0.0469")):
         make_run(f"vgg_s-{extra}", answers(*[0] * 8), LABELS)
         text = markdown(view(collect(tmp_path / "runs"), publications()))
@@ -155,7 +155,7 @@ def mean_class_accuracy(labels, posteriors):
 
 
 def best_weights(posteriors, labels):
-    """The likeliest weights, found another way: as a softmax, without constraints."""
+    """The weights of largest likelihood by another method: as a softmax, without constraints."""
     given = np.array(posteriors)[:, np.arange(len(labels)), labels]
 
     def loss(logits):
@@ -169,7 +169,7 @@ def best_weights(posteriors, labels):
 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_the_table_recomputed_from_the_score_files(make_run, tmp_path, split):
-    """On `test`, the weights are those found on `val`."""
+    """On `test`, the weights are those fitted on `val`."""
     labels = {"val": np.arange(70) % 7, "test": np.arange(49) * 3 % 7}
     named = {"dataset": "SFEW 2.0"}
     folders = {row: make_run(row, noisy(seed, labels["val"]), labels["val"], **named) for seed, row in enumerate(ROWS)}
@@ -213,7 +213,7 @@ def said_of(main_text, beginning):
 
 
 @pytest.mark.parametrize("change", ["labels", "posteriors"])
-def test_weights_are_frozen_whatever_is_on_test(make_run, tmp_path, change):
+def test_weights_do_not_depend_on_test(make_run, tmp_path, change):
     """Other labels or other posteriors on test: the same weights, the same order of adding nets, to the last digit."""
     rng = np.random.default_rng(7)
     val = np.arange(70) % 7
@@ -237,21 +237,21 @@ def test_weights_are_frozen_whatever_is_on_test(make_run, tmp_path, change):
         predicted[when] = list(labels)
         report = (out / "report.html").read_text()
         for text in (texts[when], report):
-            assert "Frozen: weights are found on the 70 val images alone, before test is touched;" in text
-            assert "flatter" not in text
+            assert "Frozen: weights are fitted on the 70 val images only, before test is read;" in text
+            assert "overestimate" not in text
             assert "on these very scores" not in text
             assert "nested" not in text
-            assert "by the net that helps most on val: " in text
+            assert "the net that improves it most on val: " in text
     assert weights["before"] == weights["after"]
     assert said_of(texts["before"], "Weights by") == said_of(texts["after"], "Weights by") != []
-    order = {when: re.findall(r"vgg_s-\w+", said_of(texts[when], "The uniform")[0]) for when in texts}
+    order = {when: re.findall(r"vgg_s-\w+", said_of(texts[when], "Uniform average after")[0]) for when in texts}
     assert order["before"] == order["after"]
     assert (predicted["before"] == predicted["after"]) == (change == "labels")
     assert said_of(texts["before"], "| vgg_s-rgb ") != said_of(texts["after"], "| vgg_s-rgb ")  # the figures do change
 
 
-def test_labels_that_nobody_knows_find_no_weights(make_run, answers, tmp_path):
-    """-1 is no class; the last one, which that place would be in an array, is not taken for it."""
+def test_weights_are_not_fitted_on_unknown_labels(make_run, answers, tmp_path):
+    """-1 is not a class, and must not index the last one."""
     for row, named in ((ROWS[0], 6), (ROWS[1], 2)):
         make_run(row, answers(named, named), [-1, -1])
         make_run(row, answers(*LABELS), LABELS, split="test")
@@ -260,7 +260,7 @@ def test_labels_that_nobody_knows_find_no_weights(make_run, answers, tmp_path):
     assert collect(tmp_path / "runs", split="test").trained.weights == {}
 
 
-def test_nested_cross_validation_has_a_row_and_says_what_it_chose(make_run, tmp_path):
+def test_nested_cross_validation_has_a_row_and_its_choices(make_run, tmp_path):
     labels = np.arange(70) % 7
     for seed, row in enumerate(ROWS):
         make_run(row, noisy(seed, labels), labels)
@@ -275,22 +275,22 @@ def test_nested_cross_validation_has_a_row_and_says_what_it_chose(make_run, tmp_
     assert sorted(counts) == sorted(f"{name} {chosen.count(name)}" for name in set(chosen))
 
 
-def test_the_arithmetic_is_told_on_as_many_images_as_sfew_has(make_run, answers, tmp_path):
-    told = "51.75 % is no k/431, neither rounded nor truncated"
+def test_the_note_on_51_75_is_for_sfews_number_of_images(make_run, answers, tmp_path):
+    said = "51.75 % is not k/431 for any k, neither rounded nor truncated"
     for n in (431, 427):
         labels = np.arange(n) % 7
         make_run("vgg_s-rgb", answers(*labels), labels, dataset="SFEW 2.0")
         assert main(["table", str(tmp_path / "runs"), "-o", str(tmp_path / "table"), "--force"]) == 0
         for file in ("table.md", "report.html"):
             text = (tmp_path / "table" / file).read_text()
-            assert (told in text) == (n == 431)
-            assert ("207/400, 221/427, 222/429 only; the authors probably scored 427" in text) == (n == 431)
+            assert (said in text) == (n == 431)
+            assert ("only 207/400, 221/427, 222/429 give it; the authors probably scored 427" in text) == (n == 431)
     labels = np.arange(372) % 7
     make_run("vgg_s-rgb", answers(*labels), labels, split="test", dataset="SFEW 2.0")
-    assert " is no k/" not in markdown(view(collect(tmp_path / "runs", split="test"), publications()))
+    assert " is not k/" not in markdown(view(collect(tmp_path / "runs", split="test"), publications()))
 
 
-def test_without_val_scores_a_test_table_has_the_uniform_average_alone(make_run, answers, tmp_path):
+def test_without_val_scores_test_has_only_the_uniform_average(make_run, answers, tmp_path):
     for row in ROWS[:2]:
         make_run(row, answers(*LABELS), LABELS, split="test")
     make_run(ROWS[0], answers(*LABELS), LABELS)
@@ -298,11 +298,11 @@ def test_without_val_scores_a_test_table_has_the_uniform_average_alone(make_run,
         "uniform average"
     ]
     text = markdown(view(collect(tmp_path / "runs", split="test"), publications()))
-    assert "by the net that helps most on test itself: " in text
+    assert "the net that improves it most on test itself: " in text
     assert "Frozen" not in text
 
 
-def test_classes_that_are_not_the_emotions_stand_beside_no_published_figure(make_run, answers, tmp_path):
+def test_other_classes_have_no_published_figures(make_run, answers, tmp_path):
     people = ("ann", "bob", "eve")
     for row in ROWS[:2]:
         make_run(row, answers(0, 1, 2, classes=3), [0, 1, 2], classes=people)
@@ -316,15 +316,21 @@ def test_classes_that_are_not_the_emotions_stand_beside_no_published_figure(make
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"digest": "f" * 64}, "vgg_s-lbp and vgg_s-rgb were scored on different sets or crops: evaluate both alike"),
-        ({"crops": 10}, "vgg_s-lbp and vgg_s-rgb were scored on different sets or crops: evaluate both alike"),
-        ({"labels": LABELS[:-1]}, "vgg_s-lbp and vgg_s-rgb have scores of other images"),
-        ({"labels": LABELS[::-1]}, "vgg_s-lbp and vgg_s-rgb have scores of other images"),
+        (
+            {"digest": "f" * 64},
+            "vgg_s-lbp and vgg_s-rgb were scored on different sets or crops: evaluate both in the same way",
+        ),
+        (
+            {"crops": 10},
+            "vgg_s-lbp and vgg_s-rgb were scored on different sets or crops: evaluate both in the same way",
+        ),
+        ({"labels": LABELS[:-1]}, "vgg_s-lbp and vgg_s-rgb have scores of different images"),
+        ({"labels": LABELS[::-1]}, "vgg_s-lbp and vgg_s-rgb have scores of different images"),
     ],
 )
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_runs_on_different_images_are_refused(make_run, answers, tmp_path, change, words, split):
-    """Those the weights are found on, too."""
+    """Also those that the weights are fitted on."""
     other = {"labels": LABELS, **change}
     for row in ROWS[:2]:
         make_run(row, answers(*LABELS), LABELS, split="test")
@@ -334,16 +340,16 @@ def test_runs_on_different_images_are_refused(make_run, answers, tmp_path, chang
         collect(tmp_path / "runs", split=split)
 
 
-def test_what_cannot_be_a_table_is_one_line(make_run, answers, tmp_path, capsys):
+def test_errors_of_collect_are_one_line(make_run, answers, tmp_path, capsys):
     def refused(*arguments):
         assert main(["table", str(tmp_path / "runs"), "-o", str(tmp_path / "table"), *arguments]) == 1
         (line,) = capsys.readouterr().err.splitlines()
         return line
 
-    assert "holds no finetune run with val scores: make them with emotiw evaluate" in refused()
+    assert "has no finetune run with val scores: make them with emotiw evaluate" in refused()
     folder = make_run("vgg_s-rgb", answers(*LABELS), LABELS)
-    assert "holds no finetune run with test scores" in refused("--split", "test")
-    assert "holds no pretrain run with val scores" in refused("--stage", "pretrain")
+    assert "has no finetune run with test scores" in refused("--split", "test")
+    assert "has no pretrain run with val scores" in refused("--stage", "pretrain")
     protocol = json.loads((folder / "scores_val.json").read_text())
     older = {key: value for key, value in protocol.items() if key != "mean_rule"}
     for damaged in ({}, [], older, {**protocol, "more": 1}, {**protocol, "stand_in": "no"}):
@@ -369,7 +375,7 @@ def test_a_table_is_not_overwritten(three, tmp_path, capsys):
 
 
 def test_predictions_are_written_last(three, tmp_path, monkeypatch):
-    """`reproduce` takes them for the whole table: killed before its end, there must be none, not even of an older one."""
+    """`reproduce` takes them as the sign of a complete table: a killed command must leave none, even older ones."""
     words = list(map(str, ["table", three, "-o", tmp_path / "table", "--force"]))
     assert main(words) == 0
     monkeypatch.setattr("emotiw.evaluate.table.output.html", lambda *_: 1 / 0)
@@ -378,7 +384,7 @@ def test_predictions_are_written_last(three, tmp_path, monkeypatch):
 
 
 def test_published_figures():
-    """Li & Deng's survey for SFEW 2.0: the paper, and what came after it; FER2013's as the sources have them."""
+    """Li & Deng's survey for SFEW 2.0, and FER2013's figures as in their sources."""
     found = publications()
     on = {(each.dataset, each.split) for each in found}
     assert on == {("SFEW 2.0", "val"), ("SFEW 2.0", "test"), ("FER2013", "test")}
@@ -432,8 +438,8 @@ def test_a_damaged_file_of_published_figures_is_one_line(three, tmp_path, capsys
     own = tmp_path / "own.csv"
     command = ["table", str(three), "-o", str(tmp_path / "table"), "--published", str(own)]
     for text, words in (
-        ("a,b\n1,2\n", "has not the columns"),
-        ("", "has not the columns"),
+        ("a,b\n1,2\n", "the columns are wrong"),
+        ("", "the columns are wrong"),
         (OLD + "x,,,,n/a,,,,,\n", "not a row"),
         (OLD + "x\n", "not a row"),
         (NEW + "x\n", "not a row"),
@@ -456,7 +462,7 @@ VOID = {"meta", "img", "br", "link", "hr", "input"}
 
 
 class Page(HTMLParser):
-    """Collects text and addresses; raises where tags are not nested."""
+    """Collects text and URLs; raises if tags are not nested."""
 
     def __init__(self, text):
         super().__init__()
@@ -476,7 +482,7 @@ class Page(HTMLParser):
         self.words.append(data)
 
 
-def test_the_report_is_whole_in_itself(three, tmp_path):
+def test_the_report_is_self_contained(three, tmp_path):
     (three / "vgg_s-rgb/finetune/curves.png").write_bytes(b"a picture")
     assert main(["table", str(three), "-o", str(tmp_path / "table")]) == 0
     text = (tmp_path / "table/report.html").read_text()
@@ -488,7 +494,7 @@ def test_the_report_is_whole_in_itself(three, tmp_path):
     words = " ".join(" ".join(page.words).split())
     for expected in (
         "vgg_m_2048-rgb", "vgg_s-rgb", "vgg_s-cyclic_lbp", "87.50", "75.00", "50.00", "not run",
-        "uniform average", "caffe 1.0.0, torch 1.0.0", "25.00", "Set gone: of a data set that is not known",
+        "uniform average", "caffe 1.0.0, torch 1.0.0", "25.00", "Set gone: unknown data set",
         "Best representation of vgg_s: no difference shown", "4 iterations",
     ):  # fmt: skip
         assert expected in words, expected
@@ -502,8 +508,8 @@ def test_names_are_escaped_in_the_report(make_run, answers, tmp_path):
     assert "&lt;b&gt;&amp;1" in (tmp_path / "table/report.html").read_text()
 
 
-def test_every_row_says_which_engines_it_comes_from(make_run, answers, tmp_path):
-    """Trained by one and scored by the other is not the same as both by one."""
+def test_every_row_names_its_engines(make_run, answers, tmp_path):
+    """An engine that trained and another one that scored are both named."""
     make_run("vgg_s-rgb", answers(0, 1, 0, 0, 0, 0, 6, 6), LABELS, engine="torch bf16")
     make_run("vgg_s-lbp", answers(0, 1, 0, 0, 0, 0, 6, 6), LABELS, engine="torch bf16",
              run={"engine": "caffe + torch"})  # fmt: skip
@@ -522,7 +528,7 @@ def test_every_row_says_which_engines_it_comes_from(make_run, answers, tmp_path)
 
 
 def claims_of(text):
-    """The claims' cells of a table, by what is compared."""
+    """The cells of a table's claims, by comparison."""
     lines = said_of(text.split("| compared ")[1].split("\n\n")[0], "| ")
     return {cells[1].strip(): [cell.strip() for cell in cells[2:-1]] for cells in (line.split("|") for line in lines)}
 
@@ -581,13 +587,13 @@ def test_the_claims_recomputed_from_the_score_files(make_run, tmp_path, split):
 
 
 def test_groups_reach_intervals_folds_and_tests(make_run, tmp_path):
-    """The same scores with and without movies: other folds, wider intervals, larger p; both tables say which."""
+    """The same scores with and without movies: other folds, wider intervals, larger p, as both tables note."""
     rng = np.random.default_rng(5)
     labels = np.tile(np.arange(7), 30)
     movies = [f"Movie{k:02d}" for k in range(15) for _ in range(14)]
     posteriors = []
     for _ in ROWS:
-        leaning = rng.normal(0, 1.2, 15).repeat(14)  # each net knows some movies and not others
+        leaning = rng.normal(0, 1.2, 15).repeat(14)  # each net is right on some movies only
         one = rng.dirichlet(np.ones(7), 210) + 1e-3
         one[np.arange(210), labels] += np.clip(0.25 + leaning / 2, 0, 2)
         posteriors.append(one / one.sum(axis=1, keepdims=True))
@@ -601,7 +607,10 @@ def test_groups_reach_intervals_folds_and_tests(make_run, tmp_path):
         texts[known] = markdown(views[known])
         tables[known] = list(csv.DictReader(io.StringIO(csv_text(views[known]))))
     assert "95 % intervals: bootstrap of the 15 groups of the 210 images, such as Movie00;" in texts[True]
-    assert "95 % intervals: bootstrap of the 210 images; groups of them (people, movies) are not known;" in texts[False]
+    assert (
+        "95 % intervals: bootstrap of the 210 images (their groups, such as people or movies, are not known);"
+        in texts[False]
+    )
     assert "on 210 val images of 15 groups, 1 crop" in texts[True]
     assert {row["groups"] for row in tables[True]} == {"15"}
     assert {row["groups"] for row in tables[False]} == {"0"}
@@ -617,24 +626,26 @@ def test_groups_reach_intervals_folds_and_tests(make_run, tmp_path):
     np.testing.assert_allclose(ours.scores.posteriors, combined, atol=1e-6)
     assert "p, groups" in texts[True]
     assert "p, groups" not in texts[False]
-    assert "and a paired bootstrap of groups, of which the larger p counts" in texts[True]
+    assert "and a paired bootstrap of groups (the larger p counts)" in texts[True]
     for single, grouped in zip(views[False].claims[:2], views[True].claims[:2], strict=True):
         assert single.paired.mcnemar == grouped.paired.mcnemar < grouped.paired.grouped == grouped.paired.p
 
 
 def test_scores_without_groups_beside_some_with_them(make_run, answers, tmp_path):
-    """Older scores of the same set name none; they are the same images."""
+    """Older scores of the same images have no groups."""
     groups = list("aabbccdd")
     make_run("vgg_s-rgb", answers(*LABELS), LABELS)
     make_run("vgg_s-lbp", answers(*LABELS), LABELS, groups=groups)
     assert collect(tmp_path / "runs").groups == tuple(groups)
     make_run("vgg_s-rgb", answers(*LABELS), LABELS, groups=groups[::-1])
-    with pytest.raises(EmotiwError, match="the scores name other groups of the same images: evaluate all with one"):
+    with pytest.raises(
+        EmotiwError, match="the scores name different groups for the same images: evaluate all with one"
+    ):
         collect(tmp_path / "runs")
 
 
 def test_a_table_begins_with_its_set(make_run, answers, tmp_path, capsys):
-    """Its name, whether it is drawn, n, iterations; and a drawn set stands beside nothing published, whatever its name."""
+    """Its name, whether it is drawn, n, iterations; a drawn set has no published figures under any name."""
 
     def made(**more):
         for row in ROWS[:2]:
@@ -652,24 +663,24 @@ def test_a_table_begins_with_its_set(make_run, answers, tmp_path, capsys):
     first, text, rows = made(dataset="SFEW 2.0")
     assert first == [
         "Set faces: SFEW 2.0.",
-        "Accuracy in % on 8 val images, 1 crop; always naming the commonest class: 25.00%.",
+        "Accuracy in % on 8 val images, 1 crop; a constant guess of the commonest class: 25.00%.",
         "Trained from scratch for 4 iterations, seed 1, by caffe.",
     ]
     assert "| published (SFEW 2.0) " in text
-    assert "here are 8." in text
+    assert "this table is on 8." in text
     assert {(row["dataset"], row["drawn"], row["iterations"], row["seeds"]) for row in rows[:2]} == {
         ("SFEW 2.0", "False", "4", "1")
     }
     assert rows[-1]["published"] == "0.517500"
     first, text, rows = made(dataset="SFEW 2.0", drawn=True)
-    assert first[0] == "Set faces: SFEW 2.0, DRAWN, no photographs: nothing published compares with it."
+    assert first[0] == "Set faces: SFEW 2.0, DRAWN, no photographs: not comparable with published figures."
     assert "51.75" not in text
     assert "within" not in text
     assert "published" not in rows[0]
     first, text, rows = made(drawn=True)
-    assert first[0] == "Set faces: faces, DRAWN, no photographs: nothing published compares with it."
+    assert first[0] == "Set faces: faces, DRAWN, no photographs: not comparable with published figures."
     first, text, rows = made()
-    assert first[0] == "Set faces: of a data set that is not known (emotiw prepare --dataset names it)."
+    assert first[0] == "Set faces: unknown data set (name it with emotiw prepare --dataset)."
     assert "ublished" not in text
     first, text, rows = made(dataset="FER2013")
     assert "51.75" not in text
@@ -680,18 +691,18 @@ def test_a_table_begins_with_its_set(make_run, answers, tmp_path, capsys):
     assert "the scores are of FER2013 and of SFEW 2.0: evaluate all with one --set" in capsys.readouterr().err
 
 
-def test_what_is_the_same_for_all_nets_is_no_column(make_run, answers, tmp_path):
+def test_a_property_of_all_nets_is_not_a_column(make_run, answers, tmp_path):
     named = {"dataset": "SFEW 2.0"}
     make_run("vgg_s-rgb", answers(*LABELS), LABELS, **named)
     make_run("vgg_s-lbp", answers(*LABELS), LABELS, run={"iterations": 8}, **named)
     text = markdown(view(collect(tmp_path / "runs"), publications()))
-    assert "Trained from scratch with seed 1, iterations as below, by caffe." in text
+    assert "Trained from scratch with seed 1, for the iterations below, by caffe." in text
     assert [line.split("|")[2].strip() for line in said_of(text, "| vgg_s-")] == ["4", "8"]
     assert "engine" not in text
 
 
 def test_several_seeds_of_a_row_are_a_mean_and_a_spread(make_run, answers, tmp_path, capsys):
-    """Of 8 images 6, 4 and 5 are right by seeds 3, 1 and 2: 62.50 on average, standard deviation 12.50."""
+    """Seeds 3, 1 and 2 have 6, 4 and 5 of 8 images right: 62.50 on average, standard deviation 12.50."""
     seeds = {3: (0, 1, 2, 3, 4, 5, 0, 0), 1: (0, 1, 2, 3, 0, 0, 0, 0), 2: (0, 1, 2, 3, 4, 0, 0, 0)}
     for seed, named in seeds.items():
         make_run(f"vgg_s-rgb-s{seed}", answers(*named), LABELS, run={"row": "vgg_s-rgb", "seed": seed})
@@ -706,14 +717,14 @@ def test_several_seeds_of_a_row_are_a_mean_and_a_spread(make_run, answers, tmp_p
     (line,) = said_of(text, "| vgg_s-rgb ")
     assert [cell.strip() for cell in line.split("|")[2:4]] == ["1, 2, 3; s = 12.50, 50.00 to 75.00", "62.50"]
     assert "vgg_s-rgb: the mean of 3 trainings, seeds 1, 2, 3; s = 12.50, 50.00 to 75.00." in text
-    assert "Of such rows the training of the lowest seed is in the ensemble and in the tests." in text
+    assert "For such rows, the ensemble and the tests use the training with the lowest seed." in text
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(csv_text(shown)))}
     assert (rows["vgg_s-rgb"]["accuracy"], rows["vgg_s-rgb"]["seeds"]) == ("0.625000", "1 2 3")
     assert shown.lines[0].interval.low < 0.5 < 0.75 < shown.lines[0].interval.high
     assert len(results.trained.cells) == 2  # the ensemble's members, too
     assert main(["table", str(tmp_path / "runs"), "-o", str(tmp_path / "table")]) == 0
     Page((tmp_path / "table/report.html").read_text())
-    # The same seed twice, or another recipe under the same name, is no repetition.
+    # The same seed twice, or another recipe under the same name, is not a repetition.
     for run in ({"seed": 2}, {"seed": 4, "recipe": "f" * 64}, {"seed": 4, "iterations": 9}):
         make_run("vgg_s-rgb-again", answers(*LABELS), LABELS, run={"row": "vgg_s-rgb"} | run)
         with pytest.raises(EmotiwError, match="are the same row: move one elsewhere"):

@@ -1,4 +1,4 @@
-"""The way from scores to a table is straight: what it shows is computed once, and the printers only print it."""
+"""A table's contents are computed once, and the printers only print them."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ LABELS = [0, 1, 2, 3, 4, 5, 6, 6]
 
 
 def entered(call):
-    """The modules of the folder in the order in which a call enters them first, and the whole walk between them."""
+    """The modules of the folder in the order of their first call, and all transitions between them."""
     walk = []
 
     def note(frame, event, argument):
@@ -33,18 +33,18 @@ def entered(call):
     return list(dict.fromkeys(walk)), walk
 
 
-def test_the_walk_from_scores_to_table(make_run, make_released, answers, tmp_path, monkeypatch):
+def test_the_modules_are_entered_in_one_direction(make_run, make_released, answers, tmp_path, monkeypatch):
     make_run("vgg_s-rgb", answers(0, 1, 2, 3, 4, 5, 0, 0), LABELS)
     make_run("vgg_s-lbp", answers(0, 1, 2, 3, 4, 0, 6, 6), LABELS)
     make_released("VGG_S_rgb", answers(0, 1, 2, 3, 4, 5, 6, 0), LABELS)
     shown = view(collect(tmp_path / "runs"), publications())
     for name in ("best_members", "combine", "cross_validated", "growth", "growth_order", "nested", "uniform"):
-        monkeypatch.setattr(results, name, None)  # whatever computes an ensemble has done so
+        monkeypatch.setattr(results, name, None)  # all ensembles are computed by now
     for name in ("paired", "holm"):
-        monkeypatch.setattr(claims, name, None)  # and whatever tests a claim
+        monkeypatch.setattr(claims, name, None)  # and all claims are tested
     modules, _ = entered(lambda: write_table(shown, tmp_path, None))
     assert [module for module in modules if module in PRINTERS] == list(PRINTERS)
-    # Beside the printers only what holds the figures and the texts, none of what finds them.
+    # The printers enter only modules that hold figures and texts, none that computes them.
     assert set(modules) - set(PRINTERS) <= {"cells", "results", "rows", "notes", "claims", "marks", "view", "errors"}
 
 

@@ -1,4 +1,4 @@
-"""The declarations of Caffe's messages, which type checkers read: each field is there at run time, of that type."""
+"""The declarations of Caffe's messages for type checkers: each field exists at run time with its type."""
 
 import ast
 from pathlib import Path
@@ -20,7 +20,7 @@ SCALARS = {
 
 
 def declarations(module):
-    """Each declared class: its name, and its fields with their types as they are written."""
+    """Each declared class: its name, and its fields with their types as text."""
     for node in ast.parse(Path(module.__file__).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef):
             yield (
@@ -34,7 +34,7 @@ def declarations(module):
 
 
 def written(kind, name):
-    """How a declaration spells the type of a field of the class that is there at run time."""
+    """The declaration's spelling of the type of a field of the class at run time."""
     field = kind.DESCRIPTOR.fields_by_name[name]
     repeated = hasattr(getattr(kind(), name), "extend")
     if field.message_type:
@@ -44,7 +44,7 @@ def written(kind, name):
 
 
 def same(descriptor):
-    """The names by which declarations may call a message: of its own pool, else of the other one."""
+    """The names that declarations may use for a message: of its own pool, else of the other one."""
     places = ((messages, ""), (layer_parameters, ""), (layer_parameters, "layer_parameters."))
     found = [
         (getattr(module, name).DESCRIPTOR, prefix + name)

@@ -1,4 +1,4 @@
-"""The size in a header is that of the picture which OpenCV decodes, and a header that lies does no harm."""
+"""The size in a header is that of the picture that OpenCV decodes, and a wrong header does no harm."""
 
 import io
 import random
@@ -28,7 +28,7 @@ def by_pillow(kind: str, **settings: object) -> bytes:
 
 
 def tiff(order: str, big: bool) -> bytes:
-    """A grey TIFF of one strip, by hand."""
+    """A grey TIFF with one strip, by hand."""
     data = NOISE[..., 0].tobytes()
     entry, start = (order + "HHQQ", 16) if big else (order + "HHII", 8)
     head = b"II" if order == "<" else b"MM"
@@ -87,7 +87,7 @@ def test_a_jpegs_thumbnail_is_not_the_photo():
 @pytest.mark.parametrize(
     "data", [b"", b"text", b"\x89PNG", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBPVP8?", b"MM\0*", b"P6 61"]
 )
-def test_what_says_no_size_has_none(data):
+def test_a_header_without_a_size_gives_none(data):
     assert header_size(data) is None
 
 
@@ -96,7 +96,7 @@ def test_an_offset_beyond_memory_gives_no_size():
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_of_a_damaged_header_nothing_comes_but_a_size_or_none(kind):
+def test_a_damaged_header_gives_a_size_or_none(kind):
     draw = random.Random(kind)
     for _ in range(2000):
         data = bytearray(FILES[kind][: draw.randrange(1, 400)])
@@ -137,7 +137,7 @@ def test_a_header_without_end_takes_neither_time_nor_memory(tmp_path, measured):
 
 
 def test_the_size_of_a_tile_counts_if_it_is_larger():
-    for kind in (1, 3, 4, 6, 8, 9):  # the types that libtiff takes
+    for kind in (1, 3, 4, 6, 8, 9):  # the types that libtiff accepts
         values = {256: (4, 16), 257: (4, 16), 322: (kind, 112), 323: (kind, 96)}
         entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, (kind, value) in values.items())
         assert header_size(b"II*\0" + struct.pack("<IH", 8, 4) + entries) == (112, 96)

@@ -1,4 +1,4 @@
-"""Digests of LMDBs: what they see, and what they do not."""
+"""Digests of LMDBs: differences that they detect and that they ignore."""
 
 import lmdb
 import numpy as np
@@ -13,7 +13,7 @@ PICTURE = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
 
 
 def write(folder, records, **how):
-    """Write an LMDB, one transaction a record: another order makes other pages."""
+    """Write an LMDB with a transaction for each record: another order makes other pages."""
     folder.mkdir()
     with lmdb.open(str(folder), map_size=1 << 20, **how) as environment:
         for key, value in records:

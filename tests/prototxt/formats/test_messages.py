@@ -33,7 +33,7 @@ def caffes(caffe, tmp_path_factory):
 
 
 def facts(file):
-    """Every field and enum value of a file: (message, name) -> all that decides bytes and text."""
+    """Every field and enum value of a file: (message, name) -> everything that decides bytes and text."""
     found = {}
 
     def enums(owner, prefix):

@@ -10,7 +10,7 @@ from emotiw.prototxt.surgery import committed, crop_size, loss_weight, set_size
 from emotiw.prototxt.zoo.nets import NETS, STAGES
 from emotiw.prototxt.zoo.param_specs import LAST_LAYERS
 
-# What the paper and the authors' files do not say, by file: the nets of the others are D12; ours: D6, D16.
+# The deviations of each file: D12 for the nets of others, D6 and D16 for ours.
 TAGS = {
     "solver_pretrain.prototxt": ["D5"],
     "solver_finetune.prototxt": ["D5"],
@@ -49,7 +49,7 @@ def test_the_papers_four_nets_and_smaller_ones_of_each():
 
 
 @pytest.mark.parametrize("net", NETS)
-def test_what_is_committed_is_what_is_generated(net):
+def test_the_committed_files_are_the_generated_ones(net):
     folder = resources.files("emotiw.prototxt") / net
     assert {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()} == files(net)
 
@@ -64,7 +64,7 @@ def test_input_and_set_sizes(net):
 
 @pytest.mark.parametrize("net", ["vgg_s", *VGG_M])
 def test_the_fine_tuning_net_is_the_authors(net):
-    """What their published train_val of VGG_S says: rates, decay, fillers, biases, dropout, batches, mirror."""
+    """Rates, decay, fillers, biases, dropout, batches and mirror of their published train_val of VGG_S."""
     net = committed(net, "train_val_finetune.prototxt")
     assert rates(net) == dict.fromkeys([*CONVOLUTIONS, "fc6"], (1, 2)) | {"fc7": (9, 18), "fc8_cat": (12, 24)}
     assert all([param.decay_mult for param in found.param] == [1, 0] for found in learned(net).values())
@@ -87,7 +87,7 @@ def test_the_fine_tuning_net_is_the_authors(net):
     ("net", "norms"), [("vgg_s", {"norm1": 1}), ("vgg_m_2048", {"norm1": 2, "norm2": 2}), ("googlenet", {})]
 )
 def test_the_normalisations(net, norms):
-    """Chatfield's k is 2, the authors' VGG_S does not give it; GoogLeNet's alpha is 0.0001."""
+    """Chatfield's k is 2, the authors' VGG_S has the default; GoogLeNet's alpha is 0.0001."""
     norms = {name: (5, np.float32(0.0005), 0.75, k) for name, k in norms.items()} or dict.fromkeys(
         ("pool1/norm1", "conv2/norm2"), (5, np.float32(0.0001), 0.75, 1)
     )
@@ -120,7 +120,7 @@ def test_googlenet_learns_as_bvlcs(stage):
 
 
 @pytest.mark.parametrize("net", ["googlenet", "googlenet_small"])
-def test_fine_tuning_speeds_every_head_of_googlenet_up(net):
+def test_every_head_of_googlenet_has_higher_rates_in_fine_tuning(net):
     found = rates(committed(net, "train_val_finetune.prototxt"))
     assert {name: rate for name, rate in found.items() if rate != (1, 2)} == {
         "loss1/fc": (9, 18),
@@ -133,8 +133,8 @@ def test_fine_tuning_speeds_every_head_of_googlenet_up(net):
 
 
 @pytest.mark.parametrize("net", NETS)
-def test_only_the_last_layers_are_named_anew_for_fine_tuning(net):
-    """Caffe copies weights by the layer's name: what has another name starts anew."""
+def test_only_the_last_layers_get_new_names_for_fine_tuning(net):
+    """Caffe copies weights by the layers' names, so a layer with a new name starts from its filler."""
     first, second = (learned(committed(net, f"train_val_{stage}.prototxt")) for stage in STAGES)
     last = {f"loss{k}/classifier" for k in (1, 2, 3)} if "googlenet" in net else {"fc8"}
     assert first.keys() - second.keys() == last
@@ -177,7 +177,7 @@ def test_the_two_smaller_vgg_m_are_two_nets(size):
 
 @pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize("file", TAGS)
-def test_a_file_says_which_guesses_it_rests_on(net, file):
+def test_a_file_names_its_deviations(net, file):
     text = (resources.files("emotiw.prototxt") / net / file).read_text(encoding="utf-8")
     not_theirs = not net.startswith("vgg_s") and not file.startswith("solver")
     ours = [number for size, number in OURS.items() if net.endswith(size)]

@@ -1,4 +1,4 @@
-"""`emotiw reproduce --experiments`: rows of the user's own, laid out, changed, and named in the table."""
+"""`emotiw reproduce --experiments`: a user's own rows in the workflow and in the table."""
 
 import json
 
@@ -32,7 +32,7 @@ def asked(sets, folder, *more):
 
 
 def fingerprints(sets, folder, path, **options):
-    """What decides each row's stages, as Snakemake sees it."""
+    """The fingerprint of each row's stages, which Snakemake compares."""
     both = {"pretrain": open_set(sets / "people"), "finetune": open_set(sets / "expressions")}
     lay_out(folder, read_experiments(path).values(), both, Options(experiments=path, **options))
     return json.loads((folder / "reproduction.json").read_text())["rows"]
@@ -59,25 +59,25 @@ def test_the_whole_file_is_checked_before_anything_is_laid_out(sets, table, tmp_
     line = 'line 4: the column finetune is not a SolverParameter in prototxt format: 1:1 : Message type "caffe.SolverP'
     assert line in capsys.readouterr().err
     assert main(asked(sets, tmp_path / "it", "--experiments", table(*ROWS), "--rows", "usual", "slow")) == 2
-    assert "has no row slow: there are usual, fast" in capsys.readouterr().err
+    assert "has no row slow: name one of usual, fast" in capsys.readouterr().err
     lbp = table(*ROWS, "lbp,vgg_s_small,lbp,,,")
     assert main(asked(sets, tmp_path / "it", "--experiments", lbp)) == 1
     assert "holds no lbp, only rgb" in capsys.readouterr().err
     assert not (tmp_path / "it").exists()
 
 
-def test_a_dry_run_says_what_every_row_costs(sets, table, tmp_path, capsys):
-    """2 iterations of 60 people and 2 of 56 faces, each row's."""
+def test_a_dry_run_prints_the_cost_of_every_row(sets, table, tmp_path, capsys):
+    """Each row has 2 iterations on 60 pictures of people and 2 on 56 faces."""
     assert main(asked(sets, tmp_path / "it", "--experiments", table(*ROWS), "--dry-run")) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[1].startswith("8 of 8 steps to do: 2 pretrain, 2 finetune, 2 evaluate")
-    assert told[2:4] == [
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].startswith("8 of 8 steps to do: 2 pretrain, 2 finetune, 2 evaluate")
+    assert printed[2:4] == [
         "usual, pretrain and 1 more: schedule: the rate's step at iteration 300 is not reached, since the last one is "
         "2: it stays 0.01; give steps by --solver",
         "usual, finetune: schedule: the rate's step at iteration 240 is not reached, since the last one is 2: it stays "
         "0.004; give steps by --solver",
     ]
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told if line.startswith("| vgg")]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed if line.startswith("| vgg")]
     assert [row[:4] for row in rows] == [["vgg_s_small", "pretrain", "2", "4"], ["vgg_s_small", "finetune", "2", "4"]]
 
 
@@ -85,9 +85,9 @@ def test_a_dry_run_says_what_every_row_costs(sets, table, tmp_path, capsys):
 def test_rows_of_one_net_are_trained_and_named_in_the_table(sets, table, tmp_path, capsys):
     command = asked(sets, tmp_path / "it", "--experiments", table(*ROWS))
     assert main(command) == 0
-    told = capsys.readouterr().out
-    assert "fast (vgg_s_small on rgb) was trained with settings of its own: base_lr 0.004 -> 0.01.\n" in told
-    assert "Best of the 2 rows of vgg_s_small on rgb, chosen on val: " in told
+    printed = capsys.readouterr().out
+    assert "fast (vgg_s_small on rgb) was trained with its own settings: base_lr 0.004 -> 0.01.\n" in printed
+    assert "Best of the 2 rows of vgg_s_small on rgb, chosen on val: " in printed
     facts = [Run(tmp_path / "it/runs" / row / "finetune").facts() for row in ("usual", "fast")]
     assert [(one.row, one.iterations, one.seed) for one in facts] == [("usual", 2, 1), ("fast", 2, 7)]
     (tmp_path / "mine.csv").unlink()  # the folder has its own copy

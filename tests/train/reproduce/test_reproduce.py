@@ -1,4 +1,4 @@
-"""The whole experiment as a workflow, for real: one row, a few iterations, then what a change makes to do."""
+"""The whole experiment as a real workflow: one row, a few iterations, then the steps after a change."""
 
 import json
 import os
@@ -35,7 +35,7 @@ SHORT = Options(iterations=3, engine=("--caffe", "/elsewhere/caffe"))
 
 @pytest.fixture(scope="module")
 def sfew(tmp_path_factory):
-    """A prepared set with a test split that has no labels, under a name that a shell and Snakemake would trip over."""
+    """A prepared set with an unlabelled test split, under a name with characters special to a shell and Snakemake."""
     folder = tmp_path_factory.mktemp("faces")
     draw_expressions(folder / "drawn", 8, 1, seed=3)
     as_sfew(folder / "drawn", folder / "SFEW")
@@ -66,7 +66,7 @@ def copy(done, tmp_path):
 
 
 def todo(folder, sets, sfew, options=SHORT, rows=(ROW,), **settings):
-    """Return the steps that a change makes to do; `settings` are those of the first row's stages."""
+    """Return the steps to do after a change; `settings` are those of the first row's stages."""
     chosen = [experiment(row) for row in rows]
     chosen[0] = replace(chosen[0], settings={**chosen[0].settings, **settings})
     both = {"pretrain": open_set(sets / "people"), "finetune": open_set(sfew)}
@@ -78,23 +78,23 @@ def todo(folder, sets, sfew, options=SHORT, rows=(ROW,), **settings):
 SCORED = [f"evaluate {ROW} test", f"evaluate {ROW} val", "table test", "table val"]
 
 
-def test_it_is_all_there_and_done_once(done, sets, sfew, capsys):
+def test_all_outputs_exist_and_are_made_once(done, sets, sfew, capsys):
     for stage in STAGES:
         assert Run(done / "runs" / ROW / stage).facts().iterations == 3
     assert (done / "table_val/report.html").is_file()
     assert len((done / "table_test/predictions_test.txt").read_text().splitlines()) == open_set(sfew).count("test")
     log = (done / "runs" / ROW / "finetune/log.txt").read_bytes()
     assert main(asked(sets, sfew, done, "--iterations", "3")) == 0
-    told = capsys.readouterr().out
-    assert "0 of 8 steps to do\n" in told
-    assert "baseline: LBP histograms, SVM" in told
-    assert "Accuracy in %" in told
+    printed = capsys.readouterr().out
+    assert "0 of 8 steps to do\n" in printed
+    assert "baseline: LBP histograms, SVM" in printed
+    assert "Accuracy in %" in printed
     assert (done / "runs" / ROW / "finetune/log.txt").read_bytes() == log
 
 
 @pytest.mark.slow
-def test_without_a_set_to_pretrain_on_every_net_begins_from_scratch(sets, sfew, tmp_path, capsys):
-    """And test is scored last: no row's before all are trained, however long the first one has been."""
+def test_without_a_pretraining_set_every_net_starts_from_scratch(sets, sfew, tmp_path, capsys):
+    """The test split is scored last, after all rows are trained."""
     rows, folder = (ROW, OTHER), tmp_path / "it"
     asked_for = asked(sets, sfew, folder, "--iterations", "3", "--engine", "torch", "--jobs", "1", rows=rows)
     scratch = [word for word in asked_for if word not in ("--pretrain", str(sets / "people"))]
@@ -118,18 +118,18 @@ def test_without_a_set_to_pretrain_on_every_net_begins_from_scratch(sets, sfew, 
 
 
 @pytest.mark.slow
-def test_another_engine_does_it_all_and_the_tables_say_so(sets, sfew, tmp_path, capsys):
+def test_another_engine_runs_all_steps_and_is_in_the_tables(sets, sfew, tmp_path, capsys):
     options = ["--iterations", "3", "--engine", "torch", "--gpu", "none", "--precision", "bf16"]
     assert main(asked(sets, sfew, tmp_path / "it", *options)) == 0
     assert "Trained for 3 iterations, seed 1, by torch bf16." in capsys.readouterr().out
     run = Run(tmp_path / "it/runs" / ROW / "finetune")
     assert run.facts().engine == "torch bf16"
-    # What is done stays done: which engine did it is in the tables.
+    # Another engine does not repeat finished steps; the tables name the engine of each.
     assert main(asked(sets, sfew, tmp_path / "it", "--iterations", "3")) == 0
     assert "0 of 8 steps to do\n" in capsys.readouterr().out
 
 
-def test_a_changed_setting_makes_to_do_what_depends_on_it_and_nothing_else(copy, sets, sfew):
+def test_a_changed_setting_repeats_only_what_depends_on_it(copy, sets, sfew):
     tuned = [*SCORED[:2], f"finetune {ROW}", *SCORED[2:]]
     every = [*SCORED[:2], f"finetune {ROW}", f"pretrain {ROW}", *SCORED[2:]]
     assert todo(copy, sets, sfew) == []
@@ -154,14 +154,14 @@ def test_a_changed_setting_makes_to_do_what_depends_on_it_and_nothing_else(copy,
 
 
 @pytest.mark.slow
-def test_another_set_is_another_experiment_however_old_it_is(copy, sets, sfew, tmp_path):
+def test_another_set_is_another_experiment(copy, sets, sfew, tmp_path):
     other = tmp_path / "other"
     source = ["prepare", str(sets / "faces/expressions"), "-o", str(other), "--labels", "emotions", "--size", "64"]
     assert main([*source, "--val", "0.34", "--group", r"actor\d+", "-r", "rgb"]) == 0
     os.utime(other / "set.json", (1, 1))
     expected = ["baseline val", f"evaluate {ROW} val", f"finetune {ROW}", "table val"]
     assert todo(copy, sets, other) == expected
-    more = shutil.copytree(other, tmp_path / "more")  # as after `prepare` of one representation more
+    more = shutil.copytree(other, tmp_path / "more")  # as after `prepare` with a further representation
     facts = unsealed(json.loads((other / "set.json").read_text()))
     (more / "set.json").write_text(json.dumps(facts | {"representations": ["rgb", "lbp"]}))
     assert main(asked(sets, other, copy, "--iterations", "3")) == 0
@@ -169,7 +169,7 @@ def test_another_set_is_another_experiment_however_old_it_is(copy, sets, sfew, t
 
 
 def test_the_table_is_of_the_rows_asked_for(copy, sets, sfew):
-    """Others lie in runs/ from an earlier call, and these were even scored otherwise."""
+    """runs/ has other rows from an earlier call, scored differently."""
     other = copy / "runs/vgg_s_small-lbp"
     shutil.copytree(copy / "runs" / ROW, other)
     for name in ("finetune/run.json", "pretrain/run.json"):
@@ -180,8 +180,8 @@ def test_the_table_is_of_the_rows_asked_for(copy, sets, sfew):
     assert ",10," in table
 
 
-def test_a_gpu_that_caffe_has_not_is_refused_before_anything_is_laid_out(sets, sfew, caffe, tmp_path, capsys):
-    """The Caffe here has no GPU, and says so in the words of its own."""
+def test_a_missing_gpu_is_refused_before_anything_is_written(sets, sfew, caffe, tmp_path, capsys):
+    """The Caffe here has no GPU; the message is Caffe's."""
     folder = tmp_path / "reproduction"
     options = ["--iterations", "2", "--gpu", "all", "--caffe", str(caffe.program)]
     assert main(asked(sets, sfew, folder, *options)) == 1
@@ -200,7 +200,7 @@ def test_gpu_reaches_every_training_where_another_machine_trains(sets, sfew, caf
     assert main(asked(sets, sfew, folder, "--iterations", "2", "--caffe", str(caffe.program))) == 0
 
 
-def test_truth_scores_the_test_split_alone(copy, sets, sfew, tmp_path):
+def test_truth_is_used_only_for_the_test_split(copy, sets, sfew, tmp_path):
     names = [row["path"].rpartition("/")[2] for row in open_set(sfew).manifest if row["split"] == "test"]
     truth = tmp_path / "truth of 'test'.txt"
     truth.write_text("".join(f"{name} Happy\n" for name in names))
@@ -219,23 +219,25 @@ def test_truth_scores_the_test_split_alone(copy, sets, sfew, tmp_path):
 
 
 @pytest.mark.slow
-def test_with_other_settings_it_starts_anew_where_it_must_and_goes_on_where_it_can(copy, sets, sfew):
+def test_after_a_change_stages_restart_or_resume(copy, sets, sfew):
     pretrain, finetune = (Run(copy / "runs" / ROW / stage) for stage in STAGES)
     assert main(asked(sets, sfew, copy, "--iterations", "5")) == 0
     assert "Resuming from snapshot_iter_3.solverstate" in (pretrain.folder / "log.txt").read_text()
     assert pretrain.facts().iterations == finetune.facts().iterations == 5
-    # Its weights are others, so it began anew.
+    # Its starting weights changed, so it started from the beginning.
     assert "Resuming" not in (finetune.folder / "log.txt").read_text()
     assert main(asked(sets, sfew, copy, "--iterations", "2")) == 0
     assert pretrain.facts().iterations == 2
 
 
-def test_a_dry_run_says_what_it_costs_and_makes_no_run(sets, sfew, tmp_path, capsys):
+def test_a_dry_run_prints_the_cost_and_makes_no_run(sets, sfew, tmp_path, capsys):
     assert main(asked(sets, sfew, tmp_path / "new", "--dry-run", rows=(ROW, "vgg_m_2048_small-rgb"))) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     steps_line = "12 of 12 steps to do: 2 pretrain, 2 finetune, 4 evaluate, 2 baseline, 2 table"
-    assert steps_line in told.splitlines()
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told.splitlines() if line.startswith("| vgg")]
+    assert steps_line in printed.splitlines()
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if line.startswith("| vgg")
+    ]
     assert [row[:4] for row in rows] == [
         ["vgg_s_small", "pretrain", "1", "400"],
         ["vgg_s_small", "finetune", "1", "300"],
@@ -246,7 +248,7 @@ def test_a_dry_run_says_what_it_costs_and_makes_no_run(sets, sfew, tmp_path, cap
     assert not (tmp_path / "new/runs").exists()
 
 
-def test_costs_are_those_of_the_files_and_of_what_is_left(done, sets):
+def test_costs_follow_from_file_sizes_and_iterations_left(done, sets):
     prepared = open_set(sets / "people")
     task = Task(experiment(ROW), "pretrain", prepared, 10, 1)
     (cost,) = costs([task], done / "runs", None)
@@ -255,14 +257,12 @@ def test_costs_are_those_of_the_files_and_of_what_is_left(done, sets):
     assert (cost.runs, cost.iterations) == (1, 7)
     assert replace(cost, seconds=3600).hours == 7
     assert cost.taken == snapshot
-    assert room([cost], 1) == pytest.approx(
-        2 * snapshot, rel=0.01
-    )  # one more is kept, and one more while it is written
-    for other in (replace(task, seed=2), replace(task, anew=True), replace(task, iterations=2)):
+    assert room([cost], 1) == pytest.approx(2 * snapshot, rel=0.01)  # one more is kept, and one more during writing
+    for other in (replace(task, seed=2), replace(task, restart=True), replace(task, iterations=2)):
         assert costs([other], done / "runs", None)[0].iterations == other.iterations
 
 
-def test_a_rows_stages_follow_each_other_however_many_jobs_there_are():
+def test_a_rows_stages_run_one_after_the_other_with_many_jobs():
     one = Cost("vgg_s", "pretrain", 5, 500, 100, 0, 1, seconds=36)
     two = replace(one, stage="finetune", iterations=50, longest=10)
     assert hours([one, two], 1) == pytest.approx(5.5)
@@ -270,7 +270,7 @@ def test_a_rows_stages_follow_each_other_however_many_jobs_there_are():
 
 
 def test_the_papers_rows_cost_what_their_parameters_do():
-    """124,507,607 parameters of vgg_s with 7 classes, each 4 bytes, twice in a snapshot, two of which are kept."""
+    """vgg_s with 7 classes: 124,507,607 parameters of 4 bytes, twice in each of the two snapshots that are kept."""
 
     class Seven:
         classes = tuple("abcdefg")
@@ -282,16 +282,16 @@ def test_the_papers_rows_cost_what_their_parameters_do():
 
 
 @pytest.mark.slow
-def test_a_step_that_fails_after_a_success_is_told_and_made_good(copy, sets, sfew, capsys):
-    """A table that is there, of scores that a failed step has lost, is no success."""
+def test_a_step_that_fails_after_a_success_is_done_again(copy, sets, sfew, capsys):
+    """An existing table without the scores that a failed step has removed is not a success."""
     model = copy / "runs" / ROW / "finetune/model.caffemodel"
     kept, made = model.read_bytes(), model.stat().st_mtime_ns
     model.write_bytes(b"no model")
-    os.utime(model, ns=(made, made))  # so Snakemake sees no reason of its own
+    os.utime(model, ns=(made, made))  # so that Snakemake has no reason to run it
     command = asked(sets, sfew, copy, "--iterations", "3", "--crops", "10")
     assert main(command) == 1
     capsys.readouterr()
-    assert main(command) == 1, "and told again"
+    assert main(command) == 1, "and reported again"
     assert f"evaluate {ROW} " in capsys.readouterr().err.splitlines()[-1]
     model.write_bytes(kept)
     os.utime(model, ns=(made, made))
@@ -300,7 +300,7 @@ def test_a_step_that_fails_after_a_success_is_told_and_made_good(copy, sets, sfe
 
 
 def in_folder(folder):
-    """Return the processes, and their commands, that work in a folder."""
+    """Return the processes with a folder as current folder, and their commands."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -319,7 +319,7 @@ def wait_for(condition):
 
 
 def begin(sets, sfew, folder, until):
-    """Start a long one, and wait until Caffe has trained so far."""
+    """Start a long workflow, and wait until Caffe has trained some iterations."""
     command = [sys.executable, "-P", "-m", "emotiw", *asked(sets, sfew, folder, "--iterations", "4000")]
     process = subprocess.Popen(command, process_group=0, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     wait_for(lambda: process.poll() is not None or until(folder / "runs" / ROW / "pretrain"))
@@ -340,9 +340,9 @@ def complaint(process):
 
 
 @pytest.mark.parametrize("victim", [pytest.param("emotiw reproduce", marks=pytest.mark.slow), "snakemake"])
-def test_killed_it_leaves_no_process_and_the_same_command_goes_on(sets, sfew, caffe, tmp_path, victim):
+def test_after_a_kill_no_process_is_left_and_it_can_continue(sets, sfew, caffe, tmp_path, victim):
     folder = tmp_path / "reproduction"
-    # Its first snapshot is whole when the next loss is told.
+    # Its first snapshot is complete when the next loss is logged.
     with running(begin(sets, sfew, folder, lambda run: Run(run).newest_snapshot() and trains(run))) as process:
         assert any("caffe train" in command for command in in_folder(folder)), in_folder(folder)
         if victim == "snakemake":
@@ -373,7 +373,7 @@ def test_ctrl_c_leaves_a_snapshot_of_every_training(sets, sfew, caffe, tmp_path)
     assert f"Resuming from snapshot_iter_{reached}.solverstate" in (run.folder / "log.txt").read_text()
 
 
-def test_what_failed_is_said_and_the_rest_is_done(sets, sfew, caffe, tmp_path, capsys):
+def test_a_failed_step_is_reported_and_the_rest_is_done(sets, sfew, caffe, tmp_path, capsys):
     broken = shutil.copytree(sfew, tmp_path / "broken")
     (broken / "cyclic_lbp/mean.binaryproto").write_bytes(b"no mean")
     folder = tmp_path / "reproduction"
@@ -408,10 +408,10 @@ def refused(capsys, *command, status=1):
     return line
 
 
-def test_what_cannot_be_is_one_line(sets, sfew, caffe, tmp_path, capsys):
+def test_errors_are_one_line(sets, sfew, caffe, tmp_path, capsys):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/mine.txt").write_text("precious")
-    assert "no reproduction's folder" in refused(capsys, *asked(sets, sfew, tmp_path / "thesis"))
+    assert "is not a reproduction's folder" in refused(capsys, *asked(sets, sfew, tmp_path / "thesis"))
     line = refused(capsys, *asked(sets, sets / "people", tmp_path / "new"), status=2)
     assert line.endswith("its labels are not emotions: are the two sets swapped?")
     unsplit = tmp_path / "unsplit"
@@ -433,28 +433,28 @@ def test_what_cannot_be_is_one_line(sets, sfew, caffe, tmp_path, capsys):
     assert "nonsense" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_without_snakemake_it_says_how_to_get_it(sets, sfew, tmp_path, monkeypatch, capsys):
+def test_without_snakemake_the_error_names_the_package(sets, sfew, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("emotiw.train.reproduce.snakemake.find_spec", lambda name: None)
     assert "pip install 'emotiw[reproduce]'" in refused(capsys, *asked(sets, sfew, tmp_path / "new"))
 
 
-def test_a_full_disk_is_foreseen(sets, sfew, tmp_path, monkeypatch, capsys):
+def test_missing_disk_space_is_reported_first(sets, sfew, tmp_path, monkeypatch, capsys):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("emotiw.disk.shutil.disk_usage", lambda path: usage._replace(free=10**6))
     assert "GB free: free some" in refused(capsys, *asked(sets, sfew, tmp_path / "new"))
 
 
-def test_where_there_can_be_no_baseline_the_rest_is_done(sets, sfew, caffe, tmp_path, monkeypatch, capsys):
+def test_without_a_baseline_the_rest_is_done(sets, sfew, caffe, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("emotiw.evaluate.baseline.baseline.MOST_IMAGES", 3)
     folder = tmp_path / "reproduction"
     assert main(asked(sets, sfew, folder, "--iterations", "2")) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("no baseline: ")
-    assert "6 of 6 steps to do: 1 pretrain, 1 finetune, 2 evaluate, 2 table\n" in told
+    printed = capsys.readouterr().out
+    assert printed.startswith("no baseline: ")
+    assert "6 of 6 steps to do: 1 pretrain, 1 finetune, 2 evaluate, 2 table\n" in printed
     assert "baseline:" not in (folder / "table_val/table.md").read_text()
 
 
-def test_a_folder_that_was_left_while_it_was_laid_out_is_taken_up(sets, sfew, caffe, tmp_path):
+def test_an_incompletely_written_folder_is_continued(sets, sfew, caffe, tmp_path):
     folder = tmp_path / "reproduction"
     folder.mkdir()
     (folder / "reproduction.json").write_text("{}")

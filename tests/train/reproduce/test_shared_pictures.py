@@ -1,4 +1,4 @@
-"""What is pre-trained on and scored in the end: told by content, before weeks of training."""
+"""Pictures that are both pre-trained on and scored are reported by content, before weeks of training."""
 
 import cv2
 import numpy as np
@@ -14,11 +14,11 @@ def draw(path, seed):
     cv2.imwrite(str(path), np.random.default_rng(seed).integers(0, 256, (20, 20, 3), np.uint8))
 
 
-def test_a_picture_of_both_sets_is_told_whatever_its_file_is(tmp_path):
+def test_a_picture_of_both_sets_is_reported_in_any_format(tmp_path):
     for number in range(4):
         draw(tmp_path / f"people/{'ab'[number % 2]}/{number}.png", number)
         draw(tmp_path / f"faces/train/Happy/{number}.png", 10 + number)
-    draw(tmp_path / "faces/train/Sad/9.png", 0)  # a picture that both train on is no leak
+    draw(tmp_path / "faces/train/Sad/9.png", 0)  # a picture in both train splits is not a leak
     draw(tmp_path / "faces/val/Sad/4.png", 20)
     sets = {}
     for name, labels in (("people", "identities"), ("faces", "emotions")):
@@ -29,6 +29,6 @@ def test_a_picture_of_both_sets_is_told_whatever_its_file_is(tmp_path):
     draw(tmp_path / "faces/test/1.png", 2)
     prepare(tmp_path / "faces", tmp_path / "leaks", Settings("emotions", ("rgb",), size=16))
     assert list(shared_pictures(sets["people"], open_set(tmp_path / "leaks"))) == [
-        f"warning: {tmp_path / 'people set'} pre-trains on 2 pictures of 2 people that {tmp_path / 'leaks'} scores, "
-        "such as a/2.png, there test/1.png"
+        f"warning: {tmp_path / 'people set'} has 2 pictures of 2 people to pre-train on that are also scored in "
+        f"{tmp_path / 'leaks'}, such as a/2.png, there test/1.png"
     ]

@@ -60,13 +60,13 @@ def test_every_site_is_tried_until_one_serves(fake_apt, tmp_path):
     assert not (tmp_path / "apt").exists()
 
 
-def test_where_nothing_serves_the_line_says_what_to_give(fake_apt):
+def test_if_no_site_works_the_error_names_the_flag(fake_apt):
     folder = fake_apt(INDEX_TARGETS + "echo 'E: no Release file' >&2; exit 100")
     with pytest.raises(EmotiwError, match=r"a\.example/debian \(no Release file\); .*b\.example.*give --mirror URL"):
         apt.fetch([], folder)
 
 
-def test_where_no_site_is_known_the_line_says_what_to_give(fake_apt):
+def test_if_no_site_is_known_the_error_names_the_flag(fake_apt):
     with pytest.raises(EmotiwError, match="names no mirror: give --mirror URL"):
         apt.fetch([], fake_apt("exit 0"))
 

@@ -136,8 +136,8 @@ def by_caffe(layers, make_case, in_caffe):
     for name, param in layers.items():
         phase = "TRAIN" if name == "TRAIN" else "TEST"
         cases[name] = make_case(str(NetParameter(layer=[param])), phase=phase, backward=False, passes=PASSES)
-    told = in_caffe(cases)
-    return {name: [(t[f"pass:{k}:data"], t[f"pass:{k}:label"]) for k in range(PASSES)] for name, t in told.items()}
+    reported = in_caffe(cases)
+    return {name: [(t[f"pass:{k}:data"], t[f"pass:{k}:label"]) for k in range(PASSES)] for name, t in reported.items()}
 
 
 def by_us(param, passes=PASSES, **kwargs):
@@ -393,8 +393,8 @@ def test_a_fork_reads_nothing_of_its_parents(layers, tmp_path):
     """The child gets an error, can read other LMDBs, and ends; the parent continues."""
     with run_script([layers["png"], layers["plain"]], tmp_path, FORK) as child:
         out, noise = last_of(child)
-    told, again, others, parents = out.splitlines()
-    assert told == "a prefetch thread does not survive a fork: open the source after the fork"
+    reported, again, others, parents = out.splitlines()
+    assert reported == "a prefetch thread does not survive a fork: open the source after the fork"
     assert again == "being read when this process was forked: use the start method spawn instead"
     assert others == "[-1.0, 0.0, 1.0]"
     assert parents == "5 [2.0, 3.0]"
@@ -419,8 +419,8 @@ def test_a_path_that_is_not_an_lmdb_is_refused_in_a_line(layers, tmp_path):
     for name, content in (("short", data[: len(data) // 2]), ("noise", b"\7" * 9000), ("nothing", b"")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "data.mdb").write_bytes(content)
-        told = refusal(layer(tmp_path / name))
-        assert "is cut off: copy it again" in told or "is not a complete LMDB" in told
+        reported = refusal(layer(tmp_path / name))
+        assert "is cut off: copy it again" in reported or "is not a complete LMDB" in reported
     assert "only `backend: LMDB` is read" in refusal(LayerParameter(type="Data"))
     assert refusal(layer(empty, batch=0)) == "its data_param has no batch_size"
 

@@ -1,6 +1,6 @@
 """A script for pycaffe, run twice: under Caffe's own Python, and with only its import of caffe changed.
 
-python pycaffe_script.py FOLDER: answers in FOLDER/told.npz and FOLDER/told.json, by section and name.
+python pycaffe_script.py FOLDER: answers in FOLDER/answers.npz and FOLDER/told.json, by section and name.
 """
 
 import json
@@ -405,5 +405,5 @@ for section in (
 ):
     RNG = np.random.RandomState(7)
     section()
-np.savez("told.npz", **ARRAYS)
+np.savez("answers.npz", **ARRAYS)
 Path("told.json").write_text(json.dumps(WORDS))

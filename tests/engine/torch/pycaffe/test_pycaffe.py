@@ -56,7 +56,7 @@ def told(caffe, tmp_path_factory):
     folders = [tmp_path_factory.mktemp(name) for name in ("ours", "theirs")]
     in_torch(SCRIPT, folders[0], ".")
     in_caffe(caffe, SCRIPT, folders[1], ".")
-    return [(dict(np.load(f / "told.npz")), json.loads((f / "told.json").read_text())) for f in folders]
+    return [(dict(np.load(f / "answers.npz")), json.loads((f / "told.json").read_text())) for f in folders]
 
 
 def rounding(section, name, arrays):

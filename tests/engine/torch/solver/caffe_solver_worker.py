@@ -1,8 +1,7 @@
 """Runs under Caffe's own Python 3: solvers.
 
-python caffe_solver_worker.py FOLDER: in each FOLDER/<case> the solver.prototxt, told by case.json and given.npz what
-to do, and the answers in told.npz: `loss` of each iteration's last pass, GoogLeNet's three; `param:<layer>:<k>` at
-the end.
+python caffe_solver_worker.py FOLDER: run the solver.prototxt in each FOLDER/<case> by case.json and given.npz, and
+write answers.npz: `loss` of each iteration's last pass, GoogLeNet's three; `param:<layer>:<k>` at the end.
 """
 
 import json
@@ -43,11 +42,11 @@ def run(folder):
         for _ in range(case["iterations"]):
             solver.step(1)
             losses.append([float(solver.net.blobs[name].data) for name in sorted(solver.net.outputs)])
-    told = {"loss": np.array(losses), "iteration": np.array(solver.iter)}
+    reported = {"loss": np.array(losses), "iteration": np.array(solver.iter)}
     for layer, blobs in solver.net.params.items():
         for k, blob in enumerate(blobs):
-            told[f"param:{layer}:{k}"] = blob.data.copy()
-    np.savez(folder / "told.npz", **told)
+            reported[f"param:{layer}:{k}"] = blob.data.copy()
+    np.savez(folder / "answers.npz", **reported)
 
 
 caffe.set_mode_cpu()

@@ -89,9 +89,9 @@ def by_one(folder, iter_size, resume=None):
 def assert_same(folder, solver):
     """Each rank has the weights and the history of a solver."""
     for rank in range(2):
-        told = np.load(folder / f"rank{rank}.npz")
+        reported = np.load(folder / f"rank{rank}.npz")
         for k, kept in enumerate(solver.update.kept):
-            np.testing.assert_allclose(told[f"kept{k}"], kept.numpy(), rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(reported[f"kept{k}"], kept.numpy(), rtol=1e-5, atol=1e-6)
 
 
 def losses(lines):

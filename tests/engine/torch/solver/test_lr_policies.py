@@ -39,7 +39,7 @@ def test_multistep_remembers_and_advances_one_step_per_call():
     one = policy("multistep", gamma=0.5, stepvalue=[3, 3, 10])
     assert [one.rate(iteration) for iteration in (2, 3, 4, 5)] == [8, 4, 2, 2]
     assert one.step == 2
-    one.step = 0  # as from a solverstate that lags behind
+    one.step = 0  # as from a solverstate with an older step
     assert [one.rate(20) for _ in range(4)] == [4, 2, 1, 1]
 
 

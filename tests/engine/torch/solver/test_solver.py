@@ -217,12 +217,12 @@ def test_a_request_in_a_test(tmp_path):
 
 
 def test_callbacks_stand_where_caffes_do(tmp_path):
-    told = []
+    reported = []
     solver = solver_of("", tmp_path)
-    solver.on_start.append(lambda: told.append(solver.net.params["w"][0].grad))
+    solver.on_start.append(lambda: reported.append(solver.net.params["w"][0].grad))
     solver.on_gradients_ready.append(lambda: solver.net.params["w"][0].grad.mul_(2))
     solver.step(1)
-    assert told == [None]
+    assert reported == [None]
     assert weight(solver) == 0
 
 

@@ -154,7 +154,7 @@ def by_caffe(caffe, folder, cases):
     log = noise.decode(errors="replace")
     assert child.returncode == 0, last_words(log, child.returncode) + log[-2000:]
     logs = {part.partition("\n")[0]: part for part in log.split("CASE ")[1:]}
-    return {name: (dict(np.load(folder / name / "told.npz")), logs[name].splitlines()) for name in cases}
+    return {name: (dict(np.load(folder / name / "answers.npz")), logs[name].splitlines()) for name in cases}
 
 
 def by_torch(folder, case):
