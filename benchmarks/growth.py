@@ -80,4 +80,4 @@ def table(folder: Path) -> str:
     lines = [list(row.values()) for row in rows]
     heads = ["images", "seconds", "peak, MB", "over the base, MB"]
     shown = tabulate(lines, heads, "github", disable_numparse=True)
-    return f"{shown}\n\nThe time beyond the first line's grows with the images to the power of {slope(points):.2f}."
+    return f"{shown}\n\nBeyond the first line, time grows as the number of images to the power of {slope(points):.2f}."

@@ -23,18 +23,18 @@ NAMES = {path: path.relative_to(ROOT).as_posix() for path in PAGES}
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=NAMES.get)
 CODE = [path for folder in ("lbp_mapping", "prototxt", "data_prep", "engine", "train", "evaluate", "emotiw")
         for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".csv", ".prototxt"}]  # fmt: skip
-# Commands after a `$` other than our own.
-TOOLS = {"cat", "cp", "docker", "for", "grep", "head", "mkdir", "sed"}
+# The commands after a `$` besides our own.
+TOOLS = {"cat", "cd", "cp", "docker", "for", "git", "grep", "head", "mkdir", "pip", "sed"}
 
 
 def blocks(text: str) -> list[str]:
     """Return the contents of the code blocks of a page."""
-    return re.findall(r"^```\n(.*?)^```$", text, re.S | re.M)
+    return re.findall(r"^```\w*\n(.*?)^```$", text, re.S | re.M)
 
 
 def prose(text: str) -> str:
     """Return a page without its code blocks."""
-    return re.sub(r"^```\n.*?^```$", "", text, flags=re.S | re.M)
+    return re.sub(r"^```\w*\n.*?^```$", "", text, flags=re.S | re.M)
 
 
 def inline(text: str) -> list[str]:
@@ -74,7 +74,7 @@ COMMANDS = [
 
 
 def test_there_are_pages_and_commands():
-    assert len(DOCS) == 12
+    assert len(DOCS) >= 15
     assert len(COMMANDS) > 40
     assert len({page for page, _ in COMMANDS}) > 5
 
@@ -124,8 +124,8 @@ def test_every_path_named_is_there(page):
 
 def test_every_import_and_module_named_is_there():
     blocks_of_all = "\n".join(block for text in PAGES.values() for block in blocks(text))
-    imports = re.findall(r"^from (emotiw[\w.]+) import (.+)$", blocks_of_all, re.M)
-    assert len(imports) > 2
+    imports = re.findall(r"^(?:>>> )?from (emotiw[\w.]+) import (.+)$", blocks_of_all, re.M)
+    assert len(imports) > 10
     for module, names in imports:
         assert all(hasattr(import_module(module), name) for name in names.split(", ")), module
     modules = [name for text in PAGES.values() for name in re.findall(r"-m\s+(emotiw[\w.]+)", text)]
@@ -190,6 +190,16 @@ def test_the_architecture_answers_ten_questions():
         for name, file in re.findall(r"`([A-Z]{3,})`, `([\w/]+\.py)`", row):
             assert re.search(rf"^{name}\b.*=", (ROOT / file).read_text(encoding="utf-8"), re.M), f"{file}: {name}"
     assert len(re.findall(r"`[A-Z]{3,}`, `", section)) > 5
+
+
+def test_the_index_has_four_short_paths():
+    paths = [part for part in PAGES[ROOT / "docs/index.md"].split("\n## ") if part.startswith("I ")]
+    assert len(paths) == 4
+    for path in paths:
+        steps = re.findall(r"^(\d)\. ", path, re.M)
+        assert steps == [str(number) for number in range(1, len(steps) + 1)]
+        assert 3 <= len(steps) <= 5
+        assert links(path)
 
 
 @EACH_PAGE

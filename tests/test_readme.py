@@ -26,6 +26,14 @@ def test_a_cell_has_at_most_eight_words():
     assert [cell for cell in shown if len(cell.split()) > 8] == []
 
 
+def test_nothing_is_installed_by_its_bare_name():
+    """The package is in no index: `pip install emotiw` would fetch a stranger's, if anything."""
+    pages = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
+    lines = [line for page in pages for line in re.findall(r"pip install ([^`\n]+)", page) if "emotiw" in line]
+    assert lines
+    assert [line for line in lines if "@ git+" not in line] == []
+
+
 def test_every_footnote_is_there():
     table = PROSE.split("## Results")[1].split("\n1. ")[0]
     called = {number for group in re.findall(r"\(((?:\d+(?:, )?)+)\)", table) for number in group.split(", ")}
@@ -52,9 +60,9 @@ def test_pictures_are_there():
         assert (ROOT / picture).is_file()
 
 
-def test_what_is_left_on_the_disk_is_named():
-    section = README.split("## What is left on the disk")[1].split("\n## ")[0]
-    for place in ("`.venv`", "`~/.cache/emotiw`", "`demo`", "`make clean`"):
+def test_the_way_to_uninstall_names_every_place():
+    section = README.split("## Uninstall")[1].split("\n## ")[0]
+    for place in ("`.venv`", "`~/.cache/emotiw`", "`demo`", "`make clean`", "`pip uninstall emotiw`"):
         assert place in section
 
 

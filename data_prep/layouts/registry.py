@@ -70,7 +70,7 @@ LAYOUTS = (
         refused.refuse_prepared,
         _BOTH,
         "`set.json` and `manifest.csv` at the top",
-        "refused: give the faces the set was made of, or the LMDBs of one of its representations",
+        "refused: give the faces from which the set was made, or the LMDBs of one of its representations",
     ),
     Layout(
         "sfew-1.0",
@@ -99,7 +99,7 @@ LAYOUTS = (
         sfew.list_repack,
         _EMOTIONS,
         "`sfew_2.0_labels.csv`",
-        "that table (`image_name,label,emotion,original_split`) beside `sfew2.0_images/`",
+        "that table (`image_name,label,emotion,original_split`) next to `sfew2.0_images/`",
     ),
     Layout(
         "recordio",
@@ -107,7 +107,7 @@ LAYOUTS = (
         recordio.list_recordio,
         _IDENTITIES,
         "one `.rec` file",
-        "the `.rec` and the `.idx` beside it; labels are people",
+        "the `.rec` and the `.idx` next to it; labels are people",
         Basis("the label of each record"),
     ),
     Layout(
@@ -116,7 +116,7 @@ LAYOUTS = (
         lmdb.list_lmdb,
         _BOTH,
         "a `data.mdb`, or folders that hold one each",
-        "Caffe's Datums; labels are people, or emotions with `--order`, which a prepared set carries; a "
+        "Caffe's Datums; labels are people, or emotions with `--order`, which a prepared set contains; a "
         "folder such as `train_lmdb` names the split",
         Basis("the label of each Datum", splits="folders such as train_lmdb"),
     ),
@@ -126,7 +126,7 @@ LAYOUTS = (
         fer2013.list_fer2013,
         _EMOTIONS,
         "one CSV at the top with the columns `emotion`, `pixels` and, where the table has splits, `Usage`",
-        "FER2013's numbers 0 to 6, square pictures of grey values, its words Training, PublicTest, PrivateTest",
+        "FER2013's numbers 0 to 6, square grey pictures, the words Training, PublicTest, PrivateTest",
         Basis("the column emotion", splits="the column Usage"),
     ),
     Layout(
@@ -135,7 +135,7 @@ LAYOUTS = (
         ferplus.list_ferplus,
         _EMOTIONS,
         "`fer2013new.csv`, and no folder named like an emotion",
-        "`fer2013.csv` beside it with as many rows, or the PNGs that it names",
+        "`fer2013.csv` next to it with the same number of rows, or the PNGs that it names",
         Basis("most votes of each row of fer2013new.csv", splits="the column Usage"),
     ),
     Layout(
@@ -144,7 +144,7 @@ LAYOUTS = (
         tables.list_raf_db,
         _EMOTIONS,
         "`EmoLabel/list_patition_label.txt`",
-        "that list beside `Image/aligned/`; RAF-DB's numbers 1 to 7",
+        "that list next to `Image/aligned/`; RAF-DB's numbers 1 to 7",
     ),
     Layout(
         "raf-db-kaggle",
@@ -152,7 +152,7 @@ LAYOUTS = (
         raf_db_kaggle.list_raf_db_kaggle,
         _EMOTIONS,
         "images such as `DATASET/train/1/train_00001_aligned.jpg`",
-        "folders `train` and `test` with `1` to `7`; `train_labels.csv` and `test_labels.csv`, where there, must agree",
+        "folders `train` and `test` with `1` to `7`; `train_labels.csv` and `test_labels.csv`, if present, must agree",
         Basis("folders named 1 to 7, in RAF-DB's order", splits="folders named train and test"),
     ),
     Layout(
@@ -161,7 +161,7 @@ LAYOUTS = (
         affectnet.list_affectnet,
         _EMOTIONS,
         "a CSV with the columns `subDirectory_filePath` and `expression`, and no folder named like an emotion",
-        "`training.csv`, `validation.csv` or one table at the top, and the images under any folder",
+        "`training.csv`, `validation.csv` or one table at the top, and the images in any folder",
         Basis("the column expression, in AffectNet's order", splits="the tables' names"),
     ),
     Layout(
