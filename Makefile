@@ -8,7 +8,7 @@ TESTS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist work
 SOURCES := $(shell find $(FOLDERS) -type f -not -name '*.pyc') setup.py README.md
 PIP := $(BIN)/pip install --disable-pip-version-check
 
-.PHONY: demo test test-all bench protobufs lint types install caffe clean sizes
+.PHONY: demo test test-all bench docs protobufs lint types install caffe clean sizes
 .DELETE_ON_ERROR:
 
 # The demo trains only with Caffe, so it does not need PyTorch, which is the largest part of `make install`.
@@ -18,12 +18,17 @@ demo: sizes caffe
 test: lint types caffe install
 	$(TESTS) -m "not slow and not gpu"
 
-test-all: lint types caffe install protobufs
+test-all: lint types caffe install protobufs $(VENV)/sphinx
 	$(TESTS) -m "not gpu"
 
 # Needs an otherwise idle machine: 40 minutes on 2 cores.
 bench: caffe install
 	$(BIN)/python -P benchmarks
+
+# The site: open site/index.html. A warning is an error.
+docs: $(VENV)/installed $(VENV)/sphinx
+	rm -rf site
+	$(BIN)/sphinx-build --quiet --fail-on-warning --conf-dir docs --doctree-dir build/doctrees --fresh-env . site
 
 # Caffe's messages are built at run time, and every protobuf release must give the same ones.
 protobufs: caffe
@@ -76,5 +81,10 @@ $(VENV)/torch: $(VENV)/locked
 	$(PIP) 'torch==2.13.0' 'h5py>=3.10,<4'
 	touch $@
 
+# Locked apart from the rest, so that no other target fetches it.
+$(VENV)/sphinx: $(VENV)/locked docs/requirements.lock
+	$(PIP) --require-hashes -r docs/requirements.lock
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build site *.egg-info .mypy_cache .ruff_cache .pytest_cache

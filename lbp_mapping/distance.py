@@ -28,7 +28,7 @@ def bit_vectors() -> Bits:
 def emd(x: Bits, y: Bits) -> Bits:
     r"""Return the authors' 1-D Earth Mover's Distance of bit vectors.
 
-    .. math:: \mathrm{EMD}(x, y) = \sum_j \Big| \sum_{i \le j} x_i - \sum_{i \le j} y_i \Big|
+    .. math:: \mathrm{EMD}(x, y) = \sum_j \left| \sum_{i \le j} x_i - \sum_{i \le j} y_i \right|
 
     The sums are not normalised, so a difference of mass counts; if the masses are equal, this is the optimal
     transport cost with \|i - j\| as ground distance.

@@ -58,11 +58,22 @@ def test_what_is_fetched_is_shown(tmp_path):
     assert [line for line in fetching if "--quiet" in line and "--no-deps" not in line] == []
 
 
+def test_the_packages_of_the_site_are_fetched_for_the_site_alone(environment, tmp_path):
+    fetched = "--require-hashes -r docs/requirements.lock"
+    assert fetched in planned("docs", environment)
+    assert fetched in planned("test-all", environment)
+    for target in ("demo", "test", "bench"):
+        assert fetched not in planned(target, tmp_path / "venv")
+    (environment / "sphinx").touch()
+    os.utime(environment / "sphinx", (time.time() + 7200,) * 2)
+    assert "pip install" not in planned("docs", environment)
+
+
 @pytest.mark.parametrize("target", ["install", "types", "test", "test-all", "bench"])
 def test_all_else_has_torch(environment, target):
     commands = planned(target, environment)
     assert "'torch==" in commands
-    assert "requirements.lock" not in commands
+    assert "-r requirements.lock" not in commands
     (environment / "torch").touch()
     os.utime(environment / "torch", (time.time() + 7200,) * 2)
     assert "'torch==" not in planned(target, environment)
