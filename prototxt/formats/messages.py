@@ -146,12 +146,26 @@ class LayerParameter(Message):
 
 
 @built
-class V1LayerParameter(Message):
-    """A layer in the format before 2014; its type is a number."""
+class V0LayerParameter(Message):
+    """A layer in the format of 2013, without its bottoms and tops; all types share its fields."""
 
+    name: str
+    type: str
+    pad: int
+    blobs: Messages[BlobProto]
+
+
+@built
+class V1LayerParameter(Message):
+    """A layer in the format before 2014, whose type is a number; or the bottoms and tops of a V0 `layer`."""
+
+    layer: V0LayerParameter
+    bottom: Scalars[str]
+    top: Scalars[str]
     name: str
     type: int
     blobs: Messages[BlobProto]
+    transform_param: layer_parameters.TransformationParameter
 
 
 @built
@@ -177,10 +191,20 @@ class PackedLayer(Message):
     blobs: Messages[PackedBlob]
 
 
+@packed("V0LayerParameter")
+class PackedV0Layer(Message):
+    """A V0LayerParameter with packed blobs."""
+
+    name: str
+    type: str
+    blobs: Messages[PackedBlob]
+
+
 @packed("V1LayerParameter")
 class PackedV1Layer(Message):
     """A V1LayerParameter with packed blobs."""
 
+    layer: PackedV0Layer
     name: str
     type: int
     blobs: Messages[PackedBlob]
