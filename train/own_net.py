@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.prototxt.formats.messages import TRAIN, NetParameter, SolverParameter, read_text
+from emotiw.prototxt.formats.messages import TRAIN, NetParameter, SolverParameter, prototxt_of, read_text
 from emotiw.prototxt.formats.upgrade import read_net
 from emotiw.prototxt.net_diff import differences
 from emotiw.prototxt.shapes import LayerError, shapes
@@ -99,7 +99,7 @@ def read_own_net(folder: Path) -> OwnNet:
 def _line_of(path: Path, word: str) -> int:
     """Return the line of a prototxt on which a quoted word first occurs as a name or a type, or 1."""
     pattern = re.compile(rf"\b(?:name|type)\s*:\s*[\"']{re.escape(word)}[\"']")
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+    for number, line in enumerate(prototxt_of(path).split("\n"), 1):
         if pattern.search(line):
             return number
     return 1
