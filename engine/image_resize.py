@@ -23,9 +23,16 @@ _TAPS = 3  # how many pixels beyond the border an interpolation may read
 
 
 def smoothed(image: Array, sides: tuple[int, int], mode: str = "constant", cval: float = 0) -> Array:
-    """Smooth an (H, W, K) image by a Gaussian along the axes that shrink, in the image's own type."""
+    """Smooth an (H, W, K) image by a Gaussian along the axes that shrink, in the image's own type.
+
+    Raises
+    ------
+    EmotiwError
+        If there is no such mode.
+    """
     from scipy import ndimage
 
+    _require_mode(mode)
     shrink = np.array(image.shape[:2]) / sides
     if not (shrink > 1).any():
         return image
@@ -60,10 +67,10 @@ def resize(
     EmotiwError
         If there is no such order or mode.
     """
-    if order not in range(6) or mode not in MODES or (order in _SPLINES and mode in ("symmetric", "wrap")):
+    _require_mode(mode)
+    if order not in range(6) or (order in _SPLINES and mode in ("symmetric", "wrap")):
         raise EmotiwError(
-            f"no order {order!r} with mode {mode!r}: orders are 0 to 5, modes {', '.join(MODES)}; "
-            "symmetric and wrap have no orders 2, 4 and 5"
+            f"no order {order!r} with mode {mode!r}: orders are 0 to 5; symmetric and wrap have no orders 2, 4 and 5"
         )
     values = image.astype(np.float64)
     rows, columns = (_weights(side, wanted, order, mode) for side, wanted in zip(values.shape[:2], sides, strict=True))
@@ -73,6 +80,11 @@ def resize(
     low, high = values.min(), values.max()
     beyond = mode == "constant" and not low <= cval <= high
     return np.where(beyond & (resized == cval), cval, resized.clip(low, high))
+
+
+def _require_mode(mode: str) -> None:
+    if mode not in MODES:
+        raise EmotiwError(f"no mode {mode!r}: there are {', '.join(MODES)}")
 
 
 def _weights(side: int, wanted: int, order: int, mode: str) -> NDArray[np.float64]:

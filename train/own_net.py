@@ -22,7 +22,7 @@ from emotiw.prototxt.formats.messages import TRAIN, NetParameter, SolverParamete
 from emotiw.prototxt.formats.upgrade import read_net
 from emotiw.prototxt.net_diff import differences
 from emotiw.prototxt.shapes import LayerError, shapes
-from emotiw.prototxt.solvers import merged
+from emotiw.prototxt.solvers import check_resumable, merged
 from emotiw.prototxt.surgery import (
     classifiers,
     crop_size,
@@ -92,6 +92,7 @@ def read_own_net(folder: Path) -> OwnNet:
         raise UsageError(str(error)) from None
     for name in _FILLED:
         own.ClearField(name)
+    check_resumable(own, str(folder / SOLVER))
     use_set(train_val, {"TRAIN": "train_lmdb", "TEST": "val_lmdb"}, "mean.binaryproto")
     return OwnNet(folder, train_val, merged(_BASE, own))
 

@@ -19,7 +19,7 @@ class Concat(Layer):
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return one blob."""
         p = self.param.concat_param
-        axis = p.concat_dim if p.HasField("concat_dim") else canonical(p.axis, bottoms[0].dim())
+        axis = canonical(p.concat_dim if p.HasField("concat_dim") else p.axis, bottoms[0].dim())
         if len({(*bottom.shape[:axis], *bottom.shape[axis + 1 :]) for bottom in bottoms}) > 1:
             shapes = ", ".join(str(tuple(bottom.shape)) for bottom in bottoms)
             raise EmotiwError(f"its bottoms may differ only in axis {axis}: {shapes}")
@@ -34,7 +34,7 @@ class Slice(Layer):
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return a blob for each top."""
         p, count = self.param.slice_param, len(self.param.top)
-        axis = p.slice_dim if p.HasField("slice_dim") else canonical(p.axis, bottoms[0].dim())
+        axis = canonical(p.slice_dim if p.HasField("slice_dim") else p.axis, bottoms[0].dim())
         side, points = bottoms[0].shape[axis], list(p.slice_point)
         if not points and side % count == 0:
             points = [side // count * k for k in range(1, count)]

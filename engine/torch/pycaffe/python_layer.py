@@ -1,8 +1,7 @@
 """`caffe.Layer`: layers written in Python, for the type Python of a prototxt."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -118,7 +117,7 @@ class PythonLayer(TorchLayer):
         self.called.backward(self._top, list(propagate_down), self._bottom)
 
 
-def _class_of(param: LayerParameter) -> Callable[[LayerParameter], Any]:
+def _class_of(param: LayerParameter) -> type[Layer]:
     """Return the class of a layer, which any module may define."""
     name, kind = param.python_param.module, param.python_param.layer
     try:

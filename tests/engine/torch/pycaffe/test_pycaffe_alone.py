@@ -228,6 +228,7 @@ def test_an_impossible_layer_is_named(opened, bottom, kind, settings, words):
             lambda: caffe.io.resize(np.zeros((2, 2)), (3, 3), order=6),
             "no order 6 with mode 'reflect': orders are 0",
         ),
+        (lambda: caffe.io.resize(np.zeros((2, 2)), (1, 1), mode="x"), "no mode 'x': there are constant, edge,"),
         (lambda: caffe.io.resize(np.zeros((2, 2)), (3, 3), order=2, mode="wrap"), "wrap have no orders 2, 4 and 5"),
     ],
 )
@@ -241,6 +242,7 @@ def test_the_log_is_as_loud_as_glog(opened, folder, monkeypatch, capfd):
         "batch_size: 2 channels: 1 height: 1 width: 3", "shape { dim: 2 dim: 3 } shape { dim: 2 }"))  # fmt: skip
     (folder / "solver.prototxt").write_text('net: "net.prototxt" base_lr: 0 lr_policy: "fixed" display: 1')
     line = r"I\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ pycaffe\] Iteration 0, loss = 0\.693147"
+    monkeypatch.delenv("GLOG_minloglevel", raising=False)
     for level, loud in ((None, True), ("1", False), ("0", True)):
         if level is not None:
             monkeypatch.setenv("GLOG_minloglevel", level)
@@ -281,6 +283,7 @@ def test_a_net_is_drawn(folder, monkeypatch):
     caffe.draw.draw_net_to_file(net, "net.dot")
     assert (folder / "net.dot").read_text() == drawn
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setitem(sys.modules, "pydot", None)
     with pytest.raises(EmotiwError, match="drawing needs Graphviz: apt-get install graphviz; the format dot"):
         caffe.draw.draw_net_to_file(net, "net.png")
     with pytest.raises(EmotiwError, match=r"a pydot\.Dot needs pydot: pip install pydot"):
