@@ -95,10 +95,8 @@ def _weights(side: int, wanted: int, order: int, mode: str) -> NDArray[np.float6
     begin = np.floor(places + 0.5 if order == 0 else places).astype(int)
     taps = {0: range(1), 1: range(2), 3: range(-1, 3)}[order]
     # The pixel that is read at each place from _TAPS before the first to _TAPS after the last; -1: none, but cval.
-    if mode == "constant":
-        read = np.pad(np.arange(side), _TAPS, constant_values=-1)
-    else:
-        read = np.pad(np.arange(side), _TAPS, mode=mode)  # type: ignore[call-overload]
+    rule: dict[str, Any] = {"constant_values": -1} if mode == "constant" else {"mode": mode}
+    read = np.pad(np.arange(side), _TAPS, **rule)
     weights = np.zeros((wanted, side + 1))  # the last column takes what is beyond the border
     for tap in taps:
         pixel = read[begin + tap + _TAPS]

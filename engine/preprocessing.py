@@ -61,8 +61,8 @@ def resize_image(image: Blob, sides: Sides, order: int = 1) -> Blob:
         return np.full((*sides, image.shape[2]), low, np.float32)
     unit = (image - low) / (high - low)
     if order != 1:
-        unit = image_resize.resize(image_resize.smoothed(unit, sides), sides, order)
-        return np.asarray(unit * (high - low) + low, np.float32)
+        interpolated = image_resize.resize(image_resize.smoothed(unit, sides), sides, order)
+        return np.asarray(interpolated * (high - low) + low, np.float32)
     if (shrink > 1).any():
         # Deviation D15
         unit = ndimage.gaussian_filter(unit, (*np.maximum(0, (shrink - 1) / 2), 0), mode="constant")

@@ -3,7 +3,7 @@
 The authors' nets are in V1 format.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf.message import Message
@@ -75,7 +75,7 @@ def upgrade(net: NetParameter, where: str = "the net") -> NetParameter:
     for field in ("input", "input_dim", "input_shape", "layers", "layer"):
         upgraded.ClearField(field)
     upgraded.layer.extend(_inputs(net, where))
-    old = v1_layers(net, where) if is_v0(net) else net.layers
+    old: Iterable[V1LayerParameter] = v1_layers(net, where) if is_v0(net) else net.layers
     upgraded.layer.extend([*net.layer, *map(_layer, old)])
     for layer in upgraded.layer:
         if layer.type == "BatchNorm" and len(layer.param) == 3:  # UpgradeNetBatchNorm: older ones learned nothing
@@ -103,8 +103,9 @@ def weighted(net: AnyNet) -> dict[str, Sequence[AnyBlob]]:
 
 def stored(net: AnyNet) -> dict[str, Sequence[AnyBlob]]:
     """Return the blobs of every layer, by its name; the net may be of any format."""
-    old = [layer.layer if layer.HasField("layer") else layer for layer in net.layers]
-    return {layer.name: layer.blobs for layer in (net.layer or old)}
+    if net.layer:
+        return {layer.name: layer.blobs for layer in net.layer}
+    return {layer.layer.name or layer.name: layer.layer.blobs or layer.blobs for layer in net.layers}
 
 
 def types(net: AnyNet) -> dict[str, str]:

@@ -108,7 +108,7 @@ def resize(
     values = np.atleast_3d(image)
     values = image_resize.smoothed(values, sides, mode, cval) if anti_aliasing else values
     unit = np.iinfo(image.dtype).max if image.dtype.kind in "ui" and not preserve_range else 1
-    made = image_resize.resize(values / unit, sides, order, mode, cval, clip)
+    made: Array = image_resize.resize(values / unit, sides, order, mode, cval, clip)
     made = made.astype(np.float32) if image.dtype == np.float32 else made
     return made if image.ndim == 3 else made[..., 0]
 
