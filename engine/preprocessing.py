@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from emotiw.prototxt.formats.layer_parameters import TransformationParameter
 
+from . import image_resize
+
 Image = NDArray[np.uint8] | NDArray[np.float32]
 Blob = NDArray[np.float32]
 Sides = tuple[int, int]  # height and width
@@ -43,7 +45,7 @@ def resize_image(image: Blob, sides: Sides, order: int = 1) -> Blob:
     sides
         Height and width of the result.
     order
-        Of the interpolation: 1 is bilinear; others round differently from scikit-image.
+        Of the interpolation, as for `image_resize.resize`: 1 is bilinear.
 
     Returns
     -------
@@ -58,10 +60,13 @@ def resize_image(image: Blob, sides: Sides, order: int = 1) -> Blob:
     if low == high:
         return np.full((*sides, image.shape[2]), low, np.float32)
     unit = (image - low) / (high - low)
+    if order != 1:
+        interpolated = image_resize.resize(image_resize.smoothed(unit, sides), sides, order)
+        return np.asarray(interpolated * (high - low) + low, np.float32)
     if (shrink > 1).any():
         # Deviation D15
         unit = ndimage.gaussian_filter(unit, (*np.maximum(0, (shrink - 1) / 2), 0), mode="constant")
-    resized = ndimage.zoom(unit, (*1 / shrink, 1), order=order, mode="grid-constant", grid_mode=True).clip(0, 1)
+    resized = ndimage.zoom(unit, (*1 / shrink, 1), order=1, mode="grid-constant", grid_mode=True).clip(0, 1)
     return np.asarray(resized * (high - low) + low, np.float32)
 
 

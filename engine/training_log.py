@@ -25,7 +25,7 @@ _LOSS = re.compile(r"Iteration (\d+)\b.*?, loss = ([-+]?(?:[\d.]+(?:e[-+]?\d+)?|
 _THREAD = re.compile(r"[IWEF]\d{4,8} [\d:.]+\s+(\d+) ")
 # Caffe's caffe.cpp logs the first; its Solver::Solve, and the torch engine, log the second.
 _RESTORED = re.compile(r"(?:Resuming|Restoring previous solver status) from .*_iter_(\d+)\.solverstate")
-_STATE = re.compile(r"Snapshotting solver state to binary proto ?file (.*_iter_(\d+))\.solverstate")
+_STATE = re.compile(r"Snapshotting solver state to (?:binary proto ?|HDF5 )file (.*_iter_(\d+))\.solverstate(\.h5)?")
 # glog's prefix of an error, `F1123 14:43:19.358763  8394 common.cpp:66] `, and libprotobuf's.
 _COMPLAINT = re.compile(r"^(?:[EF]\d{4,8} [\d:.]+\s+\d+ \S+\] |\[libprotobuf (?:ERROR|FATAL) [^]]+\] )(.+)")
 _NOISE = re.compile(r"^(?:\*\*\* |\s|$|[IW]\d{4}|WARNING: Logging before)")
@@ -49,7 +49,7 @@ def events(lines: Iterable[str], folder: Path) -> Iterator[Event]:
         if match := _LOSS.search(line):
             yield Loss(int(match[1]), float(match[2]))
         elif match := _STATE.search(line):
-            announced, writer = Snapshot(int(match[2]), folder / f"{match[1]}.caffemodel"), thread
+            announced, writer = Snapshot(int(match[2]), folder / f"{match[1]}.caffemodel{match[3] or ''}"), thread
 
 
 def losses(lines: Iterable[str]) -> dict[int, float]:

@@ -25,7 +25,7 @@ class Function:
     def __post_init__(self) -> None:
         for number, given in enumerate(self.inputs):
             if not isinstance(given, Top):
-                raise TypeError(f"{self.type_name}: input {number} is not a Top, but a {type(given).__name__}")
+                raise TypeError(f"{self.type_name} input {number} is not a Top (type is {type(given)})")
         object.__setattr__(self, "tops", tuple(Top(self, n) for n in range(self.ntop)))
 
 

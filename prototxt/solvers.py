@@ -76,11 +76,17 @@ def parse_settings(text: str, where: str) -> SolverParameter:
         if value is not None and value not in _AS_FILLED.get(name, ()):
             raise UsageError(f"{where}: {name} cannot be set: {reason}")
         solver.ClearField(name)
+    check_resumable(solver, where)
+    for name in _REFUSED:
+        solver.ClearField(name)
+    return solver
+
+
+def check_resumable(solver: SolverParameter, where: str) -> None:
+    """Raise `UsageError` if a solver has a setting with which a run could not be resumed."""
     for name, (value, reason) in _REFUSED.items():
         if solver.HasField(name) and getattr(solver, name) == value:
             raise UsageError(f"{where}: {name}: {reason}")
-        solver.ClearField(name)
-    return solver
 
 
 def _given(solver: SolverParameter) -> list[FieldDescriptor]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from .formats.blobs import shape_of
 from .formats.messages import AnyBlob, AnyNet
-from .formats.upgrade import weighted
+from .formats.upgrade import stored
 from .shapes import Shape
 
 
@@ -48,15 +48,16 @@ def compare(weights: AnyNet, params: Mapping[str, list[Shape]]) -> Copy:
     weights
         A parsed caffemodel, of V1 layers (the authors') or of current ones.
     params
-        Shapes of the net's weights and biases by layer name, as `shapes.shapes` gives them.
+        Shapes of the net's weights and biases by layer name, as `shapes.shapes` gives them; an empty list for a layer
+        that learns nothing, which then must have no blobs in the weights either.
     """
-    found = weighted(weights)
-    both = [layer for layer in params if layer in found]
+    found = stored(weights)
+    both = [layer for layer in params if layer in found and (found[layer] or params[layer])]
     misfits = {layer: words for layer in both if (words := _misfit(found[layer], params[layer]))}
     return Copy(
         copied=tuple(layer for layer in both if layer not in misfits),
-        new=tuple(layer for layer in params if layer not in found),
-        left=tuple(layer for layer in found if layer not in params),
+        new=tuple(layer for layer in params if params[layer] and layer not in found),
+        left=tuple(layer for layer in found if found[layer] and layer not in params),
         misfits=misfits,
     )
 
@@ -76,4 +77,4 @@ def _fits(blob: AnyBlob, wanted: Shape) -> bool:
 
 
 def _words(shapes: list[Shape]) -> str:
-    return " + ".join("x".join(map(str, shape)) for shape in shapes)
+    return " + ".join("x".join(map(str, shape)) for shape in shapes) or "no blobs"

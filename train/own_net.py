@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.prototxt.formats.messages import TRAIN, NetParameter, SolverParameter, read_text
+from emotiw.prototxt.formats.messages import TRAIN, NetParameter, SolverParameter, prototxt_of, read_text
 from emotiw.prototxt.formats.upgrade import read_net
 from emotiw.prototxt.net_diff import differences
 from emotiw.prototxt.shapes import LayerError, shapes
-from emotiw.prototxt.solvers import merged
+from emotiw.prototxt.solvers import check_resumable, merged
 from emotiw.prototxt.surgery import (
     classifiers,
     crop_size,
@@ -92,6 +92,7 @@ def read_own_net(folder: Path) -> OwnNet:
         raise UsageError(str(error)) from None
     for name in _FILLED:
         own.ClearField(name)
+    check_resumable(own, str(folder / SOLVER))
     use_set(train_val, {"TRAIN": "train_lmdb", "TEST": "val_lmdb"}, "mean.binaryproto")
     return OwnNet(folder, train_val, merged(_BASE, own))
 
@@ -99,7 +100,7 @@ def read_own_net(folder: Path) -> OwnNet:
 def _line_of(path: Path, word: str) -> int:
     """Return the line of a prototxt on which a quoted word first occurs as a name or a type, or 1."""
     pattern = re.compile(rf"\b(?:name|type)\s*:\s*[\"']{re.escape(word)}[\"']")
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+    for number, line in enumerate(prototxt_of(path).split("\n"), 1):
         if pattern.search(line):
             return number
     return 1

@@ -112,13 +112,14 @@ def row_of(args: argparse.Namespace, stage: str) -> "Experiment":
 
 def solver_text(given: str) -> str:
     """Return the prototxt that --solver gives: the argument itself, or the text of the file that it names."""
-    from emotiw.errors import UsageError
+    from emotiw.errors import EmotiwError, UsageError
+    from emotiw.prototxt.formats.messages import prototxt_of
 
     if ":" in given or "{" in given:
         return given
     try:
-        return Path(given).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        return prototxt_of(Path(given))
+    except (OSError, EmotiwError):
         raise UsageError(f"--solver {given}: neither a text file nor prototxt such as 'base_lr: 0.002'") from None
 
 

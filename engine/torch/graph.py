@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from emotiw.errors import EmotiwError
-from emotiw.prototxt.formats.messages import LayerParameter, NetParameter, NetStateRule, parse_text
+from emotiw.prototxt.formats.messages import LayerParameter, NetParameter, NetStateRule, parse_text, prototxt_of
 from emotiw.prototxt.formats.upgrade import upgrade
 
 Phase = Literal["TRAIN", "TEST"]
@@ -63,7 +63,7 @@ class Graph:
 
 
 def read_graph(path: Path, state: State) -> Graph:
-    """Return the graph of a prototxt file, of V1 layers or of current ones.
+    """Return the graph of a prototxt file, in any of Caffe's formats.
 
     Raises
     ------
@@ -71,11 +71,9 @@ def read_graph(path: Path, state: State) -> Graph:
         If the file is not a net.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = prototxt_of(path)
     except OSError as error:
         raise EmotiwError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise EmotiwError(f"{path} is not a prototxt: it is not text") from None
     return graph_of(parse_text(text, NetParameter, str(path)), state, str(path), layer_lines(text))
 
 
@@ -85,7 +83,7 @@ def graph_of(net: NetParameter, state: State, source: str = "the net", lines: It
     Parameters
     ----------
     net
-        Of V1 layers or of current ones; it is not changed.
+        In any of Caffe's formats; it is not changed.
     state
         The state to which its rules apply.
     source, lines

@@ -1,6 +1,8 @@
 """A prototxt as a torch module: Caffe's net.cpp, its backward pass by autograd."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -64,6 +66,8 @@ class Net(torch.nn.Module):
         If a layer cannot be built; the message has the layer and its line in the prototxt.
     """
 
+    kinds: ClassVar[Mapping[str, type[Layer]]] = LAYERS  # the classes of layers by type
+
     def __init__(
         self,
         graph: Graph,
@@ -87,10 +91,8 @@ class Net(torch.nn.Module):
         self.generator.manual_seed(self.generator.seed() if seed is None else seed)
         params = Params(self.device, layout, self.generator, always=graph.force_backward)
         for param, where in zip(graph.layers, graph.where, strict=True):
-            try:
+            with placed(where, param.type):
                 self._add(param, open_source, params, self.generator)
-            except EmotiwError as error:
-                raise EmotiwError(f"{where}: {error}") from None
         self.chain = torch.nn.ModuleList(self.layers)  # registers the parameters with torch
         self.learnable: list[Learnable] = params.learnable
         self.inputs = [top for layer in self._inputs() for top in layer.param.top]
@@ -144,14 +146,8 @@ class Net(torch.nn.Module):
     def _run(self, first: int, last: int) -> Tensor:
         loss = torch.zeros((), device=self.device)
         for layer, where in zip(self.layers[first:last], self.graph.where[first:last], strict=True):
-            try:
+            with placed(where):
                 tops = self._tops(layer)
-            except EmotiwError as error:
-                raise EmotiwError(f"{where}: {error}") from None
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError as error:  # torch's own message
-                raise EmotiwError(f"{where}: {str(error).partition(chr(10))[0]}") from None
             for weight, top in zip(layer.loss_weights, tops, strict=True):
                 if weight:
                     loss = loss + weight * top.float().sum()
@@ -195,10 +191,7 @@ class Net(torch.nn.Module):
 
     def _add(self, param: LayerParameter, open_source: OpenSource | None, params: Params, generator: Generator) -> None:
         """Build a layer, connect it, fill what it learns, and find its tops' shapes: Net::Init."""
-        if param.type not in LAYERS:
-            raise EmotiwError(f"this engine has no such layer: it has {', '.join(sorted(LAYERS))}")
-        self._check_names(param)
-        layer = LAYERS[param.type](param)
+        layer = self._make(param)
         layer.propagates = [self.graph.force_backward or given for given in param.propagate_down] or [True] * len(
             param.bottom
         )
@@ -223,6 +216,14 @@ class Net(torch.nn.Module):
         self.shapes.update(zip(param.top, tops[: len(param.top)], strict=True))
         self.layers.append(layer)
 
+    def _make(self, param: LayerParameter) -> Layer:
+        """Build a layer, without what it learns."""
+        if param.type not in self.kinds:
+            where = "; layers written in Python run in pycaffe's nets and solvers" if param.type == "Python" else ""
+            raise EmotiwError(f"this engine has no such layer: it has {', '.join(sorted(self.kinds))}{where}")
+        self._check_names(param)
+        return self.kinds[param.type](param)
+
     def _expect(self, layer: Layer, bottoms: list[Shape]) -> None:
         """Tell a layer's data source which labels it accepts: on a GPU the layer itself would notice too late."""
         param = layer.param
@@ -234,7 +235,7 @@ class Net(torch.nn.Module):
 
     def _check_names(self, param: LayerParameter) -> None:
         """Refuse bottoms that no layer makes, tops made already, and a number of either that the type does not take."""
-        LAYERS[param.type].check_counts(param)
+        self.kinds[param.type].check_counts(param)
         for name in param.bottom:
             if name not in self.shapes:
                 raise EmotiwError(f"its bottom {name!r} is the top of no layer before it")
@@ -242,6 +243,29 @@ class Net(torch.nn.Module):
             in_place = k < len(param.bottom) and param.bottom[k] == name
             if (name in self.shapes and not in_place) or name in param.top[:k]:
                 raise EmotiwError(f"its top {name!r} is made already")
+
+
+@contextmanager
+def placed(where: str, kind: str = "") -> Iterator[None]:
+    """Turn any error of a layer into an EmotiwError with its location.
+
+    Parameters
+    ----------
+    where
+        The layer's location.
+    kind
+        Its type; other errors of a Python layer stay as they are: they are those of its user's code.
+    """
+    try:
+        yield
+    except EmotiwError as error:
+        raise EmotiwError(f"{where}: {error}") from None
+    except torch.OutOfMemoryError:
+        raise
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # torch's or Python's message
+        if kind == "Python":
+            raise
+        raise EmotiwError(f"{where}: {str(error).partition(chr(10))[0]}") from error
 
 
 def _outputs(graph: Graph) -> list[str]:

@@ -1,7 +1,7 @@
 """A training in a worker process: its log, signals and ranks."""
 
-import logging
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -9,47 +9,43 @@ from pathlib import Path
 import torch
 
 from emotiw.engine.base import DivergedError
-from emotiw.prototxt.formats.hdf5 import is_hdf5
 
 from .data.lmdb_source import Sources
-from .hdf5 import copy_from_hdf5
+from .glog import glog_line
 from .solver.distributed import Request, ranks
 from .solver.random_state import Randomness, Setting
 from .solver.solver import Solver
 from .solver.solver_param import read_solver
 from .weights import copy_from
 
-_GLOG = "%(levelname).1s%(asctime)s.%(msecs)03d %(process)d %(module)s] %(message)s"
-
 
 def carry_out(solver: Path, weights: Path | None, resume: Path | None, device: str, precision: str) -> int:
     """Run `train`, and log it; if that fails, log why and return 1."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(_GLOG, "%m%d %H:%M:%S"))
-    log = logging.getLogger(__name__)
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
     try:
-        train(solver, weights, resume, device, precision, log.info)
+        train(solver, weights, resume, device, precision, _say)
     except Exception as error:  # torch's errors and the disk's, too: logs have one line instead of a traceback
         if isinstance(error, DivergedError) and error.loss:  # as Caffe, which does not stop, would log it
-            log.info("Iteration %d, loss = %g", error.loss.iteration, error.loss.loss)
-        log.error("%s", str(error).partition("\n")[0] or type(error).__name__)
+            _say(f"Iteration {error.loss.iteration}, loss = {error.loss.loss:g}")
+        _say(str(error).partition("\n")[0] or type(error).__name__, "E")
         return 1
     return 0
 
 
+def _say(line: str, severity: str = "I") -> None:
+    print(glog_line(line, "training", severity), file=sys.stderr, flush=True)
+
+
 def train(
-    solver: Path, weights: Path | None, resume: Path | None, device: str, precision: str, log: Callable[..., None]
+    solver: Path, weights: Path | None, resume: Path | None, device: str, precision: str, log: Callable[[str], None]
 ) -> None:
     """Train by a solver.prototxt, together with other ranks if torchrun started this process.
 
     Parameters
     ----------
     solver
-        Paths in it are relative to its folder.
+        A solver's prototxt; paths in it are relative to the current folder, as in `caffe train`.
     weights, resume
-        A caffemodel or HDF5 file to start from; a solverstate to resume from, relative to the solver's folder.
+        A caffemodel or HDF5 file to start from; a solverstate to resume from.
     device
         `cpu` or `cuda`.
     precision
@@ -57,8 +53,7 @@ def train(
     log
         Called with each line that Caffe would log.
     """
-    folder = solver.parent
-    param = read_solver(Path(solver.name), folder)
+    param, folder = read_solver(solver), Path()
     seed = param.random_seed if param.random_seed >= 0 else None
     with ranks(device) as here, Sources(folder, here.device, seed, here.rank, here.count) as sources:
         training = Solver(param, folder, sources, here.device, precision)
@@ -69,8 +64,7 @@ def train(
         training.randomness = Randomness(nets, sources, here.device, setting, here.rank)
         if weights:
             log(f"Finetuning from {weights}")
-            copy = copy_from_hdf5 if is_hdf5(weights) else copy_from
-            copy(training.net, weights)
+            copy_from(training.net, weights)
         training.solve(resume)
 
 

@@ -1,7 +1,7 @@
 """The training process: `python -m emotiw.engine.torch.worker SOLVER`, alone or under torchrun.
 
-It logs to standard error in Caffe's format. At SIGINT (Ctrl-C) it writes a snapshot and stops; at SIGHUP it writes a
-snapshot, as in `caffe train`.
+Paths are relative to the current folder, as in `caffe train`. It logs to standard error in Caffe's format. At SIGINT
+(Ctrl-C) it writes a snapshot and stops; at SIGHUP it writes a snapshot, as in `caffe train`.
 """
 
 import argparse
@@ -35,8 +35,8 @@ def _die_with_torchrun() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="emotiw.engine.torch.worker", description="Train as a solver.prototxt says.")
-    parser.add_argument("solver", type=Path, help="paths in it are relative to its folder")
-    parser.add_argument("--weights", type=Path, help="a caffemodel to start from")
+    parser.add_argument("solver", type=Path, help="a solver.prototxt; paths in it are relative to the current folder")
+    parser.add_argument("--weights", type=Path, help="a caffemodel or HDF5 file to start from")
     parser.add_argument("--resume", type=Path, help="a solverstate to resume from")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0])

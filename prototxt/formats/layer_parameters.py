@@ -246,6 +246,15 @@ class PReLUParameter(Message):
 
 
 @built
+class PythonParameter(Message):
+    """Of a Python: the class that computes it, and that class's own settings."""
+
+    module: str
+    layer: str
+    param_str: str
+
+
+@built
 class ReLUParameter(Message):
     """Of a ReLU."""
 

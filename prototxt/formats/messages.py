@@ -6,6 +6,8 @@ the types for code and type checkers. An enum's values are numbers.
 
 from __future__ import annotations
 
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -138,6 +140,7 @@ class LayerParameter(Message):
     pooling_param: layer_parameters.PoolingParameter
     power_param: layer_parameters.PowerParameter
     prelu_param: layer_parameters.PReLUParameter
+    python_param: layer_parameters.PythonParameter
     relu_param: layer_parameters.ReLUParameter
     reshape_param: layer_parameters.ReshapeParameter
     scale_param: layer_parameters.ScaleParameter
@@ -146,12 +149,26 @@ class LayerParameter(Message):
 
 
 @built
-class V1LayerParameter(Message):
-    """A layer in the format before 2014; its type is a number."""
+class V0LayerParameter(Message):
+    """A layer in the format of 2013, without its bottoms and tops; all types share its fields."""
 
+    name: str
+    type: str
+    pad: int
+    blobs: Messages[BlobProto]
+
+
+@built
+class V1LayerParameter(Message):
+    """A layer in the format before 2014, whose type is a number; or the bottoms and tops of a V0 `layer`."""
+
+    layer: V0LayerParameter
+    bottom: Scalars[str]
+    top: Scalars[str]
     name: str
     type: int
     blobs: Messages[BlobProto]
+    transform_param: layer_parameters.TransformationParameter
 
 
 @built
@@ -177,10 +194,20 @@ class PackedLayer(Message):
     blobs: Messages[PackedBlob]
 
 
+@packed("V0LayerParameter")
+class PackedV0Layer(Message):
+    """A V0LayerParameter with packed blobs."""
+
+    name: str
+    type: str
+    blobs: Messages[PackedBlob]
+
+
 @packed("V1LayerParameter")
 class PackedV1Layer(Message):
     """A V1LayerParameter with packed blobs."""
 
+    layer: PackedV0Layer
     name: str
     type: int
     blobs: Messages[PackedBlob]
@@ -272,13 +299,26 @@ def parse_text(text: str, kind: type[M], where: str) -> M:
 
 def read_text(path: Path, kind: type[M]) -> M:
     """Return the message of class `kind` in the prototxt file `path`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise EmotiwError(f"{path} is not a prototxt: it is not text, but {looks(path)}") from None
+    return parse_text(prototxt_of(path), kind, str(path))
+
+
+def prototxt_of(path: Path) -> str:
+    """Return the text of a prototxt file; one that is not UTF-8, such as with comments in GBK, is read as Latin-1.
+
+    Raises
+    ------
+    EmotiwError
+        If the file is no text, or a web page.
+    """
+    data = path.read_bytes()
+    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or _BINARY.search(data):
+        raise EmotiwError(f"{path} is not a prototxt: it is not text, but {looks(path)}")
     if looks(path) == _PAGE:
         raise EmotiwError(f"{path} is not a prototxt, but {_PAGE}: fetch it again")
-    return parse_text(text, kind, str(path))
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")  # byte by byte, as Caffe reads it
 
 
 def format_text(message: Message) -> str:
@@ -296,6 +336,7 @@ def read_binary(path: Path, kind: type[M]) -> M:
         ) from None
 
 
+_BINARY = re.compile(rb"[\0-\x08]")
 _PAGE = "a web page"
 _LOOKS = {b"<!doctype": _PAGE, b"<html": _PAGE, b"<?xml": _PAGE, b"pk\x03\x04": "a zip archive"}
 

@@ -1,12 +1,19 @@
-"""Upgrade nets from Caffe's V1 format, such as the authors', to the current one, as Caffe's upgrade_proto.cpp does."""
+"""Upgrade nets from Caffe's older formats to the current one, as Caffe's upgrade_proto.cpp does.
 
-from collections.abc import Mapping, Sequence
+The authors' nets are in V1 format.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from google.protobuf.message import Message
 
 from emotiw.errors import EmotiwError
 
 from .descriptors import POOL, enum_name
+from .layer_parameters import TransformationParameter
 from .messages import AnyBlob, AnyNet, LayerParameter, NetParameter, PackedV1Layer, V1LayerParameter, read_text
+from .upgrade_v0 import V1_NAMES, is_v0, v1_layers
 
 # Types whose current name is not the old one in CamelCase.
 _TYPES: Mapping[str, str] = {
@@ -29,18 +36,25 @@ _LEARNING: Mapping[str, str] = {
     "blobs_lr": "lr_mult",
     "weight_decay": "decay_mult",
 }
+# UpgradeNetDataTransformation: the data layers that had the fields of transform_param in their own message.
+_TRANSFORMED: Mapping[str, str] = {
+    "Data": "data_param",
+    "ImageData": "image_data_param",
+    "WindowData": "window_data_param",
+}
+_TRANSFORMS = ("scale", "mean_file", "crop_size", "mirror")
 
 
 def read_net(path: Path) -> NetParameter:
-    """Return the NetParameter of a prototxt file, of V1 layers or of current ones, upgraded."""
+    """Return the NetParameter of a prototxt file in any of Caffe's formats, upgraded."""
     return upgrade(read_text(path, NetParameter), str(path))
 
 
 def upgrade(net: NetParameter, where: str = "the net") -> NetParameter:
-    """Return a net in the current format: V1 layers become layers, named inputs an Input layer.
+    """Return a net in the current format: V0 and V1 layers become layers, named inputs an Input layer.
 
-    Layers in the current format are unchanged. Settings of a V1 data layer that are older than `transform_param` are
-    not moved there.
+    Settings of a V1 data layer that are older than `transform_param` are moved there. Layers in the current format are
+    unchanged, except a BatchNorm with three `param`s, whose multipliers become 0.
 
     Parameters
     ----------
@@ -52,7 +66,7 @@ def upgrade(net: NetParameter, where: str = "the net") -> NetParameter:
     Raises
     ------
     EmotiwError
-        If it has layers of both formats, or inputs without a shape.
+        If it has layers of both formats, or inputs without a shape, or a V0 layer that Caffe does not upgrade.
     """
     if net.layer and net.layers:
         raise EmotiwError(f"{where} has `layer` and `layers`, two formats in one: Caffe takes either")
@@ -61,7 +75,12 @@ def upgrade(net: NetParameter, where: str = "the net") -> NetParameter:
     for field in ("input", "input_dim", "input_shape", "layers", "layer"):
         upgraded.ClearField(field)
     upgraded.layer.extend(_inputs(net, where))
-    upgraded.layer.extend([*net.layer, *map(_layer, net.layers)])
+    old: Iterable[V1LayerParameter] = v1_layers(net, where) if is_v0(net) else net.layers
+    upgraded.layer.extend([*net.layer, *map(_layer, old)])
+    for layer in upgraded.layer:
+        if layer.type == "BatchNorm" and len(layer.param) == 3:  # UpgradeNetBatchNorm: older ones learned nothing
+            for spec in layer.param:
+                spec.lr_mult = spec.decay_mult = 0
     return upgraded
 
 
@@ -78,13 +97,22 @@ def downgrade(net: NetParameter) -> NetParameter:
 
 
 def weighted(net: AnyNet) -> dict[str, Sequence[AnyBlob]]:
-    """Return the blobs of every layer that has any, by its name; the net may be of either format."""
-    return {layer.name: layer.blobs for layer in (net.layer or net.layers) if layer.blobs}
+    """Return the blobs of every layer that has any, by its name; the net may be of any format."""
+    return {name: blobs for name, blobs in stored(net).items() if blobs}
+
+
+def stored(net: AnyNet) -> dict[str, Sequence[AnyBlob]]:
+    """Return the blobs of every layer, by its name; the net may be of any format."""
+    if net.layer:
+        return {layer.name: layer.blobs for layer in net.layer}
+    return {layer.layer.name or layer.name: layer.layer.blobs or layer.blobs for layer in net.layers}
 
 
 def types(net: AnyNet) -> dict[str, str]:
-    """Return every layer's current type name, by the layer's name; the net may be of either format."""
-    return {layer.name: layer.type for layer in net.layer} | {layer.name: _type(layer) for layer in net.layers}
+    """Return every layer's current type name, by the layer's name; the net may be of any format."""
+    return {layer.name: layer.type for layer in net.layer} | {
+        layer.layer.name or layer.name: _type(layer) for layer in net.layers
+    }
 
 
 def _inputs(net: NetParameter, where: str) -> list[LayerParameter]:
@@ -100,7 +128,7 @@ def _inputs(net: NetParameter, where: str) -> list[LayerParameter]:
 
 def _layer(v1: V1LayerParameter) -> LayerParameter:
     """UpgradeV1LayerParameter."""
-    changed = {"type", *_LEARNING}
+    changed = {"type", "layer", *_LEARNING}
     same = {
         field.name: value
         for field, value in v1.ListFields()
@@ -110,7 +138,17 @@ def _layer(v1: V1LayerParameter) -> LayerParameter:
     for old, new in _LEARNING.items():
         for number, value in enumerate(getattr(v1, old)):
             _say_of_blob(layer, number, new, value)
+    if layer.type in _TRANSFORMED:
+        _move_transform(getattr(layer, _TRANSFORMED[layer.type]), layer.transform_param)
     return layer
+
+
+def _move_transform(data: Message, transform: TransformationParameter) -> None:
+    """UpgradeNetDataTransformation."""
+    for field in _TRANSFORMS:
+        if data.HasField(field):
+            setattr(transform, field, getattr(data, field))
+            data.ClearField(field)
 
 
 def _say_of_blob(layer: LayerParameter, number: int, field: str, value: object) -> None:
@@ -133,7 +171,7 @@ def _v1_layer(layer: LayerParameter) -> V1LayerParameter:
 
 
 def _type(v1: V1LayerParameter | PackedV1Layer) -> str:
-    return _today(enum_name(v1, "type"))
+    return _today(V1_NAMES.get(v1.layer.type, "NONE") if v1.HasField("layer") else enum_name(v1, "type"))
 
 
 def _today(kind: str) -> str:

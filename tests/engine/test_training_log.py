@@ -168,3 +168,12 @@ BY_TORCH = (
 )
 def test_only_losses_of_the_final_path_count(logged, left):
     assert losses(logged) == left
+
+
+def test_a_snapshot_in_hdf5_is_reported():
+    lines = [
+        "I0101 00:00:00.000000  7 solver.cpp:474] Snapshotting to HDF5 file s_iter_2.caffemodel.h5",
+        "I0101 00:00:00.000000  7 sgd_solver.cpp:296] Snapshotting solver state to HDF5 file s_iter_2.solverstate.h5",
+        "I0101 00:00:00.000000  7 solver.cpp:414] Iteration 2, loss = 3",
+    ]
+    assert list(events(lines, FOLDER)) == [Snapshot(2, FOLDER / "s_iter_2.caffemodel.h5"), Loss(2, 3.0)]

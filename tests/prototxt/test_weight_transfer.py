@@ -49,6 +49,16 @@ def test_a_misfit_in_words(shape, words):
     assert copy.lines()[-1] == f"  fc8_cat: {words}"
 
 
+def test_another_number_of_blobs_is_a_misfit_even_if_it_is_none():
+    source = weights(conv1=[], relu1=[(7,)])
+    copy = compare(source, {"conv1": [(8,)], "relu1": [], "pool1": []})
+    assert (copy.copied, copy.new, copy.left) == ((), (), ())
+    assert copy.misfits == {
+        "conv1": "no blobs in the weights, 8 in the net",
+        "relu1": "7 in the weights, no blobs in the net",
+    }
+
+
 def test_the_old_four_fields_fit_what_they_stand_for():
     """In files of 2014, such as the authors', a fully connected layer is 1 x 1 x N x K."""
     old = [BlobProto(num=1, channels=1, height=7, width=16), BlobProto(num=1, channels=1, height=1, width=7)]

@@ -101,6 +101,25 @@ def test_a_misspelt_field_is_named_with_its_line(tmp_path, transformed, written)
         read_own_net(folder)
 
 
+def test_comments_may_be_in_any_encoding(tmp_path, transformed, written):
+    folder = written(tmp_path, transformed())
+    path = folder / "train_val.prototxt"
+    path.write_bytes("# 中文\n".encode("gbk") + path.read_bytes())
+    read_own_net(folder)
+    path.write_bytes(path.read_bytes().replace(b'type: "ReLU"', b'type: "Swish"', 1))
+    with pytest.raises(UsageError, match=r"train_val\.prototxt:\d+: layer relu1 is of type Swish"):
+        read_own_net(folder)
+
+
+@pytest.mark.parametrize("setting", ["snapshot_format: HDF5", "snapshot_after_train: false"])
+def test_a_solver_from_whose_snapshots_a_run_could_not_go_on_is_refused(tmp_path, transformed, written, setting):
+    folder = written(tmp_path, transformed())
+    with (folder / "solver.prototxt").open("a") as file:
+        file.write(setting)
+    with pytest.raises(UsageError, match=rf"solver\.prototxt: {setting.partition(':')[0]}: "):
+        read_own_net(folder)
+
+
 @pytest.mark.parametrize(
     ("edit", "words"),
     [

@@ -33,16 +33,19 @@ class Convolution(Layer):
             raise EmotiwError(
                 f"bottoms are N x C x 1 to 3 more axes, all of one shape, not {', '.join(map(str, shapes))}"
             )
-        if not p.num_output or shape[1] % p.group or p.num_output % p.group:
+        if not p.num_output or not p.group or shape[1] % p.group or p.num_output % p.group:
             raise EmotiwError(f"{shape[1]} channels to {p.num_output} outputs cannot be split into {p.group} groups")
         self._spatial = len(shape) - 2
         kernel = self._each("kernel_size", "kernel", 0)
         if min(kernel) < 1:
             raise EmotiwError("a kernel has at least 1 pixel")
+        stride, dilation = self._each("stride", "stride", 1), self._each("dilation", None, 1)
+        if min(stride) < 1 or min(dilation) < 1:
+            raise EmotiwError("stride and dilation must be at least 1")
         self._geometry = {
-            "stride": self._each("stride", "stride", 1),
+            "stride": stride,
             "padding": self._each("pad", "pad", 0),
-            "dilation": self._each("dilation", None, 1),
+            "dilation": dilation,
             "groups": p.group,
         }
         bias = [Learned((p.num_output,), p.bias_filler)] if p.bias_term else []

@@ -92,10 +92,7 @@ class Layer(torch.nn.Module):
 
     def infer(self, shapes: Sequence[Shape]) -> list[Shape]:
         """Return the shapes of the tops, given those of the bottoms, without computing."""
-        try:
-            return [tuple(top.shape) for top in self(*(torch.empty(shape, device="meta") for shape in shapes))]
-        except RuntimeError as error:  # torch's own message
-            raise EmotiwError(str(error).partition("\n")[0]) from None
+        return [tuple(top.shape) for top in self(*(torch.empty(shape, device="meta") for shape in shapes))]
 
     def weights(self, bottom: Tensor) -> list[Tensor]:
         """Return the learned blobs in this layer's shapes: a shared blob may have another shape in its owner.

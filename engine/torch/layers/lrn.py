@@ -26,6 +26,8 @@ class LRN(Layer):
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return the shape of the bottom, N x C x H x W."""
         p = self.param.lrn_param
+        if bottoms[0].dim() != 4:
+            raise EmotiwError(f"its bottom is N x C x H x W, not {tuple(bottoms[0].shape)}")
         if p.norm_region == _WITHIN_CHANNEL:  # Caffe ignores k here
             mean = functional.avg_pool2d(bottoms[0].square(), p.local_size, 1, p.local_size // 2)
             return [bottoms[0] * (1 + p.alpha * mean) ** -p.beta]

@@ -95,6 +95,8 @@ class Pooling(Layer):
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return N x C x ceil((H + 2 pad - kernel) / stride) + 1 x ...; indices are h * W + w, as float32."""
         image = bottoms[0]
+        if image.dim() != 4:
+            raise EmotiwError(f"its bottom is N x C x H x W, not {tuple(image.shape)}")
         height, width = image.shape[2:]
         kernel = (height, width) if self.param.pooling_param.global_pooling else self._kernel
         windows = [

@@ -1,6 +1,7 @@
 """Layers that only copy or reshape: Concat, Slice, Split, Flatten, Reshape, Silence."""
 
 from itertools import pairwise
+from math import prod
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ class Concat(Layer):
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return one blob."""
         p = self.param.concat_param
-        axis = p.concat_dim if p.HasField("concat_dim") else canonical(p.axis, bottoms[0].dim())
+        axis = canonical(p.concat_dim if p.HasField("concat_dim") else p.axis, bottoms[0].dim())
         if len({(*bottom.shape[:axis], *bottom.shape[axis + 1 :]) for bottom in bottoms}) > 1:
             shapes = ", ".join(str(tuple(bottom.shape)) for bottom in bottoms)
             raise EmotiwError(f"its bottoms may differ only in axis {axis}: {shapes}")
@@ -33,7 +34,7 @@ class Slice(Layer):
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return a blob for each top."""
         p, count = self.param.slice_param, len(self.param.top)
-        axis = p.slice_dim if p.HasField("slice_dim") else canonical(p.axis, bottoms[0].dim())
+        axis = canonical(p.slice_dim if p.HasField("slice_dim") else p.axis, bottoms[0].dim())
         side, points = bottoms[0].shape[axis], list(p.slice_point)
         if not points and side % count == 0:
             points = [side // count * k for k in range(1, count)]
@@ -77,8 +78,13 @@ class Reshape(Layer):
             raise EmotiwError(
                 f"its dims {wanted} copy axes that a blob of {len(shape)} axes from {begin} on does not have"
             )
-        dims = [shape[begin + k] if dim == 0 else dim for k, dim in enumerate(wanted)]
-        return [bottoms[0].reshape(*shape[:begin], *dims, *shape[end:])]
+        dims = [*shape[:begin], *(shape[begin + k] if dim == 0 else dim for k, dim in enumerate(wanted)), *shape[end:]]
+        known, inferred = prod(dim for dim in dims if dim != -1), dims.count(-1)
+        fits = inferred == 1 and known and bottoms[0].numel() % known == 0
+        if not (fits or (inferred == 0 and known == bottoms[0].numel())):
+            given = f"its reshape_param's dims are {wanted}" if wanted else "its reshape_param has no shape"
+            raise EmotiwError(f"{given}, to which a blob of {shape} cannot be reshaped")
+        return [bottoms[0].reshape(dims)]
 
 
 class Silence(Layer):

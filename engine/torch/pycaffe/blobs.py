@@ -9,85 +9,147 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emotiw.engine.torch.layers.layer import Shape
+from emotiw.engine.torch.params import shape_count
 from emotiw.errors import EmotiwError
 
 Array = NDArray[Any]
 
 
 class Memory:
-    """Values shared by the user and the device: Caffe's SyncedMemory.
+    """Values shared by the user and the device, without a shape: Caffe's SyncedMemory.
 
     On the CPU both use one memory. On a GPU an array that was handed out counts as written to; to see the results of a
     pass, get the array again.
+
+    Parameters
+    ----------
+    tensor
+        The values, contiguous; they are not copied.
     """
 
     def __init__(self, tensor: Tensor) -> None:
-        self._tensor, self._array, self._written = tensor.detach(), np.empty(0), False
-        self.shape: Shape = tuple(tensor.shape)
+        self._tensor, self._array, self._written = tensor.detach().view(-1), np.empty(0, np.float32), False
 
     @property
-    def array(self) -> Array:
-        """Return a float32 array, for reading and writing."""
+    def size(self) -> int:
+        """Return the number of values."""
+        return self._tensor.numel()
+
+    def array(self, shape: Shape) -> Array:
+        """Return the first values as a float32 array of this shape, for reading and writing."""
         if _is_host(self._tensor):
-            return np.asarray(self._tensor.numpy())
-        if self._array.shape != self.shape or not self._array.size:
-            self._array = np.empty(self.shape, np.float32)
+            return np.asarray(self._tensor[: prod(shape)].view(shape).numpy())
+        if not self._array.size:
+            self._array = np.empty(self.size, np.float32)
         if not self._written:
             self._array[...] = self._tensor.cpu().numpy()
             self._written = True
-        return self._array
+        return self._array[: prod(shape)].reshape(shape)
 
-    @property
-    def tensor(self) -> Tensor:
-        """Return the device's tensor, with the user's changes; changing it changes the user's array."""
+    def tensor(self, shape: Shape) -> Tensor:
+        """Return the first values on the device, with the user's changes; changing them changes the user's array."""
         if self._written:
             self._tensor.copy_(torch.from_numpy(self._array))
             self._written = False
-        return self._tensor
-
-    def view(self, shape: Shape) -> "Memory":
-        """Return the same values in another shape."""
-        return Memory(self.tensor.view(shape))
+        return self._tensor[: prod(shape)].view(shape)
 
 
 def _is_host(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
-class Blob:
-    """A blob of a net.
+class Memories:
+    """The memory of a blob's values, and that of their gradient, which is allocated at first use.
 
     Attributes
     ----------
-    data_memory, diff_memory
-        Its values and their gradient.
+    data
+        Of the values; several blobs may share it.
     """
 
     def __init__(self, tensor: Tensor) -> None:
-        self.data_memory, self._diff_memory = Memory(tensor), Memory(torch.empty(0))
-        self._has_diff = False
+        self.data, self._diff = Memory(tensor), Memory(tensor.new_empty(0))
 
     @property
-    def diff_memory(self) -> Memory:
-        """Return the gradient's memory, which is allocated at first use."""
-        if not self._has_diff:
-            self._diff_memory, self._has_diff = Memory(torch.zeros_like(self.data_memory.tensor)), True
-        return self._diff_memory
+    def diff(self) -> Memory:
+        """Return the gradient's memory."""
+        if self._diff.size < self.data.size:
+            self._diff = Memory(torch.zeros_like(self.data.tensor((self.data.size,))))
+        return self._diff
+
+    def hold(self, count: int) -> None:
+        """Make room for so many values; new memory is zero, as is its gradient."""
+        if count > self.data.size:
+            self.data = Memory(self.data.tensor((self.data.size,)).new_zeros(count))
+
+
+class ParamMemories(Memories):
+    """The memories of a learned blob; its gradient is the parameter's `grad`, so solvers and users see the same.
+
+    Parameters
+    ----------
+    parameter
+        The parameter.
+    """
+
+    def __init__(self, parameter: torch.nn.Parameter) -> None:
+        super().__init__(parameter)
+        self._parameter, self._grad = parameter, parameter.grad
+
+    @property
+    def diff(self) -> Memory:
+        """Return the gradient's memory."""
+        if self._parameter.grad is None:
+            self._parameter.grad = torch.zeros_like(self._parameter)
+        if self._grad is not self._parameter.grad:
+            self._grad = self._parameter.grad
+            self._diff = Memory(self._grad)
+        return self._diff
+
+
+class Blob:
+    """A blob of a net.
+
+    Parameters
+    ----------
+    memories
+        Its values and their gradient; blobs may share them.
+    shape
+        The size of each axis.
+    """
+
+    def __init__(self, memories: Memories, shape: Shape) -> None:
+        self.memories, self._shape = memories, shape
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> "Blob":
+        """Return a blob with these values, which are not copied."""
+        return cls(Memories(tensor), tuple(tensor.shape))
 
     @property
     def data(self) -> Array:
         """Return its values, float32; they may be written to in place."""
-        return self.data_memory.array
+        return self.memories.data.array(self._shape)
 
     @property
     def diff(self) -> Array:
         """Return its gradient, float32; it may be written to in place."""
-        return self.diff_memory.array
+        return self.memories.diff.array(self._shape)
+
+    @property
+    def tensor(self) -> Tensor:
+        """Return its values on the device."""
+        return self.memories.data.tensor(self._shape)
+
+    @property
+    def gradient(self) -> Tensor:
+        """Return its gradient on the device."""
+        return self.memories.diff.tensor(self._shape)
 
     @property
     def shape(self) -> Shape:
         """Return the size of each axis."""
-        return self.data_memory.shape
+        return self._shape
 
     @property
     def count(self) -> int:
@@ -115,51 +177,25 @@ class Blob:
         return self._legacy(3)
 
     def reshape(self, *shape: int) -> None:
-        """Change its shape; values stay if their number is unchanged, else they become 0."""
-        if shape == self.shape:
+        """Change its shape; values stay where they are in memory, which grows, then zero, but never shrinks.
+
+        Raises
+        ------
+        EmotiwError
+            If it is a learned blob: its layer needs its shape.
+        """
+        if shape == self._shape:
             return
-        if prod(shape) == self.count:
-            self.data_memory = self.data_memory.view(shape)
-            self._diff_memory = self._diff_memory.view(shape) if self._has_diff else self._diff_memory
-        else:
-            self.data_memory, self._has_diff = Memory(self.data_memory.tensor.new_zeros(shape)), False
+        if isinstance(self.memories, ParamMemories):
+            raise EmotiwError(f"the shape of a learned blob, {self._shape}, cannot change: change the prototxt")
+        self.memories.hold(shape_count(shape))
+        self._shape = shape
 
     def share_data(self, other: "Blob") -> None:
-        """Share the values of another blob: Caffe's ShareData."""
-        self.reshape(*other.shape)
-        self.data_memory = other.data_memory
+        """Share the values of another blob, but not its gradient: Caffe's ShareData."""
+        self._shape, self.memories.data = other.shape, other.memories.data
 
     def _legacy(self, axis: int) -> int:
         if len(self.shape) > 4:
             raise EmotiwError(f"a blob of {len(self.shape)} axes has no num, channels, height and width: see its shape")
         return self.shape[axis] if axis < len(self.shape) else 1
-
-
-class ParamBlob(Blob):
-    """A learned blob; its gradient is the parameter's `grad`, so solvers and users see the same values.
-
-    Parameters
-    ----------
-    parameter
-        The parameter, which several layers may share.
-    shape
-        Its shape in this layer; a shared blob may have another shape in its owner.
-    """
-
-    def __init__(self, parameter: torch.nn.Parameter, shape: Shape) -> None:
-        super().__init__(parameter.detach().view(shape))
-        self.parameter, self._own = parameter, shape
-
-    @property
-    def diff_memory(self) -> Memory:
-        """Return the gradient's memory."""
-        if self.parameter.grad is None:
-            self.parameter.grad, self._has_diff = torch.zeros_like(self.parameter), False
-        if not self._has_diff:
-            self._diff_memory, self._has_diff = Memory(self.parameter.grad.view(self._own)), True
-        return self._diff_memory
-
-    def reshape(self, *shape: int) -> None:
-        """Refuse another shape: the layer needs this one."""
-        if shape != self.shape:
-            raise EmotiwError(f"the shape of a learned blob, {self.shape}, cannot change: change the prototxt")

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.engine import image_resize
 from emotiw.engine.preprocessing import Sides, crop_places
 from emotiw.engine.preprocessing import resize_image as _resize_image
+from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import BlobProto, BlobProtoVector, Datum
 
 from .blobs import Array
@@ -71,6 +73,44 @@ def datum_to_array(datum: Datum) -> Array:
 def resize_image(im: Array, new_dims: Sequence[int], interp_order: int = 1) -> NDArray[np.float32]:
     """Resize an (H, W, K) image to (height, width)."""
     return _resize_image(im, _sides(new_dims), interp_order)
+
+
+def resize(
+    image: Array,
+    output_shape: Sequence[int],
+    order: int = 1,
+    mode: str = "reflect",
+    cval: float = 0,
+    clip: bool = True,
+    preserve_range: bool = False,
+    anti_aliasing: bool = True,
+) -> Array:
+    """Resize an (H, W) or (H, W, K) image to (height, width): scikit-image's `resize`, which pycaffe imports here.
+
+    Parameters
+    ----------
+    image
+        Integers are divided by the maximum of their type, unless `preserve_range`.
+    output_shape
+        (height, width), or with the number of channels, which stays.
+    order, mode, cval, clip, anti_aliasing
+        As for `skimage.transform.resize`.
+
+    Returns
+    -------
+    array
+        float32 of float32, else float64.
+    """
+    shape = tuple(map(int, output_shape))
+    if image.ndim not in (2, 3) or len(shape) not in (2, image.ndim) or shape[2:] not in ((), image.shape[2:]):
+        raise EmotiwError(f"an image of {image.shape} cannot be resized to {shape}: height and width change, no more")
+    sides = (shape[0], shape[1])
+    values = np.atleast_3d(image)
+    values = image_resize.smoothed(values, sides, mode, cval) if anti_aliasing else values
+    unit = np.iinfo(image.dtype).max if image.dtype.kind in "ui" and not preserve_range else 1
+    made: Array = image_resize.resize(values / unit, sides, order, mode, cval, clip)
+    made = made.astype(np.float32) if image.dtype == np.float32 else made
+    return made if image.ndim == 3 else made[..., 0]
 
 
 def oversample(images: Sequence[Array], crop_dims: Sequence[int]) -> NDArray[np.float32]:

@@ -1,10 +1,15 @@
-"""pycaffe's process-wide modes: the device and seed of nets opened later."""
+"""pycaffe's process-wide modes: the device and seed of nets opened later, one process, the log."""
 
+import os
+import sys
 from dataclasses import dataclass
 
 import torch
 
+from emotiw.engine.torch.glog import glog_line
 from emotiw.errors import EmotiwError
+
+_LEAST = "GLOG_minloglevel"  # glog's variable, which scripts set
 
 
 @dataclass
@@ -43,6 +48,47 @@ def set_random_seed(seed: int) -> None:
     _MODES.seeded = True
 
 
+def set_solver_count(count: int) -> None:
+    """Do nothing for one solver; refuse several."""
+    _check_alone("set_solver_count", count, 1)
+
+
+def set_solver_rank(rank: int) -> None:
+    """Do nothing for the only solver; refuse others."""
+    _check_alone("set_solver_rank", rank, 0)
+
+
+def set_multiprocess(several: bool) -> None:
+    """Do nothing for one process; refuse several."""
+    _check_alone("set_multiprocess", several, False)
+
+
+def solver_count() -> int:
+    """Return 1."""
+    return 1
+
+
+def solver_rank() -> int:
+    """Return 0."""
+    return 0
+
+
+def has_nccl() -> bool:
+    """Return False: `NCCL` is not offered."""
+    return False
+
+
+def init_log(level: int = 0, stderr: bool = True) -> None:
+    """Log lines of this severity and above only: 0 for information, 1 for warnings; always to standard error."""
+    os.environ[_LEAST] = str(level)
+
+
+def log(message: str) -> None:
+    """Write a line to standard error as Caffe's log does, unless GLOG_minloglevel in the environment is above 0."""
+    if os.environ.get(_LEAST, "0") in ("", "0"):
+        print(glog_line(message, "pycaffe"), file=sys.stderr, flush=True)
+
+
 def device() -> torch.device:
     """Return the device for nets opened now."""
     return torch.device("cuda", _MODES.number) if _MODES.gpu else torch.device("cpu")
@@ -57,3 +103,11 @@ def _check_gpu(number: int) -> None:
     count = torch.cuda.device_count()
     if not 0 <= number < count:
         raise EmotiwError(f"no GPU {number}: torch finds {count}; set_mode_cpu() needs none")
+
+
+def _check_alone(name: str, given: int, only: int) -> None:
+    if given != only:
+        raise EmotiwError(
+            f"{name}({given}): here a solver trains in one process; for several GPUs run emotiw.engine.torch.worker "
+            "by torchrun"
+        )

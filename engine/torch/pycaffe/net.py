@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
@@ -11,13 +11,14 @@ import numpy as np
 
 from emotiw.engine.torch.graph import PHASES, State, read_graph
 from emotiw.engine.torch.hdf5 import copy_from_hdf5, write_hdf5
-from emotiw.engine.torch.weights import copy_from, share_weights, write_weights
+from emotiw.engine.torch.weights import copy_from, write_weights
 from emotiw.errors import EmotiwError
 
 from .blobs import Array, Blob
 from .layerwise import Layerwise
 from .memory_data import Feeds
 from .mode import device, draw_seed
+from .python_layer import Layer, PythonLayer
 
 Arrays = Mapping[str, Array]
 
@@ -32,12 +33,39 @@ class LayerView:
 
 @dataclass(frozen=True)
 class _Given:
-    """The arguments of `Net` after the prototxt."""
+    """The arguments of `Net`."""
 
+    network_file: str
     phase: int
     level: int = 0
     stages: Iterable[str] | None = None
     weights: str | None = None
+
+
+def _given(args: tuple[Any, ...], named: dict[str, Any]) -> _Given:
+    """Return the arguments, by place in either order or by name.
+
+    Raises
+    ------
+    TypeError
+        If they are not those of `Net`, as in pycaffe.
+    """
+    old = len(args) > 1 and isinstance(args[1], str)
+    order = ("network_file", "weights", "phase") if old else tuple(each.name for each in fields(_Given))
+    if len(args) > len(order):
+        raise TypeError(f"Net takes {', '.join(order[1:])} after the prototxt, not {len(args) - 1} arguments")
+    values = dict(zip(order[: len(args)], args, strict=True))
+    if wrong := [name for name in named if name in values or name not in order]:
+        raise TypeError(f"Net takes {', '.join(order)}, each once: not {', '.join(wrong)}")
+    values |= named
+    if not isinstance(values.get("network_file"), str | Path):
+        raise TypeError("Net takes a prototxt file first")
+    if values.get("phase") not in range(len(PHASES)):
+        raise TypeError(
+            f"{values['network_file']}: Net takes a phase after the prototxt, caffe.TRAIN or caffe.TEST, "
+            f"not {values.get('phase', 'none')}"
+        )
+    return _Given(**values)
 
 
 class Net:
@@ -76,14 +104,11 @@ class Net:
         If Caffe would abort the process, as for a missing file or an unknown layer.
     """
 
-    def __init__(self, network_file: str, *args: Any, **named: Any) -> None:  # two orders, as in pycaffe
-        order = ("weights", "phase") if args and isinstance(args[0], str) else ("phase", "level", "stages", "weights")
-        if len(args) > len(order):
-            raise TypeError(f"Net takes {', '.join(order)} after the prototxt, not {len(args)} arguments")
-        given = _Given(**dict(zip(order[: len(args)], args, strict=True)), **named)
+    def __init__(self, *args: Any, **named: Any) -> None:  # two orders, as in pycaffe
+        given = _given(args, named)
         state = State(PHASES[given.phase], given.level, frozenset(given.stages or ()))
         feeds = Feeds(device(), draw_seed())
-        self._adopt(Layerwise(read_graph(Path(network_file), state), feeds, device=device()), feeds)
+        self._adopt(Layerwise(read_graph(Path(given.network_file), state), feeds, device=device()), feeds)
         if given.weights:
             self.copy_from(given.weights)
 
@@ -163,7 +188,7 @@ class Net:
         """Set the gradients of all learned blobs to 0, in place."""
         for blobs in self.params.values():
             for blob in blobs:
-                blob.diff_memory.tensor.zero_()
+                blob.gradient.zero_()
 
     def forward_all(self, blobs: Sequence[str] | None = None, **inputs: Array) -> dict[str, Array]:
         """Run forward batch by batch, padding the last batch with zeros.
@@ -221,11 +246,8 @@ class Net:
         self._net.forget()
 
     def share_with(self, other: "Net") -> None:
-        """Share the weights of another net's layers of the same names."""
-        share_weights(self._net, other._net)
-        self._net.learn_with(other._net)
-        self._net.forget()
-        self._show()
+        """Share the weights, but not their gradients, of another net's layers of the same names."""
+        self._net.share_with(other._net)
 
     def save(self, path: str) -> None:
         """Write a caffemodel."""
@@ -242,6 +264,40 @@ class Net:
         self._net.settle()
         copy_from_hdf5(self._net, Path(path))
         self._net.forget()
+
+    @property
+    def _blob_names(self) -> list[str]:
+        return list(self.blobs)
+
+    @property
+    def _blobs(self) -> list[Blob]:
+        return list(self.blobs.values())
+
+    @property
+    def _blob_loss_weights(self) -> list[float]:
+        return list(self.blob_loss_weights.values())
+
+    @property
+    def _inputs(self) -> list[int]:
+        return self._ids(self.inputs)
+
+    @property
+    def _outputs(self) -> list[int]:
+        return self._ids(self.outputs)
+
+    def _bottom_ids(self, layer: int) -> list[int]:
+        return self._ids(self.bottom_names[self._layer_names[layer]])
+
+    def _top_ids(self, layer: int) -> list[int]:
+        return self._ids(self.top_names[self._layer_names[layer]])
+
+    def _ids(self, names: Iterable[str]) -> list[int]:
+        """Return the numbers of blobs."""
+        numbers = {name: number for number, name in enumerate(self.blobs)}
+        return [numbers[name] for name in names]
+
+    def _set_input_arrays(self, data: Array, labels: Array) -> None:
+        self.set_input_arrays(data, labels)
 
     def set_input_arrays(self, data: Array, labels: Array) -> None:
         """Have the net's first layer, a MemoryData, read these arrays cyclically.
@@ -278,7 +334,10 @@ class Net:
         """Set the public attributes."""
         net = self._net
         self._layer_names = [layer.param.name for layer in net.layers]
-        self.layers = [LayerView(layer.param.type, blobs) for layer, blobs in zip(net.layers, net.learned, strict=True)]
+        self.layers: list[LayerView | Layer] = [
+            layer.called if isinstance(layer, PythonLayer) else LayerView(layer.param.type, blobs)
+            for layer, blobs in zip(net.layers, net.learned, strict=True)
+        ]
         self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
         self.params = OrderedDict((name, layer.blobs) for name, layer in self.layer_dict.items() if layer.blobs)
         self.blobs: OrderedDict[str, Blob] = OrderedDict(net.store)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from emotiw.engine.torch.net import Net as TorchNet
 from emotiw.engine.torch.solver.solver import Solver as TorchSolver
 from emotiw.engine.torch.solver.solver_param import read_solver
 from emotiw.errors import EmotiwError
@@ -14,7 +15,7 @@ from emotiw.prototxt.formats.messages import SolverParameter
 
 from .layerwise import Layerwise
 from .memory_data import Feeds
-from .mode import device, draw_seed
+from .mode import device, draw_seed, log
 from .net import Net
 
 
@@ -33,11 +34,11 @@ class Loop(TorchSolver):
     def apply_update(self) -> None:
         """Update the weights; as in Caffe, each gradient then holds what was subtracted from the weights."""
         self.net.settle()
-        blobs = {id(blob.parameter): blob for blobs in self.net.learned for blob in blobs}.values()
-        before = [blob.data_memory.tensor.clone() for blob in blobs]
+        blobs = {id(blob.memories): blob for blobs in self.net.learned for blob in blobs}.values()
+        before = [blob.tensor.clone() for blob in blobs]
         super().apply_update()
         for blob, weights in zip(blobs, before, strict=True):
-            torch.sub(weights, blob.data_memory.tensor, out=blob.diff_memory.tensor)
+            torch.sub(weights, blob.tensor, out=blob.gradient)
         self._forget()
 
     def snapshot(self, *, by_all: bool = True) -> Path:
@@ -51,6 +52,10 @@ class Loop(TorchSolver):
         super().restore(path)
         self._forget()
 
+    def _share(self, test_net: TorchNet) -> None:
+        assert isinstance(test_net, Layerwise)
+        test_net.share_with(self.net)
+
     def _forget(self) -> None:
         for net in self.opened:
             net.forget()
@@ -58,7 +63,7 @@ class Loop(TorchSolver):
     def _clear_gradients(self) -> None:
         for blobs in self.net.learned:
             for blob in blobs:
-                blob.diff_memory.tensor.zero_()
+                blob.gradient.zero_()
 
     def _forward_backward(self, last: bool) -> Tensor:
         loss: Tensor = self.net()
@@ -67,9 +72,10 @@ class Loop(TorchSolver):
 
 
 class Solver:
-    """A pycaffe solver; paths of nets, LMDBs and weights are relative to the current folder.
+    """A pycaffe solver, which logs to standard error as Caffe does; see `caffe.log`.
 
-    A loss that is not finite ends the training with an error; Caffe would continue.
+    Paths of nets, LMDBs and weights are relative to the current folder. A loss that is not finite ends the training
+    with an error; Caffe would continue.
 
     Parameters
     ----------
@@ -79,7 +85,7 @@ class Solver:
     Attributes
     ----------
     net, test_nets
-        The nets; test nets share the learned blobs of `net`.
+        The nets; as in Caffe, test nets have weights of their own until the first test, then share those of `net`.
     """
 
     _type: ClassVar[str]
@@ -89,11 +95,8 @@ class Solver:
         param.type = self._type
         self._feeds = Feeds(device(), draw_seed())
         self._loop = Loop(param, open_source=self._feeds, device=device())
-        trained, *tested = self._loop.opened
-        for net in tested:
-            net.learn_with(trained)
-        self.net = Net.of(trained, self._feeds)
-        self.test_nets = [Net.of(net, self._feeds) for net in tested]
+        self._loop.log = log
+        self.net, *self.test_nets = (Net.of(net, self._feeds) for net in self._loop.opened)
 
     @property
     def iter(self) -> int:

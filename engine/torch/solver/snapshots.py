@@ -1,7 +1,7 @@
 """Snapshots, a caffemodel and a solverstate each: Caffe's Solver::Snapshot and Restore."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,33 +12,17 @@ from emotiw.engine.torch.net import Net
 from emotiw.engine.torch.weights import copy_from, write_weights
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import Blob, array_of, blob_of
-from emotiw.prototxt.formats.messages import BlobProto, SolverState, read_binary, write_binary
+from emotiw.prototxt.formats.hdf5 import is_hdf5
+from emotiw.prototxt.formats.messages import SolverState, read_binary, write_binary
 
-
-@dataclass(frozen=True)
-class Saved:
-    """The contents of a solverstate.
-
-    Attributes
-    ----------
-    iteration
-        The number of updates so far.
-    step
-        The learning-rate policy's step.
-    learned_net
-        The caffemodel of that iteration, as written in the file; None: the weights stay as they are.
-    history
-        An array for each tensor of the solver's history.
-    """
-
-    iteration: int
-    step: int
-    learned_net: str | None
-    history: tuple[Blob, ...]
+from .state_hdf5 import Saved, read_state_hdf5, write_state_hdf5
 
 
 def write_state(path: Path, iteration: int, step: int, learned_net: str, history: Sequence[Tensor]) -> None:
-    """Write a solverstate; the file is complete or absent."""
+    """Write a solverstate, as HDF5 if its name ends in .h5; the file is complete or absent."""
+    if path.suffix == ".h5":
+        write_state_hdf5(path, Saved(iteration, step, learned_net, tuple(each.cpu().numpy() for each in history)))
+        return
     state = SolverState(iter=iteration, current_step=step, learned_net=learned_net)
     state.history.extend(blob_of(tensor.cpu().numpy()) for tensor in history)
     write_binary(path, state)
@@ -59,31 +43,34 @@ def read_state(path: Path, history: Sequence[Tensor]) -> Saved:
     EmotiwError
         If the file is missing, is not a solverstate, or is one of another net or another type of solver.
     """
-    if path.suffix == ".h5":
-        raise EmotiwError(f"{path}: this engine does not read HDF5; name a .solverstate of snapshot_format BINARYPROTO")
     if not path.is_file():
         raise EmotiwError(f"{path}: no such file")
-    state = read_binary(path, SolverState)
+    state = read_state_hdf5(path) if is_hdf5(path) else _read_binary(path)
     if len(state.history) != len(history):
         raise EmotiwError(
             f"{path} has {len(state.history)} blobs of history, this solver {len(history)}: "
             "it is of another net or another type of solver"
         )
+    fitting = [
+        _fitting(array, tensor, f"{path}: history {k}")
+        for k, (array, tensor) in enumerate(zip(state.history, history, strict=True))
+    ]
+    return replace(state, history=tuple(fitting))
+
+
+def _read_binary(path: Path) -> Saved:
+    state = read_binary(path, SolverState)
     return Saved(
         state.iter,
         state.current_step,
         state.learned_net if state.HasField("learned_net") else None,
-        tuple(
-            _fitting(blob, tensor, f"{path}: history {k}")
-            for k, (blob, tensor) in enumerate(zip(state.history, history, strict=True))
-        ),
+        tuple(array_of(blob, f"{path}: history {k}") for k, blob in enumerate(state.history)),
     )
 
 
-def _fitting(blob: BlobProto, tensor: Tensor, where: str) -> Blob:
-    """Return a blob's array in a tensor's shape; old files have leading axes of 1, as each blob had four axes."""
-    array, shape = array_of(blob, where), tuple(tensor.shape)
-    given = array.shape
+def _fitting(array: Blob, tensor: Tensor, where: str) -> Blob:
+    """Return an array in a tensor's shape; old files have leading axes of 1, as each blob had four axes."""
+    given, shape = array.shape, tuple(tensor.shape)
     if given != shape and (1,) * (len(given) - len(shape)) + shape != given:
         raise EmotiwError(f"{where} is of shape {given}, the net's blob of {shape}: it is of another net")
     return array.reshape(shape)
@@ -113,8 +100,9 @@ def write_snapshot(folder: Path, weights: str, net: Net, iteration: int, step: i
 
 
 def state_name(weights: str) -> str:
-    """Return the name of the solverstate that belongs to a caffemodel."""
-    return f"{weights.removesuffix('.caffemodel')}.solverstate"
+    """Return the name of the solverstate that belongs to a caffemodel, of the same format."""
+    stem, _, suffix = weights.rpartition(".caffemodel")
+    return f"{stem}.solverstate{suffix}"
 
 
 def read_snapshot(path: Path, folder: Path, net: Net, history: Sequence[Tensor]) -> Saved:

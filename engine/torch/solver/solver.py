@@ -1,6 +1,6 @@
 """The training loop: Caffe's solver.cpp."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -9,7 +9,8 @@ from torch import Tensor
 from emotiw.engine.base import Loss, OnProgress, Snapshot
 from emotiw.engine.torch.layers.data_source import OpenSource
 from emotiw.engine.torch.net import Net
-from emotiw.engine.torch.weights import copy_from, share_weights
+from emotiw.engine.torch.weights import common_weights, copy_from, share_weights
+from emotiw.prototxt.formats.descriptors import enum_name
 from emotiw.prototxt.formats.messages import SolverParameter
 
 from .display import Losses, Scores, described, mean_scores, outputs
@@ -20,6 +21,9 @@ from .random_state import Randomness
 from .snapshots import read_snapshot, state_name, write_snapshot
 from .solver_param import check_snapshots, test_graphs, train_graph, upgrade_solver
 from .updates import Update
+
+# The names of snapshot formats in the log, and the suffixes of their files.
+_FORMATS: Mapping[str, tuple[str, str]] = {"BINARYPROTO": ("binary proto", ""), "HDF5": ("HDF5", ".h5")}
 
 
 class Solver:
@@ -41,7 +45,7 @@ class Solver:
     Attributes
     ----------
     net, test_nets
-        The nets; test nets share the learned blobs of `net`.
+        The nets; as in Caffe, test nets have weights of their own until the first test, then share those of `net`.
     iteration
         The number of updates so far.
     policy, update
@@ -87,7 +91,7 @@ class Solver:
         self.net = self.nets(train_graph(self.param, folder), **how)
         self.test_nets: Sequence[Net] = [self.nets(graph, **how) for graph in test_graphs(self.param, folder)]
         for test_net in self.test_nets:
-            share_weights(test_net, self.net)
+            common_weights(test_net, self.net)  # refuses now what the first test would refuse
         for names in self.param.weights:
             for name in names.split(","):
                 copy_from(self.net, folder / name.strip())
@@ -148,6 +152,7 @@ class Solver:
     def _test_all(self) -> None:
         for number, net in enumerate(self.test_nets):
             self._say(f"Iteration {self.iteration}, Testing net (#{number})")
+            self._share(net)
             with memory_advice(net):
                 means = mean_scores(net, self.param.test_iter[number], self._interrupted, self.iteration)
             if means is None:
@@ -158,6 +163,9 @@ class Solver:
                 self._say(f"Test loss: {loss:g}")
             for line in described("Test", net, self.test_scores[number]):
                 self._say(line)
+
+    def _share(self, test_net: Net) -> None:
+        share_weights(test_net, self.net)
 
     def snapshot(self, *, by_all: bool = True) -> Path:
         """Write the weights and the state of this iteration; return the caffemodel. Only the leading rank writes.
@@ -174,10 +182,11 @@ class Solver:
         """
         self._losses.check()
         drawn = self.randomness.gathered(self.together, by_all=by_all) if self.randomness else []
-        weights = f"{self.param.snapshot_prefix}_iter_{self.iteration}.caffemodel"
+        kind, suffix = _FORMATS[enum_name(self.param, "snapshot_format")]
+        weights = f"{self.param.snapshot_prefix}_iter_{self.iteration}.caffemodel{suffix}"
         if self.together.leads:
-            self._say(f"Snapshotting to binary proto file {weights}")
-            self._say(f"Snapshotting solver state to binary proto file {state_name(weights)}")
+            self._say(f"Snapshotting to {kind} file {weights}")
+            self._say(f"Snapshotting solver state to {kind} file {state_name(weights)}")
             write_snapshot(self.folder, weights, self.net, self.iteration, self.policy.step, self.update.history)
             if self.randomness and drawn:
                 self.randomness.write(self.folder / state_name(weights), drawn)

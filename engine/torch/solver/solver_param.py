@@ -60,8 +60,6 @@ _TYPES = {
 
 def check_snapshots(param: SolverParameter, folder: Path) -> None:
     """Refuse snapshot settings that would fail, before a run has taken hours."""
-    if enum_name(param, "snapshot_format") != "BINARYPROTO":
-        raise EmotiwError("this engine does not write HDF5: remove snapshot_format")
     if param.snapshot_diff:
         raise EmotiwError("this engine does not write gradients: remove snapshot_diff")
     if not param.snapshot:

@@ -66,13 +66,17 @@ class Update:
         self._rule.check(param)
         # The rule adds L2 in its own pass over the weights, to save one: VGG_S has half a gigabyte of them.
         self._own_decay = self._rule.own_decay and param.regularization_type == "L2"
-        self._weights = [one.blob.detach() for one in learnable]
         self.history = [torch.zeros_like(weight) for _ in range(self._rule.histories) for weight in self._weights]
         kinds = sorted({(one.lr_mult, one.decay_mult) for one in learnable})
         self._groups = [
             _Group(*kind, [k for k, one in enumerate(learnable) if (one.lr_mult, one.decay_mult) == kind])
             for kind in kinds
         ]
+
+    @property
+    def _weights(self) -> list[Tensor]:
+        """Return the weights, which a net may have begun to share with another since the last update."""
+        return [one.blob.detach() for one in self._learnable]
 
     @property
     def kept(self) -> list[Tensor]:
@@ -90,13 +94,13 @@ class Update:
         iteration
             The number of updates so far.
         """
-        gradients = [_gradient(one.blob) for one in self._learnable]
+        gradients, updated = [_gradient(one.blob) for one in self._learnable], self._weights
         scale = self._scale(gradients)
         if isinstance(scale, Tensor) or scale != 1:
             torch._foreach_mul_(gradients, scale)
-        count = len(self._weights)
+        count = len(updated)
         for group in self._groups:
-            weights, given = ([tensors[k] for k in group.numbers] for tensors in (self._weights, gradients))
+            weights, given = ([tensors[k] for k in group.numbers] for tensors in (updated, gradients))
             history = [[self.history[first + k] for k in group.numbers] for first in range(0, len(self.history), count)]
             decay = self._param.weight_decay * group.decay_mult
             if decay and not self._own_decay:

@@ -1,6 +1,7 @@
 """pycaffe's interface on torch alone: hand values, persistent arrays, and refusals."""
 
 import gc
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import skimage.io
 import torch
+from google.protobuf import text_format
 
 from emotiw.engine.torch import pycaffe as caffe
 from emotiw.engine.torch.pycaffe import blobs, mode
@@ -77,7 +79,12 @@ def test_blobs_outlive_their_net_and_a_solver_its_nets(opened, folder):
     gc.collect()
     assert [sum(blob.data.sum() for blob in net.blobs.values()) for net in nets] == [0, 0]
     nets[0].params["ip"][0].data[...] = 5
+    nets[1].share_with(nets[0])
     assert nets[1].params["ip"][0].data.tolist() == [[5, 5, 5], [5, 5, 5]]
+    nets[1].params["ip"][0].data[0] = 6
+    nets[1].params["ip"][0].diff[...] = 7
+    assert nets[0].params["ip"][0].data.tolist() == [[6, 6, 6], [5, 5, 5]]
+    assert not nets[0].params["ip"][0].diff.any()
 
 
 def test_memory_data_cycles_and_sees_changes_of_its_arrays(opened):
@@ -148,10 +155,146 @@ def test_what_is_refused(opened, do, words):
 
 def test_a_net_takes_a_phase_after_its_prototxt(opened):
     opened()
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"^net\.prototxt: Net takes a phase after the prototxt, caffe\.TRAIN or"):
         caffe.Net("net.prototxt")
+    with pytest.raises(TypeError, match=r"caffe\.TRAIN or caffe\.TEST, not 7$"):
+        caffe.Net("net.prototxt", 7)
     with pytest.raises(TypeError, match="Net takes weights, phase after the prototxt, not 3 arguments"):
         caffe.Net("net.prototxt", "weights", caffe.TEST, 0)
+    with pytest.raises(TypeError, match="each once: not phase"):
+        caffe.Net("net.prototxt", caffe.TEST, phase=caffe.TEST)
+    with pytest.raises(TypeError, match="Net takes a prototxt file first"):
+        caffe.Net()
+
+
+IMAGE = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 5 dim: 5 } } }'
+FLAT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 5 } } }'
+
+
+@pytest.mark.parametrize(
+    ("bottom", "kind", "settings", "words"),
+    [
+        (
+            IMAGE,
+            "Convolution",
+            "convolution_param { num_output: 2 kernel_size: 3 stride: 0 }",
+            "stride and dilation must",
+        ),
+        (IMAGE, "Convolution", "convolution_param { num_output: 2 kernel_size: 3 dilation: 0 }", "stride and dilation"),
+        (IMAGE, "Convolution", "convolution_param { num_output: 2 kernel_size: 3 group: 0 }", "split into 0 groups"),
+        (IMAGE, "Convolution", "convolution_param { num_output: 2 kernel_size: 9 }", ""),
+        (IMAGE, "Deconvolution", "convolution_param { num_output: 2 kernel_size: 3 stride: 0 }", "stride and dilation"),
+        (IMAGE, "Pooling", "pooling_param { kernel_size: 3 stride: 0 }", "kernel_size and stride must be at least 1"),
+        (FLAT, "Pooling", "pooling_param { kernel_size: 3 }", r"its bottom is N x C x H x W, not \(2, 3, 5\)"),
+        (IMAGE, "Pooling", "pooling_param { kernel_size: 9 }", "smaller than the kernel"),
+        (FLAT, "LRN", "", "its bottom is N x C x H x W"),
+        (FLAT, "Reshape", "", "its reshape_param has no shape, to which a blob of"),
+        (
+            FLAT,
+            "Reshape",
+            "reshape_param { shape { dim: 4 dim: -1 } }",
+            r"reshape_param's dims are \[4, -1\], to which",
+        ),
+        (FLAT, "Reshape", "reshape_param { shape { dim: -1 dim: -1 } }", "cannot be reshaped"),
+        (FLAT, "Concat", "concat_param { concat_dim: 7 }", ""),
+        (FLAT, "Slice", "slice_param { slice_dim: 7 }", ""),
+        (FLAT, "Flatten", "flatten_param { axis: 2 end_axis: 1 }", ""),
+        (FLAT, "Scale", "scale_param { num_axes: 9 }", ""),
+        (FLAT, "InnerProduct", "", ""),
+        (FLAT, "Python", "", "its python_param has no module"),
+        (FLAT, "Python", 'python_param { module: "nowhere" }', "no module 'nowhere': add its folder to PYTHONPATH"),
+        (FLAT, "Python", 'python_param { module: "json" layer: "loads" }', "no class 'loads' that is a caffe.Layer"),
+    ],
+)
+def test_an_impossible_layer_is_named(opened, bottom, kind, settings, words):
+    text = f'{bottom}\nlayer {{ name: "odd" type: "{kind}" bottom: "x" top: "y" {settings} }}'
+    with pytest.raises(EmotiwError, match=rf"^net\.prototxt:2: layer 'odd' \({kind}\): .*{words}"):
+        opened(text)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda: caffe.Detector("deploy.prototxt", "weights"), "caffe.Detector is not offered on torch"),
+        (lambda: caffe.NCCL(None, "uid"), "caffe.NCCL is not offered on torch: for several GPUs run"),
+        (lambda: caffe.set_multiprocess(True), r"set_multiprocess\(True\): here a solver trains in one process"),
+        (lambda: caffe.set_solver_count(2), r"set_solver_count\(2\): here"),
+        (lambda: caffe.set_solver_rank(1), r"set_solver_rank\(1\): here"),
+        (
+            lambda: caffe.io.resize(np.zeros((2, 2, 3)), (3, 3, 4)),
+            r"of \(2, 2, 3\) cannot be resized to \(3, 3, 4\)",
+        ),
+        (
+            lambda: caffe.io.resize(np.zeros((2, 2)), (3, 3), order=6),
+            "no order 6 with mode 'reflect': orders are 0",
+        ),
+        (lambda: caffe.io.resize(np.zeros((2, 2)), (1, 1), mode="x"), "no mode 'x': there are constant, edge,"),
+        (lambda: caffe.io.resize(np.zeros((2, 2)), (3, 3), order=2, mode="wrap"), "wrap have no orders 2, 4 and 5"),
+    ],
+)
+def test_what_is_refused_by_name(ask, words):
+    with pytest.raises(EmotiwError, match=words):
+        ask()
+
+
+def test_the_log_is_as_loud_as_glog(opened, folder, monkeypatch, capfd):
+    opened(MEMORY.replace("MemoryData", "DummyData").replace("memory_data_param", "dummy_data_param").replace(
+        "batch_size: 2 channels: 1 height: 1 width: 3", "shape { dim: 2 dim: 3 } shape { dim: 2 }"))  # fmt: skip
+    (folder / "solver.prototxt").write_text('net: "net.prototxt" base_lr: 0 lr_policy: "fixed" display: 1')
+    line = r"I\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ pycaffe\] Iteration 0, loss = 0\.693147"
+    monkeypatch.delenv("GLOG_minloglevel", raising=False)
+    for level, loud in ((None, True), ("1", False), ("0", True)):
+        if level is not None:
+            monkeypatch.setenv("GLOG_minloglevel", level)
+        caffe.SGDSolver("solver.prototxt").step(1)
+        caffe.log("said")
+        said = capfd.readouterr().err.splitlines()
+        assert bool(said) == loud
+        assert not loud or (re.fullmatch(line, said[0]) and said[-1].endswith("pycaffe] said"))
+    monkeypatch.setenv("GLOG_minloglevel", "0")
+    caffe.init_log(1)
+    caffe.log("unsaid")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_timer_stops():
+    timer = caffe.Timer()
+    assert timer.ms == 0
+    timer.start()
+    running = timer.ms
+    timer.stop()
+    assert 0 <= running <= timer.ms == timer.ms
+
+
+def test_a_net_is_drawn(folder, monkeypatch):
+    net = caffe.proto.caffe_pb2.NetParameter(name='a "net"')
+    text = NET + 'layer { name: "c" type: "Convolution" bottom: "y" top: "c" include { phase: TEST } '
+    text_format.Parse(text + "convolution_param { num_output: 5 kernel_size: 3 kernel_size: 4 } }", net)
+    drawn = caffe.draw.draw_net(net, "LR", "dot").decode()
+    for piece in (
+        'digraph "a \\"net\\"" {\nrankdir=LR;',
+        '"layer ip" [label="ip\\n(InnerProduct)", shape="box"',
+        '"layer ip" -> "blob y" [label="2"];',
+        '"blob y" -> "layer relu";\n"layer relu" -> "blob y";',
+        'label="c\\n(Convolution)\\nkernel size: 3x4\\nstride: 1x1\\npad: 0x0"',
+    ):
+        assert piece in drawn, drawn
+    assert '"layer c"' not in caffe.draw.draw_net(net, "LR", "dot", phase=caffe.TRAIN).decode()
+    caffe.draw.draw_net_to_file(net, "net.dot")
+    assert (folder / "net.dot").read_text() == drawn
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setitem(sys.modules, "pydot", None)
+    with pytest.raises(EmotiwError, match="drawing needs Graphviz: apt-get install graphviz; the format dot"):
+        caffe.draw.draw_net_to_file(net, "net.png")
+    with pytest.raises(EmotiwError, match=r"a pydot\.Dot needs pydot: pip install pydot"):
+        caffe.draw.get_pydot_graph(net, "LR")
+    program = folder / "dot"
+    program.write_text("#!/bin/sh\necho $1\n/bin/cat\n")
+    program.chmod(0o755)
+    assert caffe.draw.draw_net(net, "LR").decode() == "-Tpng\n" + drawn
+    program.write_text("#!/bin/sh\necho no such format >&2\nexit 1\n")
+    with pytest.raises(EmotiwError, match="Graphviz draws no xyz: no such format"):
+        caffe.draw.draw_net(net, "LR", "xyz")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
@@ -205,7 +348,7 @@ def test_messages_have_pycaffes_names():
 
 
 def test_what_a_specification_refuses():
-    with pytest.raises(TypeError, match="ReLU: input 0 is not a Top, but a str"):
+    with pytest.raises(TypeError, match=r"^ReLU input 0 is not a Top \(type is <class 'str'>\)$"):
         caffe.layers.ReLU("data")
     with pytest.raises(AttributeError, match="LayerParameter has no field 'kernel'"):
         caffe.layers.Pooling(caffe.layers.Input(), kernel=2).to_proto()

@@ -88,8 +88,35 @@ def test_tests_are_of_the_weights_of_the_moment(tmp_path):
         f"    Test net output #0: loss = {loss} (* 1 = {loss} loss)" for loss in ("32", "2", "0.125") for _ in range(2)
     ]
     assert [scores["loss"].item() for scores in solver.test_scores] == [0.125, 0.125]
-    assert all(net.params["w"][0] is solver.net.params["w"][0] for net in solver.test_nets)
-    assert all(net.learnable[0].blob is solver.net.params["w"][0] for net in solver.test_nets)
+    solver.net.params["w"][0].data.fill_(3)
+    assert [net.params["w"][0].item() for net in solver.test_nets] == [3, 3]
+
+
+def test_a_test_net_has_its_own_weights_until_the_first_test(tmp_path):
+    solver = solver_of("test_iter: 1 test_interval: 2 test_initialization: false", tmp_path)
+    (test_net,) = solver.test_nets
+    test_net.params["w"][0].data.fill_(77)
+    solver.step(2)
+    assert (test_net.params["w"][0].item(), weight(solver) == 77) == (77, False)
+    solver.step(1)
+    assert test_net.params["w"][0].item() == weight(solver)
+    assert test_net.params["w"][0].grad is None
+
+
+def test_snapshots_in_hdf5_are_resumed(tmp_path):
+    text = "momentum: 0.5 snapshot: 2 snapshot_prefix: 's' snapshot_format: HDF5 max_iter: 4"
+    lines = []
+    whole = solver_of(text, tmp_path, log=lines.append)
+    whole.solve()
+    assert "Snapshotting to HDF5 file s_iter_2.caffemodel.h5" in lines
+    assert "Snapshotting solver state to HDF5 file s_iter_2.solverstate.h5" in lines
+    resumed = solver_of(text, tmp_path)
+    resumed.solve(tmp_path / "s_iter_2.solverstate.h5")
+    assert (resumed.iteration, weight(resumed)) == (4, weight(whole))
+    assert weight(solver_of(text + " weights: 's_iter_4.caffemodel.h5'", tmp_path)) == weight(whole)
+    (tmp_path / "s_iter_2.solverstate.h5").write_bytes((tmp_path / "s_iter_4.caffemodel.h5").read_bytes())
+    with pytest.raises(EmotiwError, match=r"s_iter_2\.solverstate\.h5 is not a solverstate in HDF5 that can be read"):
+        solver_of(text, tmp_path).restore(tmp_path / "s_iter_2.solverstate.h5")
 
 
 def test_the_first_test_can_be_left_out(tmp_path):
@@ -130,7 +157,6 @@ def test_a_test_net_of_another_shape_is_refused(tmp_path):
         ("solver_type: ADAM type: 'SGD'", "`solver_type` and `type`"),
         ("average_loss: 0", "average_loss is 0"),
         ("snapshot: 1 snapshot_prefix: 'no/where/s'", "no/where is not a writable folder"),
-        ("snapshot_format: HDF5", "does not write HDF5"),
         ("snapshot_diff: true", "does not write gradients"),
         ("weights: 'none.caffemodel'", "none.caffemodel: no such file"),
     ],
