@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from .accuracy import Accuracy, ArgMax
-from .activations import Dropout, Power, ReLU, Sigmoid, TanH
+from .activations import ELU, AbsVal, Dropout, Exp, Log, Power, PReLU, ReLU, Sigmoid, TanH
 from .arithmetic import Bias, Eltwise, Scale
 from .convolution import Convolution, Deconvolution
 from .inner_product import InnerProduct
@@ -19,6 +19,7 @@ __all__ = ["LAYERS", "Layer"]
 LAYERS: Mapping[str, type[Layer]] = {
     kind.__name__: kind
     for kind in (
+        AbsVal,
         Accuracy,
         ArgMax,
         Bias,
@@ -29,13 +30,17 @@ LAYERS: Mapping[str, type[Layer]] = {
         Dropout,
         DummyData,
         Eltwise,
+        ELU,
         EuclideanLoss,
+        Exp,
         Flatten,
         InnerProduct,
         Input,
+        Log,
         LRN,
         Pooling,
         Power,
+        PReLU,
         ReLU,
         Reshape,
         Scale,
