@@ -4,15 +4,15 @@ from collections.abc import Mapping
 
 from .accuracy import Accuracy, ArgMax
 from .activations import ELU, AbsVal, Dropout, Exp, Log, Power, PReLU, ReLU, Sigmoid, TanH
-from .arithmetic import Bias, Eltwise, Scale
+from .arithmetic import Bias, Eltwise, Reduction, Scale
 from .convolution import Convolution, Deconvolution
 from .inner_product import InnerProduct
 from .inputs import Data, DummyData, Input
 from .layer import Layer
 from .losses import EuclideanLoss, Softmax, SoftmaxWithLoss
 from .lrn import LRN
-from .pooling import Pooling
-from .shaping import Concat, Flatten, Reshape, Silence, Slice, Split
+from .pooling import SPP, Pooling
+from .shaping import Concat, Crop, Flatten, Reshape, Silence, Slice, Split, Tile
 
 __all__ = ["LAYERS", "Layer"]
 
@@ -25,6 +25,7 @@ LAYERS: Mapping[str, type[Layer]] = {
         Bias,
         Concat,
         Convolution,
+        Crop,
         Data,
         Deconvolution,
         Dropout,
@@ -41,6 +42,7 @@ LAYERS: Mapping[str, type[Layer]] = {
         Pooling,
         Power,
         PReLU,
+        Reduction,
         ReLU,
         Reshape,
         Scale,
@@ -50,7 +52,9 @@ LAYERS: Mapping[str, type[Layer]] = {
         Softmax,
         SoftmaxWithLoss,
         Split,
+        SPP,
         TanH,
+        Tile,
     )
 } | {"MemoryData": Data}
 """The layer classes by their types in a prototxt."""
