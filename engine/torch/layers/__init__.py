@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from .accuracy import Accuracy, ArgMax
 from .activations import ELU, AbsVal, Dropout, Exp, Log, Power, PReLU, ReLU, Sigmoid, TanH
 from .arithmetic import Bias, Eltwise, Reduction, Scale
+from .batch_norm import BatchNorm
 from .convolution import Convolution, Deconvolution
 from .inner_product import InnerProduct
 from .inputs import Data, DummyData, Input
@@ -22,6 +23,7 @@ LAYERS: Mapping[str, type[Layer]] = {
         AbsVal,
         Accuracy,
         ArgMax,
+        BatchNorm,
         Bias,
         Concat,
         Convolution,
