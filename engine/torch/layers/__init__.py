@@ -10,7 +10,14 @@ from .convolution import Convolution, Deconvolution
 from .inner_product import InnerProduct
 from .inputs import Data, DummyData, Input
 from .layer import Layer
-from .losses import EuclideanLoss, Softmax, SoftmaxWithLoss
+from .losses import (
+    ContrastiveLoss,
+    EuclideanLoss,
+    HingeLoss,
+    SigmoidCrossEntropyLoss,
+    Softmax,
+    SoftmaxWithLoss,
+)
 from .lrn import LRN
 from .pooling import SPP, Pooling
 from .shaping import Concat, Crop, Flatten, Reshape, Silence, Slice, Split, Tile
@@ -26,6 +33,7 @@ LAYERS: Mapping[str, type[Layer]] = {
         BatchNorm,
         Bias,
         Concat,
+        ContrastiveLoss,
         Convolution,
         Crop,
         Data,
@@ -37,6 +45,7 @@ LAYERS: Mapping[str, type[Layer]] = {
         EuclideanLoss,
         Exp,
         Flatten,
+        HingeLoss,
         InnerProduct,
         Input,
         Log,
@@ -49,6 +58,7 @@ LAYERS: Mapping[str, type[Layer]] = {
         Reshape,
         Scale,
         Sigmoid,
+        SigmoidCrossEntropyLoss,
         Silence,
         Slice,
         Softmax,
