@@ -68,5 +68,5 @@ LAYERS: Mapping[str, type[Layer]] = {
         TanH,
         Tile,
     )
-} | {"MemoryData": Data}
+} | dict.fromkeys(("HDF5Data", "ImageData", "MemoryData"), Data)
 """The layer classes by their types in a prototxt."""
