@@ -5,7 +5,7 @@ from math import prod
 
 from emotiw.errors import EmotiwError
 
-from .formats.layer_parameters import ConvolutionParameter, PoolingParameter
+from .formats.layer_parameters import ConvolutionParameter, PoolingParameter, SPPParameter
 from .formats.messages import TEST, LayerParameter, NetParameter
 
 Shape = tuple[int, ...]
@@ -96,6 +96,23 @@ def _flatten(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], 
     return [(*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :])], []
 
 
+def _crop(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+    shape, like = bottoms
+    axis = layer.crop_param.axis % len(shape)
+    return [(*shape[:axis], *like[axis:])], []
+
+
+def _tile(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+    p, shape = layer.tile_param, bottoms[0]
+    axis = p.axis % len(shape)
+    return [(*shape[:axis], shape[axis] * p.tiles, *shape[axis + 1 :])], []
+
+
+def _reduction(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+    shape = bottoms[0]
+    return [shape[: layer.reduction_param.axis % len(shape)]], []
+
+
 def _batch_norm(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
     """batch_norm_layer.cpp: mean, variance, and the factor by which both are divided."""
     channels = bottoms[0][1]
@@ -163,7 +180,7 @@ def _pooling(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], 
     if p.global_pooling:
         return [(n, channels, 1, 1)], []
     kernel, stride, pad = (_sides(p, name, unasked) for name, unasked in _WINDOW)
-    _at_least_one(kernel)
+    _at_least_one([kernel[k] - pad[k] for k in (0, 1)])
     down = p.round_mode == 1
     out = []
     for k in (0, 1):
@@ -171,6 +188,25 @@ def _pooling(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], 
         side = (room // stride[k] if down else -(-room // stride[k])) + 1
         out.append(side - 1 if pad[k] and (side - 1) * stride[k] >= size[k] + pad[k] else side)
     return [(n, channels, *_at_least_one(out))], []
+
+
+def pyramid(p: SPPParameter, size: Sequence[int]) -> list[PoolingParameter]:
+    """Return the pooling of each level of an SPP, for an image of height and width `size`: spp_layer.cpp."""
+    levels = []
+    for windows in (2**level for level in range(p.pyramid_height)):
+        geometry: dict[str, int] = {}
+        for axis, side in zip("hw", size, strict=True):
+            kernel = -(-side // windows)
+            pad = (kernel * windows - side + 1) // 2
+            geometry |= {f"kernel_{axis}": kernel, f"stride_{axis}": kernel, f"pad_{axis}": pad}
+        levels.append(PoolingParameter(pool=p.pool, **geometry))
+    return levels
+
+
+def _spp(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
+    levels = pyramid(layer.spp_param, bottoms[0][2:])
+    pooled = [_pooling(LayerParameter(pooling_param=level), bottoms)[0][0] for level in levels]
+    return [pooled[0] if len(pooled) == 1 else (bottoms[0][0], sum(prod(shape[1:]) for shape in pooled))], []
 
 
 def _inner_product(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
@@ -188,17 +224,22 @@ _RULES: Mapping[str, Callable[[LayerParameter, list[Shape]], tuple[list[Shape], 
     "Bias": _bias,
     "Concat": _concat,
     "Convolution": _convolution,
+    "Crop": _crop,
     "Deconvolution": _convolution,
     "Flatten": _flatten,
     "InnerProduct": _inner_product,
     "Pooling": _pooling,
     "PReLU": _prelu,
+    "Reduction": _reduction,
     "Scale": _scale,
     "Silence": _nothing,
     "Split": _split,
+    "SPP": _spp,
+    "Tile": _tile,
     **dict.fromkeys(("AbsVal", "BNLL", "Dropout", "ELU", "Eltwise", "Exp", "Log", "LRN", "MVN", "Power"), _same),
     **dict.fromkeys(("ReLU", "Sigmoid", "Softmax", "TanH", "Threshold"), _same),
-    **dict.fromkeys(("Accuracy", "EuclideanLoss", "HingeLoss", "SoftmaxWithLoss"), _scalar),
+    **dict.fromkeys(("Accuracy", "ContrastiveLoss", "EuclideanLoss", "HingeLoss"), _scalar),
+    **dict.fromkeys(("SigmoidCrossEntropyLoss", "SoftmaxWithLoss"), _scalar),
 }
 
 LAYER_TYPES = frozenset(_RULES)

@@ -24,7 +24,8 @@ def fill(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:
         raise EmotiwError(f"no filler {filler.type!r}: there are {', '.join(FILLERS)}")
     if filler.sparse != -1 and filler.type != "gaussian":
         raise EmotiwError(f"filler {filler.type!r} cannot be sparse: only gaussian can")
-    return FILLERS[filler.type](filler, shape, generator)
+    # Caffe counts a scalar's first axis as 1.
+    return FILLERS[filler.type](filler, shape or (1,), generator).reshape(shape)
 
 
 def _constant(filler: FillerParameter, shape: Shape, generator: Generator) -> Tensor:

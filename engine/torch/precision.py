@@ -17,7 +17,9 @@ from .layers.layer import Layer
 
 _MULTIPLYING = frozenset({"Convolution", "Deconvolution", "InnerProduct"})
 # These layers only copy values or average them: they keep the precision of their bottoms.
-_PASSING = frozenset({"ReLU", "Pooling", "Dropout", "Concat", "Slice", "Split", "Flatten", "Reshape", "Silence"})
+_PASSING = frozenset(
+    {"ReLU", "Pooling", "SPP", "Dropout", "Concat", "Slice", "Split", "Crop", "Tile", "Flatten", "Reshape", "Silence"}
+)
 # By default torch lets convolutions on a GPU use TF32; a CPU's library can be set to reduced precision, too.
 _BACKENDS: Any = torch.backends  # torch's own type hints are incomplete here
 _SWITCHES = (_BACKENDS.cuda.matmul, _BACKENDS.cudnn.conv, _BACKENDS.mkldnn.matmul, _BACKENDS.mkldnn.conv)

@@ -105,6 +105,14 @@ class ConcatParameter(Message):
 
 
 @built
+class ContrastiveLossParameter(Message):
+    """Of a ContrastiveLoss."""
+
+    margin: float
+    legacy_version: bool
+
+
+@built
 class ConvolutionParameter(Message):
     """Of a Convolution or a Deconvolution."""
 
@@ -124,6 +132,14 @@ class ConvolutionParameter(Message):
     axis: int
     weight_filler: FillerParameter
     bias_filler: FillerParameter
+
+
+@built
+class CropParameter(Message):
+    """Of a Crop."""
+
+    axis: int
+    offset: Scalars[int]
 
 
 @built
@@ -164,11 +180,57 @@ class EltwiseParameter(Message):
 
 
 @built
+class ELUParameter(Message):
+    """Of an ELU."""
+
+    alpha: float
+
+
+@built
+class ExpParameter(Message):
+    """Of an Exp."""
+
+    base: float
+    scale: float
+    shift: float
+
+
+@built
 class FlattenParameter(Message):
     """Of a Flatten."""
 
     axis: int
     end_axis: int
+
+
+@built
+class HDF5DataParameter(Message):
+    """Of an HDF5Data: the list of its files."""
+
+    source: str
+    batch_size: int
+    shuffle: bool
+
+
+@built
+class HingeLossParameter(Message):
+    """Of a HingeLoss."""
+
+    norm: int
+
+
+@built
+class ImageDataParameter(Message):
+    """Of an ImageData: the list of its images."""
+
+    source: str
+    batch_size: int
+    rand_skip: int
+    shuffle: bool
+    new_height: int
+    new_width: int
+    is_color: bool
+    root_folder: str
 
 
 @built
@@ -188,6 +250,15 @@ class InputParameter(Message):
     """Of an Input."""
 
     shape: Messages[BlobShape]
+
+
+@built
+class LogParameter(Message):
+    """Of a Log."""
+
+    base: float
+    scale: float
+    shift: float
 
 
 @built
@@ -242,6 +313,7 @@ class PowerParameter(Message):
 class PReLUParameter(Message):
     """Of a PReLU."""
 
+    filler: FillerParameter
     channel_shared: bool
 
 
@@ -252,6 +324,15 @@ class PythonParameter(Message):
     module: str
     layer: str
     param_str: str
+
+
+@built
+class ReductionParameter(Message):
+    """Of a Reduction."""
+
+    operation: int
+    axis: int
+    coeff: float
 
 
 @built
@@ -295,3 +376,19 @@ class SoftmaxParameter(Message):
     """Of a Softmax or a SoftmaxWithLoss."""
 
     axis: int
+
+
+@built
+class SPPParameter(Message):
+    """Of an SPP."""
+
+    pyramid_height: int
+    pool: int
+
+
+@built
+class TileParameter(Message):
+    """Of a Tile."""
+
+    axis: int
+    tiles: int

@@ -127,25 +127,36 @@ class LayerParameter(Message):
     batch_norm_param: layer_parameters.BatchNormParameter
     bias_param: layer_parameters.BiasParameter
     concat_param: layer_parameters.ConcatParameter
+    contrastive_loss_param: layer_parameters.ContrastiveLossParameter
     convolution_param: layer_parameters.ConvolutionParameter
+    crop_param: layer_parameters.CropParameter
     data_param: layer_parameters.DataParameter
     dropout_param: layer_parameters.DropoutParameter
     dummy_data_param: layer_parameters.DummyDataParameter
     eltwise_param: layer_parameters.EltwiseParameter
+    elu_param: layer_parameters.ELUParameter
+    exp_param: layer_parameters.ExpParameter
     flatten_param: layer_parameters.FlattenParameter
+    hdf5_data_param: layer_parameters.HDF5DataParameter
+    hinge_loss_param: layer_parameters.HingeLossParameter
+    image_data_param: layer_parameters.ImageDataParameter
     inner_product_param: layer_parameters.InnerProductParameter
     input_param: layer_parameters.InputParameter
+    log_param: layer_parameters.LogParameter
     lrn_param: layer_parameters.LRNParameter
     memory_data_param: layer_parameters.MemoryDataParameter
     pooling_param: layer_parameters.PoolingParameter
     power_param: layer_parameters.PowerParameter
     prelu_param: layer_parameters.PReLUParameter
     python_param: layer_parameters.PythonParameter
+    reduction_param: layer_parameters.ReductionParameter
     relu_param: layer_parameters.ReLUParameter
     reshape_param: layer_parameters.ReshapeParameter
     scale_param: layer_parameters.ScaleParameter
     slice_param: layer_parameters.SliceParameter
     softmax_param: layer_parameters.SoftmaxParameter
+    spp_param: layer_parameters.SPPParameter
+    tile_param: layer_parameters.TileParameter
 
 
 @built

@@ -184,8 +184,8 @@ def test_pooling_rounds_up_as_caffe_does(describe, tmp_path, side, k, s, pad, ou
 
 
 def test_a_layer_that_no_net_here_has():
-    net = parse_text('layer { name: "b" type: "Crop" bottom: "x" top: "x" }', NetParameter, "here")
-    with pytest.raises(EmotiwError, match=r"^layer b is of type Crop: there are Data, Input"):
+    net = parse_text('layer { name: "b" type: "Embed" bottom: "x" top: "x" }', NetParameter, "here")
+    with pytest.raises(EmotiwError, match=r"^layer b is of type Embed: there are Data, Input"):
         shapes(net)
 
 
@@ -194,6 +194,7 @@ def test_a_layer_that_no_net_here_has():
     [
         'bottom: "nowhere" top: "a"',
         'bottom: "data" top: "a" pooling_param { kernel_size: 2 stride: 0 }',
+        'bottom: "data" top: "a" pooling_param { kernel_size: 2 pad: 2 }',
         'bottom: "data" top: "a" top: "b" pooling_param { kernel_size: 2 }',
     ],
 )
@@ -207,6 +208,7 @@ def test_a_layer_that_cannot_be_built_is_one_line(layer):
 # Layers that a user's own net may have, with windows that differ in height and width.
 ODD = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 21 dim: 21 } } }
+layer { name: "same" type: "Input" top: "same" input_param { shape { dim: 2 } } }
 layer { name: "by" type: "Power" bottom: "data" top: "by" power_param { scale: 0.5 } }
 layer { name: "wide" type: "Convolution" bottom: "by" top: "wide"
   convolution_param { num_output: 6 group: 3 kernel_h: 5 kernel_w: 3 stride_h: 2 stride_w: 1 pad_h: 1 pad_w: 0
@@ -222,6 +224,15 @@ layer { name: "up" type: "Deconvolution" bottom: "down" top: "up"
   convolution_param { num_output: 5 kernel_size: 4 stride: 2 pad: 1 } }
 layer { name: "all" type: "Pooling" bottom: "up" top: "all" pooling_param { pool: AVE global_pooling: true } }
 layer { name: "flat" type: "Flatten" bottom: "all" top: "flat" }
+layer { name: "flat norm" type: "BatchNorm" bottom: "flat" top: "flat norm" }
+layer { name: "pyramid" type: "SPP" bottom: "up" top: "pyramid" spp_param { pyramid_height: 3 } }
+layer { name: "top" type: "SPP" bottom: "up" top: "top" spp_param { pyramid_height: 1 pool: AVE } }
+layer { name: "part" type: "Crop" bottom: "up" bottom: "down" top: "part" crop_param { axis: -1 offset: 2 } }
+layer { name: "times" type: "Tile" bottom: "up" top: "times" tile_param { axis: 2 tiles: 3 } }
+layer { name: "sums" type: "Reduction" bottom: "up" top: "sums" reduction_param { axis: -2 } }
+layer { name: "sum" type: "Reduction" bottom: "sums" top: "sum" }
+layer { name: "far" type: "ContrastiveLoss" bottom: "flat" bottom: "flat" bottom: "same" top: "far" }
+layer { name: "cross" type: "SigmoidCrossEntropyLoss" bottom: "up" bottom: "up" top: "cross" }
 layer { name: "both" type: "Concat" bottom: "flat" bottom: "flat" top: "both" }
 layer { name: "shift" type: "Bias" bottom: "both" top: "shift" }
 layer { name: "last" type: "InnerProduct" bottom: "shift" top: "last"

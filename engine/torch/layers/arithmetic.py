@@ -1,6 +1,6 @@
-"""Arithmetic of blobs: Eltwise, Scale, Bias."""
+"""Arithmetic of blobs: Eltwise, Reduction, Scale, Bias."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 
 import torch
@@ -40,6 +40,23 @@ def _maximum(bottoms: Sequence[Tensor]) -> Tensor:
     for other in others:
         top = torch.where(other > top, other, top)
     return top
+
+
+_REDUCTIONS: Mapping[int, Callable[[Tensor], Tensor]] = {
+    1: lambda rows: rows.sum(-1),
+    2: lambda rows: rows.abs().sum(-1),
+    3: lambda rows: rows.square().sum(-1),
+    4: lambda rows: rows.mean(-1),
+}
+
+
+class Reduction(Layer):
+    """`coeff` times the sum, the sum of absolute values or of squares, or the mean, over all axes from `axis` on."""
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return a blob with the axes before `axis`."""
+        p = self.param.reduction_param
+        return [p.coeff * _REDUCTIONS[p.operation](bottoms[0].flatten(canonical(p.axis, bottoms[0].dim())))]
 
 
 class Scale(Layer):

@@ -37,6 +37,8 @@ class Layer(torch.nn.Module):
     ----------
     bottoms, tops
         How many of each this type takes.
+    in_place
+        Whether a top may have the name of a bottom.
     is_loss
         Whether the first top is a loss if the prototxt sets no `loss_weight`; such a top need not be named.
     loss_weights
@@ -54,6 +56,7 @@ class Layer(torch.nn.Module):
 
     bottoms: ClassVar[Counts] = (1, 1)
     tops: ClassVar[Counts] = (1, 1)
+    in_place: ClassVar[bool] = True
     is_loss: ClassVar[bool] = False
 
     def __init__(self, param: LayerParameter) -> None:
@@ -66,7 +69,7 @@ class Layer(torch.nn.Module):
 
     @classmethod
     def check_counts(cls, param: LayerParameter) -> None:
-        """Refuse a number of bottoms or tops that the type does not take."""
+        """Refuse a number of bottoms or tops that the type does not take, and computing in place if it cannot."""
         least_tops = 0 if cls.is_loss else cls.tops[0]
         for names, (least, most), what in (
             (param.bottom, cls.bottoms, "bottoms"),
@@ -75,6 +78,8 @@ class Layer(torch.nn.Module):
             if len(names) < least or (most is not None and len(names) > most):
                 wanted = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
                 raise EmotiwError(f"it takes {wanted} {what}, not {len(names)}")
+        if not cls.in_place and set(param.top) & set(param.bottom):
+            raise EmotiwError("it does not compute in place: give its top another name")
         if len(param.propagate_down) not in (0, len(param.bottom)):
             raise EmotiwError("propagate_down is given for every bottom, or for none")
 

@@ -1,4 +1,4 @@
-"""Pooling: Caffe's pooling_layer.cpp."""
+"""Pooling and SPP: Caffe's pooling_layer.cpp and spp_layer.cpp."""
 
 import torch
 from torch import Tensor
@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import LayerParameter
+from emotiw.prototxt.shapes import pyramid
 
 from .layer import Layer
 
@@ -165,3 +166,22 @@ class Pooling(Layer):
                 raise EmotiwError(f"{one}, or {name}_h and {name}_w, not both")
             return getattr(p, f"{name}_h"), getattr(p, f"{name}_w")
         return getattr(p, one), getattr(p, one)
+
+
+class SPP(Layer):
+    """Spatial pyramid pooling: pooled to 1, 2, 4, ... windows a side, each level flattened, then all concatenated.
+
+    As in Caffe a pyramid of one level is not flattened.
+    """
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return N x K, or N x C x 1 x 1 for one level."""
+        image, p = bottoms[0], self.param.spp_param
+        if image.dim() != 4 or not p.pyramid_height:
+            raise EmotiwError(f"its bottom is N x C x H x W, its pyramid_height 1 or more: {tuple(image.shape)}")
+        poolings = [
+            Pooling(LayerParameter(type="Pooling", top=["level"], pooling_param=level))
+            for level in pyramid(p, image.shape[2:])
+        ]
+        levels = [pooling(image)[0] for pooling in poolings]
+        return levels if len(levels) == 1 else [torch.cat([level.flatten(1) for level in levels], 1)]

@@ -1,4 +1,4 @@
-"""Layers that only copy or reshape: Concat, Slice, Split, Flatten, Reshape, Silence."""
+"""Layers that only copy or reshape: Concat, Slice, Split, Crop, Tile, Flatten, Reshape, Silence."""
 
 from itertools import pairwise
 from math import prod
@@ -54,8 +54,44 @@ class Split(Layer):
         return [bottoms[0].view_as(bottoms[0]) for _ in self.param.top]
 
 
+class Crop(Layer):
+    """The part of the first bottom that begins at `offset` and has the second's size, in the axes from `axis` on."""
+
+    bottoms = (2, 2)
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return one blob; the second bottom gets no gradient."""
+        p, (image, like) = self.param.crop_param, bottoms
+        axes = range(canonical(p.axis, image.dim()), image.dim())
+        offsets = list(p.offset) or [0]
+        offsets = offsets * len(axes) if len(offsets) == 1 else offsets
+        if len(offsets) != len(axes):
+            raise EmotiwError(f"offset is given once, or for each of {len(axes)} axes, not {len(offsets)} times")
+        given = f"{tuple(image.shape)} cannot be cropped to {tuple(like.shape)} at {offsets} from axis {axes.start} on"
+        if image.dim() != like.dim():
+            raise EmotiwError(given)
+        for axis, offset in zip(axes, offsets, strict=True):
+            if offset + like.shape[axis] > image.shape[axis]:
+                raise EmotiwError(given)
+            image = image.narrow(axis, offset, like.shape[axis])
+        return [image]
+
+
+class Tile(Layer):
+    """The bottom repeated `tiles` times along `axis`."""
+
+    def forward(self, *bottoms: Tensor) -> list[Tensor]:
+        """Return one blob."""
+        p = self.param.tile_param
+        if p.tiles < 1:
+            raise EmotiwError(f"tiles is 1 or more, not {p.tiles}")
+        return [torch.cat([bottoms[0]] * p.tiles, canonical(p.axis, bottoms[0].dim()))]
+
+
 class Flatten(Layer):
     """The axes from `axis` to `end_axis` flattened to one."""
+
+    in_place = False
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return one blob."""
@@ -65,6 +101,8 @@ class Flatten(Layer):
 
 class Reshape(Layer):
     """The `num_axes` axes from `axis` on, reshaped: 0 keeps the bottom's axis, -1 is inferred."""
+
+    in_place = False
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
         """Return one blob."""

@@ -1,9 +1,12 @@
 """The layers that run backward, and the bottoms that get a gradient: the rules of Caffe's Net::Init."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from emotiw.engine.torch.layers.layer import Layer
+
+# The bottom with labels, where it is not the second one: LossLayer::AllowForceBackward.
+_LABELS: Mapping[str, int | None] = {"ContrastiveLoss": 2, "EuclideanLoss": None}
 
 
 @dataclass
@@ -38,10 +41,9 @@ def needs_of(layers: Sequence[Layer], tops: Sequence[Sequence[str]], force_backw
     _from_losses(layers, tops, needs)
     if force_backward:
         for layer, need in zip(layers, needs, strict=True):
-            # LossLayer::AllowForceBackward
-            labelled = layer.is_loss and layer.param.type != "EuclideanLoss"
+            labels = _LABELS.get(layer.param.type, 1) if layer.is_loss else None
             need.layer = True
-            need.bottoms = [given or not (labelled and k == 1) for k, given in enumerate(need.bottoms)]
+            need.bottoms = [given or k != labels for k, given in enumerate(need.bottoms)]
     return needs
 
 

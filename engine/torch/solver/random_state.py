@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from emotiw.engine.torch.data.lmdb_source import Place, Sources
+from emotiw.engine.torch.data.lmdb_source import Sources
+from emotiw.engine.torch.data.transformed_source import Place
 from emotiw.engine.torch.net import Net
 from emotiw.errors import EmotiwError
 from emotiw.files import file_digest

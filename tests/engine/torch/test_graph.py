@@ -69,8 +69,8 @@ layers {
     ("text", "words"),
     [
         (
-            'layer { name: "b" type: "Crop" }',
-            r":3: layer 'b' \(Crop\): this engine has no such layer: it has Accuracy, ",
+            'layer { name: "b" type: "Embed" }',
+            r":3: layer 'b' \(Embed\): this engine has no such layer: it has AbsVal, ",
         ),
         ('layers { name: "b" type: MVN }', "two formats in one"),
         (

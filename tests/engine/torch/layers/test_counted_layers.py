@@ -54,6 +54,30 @@ LAYERS = {
     "values along an axis": ('type: "ArgMax" argmax_param { top_k: 2 axis: 1 out_max_val: true }', MAPS, None, 1),
     "distance": ('type: "EuclideanLoss"', FLAT, 1, 1),
     "distance weighted": ('type: "EuclideanLoss" loss_weight: 2.5', MAPS, 1, 1),
+    "hinge": ('type: "HingeLoss"', FLAT, 1, 1),
+    "hinge squared": ('type: "HingeLoss" hinge_loss_param { norm: L2 }', FLAT, 1, 1),
+    "hinge of maps": ('type: "HingeLoss" loss_weight: 0.3', MAPS, 1, 1),
+    "pairs": ('type: "ContrastiveLoss" contrastive_loss_param { margin: 4 }', FLAT, 1, 1),
+    "pairs of old": (
+        'type: "ContrastiveLoss" contrastive_loss_param { margin: 9 legacy_version: true }',
+        (6, 5, 1, 1),
+        1,
+        1,
+    ),
+    "cross entropy": ('type: "SigmoidCrossEntropyLoss"', MAPS, 1, 1),
+    **{
+        f"cross entropy {norm} {ignored}": (
+            f'type: "SigmoidCrossEntropyLoss" loss_param {{ {norm} {ignored} }}',
+            FLAT,
+            1,
+            1,
+        )
+        for norm in (
+            *[f"normalization: {norm}" for norm in ("FULL", "VALID", "BATCH_SIZE", "NONE")],
+            *("normalize: true", "normalize: false", ""),
+        )
+        for ignored in ("", "ignore_label: -1")
+    },
     "maxima and their places": ('type: "Pooling" pooling_param { kernel_size: 2 stride: 1 }', MAPS, None, 2),
     "maxima and their places padded": (
         'type: "Pooling" pooling_param { kernel_size: 2 stride: 2 pad: 1 }',
@@ -75,11 +99,14 @@ LAYERS = {
 
 
 def labels_shape(said, shape, axis):
-    return shape if "Euclidean" in said else (*shape[:axis], *shape[axis + 1 :])
+    if "Euclidean" in said or "CrossEntropy" in said:
+        return shape
+    return shape[:1] if "Hinge" in said or "Contrastive" in said else (*shape[:axis], *shape[axis + 1 :])
 
 
 def prototxt(said, shape, axis, tops):
-    shapes = {"x": shape} | ({"t": labels_shape(said, shape, axis)} if axis else {})
+    shapes = {"x": shape} | ({"z": shape} if "Contrastive" in said else {})
+    shapes |= {"t": labels_shape(said, shape, axis)} if axis else {}
     inputs = "".join(
         f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}\n'
         for name, shape in shapes.items()
@@ -100,6 +127,11 @@ def case_of(name, make_case):
         targets = labels_shape(said, shape, axis)
         given["blob:t"] = rng.integers(0, shape[axis], targets).astype(np.float32)
         given["blob:t"].flat[:3] = (0, 1, 255 if "255" in said else 2)
+    if "CrossEntropy" in said:
+        given["blob:t"] = rng.choice(np.float32([0, 0.25, 1, -1]), shape)
+    if "Contrastive" in said:
+        given["blob:z"] = (np.round(2 * rng.standard_normal(shape)) / 2).astype(np.float32)
+        given["blob:z"][3], given["blob:t"][3:] = given["blob:x"][3], (0, 0, 1)
     backward = not any(word in said for word in ("Accuracy", "ArgMax"))
     case = make_case(prototxt(said, shape, axis, tops), given, backward=backward)
     if axis is None and backward and "loss_weight" not in said:
@@ -148,7 +180,7 @@ def loss_of(labels, said='type: "SoftmaxWithLoss"', scores=None):
 
 
 @pytest.mark.parametrize("label", [3, -1])
-@pytest.mark.parametrize("said", ['type: "SoftmaxWithLoss"', 'type: "Accuracy"'])
+@pytest.mark.parametrize("said", ['type: "SoftmaxWithLoss"', 'type: "HingeLoss"', 'type: "Accuracy"'])
 def test_a_label_outside_the_classes_is_named(said, label):
     words = rf"^the net: layer 'it' .*: label {label} is not one of its 3 classes, 0 to 2$"
     with pytest.raises(EmotiwError, match=words):
@@ -217,9 +249,57 @@ def test_labels_that_are_not_as_many_as_the_scores():
             "propagate_down is given for every bottom, or for none",
         ),
         ('type: "ArgMax" argmax_param { top_k: 25 }', "top_k is 1 to 24, not 25"),
+        ('type: "Tile"', "tiles is 1 or more, not 0"),
+        ('type: "SPP"', "its pyramid_height 1 or more"),
+        ('type: "SPP" spp_param { pyramid_height: 3 }', "a pad of .* is not smaller than the kernel"),
+        (
+            'type: "SPP" spp_param { pyramid_height: 1 pool: STOCHASTIC }',
+            "STOCHASTIC pooling is not in this engine",
+        ),
+        ('type: "Exp" exp_param { base: 0 }', "base is positive, or -1 for e, not 0"),
+        ('type: "Log" log_param { base: 1 }', "there is no logarithm to the base 1"),
+        ('type: "Reduction" reduction_param { axis: 4 }', "no axis 4 in a blob of 4 axes"),
+        ('type: "BatchNorm" param { lr_mult: 0 } param { }', "its statistics are not learned: lr_mult is 0"),
     ],
 )
 def test_what_a_layer_cannot_be(said, words):
     with pytest.raises(EmotiwError, match=r"^the net: layer 'it' \(\w+\): .*" + words) as told:
         net_of(prototxt(said, MAPS, None, 1))
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("kind", ["AbsVal", "Flatten", "Reshape"])
+def test_layers_that_do_not_compute_in_place(kind):
+    with pytest.raises(EmotiwError, match="it does not compute in place: give its top another name"):
+        net_of(prototxt(f'type: "{kind}"', FLAT, None, 1).replace('"y0"', '"x"'))
+
+
+@pytest.mark.parametrize(
+    ("said", "shapes", "words"),
+    [
+        ('type: "Crop"', [MAPS, (1, 1, 3, 3)], r"\(3, 4, 2, 3\) cannot be cropped to \(1, 1, 3, 3\) at \[0, 0\]"),
+        ('type: "Crop"', [MAPS, (1, 1, 2)], r"cannot be cropped to \(1, 1, 2\)"),
+        ('type: "Crop" crop_param { offset: 1 }', [MAPS, MAPS], r"at \[1, 1\] from axis 2 on"),
+        ('type: "Crop" crop_param { axis: 1 offset: 0 offset: 0 }', [MAPS, MAPS], "once, or for each of 3 axes, not 2"),
+        ('type: "ContrastiveLoss"', [FLAT, FLAT, (5,)], r"N x C, N x C and N, not \(6, 5\), \(6, 5\), \(5,\)"),
+        ('type: "ContrastiveLoss"', [MAPS, MAPS, (3,)], "N x C, N x C and N, not"),
+        ('type: "SigmoidCrossEntropyLoss"', [FLAT, (5, 6)], r"blobs of one size, not \(6, 5\) and \(5, 6\)"),
+        ('type: "PReLU"', [(6,)], r"its bottom is N x C x ..., not \(6,\)"),
+        ('type: "BatchNorm"', [(6,)], r"its bottom is N x C x ..., not \(6,\)"),
+    ],
+)
+def test_bottoms_that_do_not_fit(said, shapes, words):
+    bottoms = [f'bottom: "b{k}"' for k in range(len(shapes))]
+    inputs = [
+        f'layer {{ name: "b{k}" type: "Input" top: "b{k}" input_param {{ shape {{ {dims} }} }} }}'
+        for k, shape in enumerate(shapes)
+        for dims in [" ".join(f"dim: {dim}" for dim in shape)]
+    ]
+    with pytest.raises(EmotiwError, match=words):
+        net_of("\n".join([*inputs, f'layer {{ name: "it" {said} {" ".join(bottoms)} top: "y" }}']))
+
+
+def test_batch_norm_takes_the_multipliers_of_old_files():
+    """UpgradeNetBatchNorm: three ParamSpecs of any rate are those of fixed blobs."""
+    net = net_of(prototxt('type: "BatchNorm"' + " param { lr_mult: 1 decay_mult: 2 }" * 3, MAPS, None, 1))
+    assert [(one.lr_mult, one.decay_mult) for one in net.learnable] == [(0, 0)] * 3

@@ -46,6 +46,28 @@ layer { name: "fc" type: "InnerProduct" bottom: "still" top: "fc" param { lr_mul
 layer { name: "accuracy" type: "Accuracy" bottom: "fc" bottom: "label" top: "accuracy" include { phase: TEST } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" loss_weight: 1.5 }
 """
+# Layers of public nets; BatchNorm's statistics begin at zero, and are no solver's.
+NORMED = """name: "normed"
+layer { name: "data" type: "MemoryData" top: "data" top: "label" include { phase: TRAIN }
+  memory_data_param { batch_size: 4 channels: 2 height: 7 width: 6 } }
+layer { name: "data" type: "MemoryData" top: "data" top: "label" include { phase: TEST }
+  memory_data_param { batch_size: 5 channels: 2 height: 7 width: 6 } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 6 kernel_size: 3 bias_term: false } }
+layer { name: "norm" type: "BatchNorm" bottom: "conv" top: "conv" batch_norm_param { moving_average_fraction: 0.9 } }
+layer { name: "scale" type: "Scale" bottom: "conv" top: "conv" scale_param { bias_term: true } }
+layer { name: "slope" type: "PReLU" bottom: "conv" top: "conv" param { lr_mult: 2 decay_mult: 0 } }
+layer { name: "pyramid" type: "SPP" bottom: "conv" top: "pyramid" spp_param { pyramid_height: 2 pool: AVE } }
+layer { name: "fc" type: "InnerProduct" bottom: "pyramid" top: "fc" inner_product_param { num_output: 8 } }
+layer { name: "norm of fc" type: "BatchNorm" bottom: "fc" top: "normed"
+  param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 1 } param { lr_mult: 1 } }
+layer { name: "elu" type: "ELU" bottom: "normed" top: "normed" }
+layer { name: "last" type: "InnerProduct" bottom: "normed" top: "last" inner_product_param { num_output: 3 } }
+layer { name: "accuracy" type: "Accuracy" bottom: "last" bottom: "label" top: "accuracy" include { phase: TEST } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "last" bottom: "label" top: "loss" }
+layer { name: "hinge" type: "HingeLoss" bottom: "last" bottom: "label" top: "hinge" loss_weight: 0.1 }
+"""
+NORMED_LEARNS = {"conv": [(6, 2, 3, 3)], "fc": [(8, 30), (8,)], "last": [(3, 8), (3,)]}
 LEARNED = {"conv": [(6, 2, 3, 3), (6,)], "still": [(8, 120), (8,)], "fc": [(3, 8), (3,)]}
 PLAIN = 'net: "net.prototxt" snapshot_prefix: "s" max_iter: 20 display: 1 '
 SGD = PLAIN + "base_lr: 0.05 momentum: 0.9 weight_decay: 0.01 "
@@ -229,10 +251,12 @@ def check_logs(ours, theirs):
 def told_by_caffe(caffe, tmp_path_factory):
     cases = {name: Case(solver, seed) for seed, (name, solver) in enumerate(CASES.items())}
     cases["solve"] = Case(OTHERS["tests"], solve=True)
+    cases["normed"] = Case(OTHERS["tests"] + "iter_size: 2 clip_gradients: 2", net=NORMED, learned=NORMED_LEARNS)
+    cases["normed, solve"] = replace(cases["normed"], solve=True)
     return cases, by_caffe(caffe, tmp_path_factory.mktemp("caffe"), cases)
 
 
-@pytest.mark.parametrize("name", [*CASES, "solve"])
+@pytest.mark.parametrize("name", [*CASES, "solve", "normed", "normed, solve"])
 def test_twenty_iterations(told_by_caffe, tmp_path, name):
     cases, told = told_by_caffe
     ours, lines = by_torch(tmp_path / "torch", cases[name])
@@ -352,14 +376,18 @@ def test_the_logs_tell_of_all_that_is_compared(told_by_caffe):
 
 ENGINES = ("caffe", "torch")
 FILES = ("s_iter_7.caffemodel", "s_iter_7.solverstate")
-RESTORED = {name: settings + STEP for name, settings in TYPES.items()} | {"multistep": SGD + POLICIES["multistep"]}
+RESTORED = {
+    **{name: Case(settings + STEP) for name, settings in TYPES.items()},
+    "multistep": Case(SGD + POLICIES["multistep"]),
+    "normed": Case(SGD + STEP, net=NORMED, learned=NORMED_LEARNS),
+}
 
 
 @pytest.fixture(scope="module")
 def snapshots(caffe, tmp_path_factory):
     """The folder with each engine's snapshots, after 7 iterations, of each solver."""
     folder = tmp_path_factory.mktemp("snapshots")
-    cases = {name: Case(settings + " snapshot: 7", iterations=7) for name, settings in RESTORED.items()}
+    cases = {name: replace(case, solver=case.solver + " snapshot: 7", iterations=7) for name, case in RESTORED.items()}
     by_caffe(caffe, folder / "caffe", cases)
     for name, case in cases.items():
         by_torch(folder / "torch" / name, case)
@@ -369,13 +397,11 @@ def snapshots(caffe, tmp_path_factory):
 @pytest.fixture(scope="module")
 def gone_on_in_caffe(caffe, snapshots, tmp_path_factory):
     """Cases with another start and other batches, so that all must come from the snapshot, and what Caffe made."""
-    cases = {
-        f"{name} from {engine}": Case(
-            settings, 1, 5, restore=FILES[1], files={file: snapshots / engine / name / file for file in FILES}
-        )
-        for name, settings in RESTORED.items()
-        for engine in ENGINES
-    }
+    cases = {}
+    for name, case in RESTORED.items():
+        for engine in ENGINES:
+            files = {file: snapshots / engine / name / file for file in FILES}
+            cases[f"{name} from {engine}"] = replace(case, seed=1, iterations=5, restore=FILES[1], files=files)
     return cases, by_caffe(caffe, tmp_path_factory.mktemp("on"), cases)
 
 
