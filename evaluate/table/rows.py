@@ -9,10 +9,8 @@ from emotiw.evaluate.scores import Scores
 
 from .cells import Cell, representation_order
 from .published import Publication, cell_of
-from .results import Column, Table
+from .results import BASELINE, Column, Table
 from .statistics import Interval, interval
-
-BASELINE = "baseline: LBP histograms, SVM"
 
 # What a figure is of: net and representation; `ensemble` and how it is averaged; `baseline` and nothing.
 Place = tuple[str, str]
