@@ -54,13 +54,15 @@ def _letter(number: int) -> str:
     return (_letter(high - 1) if high else "") + _LETTERS[low]
 
 
-def marks(cells: Sequence[Cell], validated: Sequence[Cell], look: Look) -> Marks:
+def marks(cells: Sequence[Cell], validated: Sequence[Cell], others: Mapping[str, Recorded], look: Look) -> Marks:
     """Return the marks of a table's cells.
 
     Parameters
     ----------
     validated
         The cells of the same nets on val, if the table is of another split and its weights were fitted on val.
+    others
+        The records of figures that no net has, by name.
     look
         How much is hashed.
 
@@ -76,9 +78,11 @@ def marks(cells: Sequence[Cell], validated: Sequence[Cell], look: Look) -> Marks
         if mark := words(cell.protocol.trained_on, len(cell.scores.labels)):
             found[cell.name].append(f"{mark} ({cell.protocol.split})")
         found[cell.name] += [f"{cell.name}: {one}" for one in _changed(cell, look)]
+    for name, record in others.items():
+        found[name] += [f"{name}: {one}" for one in in_words(record, look)]
     for name, one in _varied(cells):
         found[name].append(one)
-    return Marks({name: list(dict.fromkeys(some)) for name, some in found.items() if some}, list(_notes(cells)))
+    return Marks({name: list(dict.fromkeys(some)) for name, some in found.items() if some}, list(_notes(cells, others)))
 
 
 def _changed(cell: Cell, look: Look) -> Iterator[str]:
@@ -110,9 +114,10 @@ def _history(facts: Facts) -> dict[str, str]:
     return found
 
 
-def _notes(cells: Sequence[Cell]) -> Iterator[str]:
+def _notes(cells: Sequence[Cell], others: Mapping[str, Recorded]) -> Iterator[str]:
     """Yield sentences about inputs that are not recorded, or are not there to be compared."""
     older = [cell.title for cell in cells if not cell.protocol.inputs]
+    older += [name for name, record in others.items() if not record.inputs]
     if older:
         yield f"Not known, because not recorded: the inputs of the scores of {', '.join(older)}."
     stages = {cell.title: tuple(unknown(cell.protocol.trained_on)) for cell in cells}
@@ -127,6 +132,8 @@ def _notes(cells: Sequence[Cell]) -> Iterator[str]:
         )
     here = [cell for cell in cells if cell.title not in published]
     absent = {cell.title: Recorded(cell.folder, tuple(cell.protocol.inputs)).absent for cell in here}
+    if not published:  # else the baseline's record is a published one, too
+        absent |= {name: record.absent for name, record in others.items()}
     for roles in dict.fromkeys(tuple(some) for some in absent.values() if some):
         names = ", ".join(name for name, some in absent.items() if tuple(some) == roles)
         yield f"Not compared, because no longer at the recorded path: {', '.join(roles)} of {names}."

@@ -24,6 +24,7 @@ from emotiw.evaluate.ensemble import (
     uniform,
 )
 from emotiw.evaluate.model import STAND_INS, TRAINED, Provenance
+from emotiw.evaluate.recorded import Recorded
 from emotiw.evaluate.released.catalog import NET, released
 from emotiw.evaluate.scores import Scores
 from emotiw.evaluate.scoring import Protocol, scores_file
@@ -34,6 +35,7 @@ from emotiw.train.run_folder import Run, find_runs
 from .cells import Cell, released_cells, require_alike, row_of, run_cells
 from .marks import Marks, marks
 
+BASELINE = "baseline: LBP histograms, SVM"
 LEFT_OUT = "left out"
 
 
@@ -305,8 +307,10 @@ def collect(
         )
     require_alike(every_cell)
     validated = [cell for column in table.filled for cell in column.validated]
-    marked = marks(every_cell, validated if split != "val" else [], look)
-    return replace(table, baseline=_baseline(folder, split, every_cell[0]), marks=marked)
+    baseline = _baseline(folder, split, every_cell[0])
+    others = {BASELINE: Recorded(folder, tuple(baseline.protocol.inputs))} if baseline else {}
+    found = marks(every_cell, validated if split != "val" else [], others, look)
+    return replace(table, baseline=baseline, marks=found)
 
 
 def _why_not_scored(run: Run) -> str:

@@ -9,10 +9,8 @@ from emotiw.evaluate.scores import Scores
 
 from .cells import Cell, representation_order
 from .published import Publication, cell_of
-from .results import Column, Table
+from .results import BASELINE, Column, Table
 from .statistics import Interval, interval
-
-BASELINE = "baseline: LBP histograms, SVM"
 
 # The place of a figure: net and representation; `ensemble` and its method; `baseline` and "".
 Place = tuple[str, str]

@@ -17,7 +17,8 @@ from emotiw.evaluate.model import TRAINED, Model
 from emotiw.files import file_digest
 from emotiw.json_record import Share
 
-from .rows import BASELINE, Line, place_of
+from .results import BASELINE
+from .rows import Line, place_of
 from .scored import TO_BE_SCORED, Count
 from .statistics import EXACT
 from .view import TableView

@@ -14,6 +14,10 @@ from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.prepared_set import open_set
 from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.data_prep.transform import Settings
+from emotiw.evaluate.baseline.baseline import Baseline, folder_of
+from emotiw.evaluate.baseline.baseline import Protocol as BaselineProtocol
+from emotiw.evaluate.baseline.baseline import write as write_baseline
+from emotiw.evaluate.baseline.svm import Choice
 from emotiw.evaluate.scores import scores_text
 from emotiw.evaluate.scoring import Protocol, read_evaluation, write_evaluation
 from emotiw.evaluate.table.marks import Marks
@@ -195,6 +199,35 @@ def test_changed_and_missing_sets_are_reported(make, tmp_path, capsys):
     _, text, _, report = tabled(tmp_path, capsys)
     for format_ in (text, report):
         assert "Not compared, because no longer at the recorded path: manifest of vgg_s-rgb." in format_
+
+
+def test_a_set_that_changed_since_the_baseline_was_made(make, tmp_path, capsys):
+    protocol, scores = read_evaluation(make(ROWS[0]), "val")
+    (tmp_path / "manifest.csv").write_text("1")
+    chosen = Choice("linear", 1.0, 0.0, folds=2, accuracy=0.5)
+    how = BaselineProtocol("scikit-learn", "1.5", "val", protocol.set_folder, protocol.set_digest, 7, 7, 1, chosen)
+
+    def with_inputs(*inputs):
+        made = Baseline(replace(how, inputs=list(inputs)), scores)
+        write_baseline(made, folder_of(tmp_path / "runs", protocol.set_digest))
+        return tabled(tmp_path, capsys)
+
+    recorded = taken("manifest", tmp_path / "manifest.csv")
+    _, text, rows, _ = with_inputs(recorded)
+    assert "[a]" not in text
+    assert "marks" not in rows["baseline: LBP histograms, SVM"]
+    (tmp_path / "manifest.csv").write_text("2")
+    _, text, rows, report = with_inputs(recorded)
+    said = f"baseline: LBP histograms, SVM: {tmp_path / 'manifest.csv'} is not the manifest on record: sha256 "
+    for format_ in (text, report):
+        assert f"[a] {said}" in format_
+    assert "| 100.00 [a] |" in next(line for line in text.splitlines() if line.startswith("| baseline"))
+    assert rows["baseline: LBP histograms, SVM"]["marks"].startswith(said)
+    (tmp_path / "manifest.csv").unlink()
+    _, text, _, _ = with_inputs(recorded)
+    assert "Not compared, because no longer at the recorded path: manifest of baseline: LBP histograms, SVM." in text
+    _, text, _, _ = with_inputs()
+    assert "Not known, because not recorded: the inputs of the scores of baseline: LBP histograms, SVM." in text
 
 
 def test_scores_and_protocol_must_be_of_one_evaluation(make, tmp_path, capsys):
