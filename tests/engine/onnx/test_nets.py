@@ -1,0 +1,60 @@
+"""The project's nets as ONNX models, by ONNX Runtime and by OpenCV: the real Caffe's posteriors."""
+
+import cv2
+import numpy as np
+import pytest
+
+from emotiw.engine.onnx.model import ImageInput, model_of
+from emotiw.engine.preprocessing import net_inputs
+from emotiw.prototxt.surgery import committed, input_side, uncropped
+from emotiw.prototxt.zoo.nets import NETS
+
+pytestmark = pytest.mark.caffe
+
+SMALL = [name for name, net in NETS.items() if net.preset == "small"]
+OTHERS = [name for name in NETS if name not in SMALL]
+
+
+def compare(net_name, tools, engine, folder):
+    """The largest differences of ONNX Runtime, OpenCV, and OpenCV given float32, from Caffe."""
+    random_weights, written, by_runtime, by_opencv = tools
+    rng = np.random.default_rng(0)
+    net = committed(net_name, "deploy.prototxt")
+    crop = input_side(net, net_name)
+    size = uncropped(crop)
+    weights = random_weights(net, 1)
+    mean = rng.uniform(0, 255, (3, crop, crop)).astype(np.float32)
+    images = rng.integers(0, 256, (3, size, size, 3), np.uint8)
+    images[0] = cv2.resize(images[0, :9, :9], (size, size))  # a smooth one
+
+    with engine.scorer(*written(folder, net, weights)) as scorer:
+        wanted = scorer.scores(
+            np.concatenate([net_inputs(image[..., ::-1].transpose(2, 0, 1), mean) for image in images])
+        )
+    model = model_of(net, weights, ImageInput("rgb", size, mean), {}, net_name)
+    assert not weights  # each layer's are in the model
+    found = [by_runtime(model, images), by_opencv(model, images), by_opencv(model, images.astype(np.float32))]
+    assert wanted.std(axis=0).max() > 1e-3  # else a constant would pass
+    assert wanted.max() < 0.999
+    assert all(scores.shape == wanted.shape == (3, 7) for scores in found)
+    return [float(np.abs(scores - wanted).max()) for scores in found]
+
+
+@pytest.fixture(scope="module")
+def tools(random_weights, written, by_runtime, by_opencv):
+    return random_weights, written, by_runtime, by_opencv
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_nets(name, tools, engine, tmp_path):
+    differences = compare(name, tools, engine, tmp_path)
+    print(f"{name}: largest differences from Caffe: ONNX Runtime {differences[0]:.1e}, OpenCV {differences[1]:.1e}")
+    assert max(differences) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_medium_and_real_nets(name, tools, engine, tmp_path):
+    differences = compare(name, tools, engine, tmp_path)
+    print(f"{name}: largest differences from Caffe: ONNX Runtime {differences[0]:.1e}, OpenCV {differences[1]:.1e}")
+    assert max(differences) < 1e-5
