@@ -74,7 +74,7 @@ COMMANDS = [
 
 
 def test_there_are_pages_and_commands():
-    assert len(DOCS) == 12
+    assert len(DOCS) == 13
     assert len(COMMANDS) > 40
     assert len({page for page, _ in COMMANDS}) > 5
 

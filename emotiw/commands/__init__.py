@@ -21,6 +21,7 @@ VERBS = {
     "models": "The authors' five released models: list, fetch and verify them, or make stand-ins.",
     "predict": "Name the emotion of the faces in pictures, by the authors' models or by nets trained here.",
     "explain": "Show what the nets make of a face: their input, first filters and response, posteriors; one picture.",
+    "export": "Write a released model or a run as an ONNX file, with its preprocessing, for other frameworks.",
     "serve": "Open a local page: drop or shoot a face, see what the models make of it.",
     "demo": "Draw faces and take them the whole way: sets, pre-training, fine-tuning, ensemble, table, report.",
 }
