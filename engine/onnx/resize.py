@@ -33,11 +33,20 @@ def resized(image: Value, size: int) -> Value:
         In [0, 255].
     """
     planes = image.then("Transpose", perm=[2, 0, 1])
-    least = planes.then("ReduceMin", axes=[0, 1, 2], keepdims=0)
+    least = planes.then("ReduceMin", axes=[0, 1, 2], keepdims=0) + _corner(planes) * 0
     sides = planes.then("Shape").typed(np.int64).cast(np.float32)
     rows, columns = (axis_weights(sides.cut([0], [axis], [axis + 1]), size) for axis in (1, 2))
     narrow = (planes - least).then("MatMul", columns.then("Transpose", perm=[1, 0]))
     return rows.then("MatMul", narrow) + least
+
+
+def _corner(planes: Value) -> Value:
+    """Return the first pixel, (3, 1, 1). If there is none, as of a face too small to be mapped, the runtime fails here.
+
+    Otherwise all posteriors would be NaN, whose argmax is the first class.
+    """
+    first = planes.graph.constant(np.array([0], np.int64))
+    return planes.then("Gather", first, axis=1).then("Gather", first, axis=2)
 
 
 def axis_weights(side: Value, size: int) -> Value:
