@@ -1,7 +1,6 @@
 """A model as an ONNX graph: what it takes, its weights, and the metadata that say where it comes from."""
 
 import json
-from collections.abc import Mapping
 
 from onnx import ModelProto
 
@@ -123,11 +122,11 @@ def metadata(model: Model) -> dict[str, str]:
     return facts | (_of_run(model) if model.provenance is TRAINED else _of_released(model))
 
 
-def _of_released(model: Model) -> Mapping[str, str]:
+def _of_released(model: Model) -> dict[str, str]:
     return {"licence": ORIGINS[model.net].facts["licence"], "url": ORIGINS[model.net].facts["url"]}
 
 
-def _of_run(model: Model) -> Mapping[str, str]:
+def _of_run(model: Model) -> dict[str, str]:
     run = Run(model.weights.parent).facts()
     found = {
         "engine": f"{run.engine} {run.engine_version}",

@@ -113,7 +113,8 @@ def _pooling(layer: Layer) -> Value:
         zeros = np.array([0, 0, *pad, 0, 0, *after], np.int64)
         image = image.then("Pad", image.graph.constant(zeros))
     mean = image.then(operator, name=layer.param.name, **window)
-    areas = np.outer(*([min(b + kernel[k], size[k] + pad[k]) - b for b in begin] for k, begin in enumerate(begins)))
+    rows, columns = ([min(at + kernel[k], size[k] + pad[k]) - at for at in begin] for k, begin in enumerate(begins))
+    areas = np.outer(rows, columns)
     full = kernel[0] * kernel[1]
     if (areas == full).all():
         return mean

@@ -50,7 +50,7 @@ class CodeMapping:
     def codes(self, grey: Value) -> Value:
         """Return the LBP codes, (H - 2R, W - 2R) int32, of (H, W) float64 grey values."""
         centre = self._shifted(grey, self.radius, self.radius)
-        bits = []
+        bits: list[Value] = []
         for k, terms in enumerate(self.samples):
             sample = self._sample(grey, terms)
             bit = sample >= centre if self.threshold == 0 else sample - centre >= self.threshold

@@ -93,7 +93,7 @@ class _Gaussian:
         surplus = (side - size).then("Relu")  # 2 S s
         self._radius = ((surplus * TRUNCATE + size) / (2 * size)).then("Floor")
         # The radius already excludes all but d = 0 if the surplus is 0; it must not be a divisor, too.
-        self._width = surplus.then("Max", side.graph.constant(np.float32([1])))
+        self._width = surplus.then("Max", side.graph.constant(np.array([1], np.float32)))
         self._scale = 2 * size**2
         window = self._bell(_range(-self._radius, self._radius + 1))
         self._sum = window.then("ReduceSum", side.graph.constant(np.array([0], np.int64)))
