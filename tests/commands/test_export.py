@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,7 @@ from emotiw.lbp_mapping.mapping import map_image
 from emotiw.lbp_mapping.representation import parse
 
 PAGE = (Path(__file__).parents[2] / "docs/export.md").read_text(encoding="utf-8")
+EMOTIW = Path(sys.executable).with_name("emotiw")
 OWN = "cyclic_lbp_r3_t5"
 
 
@@ -238,10 +240,10 @@ def test_without_the_package_one_line_says_so(tmp_path, monkeypatch, capsys):
 @pytest.mark.caffe
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "flags"), [("VGG_S_rgb", ["--input", "face"]), ("VGG_S_cyclic_lbp_5", ["--mapping"])])
-def test_stand_ins_from_a_plain_face(name, flags, stand_ins, engine, face, tmp_path, monkeypatch, measured, emotiw):
+def test_stand_ins_from_a_plain_face(name, flags, stand_ins, engine, face, tmp_path, monkeypatch, measured):
     monkeypatch.setenv("EMOTIW_MODELS", str(stand_ins))
     out = tmp_path / "model.onnx"
-    done, peak = measured([emotiw, "export", name, *flags, "-o", out])
+    done, peak = measured([EMOTIW, "export", name, *flags, "-o", out])
     assert done.returncode == 0, done.stderr
     print(f"peak memory {peak / 1e9:.1f} GB")
     assert peak < 2.5e9
