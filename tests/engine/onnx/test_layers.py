@@ -143,11 +143,10 @@ def by_caffe(engine, written, tmp_path_factory):
 def test_as_caffe(name, by_caffe, by_runtime, by_opencv):
     net = net_of(NETS[name])
     model = model_of(net, random_blobs(net), ImageInput("rgb", SIDE, MEAN, SCALE), {}, name)
-    # OpenCV's convolution of 3 x 3 (Winograd's) rounds more.
-    for run, tolerance in ((by_runtime, 1e-5), (by_opencv, 5e-5)):
+    for run in (by_runtime, by_opencv):
         found = run(model, images())
         assert found.shape == (2, *shapes(net)[0]["prob"][1:])
-        np.testing.assert_allclose(found.reshape(2, -1), by_caffe[name], rtol=1e-5, atol=tolerance, err_msg=str(run))
+        np.testing.assert_allclose(found.reshape(2, -1), by_caffe[name], rtol=1e-5, atol=1e-5, err_msg=str(run))
 
 
 def test_every_rule_is_tested():
