@@ -56,7 +56,7 @@ install: $(VENV)/installed $(VENV)/torch
 # Sizes and times of a first run, measured on 2 cores.
 sizes:
 	@test -e $(VENV)/installed || printf '%s\n' \
-	  'First it fetches 370 MB of packages (1.4 GB in $(VENV)) and 159 MB of Caffe (0.6 GB in ~/.cache/emotiw): 2 minutes.' \
+	  'First it fetches 400 MB of packages (1.5 GB in $(VENV)) and 159 MB of Caffe (0.6 GB in ~/.cache/emotiw): 2 minutes.' \
 	  'Then it draws faces and trains on them (280 MB in demo): 3 minutes.'
 
 # The tests use the installed wheel; install it again whenever a file of the package changes.

@@ -19,6 +19,7 @@ FOLDERS = {
     "emotiw.engine": "engine",
     "emotiw.engine.caffe": "engine/caffe",
     "emotiw.engine.caffe.install": "engine/caffe/install",
+    "emotiw.engine.onnx": "engine/onnx",
     "emotiw.engine.torch": "engine/torch",
     "emotiw.engine.torch.layers": "engine/torch/layers",
     "emotiw.engine.torch.pycaffe": "engine/torch/pycaffe",
@@ -50,6 +51,7 @@ KERNELS = Extension(
 )
 WHEEL = {} if sysconfig.get_config_var("Py_GIL_DISABLED") else {"py_limited_api": "cp311"}
 
+EXPORT = ["onnx>=1.16,<2"]  # `emotiw export`
 REPRODUCE = ["snakemake>=9.5,<10"]  # `emotiw reproduce`
 SERVE = ["gradio>=6,<7"]  # `emotiw serve`
 
@@ -94,15 +96,18 @@ setup(
         "tqdm>=4.66,<5",
     ],
     extras_require={
+        "export": EXPORT,
         "reproduce": REPRODUCE,
         "serve": SERVE,
         # `--engine torch`; outside the lock: each machine's wheel is another
         "torch": ["torch==2.13.0", "h5py>=3.10,<4"],
         "test": [
+            *EXPORT,
             *REPRODUCE,
             *SERVE,
             "hypothesis>=6.100,<7",
             "mypy>=1.10",
+            "onnxruntime>=1.18,<2",
             "playwright>=1.45,<2",
             "pyperf>=2.8,<3",
             "pytest>=8",

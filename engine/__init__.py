@@ -1,4 +1,4 @@
-"""The real Caffe as a separate program: training and forward passes; the same files by PyTorch.
+"""The real Caffe as a separate program: training and forward passes; the same files by PyTorch; nets as ONNX models.
 
 All engines have the same interface (`Engine`); `open_engine` opens the one that an `EngineSettings` names.
 """

@@ -144,7 +144,7 @@ def _prelu(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], li
 _WINDOW = (("kernel", 0), ("stride", 1), ("pad", 0))  # with Caffe's defaults
 
 
-def _sides(p: ConvolutionParameter | PoolingParameter, name: str, unasked: int) -> tuple[int, int]:
+def sides(p: ConvolutionParameter | PoolingParameter, name: str, unasked: int) -> tuple[int, int]:
     """Return a setting for height and width: given for each, for both at once, or not at all."""
     if name != "dilation" and (p.HasField(f"{name}_h") or p.HasField(f"{name}_w")):
         return getattr(p, f"{name}_h"), getattr(p, f"{name}_w")
@@ -163,7 +163,7 @@ def _at_least_one(sides: Sequence[int]) -> Sequence[int]:
 def _convolution(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], list[Shape]]:
     """base_conv_layer.cpp; rounded down."""
     p, (n, channels, *size) = layer.convolution_param, bottoms[0]
-    kernel, stride, pad, dilation = (_sides(p, name, unasked) for name, unasked in (*_WINDOW, ("dilation", 1)))
+    kernel, stride, pad, dilation = (sides(p, name, unasked) for name, unasked in (*_WINDOW, ("dilation", 1)))
     reach = [dilation[k] * (kernel[k] - 1) + 1 for k in (0, 1)]
     out = [(size[k] + 2 * pad[k] - reach[k]) // stride[k] + 1 for k in (0, 1)]
     filters: Shape = (p.num_output, channels // p.group, *kernel)
@@ -179,7 +179,7 @@ def _pooling(layer: LayerParameter, bottoms: list[Shape]) -> tuple[list[Shape], 
     p, (n, channels, *size) = layer.pooling_param, bottoms[0]
     if p.global_pooling:
         return [(n, channels, 1, 1)], []
-    kernel, stride, pad = (_sides(p, name, unasked) for name, unasked in _WINDOW)
+    kernel, stride, pad = (sides(p, name, unasked) for name, unasked in _WINDOW)
     _at_least_one([kernel[k] - pad[k] for k in (0, 1)])
     down = p.round_mode == 1
     out = []

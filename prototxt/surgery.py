@@ -143,7 +143,7 @@ def deploy(train_val: NetParameter) -> NetParameter:
     layers = [LayerParameter(name="prob", type="Softmax", bottom=[loss.bottom[0]], top=["prob"])]
     needed = {loss.bottom[0]}
     for layer in reversed(train_val.layer):
-        if layer.type != "Data" and not _trains_only(layer) and needed.intersection(layer.top):
+        if layer.type != "Data" and not trains_only(layer) and needed.intersection(layer.top):
             needed.update(layer.bottom)
             layers.append(_without_training(layer))
     shape = {"dim": [1, 3, crop, crop]}
@@ -151,7 +151,8 @@ def deploy(train_val: NetParameter) -> NetParameter:
     return NetParameter(name=train_val.name, layer=layers[::-1])
 
 
-def _trains_only(layer: LayerParameter) -> bool:
+def trains_only(layer: LayerParameter) -> bool:
+    """Return whether a layer is for the TRAIN phase only."""
     return any(rule.HasField("phase") and rule.phase == TRAIN for rule in layer.include)
 
 

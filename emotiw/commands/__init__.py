@@ -21,6 +21,7 @@ VERBS = {
     "models": "List, fetch and verify the authors' five released models, or make stand-ins.",
     "predict": "Predict the emotion of the faces in pictures, with the authors' models or nets trained here.",
     "explain": "Draw how the nets classify a face: their input, first filters and responses, posteriors.",
+    "export": "Write a released model or a run as an ONNX file, with its preprocessing, for other frameworks.",
     "serve": "Open a local page that shows the models' predictions for a face from a file or the camera.",
     "demo": "Run the whole experiment on drawn faces: sets, pre-training, fine-tuning, ensemble, table, report.",
 }

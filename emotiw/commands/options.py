@@ -91,6 +91,12 @@ def add_models(parser: argparse.ArgumentParser, *, crops: bool = True, default: 
     )
     if crops:
         add_crops(parser)
+    add_mean(parser)
+    add_engine(parser)
+
+
+def add_mean(parser: argparse.ArgumentParser) -> None:
+    """Add `--mean resize|crop`."""
     # Deviation D11
     parser.add_argument(
         "--mean",
@@ -99,7 +105,6 @@ def add_models(parser: argparse.ArgumentParser, *, crops: bool = True, default: 
         help="how the mean is fitted to the input's size (default: resize, as pycaffe does, for the authors' models; "
         "crop, as in training, for a run)",
     )
-    add_engine(parser)
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
