@@ -6,7 +6,7 @@ import torch
 
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import array_of, blob_of
-from emotiw.prototxt.formats.messages import NetParameter, read_binary, write_binary
+from emotiw.prototxt.formats.messages import NetParameter, PackedNet, read_binary, write_binary
 from emotiw.prototxt.formats.upgrade import weighted
 from emotiw.prototxt.weight_transfer import compare
 
@@ -30,7 +30,7 @@ def copy_from(net: Net, path: Path) -> None:
     """
     if not path.is_file():
         raise EmotiwError(f"{path}: no such file")
-    source = read_binary(path, NetParameter)
+    source = read_binary(path, PackedNet)
     layers = {layer.param.name: layer for layer in net.layers if layer.shapes}
     copy = compare(source, {name: layer.shapes for name, layer in layers.items()})
     if copy.misfits:
