@@ -5,6 +5,7 @@ Both give the same results, on two cores, with their input in the file system's 
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,15 @@ from typing import Any
 import cv2
 import numpy as np
 from alternating import TURNS, Work, in_turns, on_cores
+from engines import SOLVER, WARM, compare, write_run
 from faces import face
 from preparing import EMOTIW, remove
 from programs import Program, Spent
 
 from emotiw.data_prep.synthetic.faces import draw_expressions, draw_identities
 from emotiw.engine.caffe.find import Caffe, find_caffe
+from emotiw.engine.registry import open_engine
+from emotiw.engine.settings import EngineSettings
 from emotiw.evaluate.model import Model, open_model, released_in
 from emotiw.evaluate.released.stand_in import write_stand_in
 from emotiw.evaluate.scores import read_scores
@@ -33,6 +37,7 @@ NET, ROW, STAND_IN = "vgg_s_small", "vgg_s_small-rgb", "VGG_S_rgb"
 PEERS = Path(__file__).parent / "peers"
 VALIDATING, BATCH = 250, 50  # validation images, and the batch size of the bare script
 LEARNING = 40  # iterations of a net that scores
+TRAINED = ("vgg_s", 30)  # a net, and its batch size in training
 CORES = 2
 MOST_APART = 1e-5  # of posteriors and weights
 LEAST_SPREAD = 0.01  # of posteriors: equal ones would show nothing
@@ -182,6 +187,19 @@ def reproduce(folder: Path, caffe: Caffe) -> Pair:
     return Pair(ours, theirs, check, clear=lambda: remove(made))
 
 
+def train(folder: Path, caffe: Caffe) -> Pair:
+    """Return the training process of the torch engine, for some iterations of a real net, and `caffe train`."""
+    write_run(folder / "run", *TRAINED, 1)
+    ours = Program([sys.executable, "-P", "-m", "emotiw.engine.torch.worker", SOLVER], cwd=folder / "run")
+    theirs = Program([caffe.program, "train", f"--solver={SOLVER}"], cwd=folder / "run", env=caffe.environment)
+
+    def check() -> None:
+        engines = (open_engine(EngineSettings(engine, gpu="none")) for engine in ("torch", "caffe"))
+        compare(folder / "alike", TRAINED[0], *engines)
+
+    return Pair(ours, theirs, check)
+
+
 def pycaffe(caffe: Caffe, script: str, *arguments: str | Path, output: Path | None = None) -> Program:
     """Return a bare script under Caffe's own Python."""
     return Program([caffe.python, PEERS / script, *arguments], output=output, env=caffe.environment)
@@ -241,5 +259,10 @@ ROWS = {
         f"`emotiw reproduce`, one step: a pre-training of one iteration, {NET}",
         "`caffe train` of the same solver",
         reproduce,
+    ),
+    "train": Costly(
+        f"{WARM + 2} training iterations, {TRAINED[0]}, batch {TRAINED[1]}, torch engine",
+        "`caffe train` of the same solver",
+        train,
     ),
 }

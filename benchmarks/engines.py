@@ -28,6 +28,7 @@ IMAGES = 64
 WARM = 2  # iterations that are not timed: memory is allocated, threads start
 COMPARED = 4  # iterations whose losses are compared
 MOST_APART = 2e-4  # of a loss: after some iterations rounding makes a ReLU active in one engine and not in the other
+MOST_APART_BF16 = 2e-3  # of bf16's from float32's
 LEARNED = 10  # losses must change by this multiple of the tolerance, or they could not show a wrong gradient
 RATES = {"googlenet": 1e-4, "googlenet_small": 1e-2}  # base_lr of a comparison
 RATE = 1e-3  # of the others
@@ -35,6 +36,8 @@ SOLVER, NET, START = Path("solver.prototxt"), "net.prototxt", "start.caffemodel"
 # The line that both engines log for an iteration, with its time in glog's prefix, which the torch engine writes, too.
 _LOGGED = re.compile(r"^I\d{4,8} (\d+):(\d+):(\d+\.\d+) .*\bIteration \d+\b.*, loss = ", re.MULTILINE)
 _DAY = 86400
+BF16 = ("bf16", "float32")  # precisions that are timed in turns
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def write_images(folder: Path, count: int, side: int) -> None:
@@ -124,11 +127,11 @@ def same_losses(ours: Sequence[float], theirs: Sequence[float], most: float = MO
         raise SystemExit(f"these losses hardly change, and so show nothing: {theirs}")
 
 
-def compare(folder: Path, name: str, ours: Engine, theirs: Engine) -> None:
+def compare(folder: Path, name: str, ours: Engine, theirs: Engine, most: float = MOST_APART) -> None:
     """Raise if two engines give different losses from the same weights on the same images."""
     write_run(folder, name, batch_of(name), COMPARED, alike=True)
     write_start(folder)
-    same_losses(losses(ours, folder), losses(theirs, folder))
+    same_losses(losses(ours, folder), losses(theirs, folder), most)
 
 
 def seconds(engine: Engine, folder: Path) -> float:
@@ -155,9 +158,28 @@ def measure(folder: Path, name: str) -> Turns:
     with on_cores(2):
         caffe, torch = (open_engine(EngineSettings(engine, gpu="none")) for engine in ENGINES)
         compare(folder / "alike", name, torch, caffe)
-        timed = folder / "timed"
-        write_run(timed, name, batch_of(name), iterations_of(name))
-        return Turns(*in_turns(partial(seconds, torch, timed), partial(seconds, caffe, timed)))
+        return timed_in_turns(folder / "timed", name, torch, caffe)
+
+
+def measure_bf16(folder: Path, name: str) -> Turns:
+    """Time the torch engine with bf16 and with float32 in turns, after checking that they compute almost the same."""
+    with on_cores(2):
+        bf16, float32 = (open_engine(EngineSettings("torch", gpu="none", precision=each)) for each in BF16)
+        compare(folder / "alike", name, bf16, float32, MOST_APART_BF16)
+        turns = timed_in_turns(folder / "timed", name, bf16, float32)
+    return Turns(turns.ours, turns.theirs, note=f"the processor has {bf16_units(CPUINFO.read_text(encoding='ascii'))}")
+
+
+def timed_in_turns(folder: Path, name: str, ours: Engine, theirs: Engine) -> Turns:
+    """Time two engines in turns on a net's fine-tuning."""
+    write_run(folder, name, batch_of(name), iterations_of(name))
+    return Turns(*in_turns(partial(seconds, ours, folder), partial(seconds, theirs, folder)))
+
+
+def bf16_units(cpuinfo: str) -> str:
+    """Return the instruction sets for bf16 in the text of /proc/cpuinfo."""
+    flags = cpuinfo.partition("flags")[2].partition("\n")[0].split()
+    return " and ".join(flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags) or "no instructions for bf16"
 
 
 ROWS = {
@@ -168,4 +190,12 @@ ROWS = {
         least=1,
     )
     for name in NETS
+} | {
+    f"train-{name}-bf16": Row(
+        f"a training iteration, {name}, batch {batch_of(name)}, torch engine with bf16, two cores",
+        "the torch engine with float32, same LMDB",
+        partial(measure_bf16, name=name),
+        least=1,
+    )
+    for name in ("vgg_s", "googlenet")
 }

@@ -44,19 +44,23 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.errors import EmotiwError, UsageError
     from emotiw.evaluate.model import open_models
     from emotiw.evaluate.predict.faces import faces_in, looked_for, pictures, warnings
-    from emotiw.evaluate.predict.figures import figures_of, with_figures
     from emotiw.evaluate.predict.output import FORMATS
     from emotiw.evaluate.predict.predictor import Predictor, Tally
-    from emotiw.evaluate.table.table_csv import ensemble_weights
 
     if args.top < 1:
         raise UsageError("--top must be at least 1")
     images = pictures(args.images)
-    if args.figure:
+    if args.figure:  # importing matplotlib takes as long as a small net's answer
+        from emotiw.evaluate.predict.figures import figures_of, with_figures
+
         figures_of(images, args.output, args.force)
     models = open_models(args.model or [DEFAULT_MODEL])
     detect = looked_for(models, args.detect)
-    weights = ensemble_weights(models, args.weights, args.crops) if args.weights else None
+    weights = None
+    if args.weights:
+        from emotiw.evaluate.table.table_csv import ensemble_weights
+
+        weights = ensemble_weights(models, args.weights, args.crops)
     tally = Tally()
     with Predictor(models, engine_of(args), args.crops, args.mean, weights) as predictor:
         print(*predictor.describe(), sep="\n", file=sys.stdout if args.format == "text" else sys.stderr)

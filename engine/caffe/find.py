@@ -94,7 +94,7 @@ def _program(path: Path, source: str) -> Path:
 
 def _caffe(program: Path, source: str) -> Caffe:
     if program.resolve().name == "run":  # our install, whose Python was tested when it was installed
-        return Caffe(program, program.with_name("python"), source, kernel(program, {}))
+        return Caffe(program, program.with_name("python"), source, kernel(program, {}, complete=True))
     environment = _environment(program)
     for python in _pythons(program):
         if _imports_caffe(python, environment):

@@ -14,6 +14,7 @@ from emotiw.errors import EmotiwError
 from .find import Caffe
 from .programs import start
 from .scorer import skip_to_answers, worker
+from .version_output import version_output
 
 # The worker's answer to `about`.
 _Facts = TypedDict("_Facts", {"Python": str, "numpy": str, "BLAS": list[str], "layer types": int})
@@ -37,9 +38,10 @@ def about(caffe: Caffe) -> dict[str, str]:
 
 def version(caffe: Caffe) -> str:
     """Return the version that `caffe --version` prints, such as "1.0.0"."""
-    _, said = _run(caffe, "--version")
-    found = re.search(r"caffe version (\S+)", said)
-    return found[1] if found else " ".join(said.split()) or "unknown"
+    # Without OpenBLAS's settings, as `find_caffe` has run it already.
+    environment = {name: value for name, value in caffe.environment.items() if not name.startswith("OPENBLAS_")}
+    found = re.search(r"caffe version (\S+)", version_output(caffe.program, environment))
+    return found[1] if found else "unknown"
 
 
 def require_gpu(caffe: Caffe) -> None:

@@ -1,6 +1,6 @@
 """A prototxt as a torch module: Caffe's net.cpp, its backward pass by autograd."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -59,6 +59,9 @@ class Net(torch.nn.Module):
         The random generator of the fillers; DummyData's fillers draw from it at every pass.
     keep_diffs
         Whether later passes keep the gradient of every blob, for `diffs`.
+    kept
+        The names of the blobs that stay in `blobs` after a pass, besides the outputs; None: all. The others are freed
+        after the last layer that takes them.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class Net(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.graph, self.device, self.layout, self.keep_diffs = graph, torch.device(device), layout, False
+        self.kept: Collection[str] | None = None
         self.precision = precision_of(precision, self.device)
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -97,6 +101,7 @@ class Net(torch.nn.Module):
         self.learnable: list[Learnable] = params.learnable
         self.inputs = [top for layer in self._inputs() for top in layer.param.top]
         self.outputs = _outputs(graph)
+        self._last_used = _last_used(graph, self.outputs)
 
     @property
     def params(self) -> dict[str, list[torch.nn.Parameter]]:
@@ -145,8 +150,9 @@ class Net(torch.nn.Module):
 
     def _run(self, first: int, last: int) -> Tensor:
         loss = torch.zeros((), device=self.device)
-        for layer, where in zip(self.layers[first:last], self.graph.where[first:last], strict=True):
-            with placed(where):
+        for number in range(first, last):
+            layer = self.layers[number]
+            with placed(self.graph.where[number]):
                 tops = self._tops(layer)
             for weight, top in zip(layer.loss_weights, tops, strict=True):
                 if weight:
@@ -154,6 +160,9 @@ class Net(torch.nn.Module):
             named = layer.param.top  # a loss's top may be unnamed
             for name, top in zip(named, tops[: len(named)], strict=True):
                 self._keep(layer, name, top)
+            if self.kept is not None:
+                for name in self._last_used[number] - set(self.kept):
+                    del self.blobs[name]
         return loss
 
     def set_input(self, name: str, value: Tensor) -> None:
@@ -184,10 +193,9 @@ class Net(torch.nn.Module):
     def _keep(self, layer: Layer, name: str, top: Tensor) -> None:
         """Store a top."""
         self.blobs[name], self.shapes[name] = top, tuple(top.shape)
-        if name not in layer.param.bottom:
+        if self.keep_diffs and top.requires_grad and name not in layer.param.bottom:
             self._made[name] = top
-            if self.keep_diffs and top.requires_grad:
-                top.retain_grad()
+            top.retain_grad()
 
     def _add(self, param: LayerParameter, open_source: OpenSource | None, params: Params, generator: Generator) -> None:
         """Build a layer, connect it, fill what it learns, and find its tops' shapes: Net::Init."""
@@ -274,3 +282,13 @@ def _outputs(graph: Graph) -> list[str]:
     for param in graph.layers:
         unused = (unused - set(param.bottom)) | set(param.top)
     return sorted(unused)
+
+
+def _last_used(graph: Graph, outputs: Collection[str]) -> list[set[str]]:
+    """Return for each layer the blobs that no later layer takes or makes, besides the outputs."""
+    later = set(outputs)
+    found: list[set[str]] = []
+    for param in reversed(graph.layers):
+        found.append(set(param.bottom) - later)
+        later |= {*param.bottom, *param.top}
+    return found[::-1]

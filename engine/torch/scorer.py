@@ -41,6 +41,7 @@ class TorchScorer(Scorer):
             raise EmotiwError(f"{self._net}: it takes one input, not {len(net.inputs)}: is it a deploy.prototxt?")
         if (self._output or net.outputs[-1]) not in net.shapes:
             raise EmotiwError(f"{self._net}: no blob {self._output} in this net: it has {', '.join(net.shapes)}")
+        net.kept = {self._output or net.outputs[-1]}
         self._loaded = net
         return self
 

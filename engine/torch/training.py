@@ -61,6 +61,8 @@ def train(
         here.share(training)
         setting = Setting(str(torch.__version__), precision, here.device.type, here.count)
         nets = [training.net, *training.test_nets]
+        for net in nets:
+            net.kept = ()  # a quarter of the memory of an iteration
         training.randomness = Randomness(nets, sources, here.device, setting, here.rank)
         if weights:
             log(f"Finetuning from {weights}")

@@ -8,7 +8,7 @@ from torch.nn import Parameter
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.blobs import array_of, blob_of
 from emotiw.prototxt.formats.hdf5 import is_hdf5
-from emotiw.prototxt.formats.messages import NetParameter, read_binary, write_binary
+from emotiw.prototxt.formats.messages import NetParameter, PackedNet, read_binary, write_binary
 from emotiw.prototxt.formats.upgrade import weighted
 from emotiw.prototxt.weight_transfer import compare
 
@@ -37,7 +37,7 @@ def copy_from(net: Net, path: Path) -> None:
     if is_hdf5(path):
         copy_from_hdf5(net, path)
         return
-    source = read_binary(path, NetParameter)
+    source = read_binary(path, PackedNet)
     layers = {layer.param.name: layer for layer in net.layers}
     copy = compare(source, {name: layer.shapes for name, layer in layers.items()})
     if copy.misfits:

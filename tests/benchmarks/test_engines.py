@@ -183,6 +183,30 @@ def test_both_engines_are_timed(load, monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
+def test_bf16_is_timed_beside_float32(load, monkeypatch, tmp_path):
+    engines = load("engines")
+    monkeypatch.setattr(engines, "in_turns", partial(engines.in_turns, turns=1))
+    turns = engines.measure_bf16(tmp_path, "vgg_s_small")
+    assert min(*turns.ours, *turns.theirs) > 0
+    monkeypatch.setattr(engines, "MOST_APART_BF16", 1e-7)
+    with pytest.raises(SystemExit, match="different losses"):
+        engines.measure_bf16(tmp_path, "vgg_s_small")
+
+
+@pytest.mark.parametrize(
+    ("flags", "units"),
+    [
+        ("fpu avx512_bf16 amx_bf16 amx_tile", "amx_bf16 and avx512_bf16"),
+        ("fpu avx512_bf16", "avx512_bf16"),
+        ("fpu avx512f", "no instructions for bf16"),
+    ],
+)
+def test_the_processors_instructions_for_bf16(load, flags, units):
+    cpuinfo = f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: amx_bf16\n"
+    assert load("engines").bf16_units(2 * cpuinfo) == units
+
+
+@pytest.mark.slow
 def test_the_gpus_script_runs_on_a_cpu():
     arguments = ("--device", "cpu", "--net", "vgg_s_small", "--batch", "2", "--turns", "1", "--iterations", "6")
     printed = run("gpu.py", *arguments)

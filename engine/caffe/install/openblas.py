@@ -6,17 +6,14 @@ Newer versions select kernels by the processor's instruction sets, as is done he
 
 import os
 import re
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from emotiw.engine.child_process import child_environment
+from emotiw.engine.caffe.version_output import version_output
 
 CPUINFO = Path("/proc/cpuinfo")
 
-_ASKED = "OPENBLAS_VERBOSE"
 _NAMED = "OPENBLAS_CORETYPE"
-_PATIENCE = 60  # seconds for one `caffe --version`, with nothing in the disk cache
 
 # From OpenBLAS's dynamic.c: kernels for x86-64 and the instruction sets they need, the best first.
 _KERNELS = {
@@ -26,7 +23,7 @@ _KERNELS = {
 _OLDER = {"Prescott", "Core2", "Nehalem", "Sandybridge", "Barcelona", "Bobcat", "Bulldozer", "Opteron_SSE3"}
 
 
-def kernel(program: Path, environment: dict[str, str]) -> dict[str, str]:
+def kernel(program: Path, environment: dict[str, str], *, complete: bool = False) -> dict[str, str]:
     """Return the environment variables that make a Caffe's OpenBLAS use this processor's instruction sets.
 
     Parameters
@@ -35,6 +32,8 @@ def kernel(program: Path, environment: dict[str, str]) -> dict[str, str]:
         A `caffe` program.
     environment : dict of str to str
         Additions to our environment that it needs.
+    complete
+        Whether its OpenBLAS has all kernels, so that the named one need not be tried.
 
     Returns
     -------
@@ -47,7 +46,7 @@ def kernel(program: Path, environment: dict[str, str]) -> dict[str, str]:
         return {}
     for name in possible:
         named = {_NAMED: name}
-        if _taken(program, {**environment, **named}) == name:  # a build may lack some kernels
+        if complete or _taken(program, {**environment, **named}) == name:  # a build may lack some kernels
             return named
     return {}
 
@@ -63,15 +62,5 @@ def _possible() -> list[str]:
 
 def _taken(program: Path, environment: dict[str, str]) -> str | None:
     """Return the kernel that OpenBLAS reports, None if it reports none."""
-    try:
-        done = subprocess.run(
-            [program, "--version"],
-            env=child_environment({**environment, _ASKED: "2"}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PATIENCE,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    core = re.search(rb"^Core: (\w+)$", done.stderr, re.MULTILINE)
-    return core[1].decode() if core else None
+    core = re.search(r"^Core: ([A-Za-z0-9_]+)$", version_output(program, environment), re.MULTILINE)
+    return core[1] if core else None

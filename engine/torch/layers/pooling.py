@@ -35,6 +35,7 @@ class _Kept(FunctionCtx):
     """What the forward pass saves for the backward pass."""
 
     saved_tensors: tuple[Tensor, ...]
+    image: tuple[torch.Size, torch.memory_format]
     window: tuple[Pair, Pair, Pair, Pair, bool]
 
 
@@ -48,9 +49,10 @@ class _OnCpu(torch.autograd.Function):
         """Return the maxima and their indices."""
         last = image.contiguous(memory_format=torch.channels_last)
         top, index = functional.max_pool2d(last, kernel, stride, pad, ceil_mode=ceil_mode, return_indices=True)
-        first = torch.contiguous_format if image.is_contiguous() else torch.preserve_format
-        top, index = (each.clone(memory_format=first) for each in (top, index))
-        ctx.save_for_backward(image, index)
+        layout = torch.contiguous_format if image.is_contiguous() else torch.channels_last
+        top, index = (each.clone(memory_format=layout) for each in (top, index))
+        ctx.save_for_backward(index)
+        ctx.image = image.shape, layout
         ctx.mark_non_differentiable(index)
         ctx.window = (kernel, stride, pad, (1, 1), ceil_mode)
         return top, index
@@ -58,7 +60,8 @@ class _OnCpu(torch.autograd.Function):
     @staticmethod
     def backward(ctx: _Kept, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the image's gradient, and None for each setting."""
-        image, index = ctx.saved_tensors
+        (index,), (shape, layout) = ctx.saved_tensors, ctx.image
+        image = torch.empty(shape, dtype=gradients[0].dtype, memory_format=layout)  # its values are not read
         back = torch.ops.aten.max_pool2d_with_indices_backward(gradients[0], image, *ctx.window, index)
         return back, None, None, None, None
 

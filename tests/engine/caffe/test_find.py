@@ -5,7 +5,9 @@ import os
 import pytest
 
 from emotiw.engine.caffe import find
+from emotiw.engine.caffe.engine import CaffeEngine
 from emotiw.engine.caffe.find import find_caffe
+from emotiw.engine.caffe.install import openblas
 from emotiw.errors import EmotiwError
 
 
@@ -100,3 +102,18 @@ def test_tools_are_in_caffes_folder(build):
     assert find_caffe(build).tool("convert_imageset") == tool
     with pytest.raises(EmotiwError, match="this Caffe has no extract_features"):
         find_caffe(build).tool("extract_features")
+
+
+def test_caffe_version_is_run_once_by_a_command(tmp_path, monkeypatch):
+    """It tells the kernels that OpenBLAS takes by itself, and the version; the install has all others."""
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx2 fma\n")
+    monkeypatch.setattr(openblas, "CPUINFO", tmp_path / "cpuinfo")
+    script = f"echo $* >> {tmp_path}/runs; echo caffe version 1.2.3; echo Core: Prescott >&2"
+    installed = program(tmp_path / "cache/bin/run", script)
+    monkeypatch.setattr(find, "installed", lambda: installed)
+    for _ in range(2):
+        engine = CaffeEngine(find_caffe())
+        assert engine.caffe.environment == {"OPENBLAS_CORETYPE": "Haswell"}
+        assert [engine.version, str(engine), engine.sharing(1).version] == ["1.2.3", "Caffe 1.2.3", "1.2.3"]
+    assert (tmp_path / "runs").read_text() == "--version\n"

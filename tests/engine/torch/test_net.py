@@ -1,5 +1,7 @@
 """Whole nets: shared names, gradients, and state between passes; hand values and the real Caffe."""
 
+from weakref import ref
+
 import numpy as np
 import pytest
 import torch
@@ -219,6 +221,53 @@ def test_the_layout_in_memory_changes_no_value():
         assert torch.allclose(blob, second.blobs[name], rtol=1e-5, atol=1e-6), name
     for one, other in zip(first.learnable, second.learnable, strict=True):
         assert torch.allclose(one.blob.grad, other.blob.grad, rtol=1e-5, atol=1e-6)
+
+
+# A stage of the authors' nets.
+STAGE = (
+    INPUT.replace("dim: 3 dim: 4", "dim: 2 dim: 3 dim: 6 dim: 5")
+    + 'layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 4 kernel_size: 2 '
+    + 'weight_filler { type: "xavier" } } }\nlayer { name: "r" type: "ReLU" bottom: "c" top: "c" }\n'
+    + 'layer { name: "n" type: "LRN" bottom: "c" top: "n" }\n'
+    + 'layer { name: "p" type: "Pooling" bottom: "n" top: "p" pooling_param { kernel_size: 2 stride: 2 } }\n'
+    + inner_product("f", "p")
+    + 'layer { name: "l" type: "TanH" bottom: "f" top: "l" loss_weight: 1 }'
+)
+
+
+def test_the_backward_pass_keeps_each_blob_once():
+    """ReLU's result serves LRN, too; of MAX pooling the places are kept, not the image."""
+    net, saved = net_of(STAGE, seed=3), {}
+
+    def note(tensor):
+        saved[tensor.data_ptr()] = tuple(tensor.shape)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        loss = net({"x": torch.randn(2, 3, 6, 5)})
+    learned = {one.blob.data_ptr() for one in net.learnable}
+    blobs = {"x": (2, 3, 6, 5), "c": (2, 4, 5, 4), "places": (2, 4, 3, 2), "p": (2, 24), "l": (2, 4)}
+    assert sorted(shape for place, shape in saved.items() if place not in learned) == sorted(blobs.values())
+    loss.backward()
+
+
+def test_a_blob_that_nobody_takes_any_more_is_freed():
+    """And nothing but `blobs` is another: neither the loss nor a gradient."""
+    x, nets = torch.randn(2, 3, 6, 5), [net_of(STAGE, seed=3) for _ in range(3)]
+    nets[1].kept, nets[2].kept = (), {"n", "x"}
+    alive = []
+    for net in nets:
+        convolved = []
+        net.layers[2].register_forward_pre_hook(lambda layer, bottoms, kept=convolved: kept.append(ref(bottoms[0])))
+        losses = [net({"x": x}) for _ in range(2)]
+        alive.append(convolved[1]() is not None)
+        losses[1].backward()
+        assert torch.equal(losses[0], losses[1])
+    assert alive == [False] * 3  # what ReLU has replaced
+    assert [set(net.blobs) for net in nets] == [{"x", "c", "n", "p", "f", "l"}, {"l"}, {"n", "x", "l"}]
+    for net in nets[1:]:
+        for one, other in zip(net.learnable, nets[0].learnable, strict=True):
+            assert torch.equal(one.blob.grad, other.blob.grad)
 
 
 def test_inputs_can_be_written_to_in_place_between_passes():
