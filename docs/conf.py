@@ -34,7 +34,7 @@ PACKAGES = [
 NAVIGATION = {
     "Start": ["Overview </README>", "/docs/pipeline", "/docs/python", "/docs/docker"],
     "Reproduce the paper": ["/docs/reproduce", "/docs/recipes", "/docs/torch_engine", "/docs/deviations"],
-    "Run the models": ["/docs/your_own_faces", "/docs/released_models", "/docs/preprocessing_mistakes"],
+    "Run the models": ["/docs/your_own_faces", "/docs/released_models", "/docs/export", "/docs/preprocessing_mistakes"],
     "Prepare your data": ["/docs/layouts"],
     "Results": ["/docs/real_faces", "/docs/benchmarks", "Records of experiments </results/README>", "/results/*/*"],
     "Extend": ["/docs/architecture", "/CONTRIBUTING", "/CHANGELOG"],

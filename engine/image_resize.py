@@ -74,7 +74,7 @@ def resize(
         )
     values = image.astype(np.float64)
     rows, columns = (_weights(side, wanted, order, mode) for side, wanted in zip(values.shape[:2], sides, strict=True))
-    resized = np.einsum("ri,ijk,cj->rck", rows, values - cval, columns, optimize=True) + cval
+    resized: NDArray[np.float64] = np.einsum("ri,ijk,cj->rck", rows, values - cval, columns, optimize=True) + cval
     if not clip or order == 0:
         return resized
     low, high = values.min(), values.max()

@@ -1,9 +1,9 @@
 """Open an engine by its settings."""
 
 from dataclasses import replace
-from importlib.util import find_spec
 
-from emotiw.errors import EmotiwError, UsageError
+from emotiw.errors import UsageError
+from emotiw.extras import require
 
 from .base import Engine
 from .caffe.engine import CaffeEngine
@@ -25,8 +25,7 @@ def open_engine(settings: EngineSettings = DEFAULT) -> Engine:
         return CaffeEngine(replace(find_caffe(settings.caffe), gpu="" if settings.gpu == "none" else settings.gpu))
     if settings.caffe:
         raise UsageError(f"--caffe {settings.caffe} does not apply to --engine {settings.engine}: leave one out")
-    if find_spec("torch") is None:
-        raise EmotiwError("--engine torch needs PyTorch: pip install 'emotiw[torch]'")
+    require("torch", "--engine torch")
     from .torch.engine import TorchEngine
 
     return TorchEngine(settings.gpu, settings.precision)

@@ -33,12 +33,12 @@ def run(args: argparse.Namespace) -> None:
     """Draw, prepare, train and evaluate; print the table and the path of the report."""
     from emotiw.engine.caffe.find import find_caffe
     from emotiw.errors import UsageError
-    from emotiw.train.reproduce.snakemake import require_snakemake
+    from emotiw.extras import require
 
     if (args.jobs is not None and args.jobs < 1) or (args.iterations is not None and args.iterations < 1):
         raise UsageError("--jobs and --iterations must be at least 1")
     find_caffe()
-    require_snakemake()
+    require("snakemake", "emotiw demo")
     _claim(args.output, args.force)
     start = time.monotonic()
     _prepare(args.output)

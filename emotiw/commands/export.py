@@ -38,9 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the file."""
-    from importlib.util import find_spec
-
-    from emotiw.errors import EmotiwError, UsageError
+    from emotiw.errors import UsageError
+    from emotiw.extras import require
     from emotiw.files import refuse_overwrite, whole
 
     if args.output.suffix != SUFFIX or args.output.is_dir():
@@ -48,8 +47,7 @@ def run(args: argparse.Namespace) -> None:
     if args.mapping and args.input == "prepared":
         raise UsageError("--mapping takes a face, and --input prepared does not: leave one out")
     refuse_overwrite(args.output, args.force)
-    if find_spec("onnx") is None:
-        raise EmotiwError("emotiw export needs the package onnx: pip install 'emotiw[export]'")
+    require("onnx", "emotiw export")
 
     from emotiw.evaluate.model import open_model
     from emotiw.evaluate.onnx_model import image_input, onnx_model, steps

@@ -119,8 +119,8 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=PRECISIONS,
         default=PRECISIONS[0],
-        help="with --engine torch: float32, as in Caffe (default); tf32, for newer GPUs; bf16, for these and for CPUs with "
-        "AMX or AVX512_BF16: faster, and scores differ by about 1 %%",
+        help="with --engine torch: float32, as in Caffe (default); tf32, for newer GPUs; bf16, for these and "
+        "for CPUs with AMX or AVX512_BF16: faster, and scores differ by about 1 %%",
     )
     parser.add_argument(
         "--gpu",

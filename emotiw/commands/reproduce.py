@@ -1,6 +1,6 @@
 """The verb `reproduce`.
 
-The command runs the workflow on prepared sets with Snakemake (pip install 'emotiw[reproduce]') and writes runs/,
+The command runs the workflow on prepared sets with Snakemake (extra `reproduce`) and writes runs/,
 table_val/ and, if the set of emotions has a test split, table_test/. The test split is scored last, after every net
 is trained and the ensemble's weights are fitted on val. --dry-run prints the jobs, and their hours and disk usage as
 estimated from iterations timed on this machine.

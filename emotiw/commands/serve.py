@@ -50,14 +50,14 @@ def run(args: argparse.Namespace) -> None:
         host_names,
         listen,
         quiet_gradio,
-        require_gradio,
         serve,
     )
+    from emotiw.extras import require
 
     if args.max_upload < 1:
         raise UsageError("--max-upload must be at least 1")
     hosts = host_names(args.allow_host)
-    require_gradio()
+    require("gradio", "emotiw serve")
     with ExitStack() as stack:
         listening = stack.enter_context(listen(args.host, args.port))
         models = open_models(args.model or released_here())

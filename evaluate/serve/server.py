@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from emotiw.errors import EmotiwError, UsageError
@@ -23,12 +22,6 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _SESSIONS = 16  # remembered browser pages, more than can wait; each may have 8 unread responses of 3 MB
 _FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 _MONO = ("ui-monospace", "Consolas", "monospace")
-
-
-def require_gradio() -> None:
-    """Raise if Gradio is not installed."""
-    if find_spec("gradio") is None:
-        raise EmotiwError("emotiw serve needs Gradio: pip install 'emotiw[serve]'")
 
 
 @contextmanager

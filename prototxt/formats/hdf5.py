@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from emotiw.errors import EmotiwError
+from emotiw.extras import require
 
 from .messages import PackedBlob, PackedLayer, PackedNet
 
@@ -23,10 +24,9 @@ def read_hdf5_layers(path: Path) -> PackedNet:
     EmotiwError
         If h5py, an optional dependency, is not installed, or the file holds no Caffe weights.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise EmotiwError(f"{path} is HDF5, which needs h5py: pip install 'emotiw[torch]'") from None
+    require("h5py", f"{path} is HDF5, which")
+    import h5py
+
     net = PackedNet()
     try:
         with h5py.File(path, "r") as file:

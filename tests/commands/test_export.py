@@ -1,6 +1,5 @@
 """`emotiw export`: runs and stand-ins as ONNX files, by ONNX Runtime and OpenCV, beside the real Caffe."""
 
-import importlib.util
 import json
 import re
 import shutil
@@ -232,9 +231,10 @@ def test_changed_files_are_refused(run, tmp_path, capsys):
 
 
 def test_without_the_package_one_line_says_so(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("emotiw.extras.find_spec", lambda name: None)
     assert main(["export", "VGG_S_rgb", "-o", str(tmp_path / "model.onnx")]) == 1
-    assert capsys.readouterr().err == "emotiw: emotiw export needs the package onnx: pip install 'emotiw[export]'\n"
+    line = "emotiw: emotiw export needs the package onnx: in the clone, pip install '.[export]'\n"
+    assert capsys.readouterr().err == line
 
 
 @pytest.mark.caffe

@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from emotiw.engine.child_process import Stream, leashed, running
 from emotiw.errors import EmotiwError
+from emotiw.extras import require
 from emotiw.files import file_stamp
 from emotiw.progress_bar import bar
 from emotiw.train.progress import read_progress
@@ -90,14 +90,8 @@ def start(folder: Path, options: Options, target: str) -> subprocess.Popen[bytes
         return _snakemake(folder, ["--cores", cores, "--keep-going", target, *options.snakemake], log, log)
 
 
-def require_snakemake() -> None:
-    """Raise `EmotiwError` if Snakemake, an optional dependency, is not installed."""
-    if find_spec("snakemake") is None:
-        raise EmotiwError("Snakemake is not installed: pip install 'emotiw[reproduce]'")
-
-
 def _snakemake(folder: Path, arguments: Sequence[str], stdout: Stream, stderr: Stream) -> subprocess.Popen[bytes]:
-    require_snakemake()
+    require("snakemake", "emotiw reproduce")
     what = ["--snakefile", str(SNAKEFILE), "--configfile", ASKED]
     return leashed([sys.executable, "-P", "-m", "snakemake", *what, *_ALWAYS, *arguments], folder, stdout, stderr)
 

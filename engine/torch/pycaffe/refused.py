@@ -1,4 +1,4 @@
-"""pycaffe's classes that are not offered here; a script that uses one is told so by name."""
+"""pycaffe's classes that are not offered here; using one raises an error that names it."""
 
 from emotiw.errors import EmotiwError
 

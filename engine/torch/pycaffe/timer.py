@@ -26,6 +26,6 @@ class Timer:
 
 
 def _now() -> float:
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
     return perf_counter()

@@ -39,8 +39,8 @@ def write_state_hdf5(path: Path, saved: Saved) -> None:
         for name, number in (("iter", saved.iteration), ("current_step", saved.step)):
             file.create_dataset(name, data=np.array([number], np.int32))
         if saved.learned_net is not None:
-            name = saved.learned_net.encode()
-            file.create_dataset("learned_net", data=np.array(name, f"S{len(name) + 1}"))  # read as a C string
+            learned = saved.learned_net.encode()
+            file.create_dataset("learned_net", data=np.array(learned, f"S{len(learned) + 1}"))  # read as a C string
         history = file.create_group("history")
         for k, array in enumerate(saved.history):
             history.create_dataset(str(k), data=array)

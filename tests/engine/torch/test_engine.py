@@ -156,8 +156,8 @@ def test_an_engine_is_named_by_all_it_needs(caffe):
 
 
 def test_without_torch_it_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr("emotiw.engine.registry.find_spec", lambda name: None)
-    with pytest.raises(EmotiwError, match=r"^--engine torch needs PyTorch: pip install 'emotiw\[torch\]'$"):
+    monkeypatch.setattr("emotiw.extras.find_spec", lambda name: None)
+    with pytest.raises(EmotiwError, match=r"^--engine torch needs PyTorch: in the clone, pip install '\.\[torch\]'$"):
         open_engine(EngineSettings("torch"))
 
 

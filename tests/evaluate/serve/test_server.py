@@ -18,7 +18,7 @@ from emotiw.evaluate.model import Model
 from emotiw.evaluate.predict.predictor import Prediction
 from emotiw.evaluate.serve.examine import Examiner
 from emotiw.evaluate.serve.guard import POLICY, Guard
-from emotiw.evaluate.serve.server import address, application, host_names, listen, quiet_gradio, require_gradio, serve
+from emotiw.evaluate.serve.server import address, application, host_names, listen, quiet_gradio, serve
 from emotiw.evaluate.serve.uploads import Uploads
 
 MOST = 1_000_000
@@ -233,12 +233,6 @@ def test_uploads_are_removed(monkeypatch):
         (folder / "face.png").write_bytes(b"mine")
     assert not folder.exists()
     assert os.environ["HF_HUB_OFFLINE"] == "0"
-
-
-def test_without_gradio_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("emotiw.evaluate.serve.server.find_spec", lambda name: None)
-    with pytest.raises(EmotiwError, match=r"pip install 'emotiw\[serve\]'"):
-        require_gradio()
 
 
 @pytest.mark.parametrize(

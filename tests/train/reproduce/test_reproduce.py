@@ -434,8 +434,8 @@ def test_errors_are_one_line(sets, sfew, caffe, tmp_path, capsys):
 
 
 def test_without_snakemake_the_error_names_the_package(sets, sfew, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("emotiw.train.reproduce.snakemake.find_spec", lambda name: None)
-    assert "pip install 'emotiw[reproduce]'" in refused(capsys, *asked(sets, sfew, tmp_path / "new"))
+    monkeypatch.setattr("emotiw.extras.find_spec", lambda name: None)
+    assert "in the clone, pip install '.[reproduce]'" in refused(capsys, *asked(sets, sfew, tmp_path / "new"))
 
 
 def test_missing_disk_space_is_reported_first(sets, sfew, tmp_path, monkeypatch, capsys):
