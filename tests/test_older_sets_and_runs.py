@@ -77,7 +77,7 @@ def test_the_run_is_the_same_run(run):
 @pytest.mark.caffe
 def test_an_evaluation_gives_the_same_scores(older, run):
     before, protocol = read_scores(run.folder / "scores_val.csv"), run.folder / "scores_val.json"
-    before = json.loads(protocol.read_text())
+    recorded = json.loads(protocol.read_text())
     assert main(["evaluate", str(run.folder), "--set", str(older / "set"), "--force"]) == 0
     after = read_scores(run.folder / "scores_val.csv")
     assert (after.paths, after.classes) == (before.paths, before.classes)
@@ -85,9 +85,9 @@ def test_an_evaluation_gives_the_same_scores(older, run):
     np.testing.assert_allclose(after.posteriors, before.posteriors, atol=1e-5)  # another machine has other kernels
     again = json.loads(protocol.read_text())
     free = ("set_folder", "engine_version")
-    assert {k: again[k] for k in before if k not in free} == {k: v for k, v in before.items() if k not in free}
+    assert {k: again[k] for k in recorded if k not in free} == {k: v for k, v in recorded.items() if k not in free}
     new = {"official", "set_split", "seen", "in_val", "val_digest"}
-    assert again.keys() - before.keys() == {"dataset", "drawn", "inputs", "scores_sha256", "trained_on", "seal", *new}
+    assert again.keys() - recorded.keys() == {"dataset", "drawn", "inputs", "scores_sha256", "trained_on", "seal", *new}
     assert (again["seen"], again["in_val"]) == ("", -1)
     assert [one["images"] for one in again["trained_on"]] == [-1]  # it does not know its pixels
 

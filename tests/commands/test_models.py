@@ -54,7 +54,7 @@ def test_verify_reports_every_model_and_fails(models, capsys):
     assert "deploy.prototxt: is not a prototxt, but a web page" in wrong
     assert "of a STAND-IN among files that are not" in mixed
     assert whole.startswith("VGG_S_lbp: STAND-IN: ")
-    assert err == "emotiw: 1 of 2 models are wrong: replace them by emotiw models fetch --force\n"
+    assert err == "emotiw: 1 of 2 models are wrong, as listed: run emotiw models fetch --force\n"
 
 
 @pytest.mark.parametrize("action", ["fetch", "verify"])

@@ -59,7 +59,7 @@ def test_the_whole_file_is_checked_before_anything_is_laid_out(sets, table, tmp_
     line = 'line 4: the column finetune is not a SolverParameter in prototxt format: 1:1 : Message type "caffe.SolverP'
     assert line in capsys.readouterr().err
     assert main(asked(sets, tmp_path / "it", "--experiments", table(*ROWS), "--rows", "usual", "slow")) == 2
-    assert "has no row slow: name one of usual, fast" in capsys.readouterr().err
+    assert "has no row slow: name some of usual, fast" in capsys.readouterr().err
     lbp = table(*ROWS, "lbp,vgg_s_small,lbp,,,")
     assert main(asked(sets, tmp_path / "it", "--experiments", lbp)) == 1
     assert "holds no lbp, only rgb" in capsys.readouterr().err
