@@ -32,10 +32,7 @@ def run(args: argparse.Namespace) -> None:
     baseline = make(prepared, args.split)
     write(baseline, folder)
     svm, scores = baseline.protocol.svm, baseline.scores
-    print(
-        f"SVM: {svm.kernel}, C = {svm.C:g}, by {svm.folds}-fold cross-validation on "
-        f"{baseline.protocol.train_images} train images ({svm.accuracy:.2%})"
-    )
+    print(f"SVM: {svm.kernel}, C = {svm.C:g}, {baseline.protocol.choice} ({svm.accuracy:.2%})")
     words = prepared.made_of(args.split).words(args.split, prepared.dataset)
     if scores.labelled:
         print(f"baseline: {scores.summary(args.split, words)} -> {scores_file(folder, args.split)}")

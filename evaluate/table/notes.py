@@ -210,8 +210,8 @@ def _baseline(table: Table, published: Sequence[Publication]) -> str:
     made = table.baseline.protocol
     text = (
         f"Baseline: histograms of LBP codes (R = {made.radius}) in {made.grid} x {made.grid} regions of the face, "
-        f"SVM ({made.svm.kernel}, C = {made.svm.C:g}, chosen by {made.svm.folds}-fold cross-validation on "
-        f"{made.train_images} train images: {made.svm.accuracy:.2%}) by {made.engine}; not part of the ensemble."
+        f"SVM ({made.svm.kernel}, C = {made.svm.C:g}, chosen {made.choice}: {made.svm.accuracy:.2%}) "
+        f"by {made.engine}; not part of the ensemble."
     )
     if other := cell_of(published, "baseline", ""):
         text += f" The published baseline, for orientation, is {other.method} ({other.standing})."

@@ -73,6 +73,18 @@ def test_a_group_is_in_one_part_of_a_fold():
     assert choose(train, labels, [str(one) for one in group]).accuracy < 0.7
 
 
+def test_of_many_images_a_part_with_whole_groups_is_taken(monkeypatch):
+    train, labels = blobs(0, spread=1.5)
+    groups = [f"group {k // 5}" for k in range(60)]
+    whole = choose(train, labels, groups)
+    monkeypatch.setattr("emotiw.evaluate.baseline.svm.CHOICE_IMAGES", 30)
+    part = next(StratifiedGroupKFold(2, shuffle=True, random_state=0).split(train, labels, groups))[1]
+    chosen = choose(train, labels, groups)
+    assert (whole.images, chosen.images) == (60, len(part))
+    assert 20 <= len(part) <= 40
+    assert chosen == choose(train[part], labels[part], [groups[k] for k in part])
+
+
 def test_nothing_to_choose_on():
     train, labels = blobs(1, 3, 9)
     assert choose(train, labels, ["one"] * 9) is None
