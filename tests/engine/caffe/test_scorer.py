@@ -1,3 +1,4 @@
+import re
 import subprocess
 
 import numpy as np
@@ -169,5 +170,6 @@ def test_the_worker_is_python_2_and_3():
     """A cheap check, because no Python 2 is available: syntax of one version only is refused."""
     text = scores_module.WORKER.read_text()
     assert "from __future__ import print_function" in text
-    for word in ('f"', " -> ", "nonlocal ", "import emotiw", "pathlib", "pickle=True"):
+    assert not re.search(r'\bf"', text)
+    for word in (" -> ", "nonlocal ", "import emotiw", "pathlib", "pickle=True"):
         assert word not in text

@@ -183,7 +183,7 @@ def test_its_row_is_below_the_ensembles_and_changes_nothing_else(beside, made, t
     for where in (text, page):
         assert f"SVM ({svm['kernel']}, C = {svm['C']:g}, chosen by 4-fold cross-validation on 56 train images" in where
         assert "not part of the ensemble" in where
-        assert "for orientation: Challenge baseline (PHOG + LPQ, SVM) (recalled, 75 % sure)." in where
+        assert "for orientation, is Challenge baseline (PHOG + LPQ, SVM) (recalled, 75 % sure)." in where
     (of(beside) / "scores_val.csv").unlink()
     without, rows_without, page = table_of(beside, tmp_path / "without")
     assert rows[:-1] == rows_without

@@ -41,7 +41,8 @@ def test_another_ensembles_table_is_refused(models, table, tmp_path):
         ensemble_weights(models, table(f"vgg_s-rgb,0.75,1,{RGB}", f"vgg_s-lbp,0.25,1,{OTHER}"))
     words = str(caught.value)
     assert (
-        f"has the weight of another vgg_s-lbp: of the model {OTHER[:12]}, and {tmp_path / 'lbp'} is {LBP[:12]}" in words
+        f"has the weight of another vgg_s-lbp: its sha256 is {OTHER[:12]}, that of {tmp_path / 'lbp'} {LBP[:12]}"
+        in words
     )
 
 

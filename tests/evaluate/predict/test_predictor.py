@@ -89,7 +89,10 @@ def test_weights_of_a_table_weigh(models, engine, files, tmp_path):
         ("name,weight\nvgg_s_small-rgb,heavy\n", "not a table of emotiw table"),
         ("name,weight\nvgg_s_small-rgb,1\n", f"has no weight for vgg_s_small-{OWN}"),
         (f"name,weight\nvgg_s_small-rgb,0\nvgg_s_small-{OWN},0\n", "the weight 0: name others"),
-        (f"name,weight\nvgg_s_small-rgb,nan\nvgg_s_small-{OWN},1\n", "line 2: weight: .* is no table of emotiw"),
+        (
+            f"name,weight\nvgg_s_small-rgb,nan\nvgg_s_small-{OWN},1\n",
+            "line 2: weight: .* not a table of emotiw table: give its table.csv",
+        ),
     ],
 )
 def test_a_table_without_the_weights_is_one_line(models, tmp_path, text, words):

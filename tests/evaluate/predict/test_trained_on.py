@@ -94,7 +94,7 @@ def prepared(tmp_path, labels, *, detect):
 @pytest.mark.parametrize(
     ("trained", "detect", "words"),
     [
-        ("whole", True, "holds detected faces and .* was trained on whole pictures: prepare the set without --detect"),
+        ("whole", True, "has detected faces but .* was trained on whole pictures: prepare the set without --detect"),
         ("detected", False, "has whole pictures but .* was trained on detected faces: prepare the set with --detect"),
     ],
 )

@@ -262,8 +262,8 @@ def a_prototxt_in_any_encoding():
 
 def hdf5_snapshots():
     Path("regression.prototxt").write_text(REGRESSION)
-    Path("solver.prototxt").write_text(SOLVER % ("h", ""))
-    solver = caffe.SGDSolver("solver.prototxt")
+    Path("h.prototxt").write_text(SOLVER % ("h", ""))
+    solver = caffe.SGDSolver("h.prototxt")
     fill(solver.net)
     solver.net.blobs["x"].data[...], solver.net.blobs["t"].data[...] = [[1, 2, 3], [0, 1, 0]], [[1, 0], [2, 2]]
     solver.step(3)
@@ -273,7 +273,7 @@ def hdf5_snapshots():
 
 def hdf5_snapshots_are_resumed():
     """Those of the other engine, too, which the test puts into this folder in between."""
-    solver = caffe.SGDSolver("solver.prototxt")
+    solver = caffe.SGDSolver("h.prototxt")
     solver.restore("h_iter_3.solverstate.h5")
     solver.net.blobs["x"].data[...], solver.net.blobs["t"].data[...] = [[1, 2, 3], [0, 1, 0]], [[1, 0], [2, 2]]
     solver.step(1)

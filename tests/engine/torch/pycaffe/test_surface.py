@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[4] / "docs/torch_engine.md").read_text(encoding="
 TABLE = {
     of: [re.findall(r"`(\w+)`", cell) for cell in cells]
     for of, *cells in re.findall(
-        r"^\| `([\w.]+)`[^|]* \| (`.*) \| (.*) \| (.*) \|$", PAGE.split("pycaffe's names")[1], re.M
+        r"^\| `([\w.]+)`[^|]* \| (`.*) \| (.*) \| (.*) \|$", PAGE.split("**pycaffe's interface.**")[1], re.M
     )
 }
 # pydot is not in Caffe's own Python, and `draw` imports it.
