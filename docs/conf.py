@@ -36,7 +36,7 @@ NAVIGATION = {
     "Reproduce the paper": ["/docs/reproduce", "/docs/recipes", "/docs/torch_engine", "/docs/deviations"],
     "Run the models": ["/docs/your_own_faces", "/docs/released_models", "/docs/export", "/docs/preprocessing_mistakes"],
     "Prepare your data": ["/docs/layouts"],
-    "Results": ["/docs/real_faces", "/docs/benchmarks", "Records of experiments </results/README>", "/results/*/*"],
+    "Results": ["/docs/fer2013", "/docs/real_faces", "/docs/benchmarks", "Records of experiments </results/README>", "/results/*/*"],
     "Extend": ["/docs/architecture", "/CONTRIBUTING", "/CHANGELOG"],
     "Python API": [f"/docs/api/{package}" for package in PACKAGES],
     "Model cards": ["/prototxt/*/*"],

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from emotiw.__main__ import main
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 KINDS = {".csv", ".json", ".md", ".txt"}
@@ -53,3 +55,28 @@ def test_results_are_only_records_and_tables():
 def test_reports_are_not_committed():
     """A report may show faces."""
     assert "/results/**/report.html" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(RESULTS.glob("*/table_*")), ids=lambda folder: f"{folder.parent.name}-{folder.name}"
+)
+def test_tables_are_those_of_the_committed_records(folder, tmp_path):
+    records = folder.parent / "runs"
+    assert (
+        main(["table", str(records), "--split", folder.name.removeprefix("table_"), "-o", str(tmp_path / "new")]) == 0
+    )
+    for path in folder.iterdir():
+        if not ignored(path):
+            assert path.read_text(encoding="utf-8") == (tmp_path / "new" / path.name).read_text(encoding="utf-8")
+
+
+def test_the_docs_show_the_committed_tables():
+    shown = [
+        (page.name, name, " ".join(text.split()) == " ".join((ROOT / name).read_text(encoding="utf-8").split()))
+        for page in (ROOT / "docs").glob("*.md")
+        for name, text in re.findall(
+            r"<!-- (results/\S+) -->\n(.*?)<!-- end -->", page.read_text(encoding="utf-8"), re.S
+        )
+    ]
+    assert shown
+    assert [page for page, _, same in shown if not same] == []
