@@ -18,7 +18,7 @@ from emotiw.data_prep.face_detection import crop_face
 from emotiw.data_prep.images import Rgb, decode, resize
 from emotiw.data_prep.prepared_set import PreparedSet, open_set
 from emotiw.engine.inference import posteriors
-from emotiw.engine.preprocessing import MEAN_RULES, Blob, Image, net_inputs
+from emotiw.engine.preprocessing import MEAN_RULES, Blob, Image, Mean, net_inputs
 from emotiw.engine.registry import open_engine
 from emotiw.evaluate.model import Model, open_model
 from emotiw.evaluate.scores import Scores
@@ -42,7 +42,7 @@ class Way:
     mapped: Callable[[Rgb, Representation], Rgb] = map_image
     side: Callable[[Model], int] = lambda model: model.size
     planes: Callable[[Rgb], Image] = lambda rgb: rgb[..., ::-1].transpose(2, 0, 1)
-    mean: Callable[[Model], Blob] = lambda model: model.input_mean()
+    mean: Callable[[Model], Mean] = lambda model: model.input_mean()
 
     def image(self, picture: Rgb, detect: bool, model: Model) -> Image:
         """Return the image from which the crop is cut, (3, S, S)."""
@@ -83,6 +83,7 @@ MISTAKES: Mapping[str, Way] = {
     "none": Way(),
     "no mean subtracted": Way(mean=lambda model: colour(model, 0, 0, 0)),
     "ImageNet's mean": Way(mean=lambda model: colour(model, 104, 117, 123)),
+    "one number per channel": Way(mean=lambda model: MEAN_RULES["channel"](model.mean, model.crop)),
     "RGB instead of BGR": Way(planes=lambda rgb: rgb.transpose(2, 0, 1)),
     "values in 0..1": Way(planes=lambda rgb: rgb[..., ::-1].transpose(2, 0, 1) / np.float32(255)),
     "a 227-pixel input": Way(side=a_little_larger, mean=lambda m: MEAN_RULES["resize"](m.mean, a_little_larger(m))),

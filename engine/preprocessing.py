@@ -11,6 +11,7 @@ from . import image_resize
 
 Image = NDArray[np.uint8] | NDArray[np.float32]
 Blob = NDArray[np.float32]
+Mean = NDArray[np.float32] | NDArray[np.float64]
 Sides = tuple[int, int]  # height and width
 
 
@@ -92,11 +93,20 @@ def _cropped(mean: Blob, crop: int) -> Blob:
     return mean[:, top : top + crop, left : left + crop]
 
 
-MEAN_RULES: Mapping[str, Callable[[Blob, int], Blob]] = {"resize": _resized, "crop": _cropped}
+def _averaged(mean: Blob, crop: int) -> Mean:
+    """Return one number per channel, as Caffe's examples have it: `mean.mean(1).mean(1)` of `blobproto_to_array`.
+
+    The average is float64, as there: pycaffe rounds only the difference from the image.
+    """
+    channels = mean.astype(np.float64).mean(1).mean(1)
+    return np.broadcast_to(channels[:, np.newaxis, np.newaxis], (len(mean), crop, crop))
+
+
+MEAN_RULES: Mapping[str, Callable[[Blob, int], Mean]] = {"resize": _resized, "crop": _cropped, "channel": _averaged}
 """Rules that turn a (3, S, S) mean into the (3, crop, crop) mean that is subtracted from every crop."""
 
 
-def input_mean(mean: Blob, transform: TransformationParameter, crop: int, rule: str) -> Blob:
+def input_mean(mean: Blob, transform: TransformationParameter, crop: int, rule: str) -> Mean:
     """Return the mean of a net's input: the mean image if the net was trained with one, else its mean values.
 
     Parameters
@@ -112,7 +122,7 @@ def input_mean(mean: Blob, transform: TransformationParameter, crop: int, rule: 
 
     Returns
     -------
-    (3, crop, crop) float32
+    (3, crop, crop) float32, or float64 if the rule is `channel`
     """
     if transform.mean_file:
         return MEAN_RULES[rule](mean, crop)
@@ -134,14 +144,14 @@ def crop_offsets(size: int, crop: int, crops: int) -> list[tuple[int, int, bool]
     return crop_places((size, size), (crop, crop), crops)
 
 
-def net_inputs(image: Image, mean: Blob, crops: int = 1, scale: float = 1) -> Blob:
+def net_inputs(image: Image, mean: Mean, crops: int = 1, scale: float = 1) -> Blob:
     """Return the net's input for each crop of an image.
 
     Parameters
     ----------
     image : (3, S, S) uint8 or float32
         Channels in B, G, R order, [0, 255].
-    mean : (3, crop, crop) float32
+    mean : (3, crop, crop) float32 or float64
         Of the net's input size; the same for every crop, as in `caffe.Classifier`.
     crops
         1 or 10.
@@ -164,5 +174,5 @@ def net_inputs(image: Image, mean: Blob, crops: int = 1, scale: float = 1) -> Bl
         (image[:, y : y + crop, x : x + crop][..., ::-1] if mirrored else image[:, y : y + crop, x : x + crop])
         for y, x, mirrored in crop_offsets(image.shape[-1], crop, crops)
     ]
-    inputs = np.stack(cut).astype(np.float32) - mean
+    inputs = (np.stack(cut).astype(np.float32) - mean).astype(np.float32, copy=False)
     return inputs if scale == 1 else inputs * np.float32(scale)

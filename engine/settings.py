@@ -8,6 +8,9 @@ ENGINES = ("caffe", "torch")
 PRECISIONS = ("float32", "tf32", "bf16")
 """The precisions; the first is Caffe's, and the default."""
 
+MEANS = ("resize", "crop", "channel")
+"""The keys of `preprocessing.MEAN_RULES`."""
+
 
 @dataclass(frozen=True)
 class EngineSettings:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.engine.preprocessing import input_mean
+from emotiw.engine.preprocessing import Mean, input_mean
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.inputs import DEPLOY as DEPLOY_ROLE
 from emotiw.inputs import MEAN as MEAN_ROLE
@@ -34,6 +34,13 @@ def _mean_image() -> TransformationParameter:
     return TransformationParameter(mean_file="mean.binaryproto")
 
 
+_SUBTRACTED = {
+    "resize": "the mean resized to it",
+    "crop": "the mean cropped to it",
+    "channel": "the mean's average of each channel",
+}
+
+
 @dataclass(frozen=True)
 class Provenance:
     """The origin of a net's weights.
@@ -46,6 +53,8 @@ class Provenance:
         The text of a cell for which no net can exist.
     remedy
         What to do if the weights are damaged.
+    mean_rule
+        How its own code fits the mean to the input's size: a key of `preprocessing.MEAN_RULES`.
     compared
         Whether its results may be compared with the published ones.
     tag
@@ -57,6 +66,7 @@ class Provenance:
     mark: str
     absent: str
     remedy: str
+    mean_rule: str
     compared: bool = True
     tag: str = ""
 
@@ -65,14 +75,33 @@ class Provenance:
         tag = self.tag.partition(":")[0] if short else self.tag
         return f"{name} ({tag})" if tag else name
 
+    def unusual(self, mean_rule: str) -> str:
+        """Return the warning about figures whose mean was subtracted by another rule than the nets' own; else empty."""
+        if mean_rule == self.mean_rule:
+            return ""
+        return f"the mean was subtracted by the rule {mean_rule} instead of its own, {self.mean_rule}"
 
-TRAINED = Provenance("trained here", "trained here", "not trained here", "train it again, with a lower base_lr")
-AUTHORS = Provenance("authors' weights, our code", "authors' weights", "no released weights", "fetch it again")
+
+TRAINED = Provenance(
+    "trained here",
+    "trained here",
+    "not trained here",
+    "train it again, with a lower base_lr",
+    "crop",  # as it was trained  # Deviation D11
+)
+AUTHORS = Provenance(
+    "authors' weights, our code",
+    "authors' weights",
+    "no released weights",
+    "fetch it again",
+    "resize",  # the authors' notebook passes the whole mean to caffe.Classifier
+)
 STAND_INS = Provenance(
     "STAND-INS (random weights), our code",
     "STAND-INS",
     "no released weights",
-    "fetch it again",
+    AUTHORS.remedy,
+    AUTHORS.mean_rule,
     compared=False,
     tag="STAND-IN: random weights",
 )
@@ -174,13 +203,23 @@ class Model:
         """Side of the net's input, in pixels."""
         return input_side(read_net(self.deploy), self.deploy)
 
-    def input_mean(self, rule: str = "") -> NDArray[np.float32]:
+    def taken_rule(self, rule: str = "") -> str:
+        """Return the rule by which its mean is subtracted if `rule` is asked for: without a mean image, its own.
+
+        Parameters
+        ----------
+        rule
+            A key of `preprocessing.MEAN_RULES`; empty: its own rule.
+        """
+        return rule if rule and self.transform.mean_file else self.mean_rule
+
+    def input_mean(self, rule: str = "") -> Mean:
         """Return the (3, crop, crop) mean to subtract, by its own rule or the given one."""
-        return input_mean(self.mean, self.transform, self.crop, rule or self.mean_rule)
+        return input_mean(self.mean, self.transform, self.crop, self.taken_rule(rule))
 
     def subtracted(self, rule: str = "") -> str:
         """Describe the subtraction of the mean, by its own rule or the given one, and the scaling of its input."""
-        taken = {"resize": "the mean resized to it", "crop": "the mean cropped to it"}[rule or self.mean_rule]
+        taken = _SUBTRACTED[self.taken_rule(rule)]
         if self.transform.mean_value:
             taken = f"the mean {' / '.join(f'{value:g}' for value in self.transform.mean_value)}"
         minus = f", minus {taken}" if self.transform.mean_file or self.transform.mean_value else ", without a mean"
@@ -278,7 +317,7 @@ def released_in(folder: Path) -> Model:
         folder / WEIGHTS,
         folder / MEAN,
         EMOTIONS,
-        "resize",  # the authors' notebook passes the whole mean to caffe.Classifier
+        AUTHORS.mean_rule,
         stand_in=any(map(is_stand_in, (folder / WEIGHTS, folder / MEAN, folder / DEPLOY))),
     )
 
@@ -307,7 +346,7 @@ def of_run(run: Run, look: Look = Look.STAT) -> Model:
         run.model,
         run.folder / "mean.binaryproto",
         tuple(facts.classes),
-        "crop",  # as it was trained  # Deviation D11
+        TRAINED.mean_rule,
         unverified=tuple(found),
         faces=facts.faces,
         set_digest=facts.set_digest,

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 from onnx import ModelProto
 
 from emotiw.engine.onnx.mapping import CodeMapping
@@ -53,7 +54,7 @@ def image_input(model: Model, given: str = INPUTS[0], mapping: bool = False, mea
     return ImageInput(
         FACE if face else representation.name,
         model.size,
-        model.input_mean(mean_rule),
+        model.input_mean(mean_rule).astype(np.float32, copy=False),
         model.transform.scale,
         face,
         _code_mapping(representation) if mapping else None,

@@ -130,8 +130,10 @@ def require_labels(prepared: PreparedSet, split: str, truth: Path | None = None)
         )
 
 
-def score(model: Model, prepared: PreparedSet, engine: Engine, split: str, crops: int) -> Scores:
-    """Return the posteriors of a model for every image of a split; the mean is subtracted by the model's own rule.
+def score(model: Model, prepared: PreparedSet, engine: Engine, split: str, crops: int, mean_rule: str = "") -> Scores:
+    """Return the posteriors of a model for every image of a split.
+
+    The mean is subtracted by `mean_rule`, a key of `preprocessing.MEAN_RULES`, or else by the model's own rule.
 
     Raises
     ------
@@ -140,7 +142,7 @@ def score(model: Model, prepared: PreparedSet, engine: Engine, split: str, crops
         split or the representation.
     """
     require(model, prepared, split)
-    mean = model.input_mean()
+    mean = model.input_mean(mean_rule)
 
     def images() -> Iterator[tuple[tuple[str, int], Sequence[Blob]]]:
         records = prepared.records(model.representation, split)
@@ -172,12 +174,15 @@ class Task:
         A file of lines `<name> <label>`, for images without labels in the set.
     title
         The name of the scores, if not the split's.
+    mean_rule
+        A key of `preprocessing.MEAN_RULES`; empty: each model's own.
     """
 
     split: str
     crops: Literal[1, 10] = 1
     truth: Path | None = None
     title: str = ""
+    mean_rule: str = ""
 
     @property
     def name(self) -> str:
@@ -197,7 +202,7 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
     inputs = [*prepared.inputs(model.representation, [task.split]), *model.inputs]
     if task.truth:
         inputs.append(taken("truth", task.truth))
-    scores = score(model, prepared, engine, task.split, task.crops)
+    scores = score(model, prepared, engine, task.split, task.crops, task.mean_rule)
     if task.truth:
         labels = true_labels(scores.paths, scores.classes, task.truth, scores.labels.tolist())
         scores = replace(scores, labels=labels)
@@ -211,7 +216,7 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
         set_folder=str(prepared.folder.resolve()),
         model=model.title,
         weights_sha256=next(one.sha256 for one in inputs if one.role == MODEL),
-        mean_rule=model.mean_rule,
+        mean_rule=model.taken_rule(task.mean_rule),
         stand_in=model.stand_in,
         dataset=prepared.dataset,
         drawn=prepared.facts.drawn,

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotiw.commands.options import add_crops, add_engine, add_verify, engine_of, scores_title
+from emotiw.commands.options import add_crops, add_engine, add_mean, add_verify, engine_of, scores_title
 
 if TYPE_CHECKING:
     from emotiw.data_prep.prepared_set import PreparedSet
@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "scores of a second set beside those of its own (small letters, digits, hyphens)",
     )
     add_crops(parser)
+    add_mean(parser)
     parser.add_argument(
         "--truth",
         type=Path,
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     look = Look.ALL if args.verify else Look.CHANGED
     engine, prepared = engine_of(args), open_set(args.set, look)
     require_labels(prepared, args.split, args.truth)
-    task = Task(args.split, args.crops, args.truth, args.title or "")
+    task = Task(args.split, args.crops, args.truth, args.title or "", args.mean)
     if task.name in SPLITS and task.name != task.split:
         raise UsageError(f"--as {task.name} is the name of another split: give a name of its own")
     models: dict[Path, Model] = {}
@@ -122,7 +123,10 @@ def _marks(model: "Model", folder: Path, split: str, count: int, look: "Look") -
     from emotiw.evaluate.trained_on import words
     from emotiw.train.run_folder import Run
 
-    if mark := words(read_protocol(folder, split).trained_on, count):
+    protocol = read_protocol(folder, split)
+    if mark := words(protocol.trained_on, count):
         yield mark
+    if unusual := model.provenance.unusual(protocol.mean_rule):
+        yield unusual
     if model.provenance is TRAINED:
         yield from of_training(Run(folder), look)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from emotiw.engine.settings import ENGINES, PRECISIONS, EngineSettings
+from emotiw.engine.settings import ENGINES, MEANS, PRECISIONS, EngineSettings
 from emotiw.errors import UsageError
 from emotiw.lbp_mapping.representation import PAPER, Representation, parse
 
@@ -96,14 +96,14 @@ def add_models(parser: argparse.ArgumentParser, *, crops: bool = True, default: 
 
 
 def add_mean(parser: argparse.ArgumentParser) -> None:
-    """Add `--mean resize|crop`."""
+    """Add `--mean RULE`."""
     # Deviation D11
     parser.add_argument(
         "--mean",
-        choices=("resize", "crop"),
+        choices=MEANS,
         default="",
-        help="how the mean is fitted to the input's size (default: resize, as pycaffe does, for the authors' models; "
-        "crop, as in training, for a run)",
+        help="how the mean is fitted to the input's size; channel: one number for each channel, its average (default: "
+        "resize, as pycaffe does, for the authors' models; crop, as in training, for a run)",
     )
 
 

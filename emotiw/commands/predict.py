@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
     if args.weights:
         from emotiw.evaluate.table.table_csv import ensemble_weights
 
-        weights = ensemble_weights(models, args.weights, args.crops)
+        weights = ensemble_weights(models, args.weights, args.crops, args.mean)
     tally = Tally()
     with Predictor(models, engine_of(args), args.crops, args.mean, weights) as predictor:
         print(*predictor.describe(), sep="\n", file=sys.stdout if args.format == "text" else sys.stderr)

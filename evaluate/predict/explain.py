@@ -74,7 +74,7 @@ def explain(face: Face, predictor: Predictor) -> list[Explanation]:
         with predictor.engine.scorer(model.deploy, model.weights, output=blob) as scorer:
             response = scorer.scores(blobs).reshape(shape)
         unscaled = blobs[0] / np.float32(model.transform.scale)
-        seen = (unscaled + model.input_mean(predictor.mean_rule))[::-1].transpose(1, 2, 0)
+        seen = (unscaled + model.input_mean(predictor.mean_rule)).astype(np.float32)[::-1].transpose(1, 2, 0)
         filters = read_weights(model.weights)[layer][0]
         found.append(Explanation(model, title(model, face), layer, seen, blobs[0], filters, response, posteriors))
     return found

@@ -65,7 +65,7 @@ class Predictor:
     crops
         1 (the centre) or 10.
     mean_rule
-        `resize` or `crop`; empty: each model's own rule.
+        A key of `preprocessing.MEAN_RULES`; empty: each model's own rule.
     weights : (M,) float64, optional
         The weights of the models in their average; equal by default.
 

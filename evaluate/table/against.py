@@ -190,6 +190,8 @@ def _another(mine: Cell, other: Cell) -> Iterator[str]:
             yield f"iterations {', '.join(stages[0])}, theirs {', '.join(stages[1])}"
     if mine.protocol.crops != other.protocol.crops:
         yield f"crops {mine.protocol.crops}, theirs {other.protocol.crops}"
+    if mine.protocol.mean_rule != other.protocol.mean_rule:
+        yield f"rule for the mean {mine.protocol.mean_rule}, theirs {other.protocol.mean_rule}"
     if mine.scores.paths == other.scores.paths and (mine.scores.labels != other.scores.labels).any():
         yield "the same images have different labels"
 

@@ -188,6 +188,12 @@ def require_alike(cells: Sequence[Cell]) -> None:
             raise EmotiwError(
                 f"{cell.name} and {first.name} have different labels: evaluate both with the same --truth and --force"
             )
+    for cell in cells:
+        if len({one.protocol.mean_rule for one in cell.trainings}) > 1:
+            raise EmotiwError(
+                f"{cell.name}: its trainings were scored with different rules for the mean: evaluate all in the same "
+                "way, with --force"
+            )
     named = sorted({one.protocol.dataset for one in every} - {""})
     if len(named) > 1:
         raise EmotiwError(f"the scores are of {' and of '.join(named)}: evaluate all with one --set, with --force")

@@ -77,6 +77,8 @@ def marks(cells: Sequence[Cell], validated: Sequence[Cell], others: Mapping[str,
         require_same(cell.protocol.inputs, cell.folder, run, look)
         if mark := words(cell.protocol.trained_on, len(cell.scores.labels)):
             found[cell.name].append(f"{mark} ({cell.protocol.split})")
+        if unusual := cell.provenance.unusual(cell.protocol.mean_rule):
+            found[cell.name].append(f"{cell.name}: {unusual} ({cell.protocol.split})")
         found[cell.name] += [f"{cell.name}: {one}" for one in _changed(cell, look)]
     for name, record in others.items():
         found[name] += [f"{name}: {one}" for one in in_words(record, look)]

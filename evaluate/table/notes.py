@@ -96,9 +96,13 @@ def _released(column: Column | None) -> str:
             f"{_capital(column)}: nets with the structure of the released models. Their figures say nothing about the "
             "authors' nets and are not compared."
         )
+    usual = [cell for cell in column.cells if not cell.provenance.unusual(cell.protocol.mean_rule)]
+    rule = (
+        f"; the mean is subtracted by the rule `{column.provenance.mean_rule}`, which current Caffe applies to the "
+        f"mean of the authors' notebook{'' if len(usual) == len(column.cells) else ', except where marked'}"
+    )
     return (
-        f"{_capital(column)}: the released VGG_S nets; the mean is subtracted by the rule "
-        f"`{column.protocol.mean_rule}`, which current Caffe applies to the mean of the authors' notebook. "
+        f"{_capital(column)}: the released VGG_S nets{rule if usual else ''}. "
         "The published ensemble also had VGG_M and GoogLeNet nets; their weights were not released."
     )
 

@@ -17,6 +17,7 @@ from emotiw.evaluate.model import TRAINED, Model
 from emotiw.files import file_digest
 from emotiw.json_record import Share
 
+from .cells import Cell
 from .results import BASELINE
 from .rows import Line, place_of
 from .scored import TO_BE_SCORED, Count
@@ -28,15 +29,15 @@ _LOG = logging.getLogger(__name__)
 # How a figure was made: data set (empty: not known), interval, number of groups (0: of images), training, weights.
 _FIGURES = ("accuracy", "low", "high", "mean_class_accuracy", "weight")
 _MADE = ("dataset", "official", "drawn", "interval", "groups", "iterations", "seeds", "model_sha256")
-_HEAD = ("name", "net", "representation", "engine", "split", "crops", "n", *_FIGURES, "published", *_MADE)
+_HEAD = ("name", "net", "representation", "engine", "split", "crops", "mean_rule", "n", *_FIGURES, "published", *_MADE)
 
 
 def csv_text(view: TableView) -> str:
     """Return every figure in long form, one line each, then the runs without a figure.
 
-    Optional columns: `published`, if there are published figures on the data set; `official`, if the official split is
-    known; `kind` (the provenance), if there are released models and runs; `marks` (warnings, or why a run has no
-    figure), if there are any.
+    Optional columns: `mean_rule`, if a net was scored with another rule for the mean than its own; `published`, if
+    there are published figures on the data set; `official`, if the official split is known; `kind` (the provenance), if
+    there are released models and runs; `marks` (warnings, or why a run has no figure), if there are any.
     """
     gaps, scored = view.table.trained.gaps, view.scored
     lines: list[list[object]] = [[*_HEAD, "kind", "marks"]]
@@ -45,6 +46,7 @@ def csv_text(view: TableView) -> str:
     if scored:
         lines += [[*_counted(count, scored.split), "", _scored_by(count)] for count in scored.counts.values()]
     needed = {
+        "mean_rule": any(line[_HEAD.index("mean_rule")] for line in lines[1:]),
         "published": bool(view.published),
         "official": bool(view.table.official.short),
         "kind": view.several,
@@ -78,6 +80,7 @@ def _cells(view: TableView, line: Line) -> list[object]:
         line.engine,
         table.protocol.split,
         "" if line.name == BASELINE else table.protocol.crops,
+        _unusual_rule(nets[line.name]) if line.name in nets else "",
         len(line.scores.labels),
         *("" if figure is None else f"{figure:.6f}" for figure in values),
         table.dataset,
@@ -91,6 +94,12 @@ def _cells(view: TableView, line: Line) -> list[object]:
     ]
 
 
+def _unusual_rule(cell: Cell) -> str:
+    """Return the rule for the mean of a net's scores, if it is not the net's own."""
+    rule = cell.protocol.mean_rule
+    return rule if cell.provenance.unusual(rule) else ""
+
+
 @dataclass(frozen=True)
 class _Weighted:
     """The columns that are read; `name` is a run's row or a released model's name."""
@@ -99,14 +108,15 @@ class _Weighted:
     weight: Share | None = None
     kind: str = TRAINED.title
     crops: Literal["", "1", "10"] = ""
+    mean_rule: Literal["", "resize", "crop", "channel"] = ""
     model_sha256: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
 
 
-def ensemble_weights(models: Sequence[Model], table: Path, crops: int = 1) -> NDArray[np.float64]:
+def ensemble_weights(models: Sequence[Model], table: Path, crops: int = 1, mean_rule: str = "") -> NDArray[np.float64]:
     """Return the weights of models that `emotiw table` fitted by likelihood, scaled to sum 1, (M,) float64.
 
-    Log a warning if the ensemble is not the table's: it has fewer nets or other crops, or the table does not record
-    the digests of its nets.
+    Log a warning if the ensemble is not the table's: it has fewer nets, other crops or another rule for the mean, or
+    the table does not record the digests of its nets.
 
     Parameters
     ----------
@@ -114,6 +124,8 @@ def ensemble_weights(models: Sequence[Model], table: Path, crops: int = 1) -> ND
         A table.csv.
     crops
         The number of crops of each picture that the models are to predict with.
+    mean_rule
+        The rule for the mean that they are to predict with, a key of `preprocessing.MEAN_RULES`; empty: their own.
 
     Raises
     ------
@@ -139,7 +151,8 @@ def ensemble_weights(models: Sequence[Model], table: Path, crops: int = 1) -> ND
                 "the table of these nets"
             )
         _require_same(model, weighted[name], table)
-    for words in _unlike(weighted, names, crops):
+    rules = [model.taken_rule(mean_rule) for model in models]
+    for words in (*_unlike(weighted, names, crops), *_other_rules(weighted, models, rules)):
         _LOG.warning(f"warning: {table}: {words}: this is not the ensemble of the table's figure")
     weights = np.array([found[name] for name in names])
     if not weights.sum():
@@ -155,6 +168,16 @@ def _require_same(model: Model, line: _Weighted, table: Path) -> None:
             f"{table} has the weight of another {line.name}: its sha256 is {recorded[:12]}, that of {model.weights} "
             f"{here[:12]}: give the table of the runs that are to predict"
         )
+
+
+def _other_rules(lines: Mapping[str, _Weighted], models: Sequence[Model], rules: Sequence[str]) -> Iterator[str]:
+    """Yield the first model whose mean is to be subtracted by another rule than for the table."""
+    for model, rule in zip(models, rules, strict=True):
+        name = model.name.split("/")[0]
+        fitted = lines[name].mean_rule or model.mean_rule
+        if rule != fitted:
+            yield f"{name} was scored with the rule {fitted} for the mean, not {rule}"
+            return
 
 
 def _unlike(lines: Mapping[str, _Weighted], names: Sequence[str], crops: int) -> Iterator[str]:

@@ -95,12 +95,14 @@ def test_channels_range_and_means_by_hand():
     np.testing.assert_array_equal(images["none"], RIGHT)
     np.testing.assert_array_equal(images["RGB instead of BGR"], RIGHT[::-1])
     np.testing.assert_allclose(images["values in 0..1"] * 255, RIGHT, rtol=1e-6)
-    for name in ("no mean subtracted", "ImageNet's mean", "a 256-pixel input"):
+    for name in ("no mean subtracted", "ImageNet's mean", "one number per channel", "a 256-pixel input"):
         np.testing.assert_array_equal(images[name], RIGHT)
     means = {name: way.mean(RGB_MODEL) for name, way in mistakes.MISTAKES.items()}
     np.testing.assert_array_equal(means["none"], MEAN[:, :7, :7])
     assert not means["no mean subtracted"].any()
     assert means["no mean subtracted"].shape == means["ImageNet's mean"].shape == (3, 7, 7)
+    assert means["one number per channel"].shape == (3, 7, 7)
+    assert [np.unique(each).tolist() for each in means["one number per channel"]] == [[31.5], [95.5], [159.5]]
     assert means["ImageNet's mean"][:, 3, 4].tolist() == [104, 117, 123]  # blue, green, red
     np.testing.assert_array_equal(means["a 256-pixel input"], MEAN)
 

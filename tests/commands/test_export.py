@@ -191,6 +191,19 @@ def test_the_same_files_give_the_same_bytes(run, tmp_path):
 
 
 @pytest.mark.caffe
+def test_one_number_for_each_channel(run, engine, face, tmp_path):
+    command = ["export", str(run), "--input", "face", "--mean", "channel", "-o", str(tmp_path / "model.onnx")]
+    assert main(command) == 0
+    assert facts_of(tmp_path / "model.onnx")["input"].endswith("BGR, minus the mean's average of each channel")
+    with Predictor([open_model(run)], engine, mean_rule="channel") as predictor:
+        wanted = predictor.scores(predictor.inputs(face))
+    found = by_runtime(tmp_path / "model.onnx", "face", face)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+    with Predictor([open_model(run)], engine) as predictor:
+        assert np.abs(found - predictor.scores(predictor.inputs(face))).max() > 1e-4
+
+
+@pytest.mark.caffe
 @pytest.mark.parametrize(
     ("name", "flags", "words"),
     [

@@ -61,9 +61,9 @@ def make_run(tmp_path: Path) -> MakeRun:
 def make_released(tmp_path: Path) -> MakeRun:
     """Return a function that writes scores of a released model into the same RUNS."""
 
-    def write(name, posteriors, labels, stand_in=False, **more):  # type: ignore[no-untyped-def]
+    def write(name, posteriors, labels, stand_in=False, mean_rule="resize", **more):  # type: ignore[no-untyped-def]
         folder = tmp_path / "runs/released" / name
-        return write_split(folder, posteriors, labels, mean_rule="resize", stand_in=stand_in, **more)
+        return write_split(folder, posteriors, labels, mean_rule=mean_rule, stand_in=stand_in, **more)
 
     return write
 

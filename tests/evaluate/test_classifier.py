@@ -47,14 +47,19 @@ def copy(runs, tmp_path):
     return shutil.copytree(runs, tmp_path / "runs")
 
 
-def classify(caffe, folder, pictures, representation, prepared, crops):
+def centre(mean):
+    """The mean of the net's input, as Caffe's training layer has it."""
+    return mean[:, 4:60, 4:60]
+
+
+def classify(caffe, folder, pictures, representation, prepared, crops, mean=centre):
     """Return (paths, pycaffe's own scores) of the set's validation images."""
     pictures.mkdir()
     paths = []
     for number, record in enumerate(prepared.records(representation, "val")):
         cv2.imwrite(str(pictures / f"{number:04d}.png"), record.blob.transpose(1, 2, 0))  # BGR, as OpenCV has it
         paths.append(record.path)
-    np.save(pictures / "mean.npy", read_mean(folder / "mean.binaryproto")[:, 4:60, 4:60])
+    np.save(pictures / "mean.npy", mean(read_mean(folder / "mean.binaryproto")))
     command = [caffe.python, "-c", CLASSIFIER, folder, pictures, str(crops), str(len(paths))]
     with running(start(caffe, command, stderr=PIPE)) as child:
         _, complaint = child.communicate()
@@ -75,6 +80,24 @@ def test_scores_are_those_of_caffes_classifier(copy, sets, caffe, tmp_path, repr
     np.testing.assert_allclose(ours.posteriors, theirs, rtol=0, atol=1e-6)
     assert np.ptp(theirs, axis=0).max() > 1e-3  # the faces do differ
     np.testing.assert_allclose(ours.posteriors.sum(axis=1), 1, rtol=0, atol=1e-6)
+
+
+def test_one_number_for_each_channel_is_a_vector_for_caffes_classifier(copy, sets, caffe, tmp_path, capsys):
+    folder, prepared = copy / "vgg_s_small-rgb/finetune", open_set(sets / "expressions")
+    command = ["evaluate", str(folder), "--set", str(prepared.folder), "--mean", "channel", "--as", "channel"]
+    assert main(command) == 0
+    warning, _ = capsys.readouterr().out.splitlines()[-2:]
+    assert warning == ("warning: vgg_s_small-rgb: the mean was subtracted by the rule channel instead of its own, crop")
+    assert json.loads((folder / "scores_channel.json").read_text())["mean_rule"] == "channel"
+    ours = read_scores(folder / "scores_channel.csv")
+    paths, theirs = classify(
+        caffe, folder, tmp_path / "pictures", "rgb", prepared, 1, lambda mean: mean.astype(float).mean(1).mean(1)
+    )
+    assert ours.paths == paths
+    np.testing.assert_allclose(ours.posteriors, theirs, rtol=0, atol=1e-6)
+    assert abs(ours.posteriors - read_scores(folder / "scores_val.csv").posteriors).max() > 1e-4
+    assert main(["table", str(copy), "-o", str(tmp_path / "table"), "--split", "channel"]) == 0
+    assert "] vgg_s_small-rgb: the mean was subtracted by the rule channel instead of" in capsys.readouterr().out
 
 
 def test_what_evaluate_writes(runs, sets):

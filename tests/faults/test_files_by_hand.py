@@ -56,7 +56,10 @@ class File:
 
 
 def weights(path: Path) -> object:
-    return ensemble_weights([SimpleNamespace(name="vgg_s-rgb", provenance=TRAINED, title="it")], path).tolist()
+    net = SimpleNamespace(
+        name="vgg_s-rgb", provenance=TRAINED, title="it", mean_rule="crop", taken_rule=lambda rule: rule or "crop"
+    )
+    return ensemble_weights([net], path).tolist()
 
 
 def scores(path: Path) -> object:

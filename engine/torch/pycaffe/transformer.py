@@ -48,7 +48,8 @@ class Transformer:
         for sign, numbers in ((1, self.raw_scale), (-1, self.mean), (1, self.input_scale)):
             if in_ in numbers:
                 image = image * numbers[in_] if sign > 0 else image - numbers[in_]
-        return image.astype(np.float32, copy=False)
+                image = image.astype(np.float32, copy=False)  # rounded after each step, as pycaffe works in place
+        return image
 
     def deprocess(self, in_: str, data: Array) -> Array:
         """Undo `preprocess` of one image, except the resizing; axes of length 1 are dropped first."""

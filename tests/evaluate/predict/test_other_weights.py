@@ -64,3 +64,14 @@ def test_a_different_ensemble_gives_a_warning(models, table, caplog, rows, crops
     (record,) = caplog.records
     assert words in record.message
     assert record.message.endswith(": this is not the ensemble of the table's figure")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked", "warns"),
+    [("channel", "channel", False), ("", "crop", False), ("", "", False), ("channel", "", True), ("", "channel", True)],
+)
+def test_another_rule_for_the_mean_gives_a_warning(models, table, caplog, recorded, asked, warns):
+    file = table(f"vgg_s-rgb,1,1,{RGB},{recorded}", head="name,weight,crops,model_sha256,mean_rule")
+    ensemble_weights(models[:1], file, mean_rule=asked)
+    words = f"vgg_s-rgb was scored with the rule {recorded or 'crop'} for the mean, not {asked or 'crop'}"
+    assert [words in record.message for record in caplog.records] == [True] * warns

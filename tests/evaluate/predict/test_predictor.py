@@ -259,3 +259,18 @@ def test_weights_of_another_kind_of_nets_are_refused(models, tmp_path):
     table.write_text("name,weight\n" + "x" * 200_000 + ",1\n")
     with pytest.raises(EmotiwError, match="not a table of emotiw table"):
         ensemble_weights(models, table)
+
+
+def test_one_number_for_each_channel_is_said_and_shown(files, run_names, engine, tmp_path, capsys):
+    """Also `explain` adds it back, so its picture is the face."""
+    model = open_model(run_names[0])
+    assert main(["predict", files[0], "--aligned", "--model", run_names[0], "--mean", "channel"]) == 0
+    assert ", BGR, minus the mean's average of each channel, Caffe" in capsys.readouterr().out
+    (face,) = faces(files[:1])
+    seen = []
+    for rule in ("crop", "channel"):
+        with Predictor([model], engine, mean_rule=rule) as predictor:
+            seen.append(explain(face, predictor)[0])
+    np.testing.assert_allclose(seen[0].seen, seen[1].seen, rtol=0, atol=1e-4)
+    assert seen[1].seen.dtype == seen[1].blob.dtype == np.float32
+    assert abs(seen[0].posteriors - seen[1].posteriors).max() > 1e-4

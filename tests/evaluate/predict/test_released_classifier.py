@@ -20,9 +20,10 @@ from emotiw.evaluate.released.catalog import WEIGHTS, released
 pytestmark = pytest.mark.caffe
 
 PAGE = (Path(__file__).parents[3] / "docs/released_models.md").read_text(encoding="utf-8")
-RULES = ("resize", "crop")
+RULES = ("resize", "crop", "channel")
 
-# A usual pycaffe script for each model: pictures in its representation, with the whole mean and with its centre.
+# A usual pycaffe script for each model: pictures in its representation, with the whole mean, with its
+# centre, and with one number for each channel.
 CLASSIFY = """
 import sys
 import numpy as np
@@ -34,7 +35,7 @@ with open(folder + "/mean.binaryproto", "rb") as file:
 mean = caffe.io.blobproto_to_array(blob)[0]
 images = [caffe.io.load_image(name) for name in sys.argv[4:]]
 found = {}
-for rule, taken in (("resize", mean), ("crop", mean[:, 16:240, 16:240])):
+for rule, taken in (("resize", mean), ("crop", mean[:, 16:240, 16:240]), ("channel", mean.mean(1).mean(1))):
     classifier = caffe.Classifier(
         folder + "/deploy.prototxt", folder + "/" + weights, mean=taken,
         channel_swap=(2, 1, 0), raw_scale=255, image_dims=(256, 256),
@@ -69,7 +70,7 @@ QUICK = "VGG_S_cyclic_lbp_5"  # the others take as long again
 def test_posteriors_are_those_of_caffes_classifier(
     name, stand_ins, emotion, caffe, engine, tmp_path, monkeypatch, capsys
 ):
-    """Both crops, both mean rules; the pictures that pycaffe gets are the files that `emotiw map` writes."""
+    """Both crops, all mean rules; the pictures that pycaffe gets are the files that `emotiw map` writes."""
     monkeypatch.setenv("EMOTIW_MODELS", str(stand_ins))
     faces, representation = sorted(emotion.glob("*.png")), released()[name].representation
     mapped = faces
@@ -90,6 +91,7 @@ def test_posteriors_are_those_of_caffes_classifier(
     # They do differ: faces, crops and rules.
     assert np.ptp(theirs["resize 1"], axis=0).max() > 1e-2
     assert abs(theirs["resize 1"] - theirs["crop 1"]).max() > 1e-4
+    assert abs(theirs["resize 1"] - theirs["channel 1"]).max() > 1e-4
     assert abs(theirs["resize 1"] - theirs["resize 10"]).max() > 1e-4
     # The command prints the first of these, marked as a stand-in's.
     capsys.readouterr()

@@ -111,6 +111,7 @@ def test_several_seeds_give_the_spread(make, tmp_path, capsys, right, verdict):
         ({"run": {"recipe": "f" * 64}}, "not compared: recipe eeeeeeeeeeee, theirs ffffffffffff"),
         ({"run": {"iterations": 8}}, "not compared: iterations finetune 4, theirs finetune 8"),
         ({"crops": 10}, "not compared: crops 1, theirs 10"),
+        ({"mean_rule": "channel"}, "not compared: rule for the mean crop, theirs channel"),
     ],
 )
 def test_another_experiment_is_not_compared(make, tmp_path, capsys, change, words):

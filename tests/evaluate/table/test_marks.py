@@ -377,3 +377,35 @@ def test_a_set_with_another_digest_is_not_the_training_set(drawn):
     one = drawn["one"]
     assert len(pixels_at(str(one.folder), one.digest)) == 7
     assert pixels_at(str(one.folder), "0" * 64) is None
+
+
+def test_another_rule_for_the_mean_is_marked(make, make_released, answers, tmp_path, capsys):
+    """At the net's figure and at those of averages with it; nets by their own rules have no mark."""
+    make("vgg_s-rgb", mean_rule="channel")
+    make("vgg_s-lbp")
+    make_released("VGG_S_rgb", answers(*LABELS), LABELS, mean_rule="channel")
+    make_released("VGG_S_lbp", answers(*LABELS), LABELS)
+    text, _, rows, report = tabled(tmp_path, capsys)
+    words = {
+        "vgg_s-rgb": "vgg_s-rgb: the mean was subtracted by the rule channel instead of its own, crop (val)",
+        "VGG_S_rgb": "VGG_S_rgb: the mean was subtracted by the rule channel instead of its own, resize (val)",
+    }
+    for name, other in (("vgg_s-rgb", "vgg_s-lbp"), ("VGG_S_rgb", "VGG_S_lbp")):
+        assert f"] {words[name]}." in text
+        assert words[name] in report
+        assert words[name] in rows[name]["marks"]
+        assert rows[name]["mean_rule"] == "channel"
+        assert "the mean was" not in rows[other]["marks"]
+        assert rows[other]["mean_rule"] == ""
+    (average,) = [row for name, row in rows.items() if name.endswith("uniform average") and "authors" not in name]
+    assert words["vgg_s-rgb"] in average["marks"]
+    assert "the mean is subtracted by the rule `resize`, which current Caffe applies" in text
+    assert "of the authors' notebook, except where marked." in text
+
+
+def test_the_usual_rules_are_no_column(make, make_released, answers, tmp_path, capsys):
+    make("vgg_s-rgb")
+    make_released("VGG_S_rgb", answers(*LABELS), LABELS)
+    text, _, rows, _ = tabled(tmp_path, capsys)
+    assert "mean_rule" not in rows["vgg_s-rgb"]
+    assert "except where marked" not in text
