@@ -5,6 +5,9 @@ $EMOTIW_MODELS or else in the cache folder. `emotiw models` without an action li
 """
 
 import argparse
+from collections.abc import Sequence
+
+from emotiw.commands.options import add_engine, engine_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "verify",
         help="check the models that are present",
         description="Check every file's structure (names, types and shapes of all layers, the mean's shape, finite "
-        "values) and, if a public source has it, its digest.",
+        "values) and, if a public source has it, its digest. With --demo, each model also answers the authors' demo "
+        "image beside it, as in their notebook.",
     )
+    verifying.add_argument(
+        "--demo",
+        action="store_true",
+        help="also ask each model the demo image beside it, with each rule for the mean, and compare the answer with "
+        "what the authors' notebook printed; only their DemoDir.zip has these images",
+    )
+    add_engine(verifying)
     fetching.add_argument("names", nargs="+", metavar="NAME", help="models, such as VGG_S_cyclic_lbp; or all")
     verifying.add_argument("names", nargs="*", metavar="NAME", help="models (default: those that are present)")
     fetching.add_argument(
@@ -86,13 +97,37 @@ def _verify(args: argparse.Namespace) -> None:
     names = known(args.names) or [name for name in released() if state(name) != "nothing"]
     if not names:
         raise EmotiwError(f"no released model is in {models_folder()}: run emotiw models fetch all")
-    failed = 0
+    wrong = []
     for name in names:
         verdict = verify(name)
-        failed += bool(verdict.wrong)
+        if verdict.wrong:
+            wrong.append(name)
         for line in verdict.wrong:
             print(f"{name}: WRONG: {line}", flush=True)
         if not verdict.wrong:
             print(f"{name}: {state(name)}: {verdict.checked}", flush=True)
-    if failed:
-        raise EmotiwError(f"{failed} of {len(names)} models are wrong, as listed: run emotiw models fetch --force")
+    fault = _demo(args, [name for name in names if name not in wrong]) if args.demo else ""
+    if wrong:
+        raise EmotiwError(f"{len(wrong)} of {len(names)} models are wrong, as listed: run emotiw models fetch --force")
+    if fault:
+        raise EmotiwError(fault)
+
+
+def _demo(args: argparse.Namespace, names: Sequence[str]) -> str:
+    """Ask each model its demo image, and print the answers; return why they do not prove the models, or nothing."""
+    from emotiw.evaluate.demo_images import ask, fault, verdicts, why_not
+
+    answers, asked = [], []
+    for name in names:
+        if reason := why_not(name):
+            print(f"{name}: {reason}", flush=True)
+        else:
+            asked.append(name)
+    if asked:
+        engine = engine_of(args)
+        print(f"the demo image beside each model, the centre crop, each rule for the mean, {engine}:", flush=True)
+        for name in asked:
+            answers.append(ask(name, engine))
+            print(answers[-1], flush=True)
+        print(*verdicts(answers), sep="\n")
+    return fault(names, answers)

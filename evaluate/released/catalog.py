@@ -16,6 +16,7 @@ from emotiw.files import cache_folder
 
 NET = "vgg_s"
 WEIGHTS, MEAN, DEPLOY = "EmotiW_VGG_S.caffemodel", "mean.binaryproto", "deploy.prototxt"
+DEMO = "demo_image.png"  # beside each model in DemoDir.zip; mapped already for the models of codes; no id of its own
 MEAN_SIDE = 256  # of their mean images, and of the images they were computed from, in pixels
 
 # Each of a stand-in's files says so in its first bytes, so the mark stays with a copied file.

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from emotiw.data_prep.images import UnreadableImageError, read_image
 from emotiw.disk import free_space, require_space
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, remove, sha256_of
 from emotiw.text import counted
 
-from .catalog import File, is_stand_in, models_folder, released
+from .catalog import DEMO, File, is_stand_in, models_folder, released
 from .sources import Source, UnfitError, open_source
 from .stand_in import calls_itself, write_stand_in
 from .verify import faults, least_bytes, state
@@ -26,7 +27,7 @@ def known(names: Sequence[str]) -> list[str]:
 
 
 def fetch(names: Sequence[str], named: str | None, force: bool) -> None:
-    """Fetch missing files of models, and log the plan and the results.
+    """Fetch missing files of models, with the demo images that the source has, and log the plan and the results.
 
     Parameters
     ----------
@@ -55,7 +56,8 @@ def fetch(names: Sequence[str], named: str | None, force: bool) -> None:
         for name in names:
             for file in [file for model, file in wanted if model == name]:
                 _fetch_file(name, file, source, store)
-            _LOG.info(f"{name}: {state(name)} -> {models_folder() / name}")
+            demo = ", with its demo image" if _fetch_demo(name, source, store, force) else ""
+            _LOG.info(f"{name}: {state(name)}{demo} -> {models_folder() / name}")
 
 
 def make_stand_ins(names: Sequence[str], seed: int, force: bool) -> None:
@@ -127,3 +129,21 @@ def _fetch_file(name: str, file: File, source: Source, store: Path) -> None:
         raise UnfitError(f"{source} gives a {name}/{file.name} that is not the model's: {'; '.join(wrong)}")
     target.parent.mkdir(parents=True, exist_ok=True)
     staged.replace(target)
+
+
+def _fetch_demo(name: str, source: Source, store: Path, force: bool) -> bool:
+    """Fetch a model's demo image, if the source has one that is not here; return whether it was fetched."""
+    staged, target = store / name / DEMO, models_folder() / name / DEMO
+    if target.exists() and not force:
+        return False
+    staged.parent.mkdir(exist_ok=True)
+    if not source.give_demo(name, staged):
+        return False
+    try:
+        read_image(staged)
+    except UnreadableImageError as error:
+        raise UnfitError(
+            f"{source} gives a {name}/{DEMO} that is not an image: {error}: copy the source again"
+        ) from None
+    staged.replace(target)
+    return True

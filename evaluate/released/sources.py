@@ -12,7 +12,7 @@ from emotiw.disk import require_space
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.progress_bar import bar
 
-from .catalog import DEPLOY, MEAN, WEIGHTS, File, released
+from .catalog import DEMO, DEPLOY, MEAN, WEIGHTS, File, released
 from .download import RefusedError, download
 
 _SUFFIXES = {Path(name).suffix: name for name in (WEIGHTS, MEAN, DEPLOY)}
@@ -31,8 +31,19 @@ class Source(Protocol):
     def give(self, name: str, file: File, target: Path) -> None:
         """Write a file of the model `name` to `target`; raise `EmotiwError` if it cannot be fetched."""
 
+    def give_demo(self, name: str, target: Path) -> bool:
+        """Write the demo image of the model `name` to `target`, if it has one; return whether it has."""
 
-class _Whole:
+
+class _NoDemo:
+    """A source without demo images: Google Drive has no single file of them."""
+
+    def give_demo(self, name: str, target: Path) -> bool:
+        """Return that there is none."""
+        return False
+
+
+class _Whole(_NoDemo):
     """A source of complete models."""
 
     def offers(self) -> Collection[str]:
@@ -89,12 +100,25 @@ class Archive(_Whole):
 
     def give(self, name: str, file: File, target: Path) -> None:
         """Unpack it."""
-        archive, wanted = Zip(self.path), PurePosixPath(name, file.name)
+        self._unpack(PurePosixPath(name, file.name), target)
+
+    def give_demo(self, name: str, target: Path) -> bool:
+        """Unpack it, if it is there."""
+        wanted = PurePosixPath(name, DEMO)
+        has = any(_is(member, wanted) for member in self._members())
+        if has:
+            self._unpack(wanted, target)
+        return has
+
+    def _members(self) -> list[str]:
         try:
-            members = archive.files()
+            return Zip(self.path).files()
         except EmotiwError as error:
             raise UnfitError(str(error)) from None
-        found = [member for member in members if PurePosixPath(member).parts[-2:] == wanted.parts]
+
+    def _unpack(self, wanted: PurePosixPath, target: Path) -> None:
+        archive, members = Zip(self.path), self._members()
+        found = [member for member in members if _is(member, wanted)]
         if len(found) != 1:
             models = _models_in(members)
             raise UnfitError(f"{self.path} holds {len(found)} files {wanted}, expected 1; models in it: {models}")
@@ -102,6 +126,11 @@ class Archive(_Whole):
             _pour(archive.chunks(found[0]), archive.size(found[0]), target, str(wanted))
         except UnreadableImageError as error:
             raise UnfitError(f"{self.path}: {found[0]} is {error}: copy the archive again") from None
+
+
+def _is(member: str, wanted: PurePosixPath) -> bool:
+    """Return whether an archive's member ends in <NAME>/<file>."""
+    return PurePosixPath(member).parts[-2:] == wanted.parts
 
 
 @dataclass(frozen=True)
@@ -116,10 +145,17 @@ class SiteArchive(_Whole):
 
     def give(self, name: str, file: File, target: Path) -> None:
         """Unpack it."""
-        path = self.folder / PurePosixPath(unquote(urlsplit(self.url).path)).name
-        if not path.is_file():
-            download(self.url, path, path.name)
-        Archive(path).give(name, file, target)
+        if not self._path.is_file():
+            download(self.url, self._path, self._path.name)
+        Archive(self._path).give(name, file, target)
+
+    def give_demo(self, name: str, target: Path) -> bool:
+        """Unpack it, if it is there; for it alone, an archive of 2 GB is not downloaded."""
+        return self._path.is_file() and Archive(self._path).give_demo(name, target)
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / PurePosixPath(unquote(urlsplit(self.url).path)).name
 
 
 def _models_in(members: Sequence[str]) -> str:
@@ -151,15 +187,25 @@ class Folder(_Whole):
 
     def give(self, name: str, file: File, target: Path) -> None:
         """Copy it."""
-        below, itself = self.path / name / file.name, self.path / file.name
-        found = below if below.is_file() or self.path.name != name else itself
+        found = self._found(name, file.name)
         if not found.is_file():
             raise UnfitError(f"{self.path} holds no {name}/{file.name}: give the folder that has {name} in it")
         _copy(found, target, f"{name}/{file.name}")
 
+    def give_demo(self, name: str, target: Path) -> bool:
+        """Copy it, if it is there."""
+        found = self._found(name, DEMO)
+        if found.is_file():
+            _copy(found, target, f"{name}/{DEMO}")
+        return found.is_file()
+
+    def _found(self, name: str, file: str) -> Path:
+        below = self.path / name / file
+        return below if below.is_file() or self.path.name != name else self.path / file
+
 
 @dataclass(frozen=True)
-class Single:
+class Single(_NoDemo):
     """A single file, identified by its suffix."""
 
     path: Path
