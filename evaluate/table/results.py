@@ -341,11 +341,6 @@ def _column(cells: tuple[Cell, ...], on_val: Callable[[], tuple[Cell, ...]], mis
                 f"{cell.folder}: its {split} scores are of {counted(cell.protocol.crops, 'crop')}, its val scores of "
                 f"{same.protocol.crops}: evaluate both splits in the same way, with --force"
             )
-        if cell.protocol.mean_rule != same.protocol.mean_rule:
-            raise EmotiwError(
-                f"{cell.folder}: its {split} scores are with the rule {cell.protocol.mean_rule} for the mean, its val "
-                f"scores with {same.protocol.mean_rule}: evaluate both splits in the same way, with --force"
-            )
     found = [cell.provenance for cell in (*cells, *known)]
     # A column with one stand-in is a column of stand-ins.
     provenance = STAND_INS if STAND_INS in found else found[0] if found else TRAINED

@@ -409,3 +409,14 @@ def test_the_usual_rules_are_no_column(make, make_released, answers, tmp_path, c
     text, _, rows, _ = tabled(tmp_path, capsys)
     assert "mean_rule" not in rows["vgg_s-rgb"]
     assert "except where marked" not in text
+
+
+@pytest.mark.parametrize("other", ["val", "test"])
+def test_another_rule_is_marked_on_the_split_that_it_was_used_on(make, tmp_path, capsys, other):
+    """Also if the figures are by the usual rule, but the weights were fitted on scores by another."""
+    for split in ("val", "test"):
+        for row in ROWS:
+            make(row, split=split, mean_rule="resize" if split == other else "crop")
+    text, *_ = tabled(tmp_path, capsys, "--split", "test")
+    for row in ROWS:
+        assert f"] {row}: the mean was subtracted by the rule resize instead of its own, crop ({other})." in text

@@ -744,10 +744,3 @@ def test_a_seed_scored_with_another_rule_for_the_mean_is_refused(make_run, answe
         make_run(f"vgg_s-rgb-s{seed}", answers(*LABELS), LABELS, run=row, mean_rule=rule)
     with pytest.raises(EmotiwError, match="vgg_s-rgb: its trainings were scored with different rules for the mean: "):
         collect(tmp_path / "runs")
-
-
-def test_two_splits_scored_with_different_rules_for_the_mean_are_refused(make_run, answers, tmp_path):
-    for split, rule in (("val", "crop"), ("test", "resize")):
-        make_run("vgg_s-rgb", answers(*LABELS), LABELS, split=split, mean_rule=rule)
-    with pytest.raises(EmotiwError, match="its test scores are with the rule resize for the mean, its val scores with"):
-        collect(tmp_path / "runs", split="test")
