@@ -1,5 +1,6 @@
 """The committed files in results/ are records and tables, without weights, faces or paths of a machine."""
 
+import csv
 import re
 from pathlib import Path
 
@@ -80,3 +81,19 @@ def test_the_docs_show_the_committed_tables():
     ]
     assert shown
     assert [page for page, _, same in shown if not same] == []
+
+
+def test_the_page_of_fer2013_shows_its_trials():
+    with (RESULTS / "fer2013/trials.csv").open(encoding="utf-8", newline="") as file:
+        trials = [
+            (row["net"], row["base_lr"], int(row["iteration"]), float(row["accuracy"])) for row in csv.DictReader(file)
+        ]
+    page = (ROOT / "docs/fer2013.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `(\w+)`(?: \(1\))? \| (0\.0\d) \| ([\d.]+) \| ([\d.]+) \|", page, re.M)
+    assert len(shown) == 7
+    for net, rate, *figures in shown:
+        for iteration, figure in zip((400, 800), figures, strict=True):
+            near = [
+                100 * accuracy for *what, at, accuracy in trials if what == [net, rate] and 0 <= at - iteration <= 4
+            ]
+            assert f"{float(figure):.1f}" in [f"{accuracy:.1f}" for accuracy in near]
