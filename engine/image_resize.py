@@ -55,7 +55,7 @@ def _blurred(plane: Array, sigma: float, mode: str, cval: float) -> Array:
     total = shifted[radius] * weights[radius]
     for before, after, weight in zip(shifted[:radius], shifted[:radius:-1], weights[:radius], strict=True):
         total += (before + after) * weight
-    return total.astype(plane.dtype)
+    return np.asarray(total, plane.dtype)
 
 
 def bilinear(image: Array, sides: tuple[int, int]) -> Array:
