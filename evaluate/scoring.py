@@ -26,7 +26,6 @@ from emotiw.progress_bar import bar
 
 from .label_lists import predictions_text, true_labels
 from .model import TRAINED, Model
-from .plots import confusion_picture
 from .scores import Scores, read_scores, scores_text
 from .trained_on import NOT_KNOWN, TrainedOn, in_val, seen, trained_on
 
@@ -252,6 +251,8 @@ def write_evaluation(folder: Path, title: str, split: str, scores: Scores, proto
             path.unlink()
         if scores.labelled:
             write_text(folder / f"confusion_{split}.csv", _confusion_text(scores))
+            from .plots import confusion_picture  # matplotlib, which the other users of this module do without
+
             confusion_picture(scores, title, folder / f"confusion_{split}.png")
         write_text(folder / f"predictions_{split}.txt", predictions_text(scores))
         text = scores_text(scores)

@@ -124,17 +124,18 @@ def _rows(args: argparse.Namespace) -> "list[Experiment]":
     return list(map(experiment, dict.fromkeys(args.rows))) if args.rows else preset_rows(args.preset or PAPER)
 
 
-def _baseline(emotions: "PreparedSet") -> str:
-    """Return the folder of the classical baseline; if the set cannot have one, print why and return ""."""
+def _baseline(emotions: "PreparedSet", output: Path) -> str:
+    """Return the folder of the classical baseline, relative to the output; if the set cannot have one, print why."""
     from emotiw.errors import EmotiwError
     from emotiw.evaluate.baseline.baseline import folder_of, require
 
+    folder = folder_of(Path("runs"), emotions.digest)
     try:
-        require(emotions)
+        require(emotions, output / folder)
     except EmotiwError as error:
         print(f"no baseline: {error}")
         return ""
-    return str(folder_of(Path("runs"), emotions.digest))
+    return str(folder)
 
 
 def _options(args: argparse.Namespace, engine: "Engine", emotions: "PreparedSet") -> "Options":
@@ -156,7 +157,7 @@ def _options(args: argparse.Namespace, engine: "Engine", emotions: "PreparedSet"
         jobs=jobs,
         threads=threads,
         engine=tuple(engine_flags(engine.settings)),
-        baseline=_baseline(emotions),
+        baseline=_baseline(emotions, args.output),
         snakemake=tuple(args.snakemake),
     )
 

@@ -16,8 +16,18 @@ import types
 
 import numpy as np
 
-# What caffe.io imports, and scoring never calls: more than half of the time of `import caffe`.
-UNUSED = ("scipy", "scipy.ndimage", "skimage", "skimage.io", "skimage.transform")
+# What pycaffe imports, and scoring never calls: most of the time of `import caffe`.
+UNUSED = (
+    "scipy",
+    "scipy.ndimage",
+    "skimage",
+    "skimage.io",
+    "skimage.transform",
+    "caffe.net_spec",  # would create one of Caffe's messages
+    "caffe.proto",
+    "caffe.proto.caffe_pb2",
+)
+TEST = 1  # caffe.TEST, which is a value of caffe_pb2
 
 
 class Absent(types.ModuleType):
@@ -128,7 +138,7 @@ class Pipe(object):
 
 def scores(caffe, stdout, net_path, weights, output):
     """Answer each batch, float32 (N, C, H, W), with the blob `output`, float32 (N, classes)."""
-    net = caffe.Net(net_path, caffe.TEST)
+    net = caffe.Net(net_path, TEST)
     copy_weights(net, weights)
     source, output = net.inputs[0], output or net.outputs[-1]
     if output not in net.blobs:

@@ -75,8 +75,15 @@ def folder_of(runs: Path, set_digest: str) -> Path:
     return runs / "baseline" / set_digest[:12]
 
 
-def require(prepared: PreparedSet) -> None:
-    """Raise `EmotiwError` if a set cannot have a baseline, before any image is read."""
+def require(prepared: PreparedSet, folder: Path | None = None) -> None:
+    """Raise `EmotiwError` if a set cannot have a baseline, before any image is read.
+
+    Parameters
+    ----------
+    folder
+        Where the set's baseline may have been made already: see `folder_of`. Then its images are enough to choose C on,
+        and scikit-learn, which takes over a second to import, is not needed.
+    """
     prepared.lmdb("rgb", "train")
     count = prepared.count("train")
     if count > MOST_IMAGES:
@@ -86,6 +93,8 @@ def require(prepared: PreparedSet) -> None:
         )
     if prepared.size < GRID + 2 * RADIUS:
         raise EmotiwError(f"{prepared.folder} has {prepared.size}-pixel images: prepare it with a larger --size")
+    if folder and any(folder.glob("scores_*.csv")):
+        return
     train = [row for row in prepared.manifest if row["split"] == "train"]
     if not folds(np.array([row["label"] for row in train], np.int64), [row["group"] for row in train]):
         raise EmotiwError(f"{prepared.folder} {_TOO_FEW}")

@@ -31,6 +31,10 @@ RUN = Path(__file__).with_name("run")
 _BYTES = 800_000_000  # 159 MB of packages, 633 MB unpacked
 _ROOM = "free some, or set $XDG_CACHE_HOME to a folder on another disk"
 
+# The proofs leave the bytecode of what they import: Debian's packages have none, and where Python may not write it, as
+# in an image, each start would compile pycaffe.
+_ENVIRONMENT = {"LC_ALL": "C", "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": ""}
+
 # All programs of the package `caffe`, and the Python of `python3-caffe`.
 PROGRAMS = (
     "caffe",
@@ -163,7 +167,7 @@ def prove(folder: Path) -> None:
 
 def _run(command: list[str | Path], complaint: str) -> None:
     done = subprocess.run(
-        command, env=child_environment({"LC_ALL": "C"}), capture_output=True, text=True, errors="replace"
+        command, env=child_environment(_ENVIRONMENT), capture_output=True, text=True, errors="replace"
     )
     if done.returncode:
         reason = done.stderr.strip().splitlines() or [f"{command[0]} ended with {done.returncode}"]

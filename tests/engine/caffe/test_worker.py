@@ -34,9 +34,11 @@ IMPORTED = (
     BEGIN
     + """
 caffe = worker.import_caffe(worker.UNUSED)
-left = [name for name in sys.modules if name.split(".")[0] in ("scipy", "skimage")]
+left = [name for name in sys.modules if name.split(".")[0] in ("scipy", "skimage", "google", "pkg_resources")]
 from skimage.transform import resize
-print(json.dumps([caffe.__version__, left, callable(resize)]))
+from caffe.proto import caffe_pb2
+from caffe.net_spec import NetSpec
+print(json.dumps([caffe.__version__, left, callable(resize), callable(NetSpec), caffe_pb2.TEST == worker.TEST]))
 """
 )
 
@@ -111,7 +113,7 @@ def written(tmp_path):
 
 
 def test_scipy_and_scikit_image_are_not_imported_but_can_be(caffe):
-    assert in_caffe(caffe, IMPORTED) == [["1.0.0", [], True]]
+    assert in_caffe(caffe, IMPORTED) == [["1.0.0", [], True, True, True]]
 
 
 def test_the_worker_copies_as_caffe_does(caffe, written, tmp_path):

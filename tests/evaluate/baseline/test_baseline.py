@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +20,7 @@ from emotiw.data_prep.synthetic.archives import as_sfew
 from emotiw.data_prep.synthetic.expression_sets import as_fer2013_kaggle
 from emotiw.data_prep.synthetic.faces import draw_expressions
 from emotiw.data_prep.transform import Settings
+from emotiw.errors import EmotiwError
 from emotiw.evaluate.baseline import baseline as module
 from emotiw.evaluate.baseline.features import face_histograms
 from emotiw.evaluate.scores import read_scores
@@ -143,6 +146,27 @@ def test_errors_are_one_line(sets, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(module, "MOST_IMAGES", 55)
     assert "has 56 training images, but the baseline takes at most 55" in refused(expressions)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_set_with_a_baseline_is_not_checked_again(made, sets, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "folds", lambda *_: [])
+    prepared = open_set(sets / "expressions")
+    module.require(prepared, of(made))
+    with pytest.raises(EmotiwError, match="too few training images"):
+        module.require(prepared, tmp_path)
+
+
+def test_a_set_with_a_baseline_needs_no_heavy_import(made, sets):
+    """The command `reproduce` asks for it at each start."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from emotiw.data_prep.prepared_set import open_set\n"
+        "from emotiw.evaluate.baseline.baseline import require\n"
+        "require(open_set(Path(sys.argv[1])), Path(sys.argv[2]))\n"
+        "print(*sorted({'matplotlib', 'scipy', 'sklearn'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-P", "-c", code, sets / "expressions", of(made)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() == []
 
 
 @pytest.fixture

@@ -184,29 +184,41 @@ def test_a_package_that_cannot_be_unpacked_leaves_nothing(mirror):
     assert sorted(path.name for path in debian.cache().iterdir()) == ["lock", "packages"]
 
 
-def test_a_caffe_that_does_not_start_does_not_count_as_installed(mirror):
+def with_loader(mirror, script):
+    """Replace the package of the loader, which starts all programs."""
     served, lock, _ = mirror
     package = read_lock(lock)[0]
     package.archive(served).unlink()
     shutil.rmtree(served / "tree-loader")
-    bad = build(served, "loader", "1:2.31-1", {"lib/x86_64-linux-gnu/ld-2.31.so": "echo no CPU >&2; exit 3"})
-    lock.write_text(lock.read_text().replace(package.sha256, bad.sha256))
+    other = build(served, "loader", "1:2.31-1", {"lib/x86_64-linux-gnu/ld-2.31.so": script})
+    lock.write_text(lock.read_text().replace(package.sha256, other.sha256))
+    return lock
+
+
+def test_a_caffe_that_does_not_start_does_not_count_as_installed(mirror):
+    lock = with_loader(mirror, "echo no CPU >&2; exit 3")
     with pytest.raises(EmotiwError, match=r"^the unpacked Caffe does not start: no CPU$"):
         debian.install(lock=lock)
     assert debian.installed(lock) is None
 
 
 def test_a_caffe_that_cannot_run_usual_scripts_is_not_installed(mirror):
-    served, lock, _ = mirror
-    package = read_lock(lock)[0]
-    package.archive(served).unlink()
-    shutil.rmtree(served / "tree-loader")
-    script = 'case "$*" in *lmdb*) echo no lmdb >&2; exit 3 ;; esac'
-    bad = build(served, "loader", "1:2.31-1", {"lib/x86_64-linux-gnu/ld-2.31.so": script})
-    lock.write_text(lock.read_text().replace(package.sha256, bad.sha256))
+    lock = with_loader(mirror, 'case "$*" in *lmdb*) echo no lmdb >&2; exit 3 ;; esac')
     with pytest.raises(EmotiwError, match=r"^the unpacked pycaffe cannot run the usual scripts: no lmdb$"):
         debian.install(lock=lock)
     assert debian.installed(lock) is None
+
+
+def test_bytecode_is_written_whatever_the_users_settings(mirror, monkeypatch, tmp_path):
+    """Where an install may not be changed, Python would otherwise compile pycaffe at each start."""
+    script = f"""cd "${{0%/*}}" && touch pycaffe.py
+        exec env -u PYTHONHOME -u PYTHONPATH {sys.executable} -c "import sys; sys.path.insert(0, '.'); import pycaffe"
+    """
+    lock = with_loader(mirror, script)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "elsewhere"))
+    root = debian.install(lock=lock).parents[1] / "root"
+    assert list(root.glob("lib/x86_64-linux-gnu/__pycache__/pycaffe.*.pyc"))
 
 
 def test_what_a_killed_install_left_is_cleared(mirror):
