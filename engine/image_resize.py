@@ -19,7 +19,6 @@ MODES: Mapping[str, str] = {
     "wrap": "wrap",
 }
 _SPLINES = (2, 4, 5)
-_TRUNCATE = 4  # a Gaussian ends after this many standard deviations
 _TAPS = 3  # how many pixels beyond the border an interpolation may read
 
 
@@ -31,55 +30,14 @@ def smoothed(image: Array, sides: tuple[int, int], mode: str = "constant", cval:
     EmotiwError
         If there is no such mode.
     """
+    from scipy import ndimage
+
     _require_mode(mode)
-    rows, columns = ((whole / side - 1) / 2 for whole, side in zip(image.shape[:2], sides, strict=True))
-    if rows <= 0 and columns <= 0:
+    shrink = np.array(image.shape[:2]) / sides
+    if not (shrink > 1).any():
         return image
-    planes = np.moveaxis(image, 2, 0)
-    return np.stack([_blurred(_blurred(plane, rows, mode, cval).T, columns, mode, cval).T for plane in planes], axis=2)
-
-
-def _blurred(plane: Array, sigma: float, mode: str, cval: float) -> Array:
-    """Return `scipy.ndimage.gaussian_filter1d` of the columns of an (H, W) plane, to the bit.
-
-    Products are added in SciPy's order, in float64. To import `scipy.ndimage` takes longer than a small net's answer.
-    """
-    if sigma <= 0:
-        return plane
-    radius = int(_TRUNCATE * sigma + 0.5)
-    weights = np.exp(-0.5 / (sigma * sigma) * np.arange(-radius, radius + 1) ** 2)
-    weights /= weights.sum()
-    rule: dict[str, Any] = {"constant_values": cval} if mode == "constant" else {}
-    framed = np.pad(plane.astype(np.float64), ((radius, radius), (0, 0)), mode, **rule)  # type: ignore[call-overload]
-    shifted = [framed[begin : begin + len(plane)] for begin in range(2 * radius + 1)]
-    total = shifted[radius] * weights[radius]
-    for before, after, weight in zip(shifted[:radius], shifted[:radius:-1], weights[:radius], strict=True):
-        total += (before + after) * weight
-    return np.asarray(total, plane.dtype)
-
-
-def bilinear(image: Array, sides: tuple[int, int]) -> Array:
-    """Resize an (H, W, K) image to (height, width), with zeros beyond the border, in the image's own type.
-
-    This is `scipy.ndimage.zoom(..., order=1, mode="grid-constant", grid_mode=True)`, to the bit: products are added in
-    SciPy's order, in float64.
-    """
-    framed = np.pad(image, ((1, 1), (1, 1), (0, 0)))
-    rows, columns = (_neighbours(side, wanted) for side, wanted in zip(image.shape[:2], sides, strict=True))
-    total = np.zeros((*sides, image.shape[2]))
-    for row, vertical in rows:
-        for column, horizontal in columns:
-            total += framed[np.ix_(row, column)] * vertical[:, None, None] * horizontal[:, None]
-    return total.astype(image.dtype)
-
-
-def _neighbours(side: int, wanted: int) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Return, for each pixel of a resized axis, the two nearest pixels in an axis with a frame, and their weights."""
-    places = (np.arange(wanted) + 0.5) * (side / wanted) - 0.5
-    first = np.floor(places)
-    weights = 1 - (places - first)
-    begin = first.astype(np.int64) + 1  # the frame
-    return [(begin, weights), (begin + 1, 1 - weights)]
+    sigma = (*np.maximum(0, (shrink - 1) / 2), 0)
+    return np.asarray(ndimage.gaussian_filter(image, sigma, mode=MODES[mode], cval=cval))
 
 
 def resize(

@@ -37,7 +37,7 @@ def resize(rgb: NDArray[np.uint8], size: int) -> Blob:
 
 
 def resize_image(image: Blob, sides: Sides, order: int = 1) -> Blob:
-    """`caffe.io.resize_image`, with scikit-image 0.15 or newer, which smooths.
+    """`caffe.io.resize_image`, with scikit-image 0.15 or newer, which smooths; implemented with scipy.
 
     Parameters
     ----------
@@ -52,16 +52,22 @@ def resize_image(image: Blob, sides: Sides, order: int = 1) -> Blob:
     -------
     (height, width, K) float32
     """
-    if image.shape[2] not in (1, 3):  # scikit-image accepts no such images
-        from scipy import ndimage
+    from scipy import ndimage
 
-        return np.asarray(ndimage.zoom(image, (*np.divide(sides, image.shape[:2]), 1), order=order), np.float32)
+    shrink = np.array(image.shape[:2]) / sides
+    if image.shape[2] not in (1, 3):  # scikit-image accepts no such images
+        return np.asarray(ndimage.zoom(image, (*1 / shrink, 1), order=order), np.float32)
     low, high = image.min(), image.max()
     if low == high:
         return np.full((*sides, image.shape[2]), low, np.float32)
     unit = (image - low) / (high - low)
-    unit = image_resize.smoothed(unit, sides)  # Deviation D15
-    resized = image_resize.bilinear(unit, sides).clip(0, 1) if order == 1 else image_resize.resize(unit, sides, order)
+    if order != 1:
+        interpolated = image_resize.resize(image_resize.smoothed(unit, sides), sides, order)
+        return np.asarray(interpolated * (high - low) + low, np.float32)
+    if (shrink > 1).any():
+        # Deviation D15
+        unit = ndimage.gaussian_filter(unit, (*np.maximum(0, (shrink - 1) / 2), 0), mode="constant")
+    resized = ndimage.zoom(unit, (*1 / shrink, 1), order=1, mode="grid-constant", grid_mode=True).clip(0, 1)
     return np.asarray(resized * (high - low) + low, np.float32)
 
 
