@@ -90,7 +90,9 @@ def test_ctrl_c_waits_for_caffes_snapshot(script, tmp_path):
 
 
 def test_a_second_ctrl_c_does_not_wait(script, tmp_path):
-    body = "trap 'kill -INT $PPID' INT; kill -INT $PPID; for k in $(seq 120); do sleep 1; done; touch later"
+    # Ctrl-C reaches the script's group: a `seq 120` that is killed by it would end the loop.
+    count = "k=0; while [ $k -lt 120 ]; do sleep 1; k=$((k + 1)); done"
+    body = f"trap 'kill -INT $PPID' INT; kill -INT $PPID; {count}; touch later"
     with pytest.raises(KeyboardInterrupt):
         train(script(body), tmp_path / "solver.prototxt", lambda event: None)
     assert not (tmp_path / "later").exists()
