@@ -13,6 +13,8 @@ import pytest
 
 from emotiw.data_prep import prepare as preparing
 from emotiw.data_prep.disk_space import estimate, pages
+from emotiw.data_prep.image_list import Interpretation
+from emotiw.data_prep.layouts.registry import list_images
 from emotiw.data_prep.prepare import prepare
 from emotiw.data_prep.prepared_set import open_set
 from emotiw.data_prep.transform import Settings
@@ -92,3 +94,62 @@ def test_the_keys_of_an_lmdb_are_read_without_the_values(source, tmp_path):
     count, taken = map(int, done.stdout.split())
     assert count == 24
     assert taken < data.stat().st_size / 10
+
+
+def test_listing_and_checking_many_files_show_their_progress(source, tmp_path, monkeypatch, capsys):
+    """At CASIA-WebFace's size, on a network disk, each takes minutes; the bars of short work stay away."""
+    prepare(source, tmp_path / "set", replace(ONE, labels="emotions", size=64))
+    assert not re.search("list: |check: ", capsys.readouterr().err)
+    monkeypatch.setattr("emotiw.progress_bar._SHORT", 0)
+    prepare(source, tmp_path / "set", replace(ONE, labels="emotions", size=64))
+    assert re.search("list: .*check: ", capsys.readouterr().err, re.S)
+
+
+@pytest.mark.parametrize("labels", ["identities", "emotions"])
+def test_a_path_is_not_parsed_for_each_image(tmp_path, labels):
+    """Parsing each path sixteen times took longer than all else that listing half a million images does."""
+
+    def parsed(images):
+        for name in ("Angry", "Happy"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            for number in range(images):
+                (tmp_path / name / f"{number:03d}.png").touch()
+        count = 0
+
+        def watch(frame, event, _):
+            nonlocal count
+            code = frame.f_code
+            count += (
+                event == "call" and "pathlib" in code.co_filename and code.co_name in ("_parse_args", "_parse_path")
+            )
+
+        sys.setprofile(watch)
+        try:
+            listing = list_images(tmp_path, Interpretation(labels, drop_lfw=labels == "identities"))
+        finally:
+            sys.setprofile(None)
+        assert len(listing.images) == 2 * images
+        return count
+
+    few = parsed(10)
+    assert few > 0
+    assert parsed(60) - few < 20  # 100 images more
+
+
+def test_an_interrupted_comparison_continues_at_its_position(source, tmp_path, monkeypatch, capsys):
+    settings, calls = replace(ONE, labels="emotions", size=64, val=0.5), []
+
+    def note(*args):
+        calls.append(args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        note_pixels(*args)
+
+    note_pixels = preparing.note_pixels
+    monkeypatch.setattr(preparing, "note_pixels", note)
+    monkeypatch.setattr(preparing, "_COMMIT_EVERY", 4)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, tmp_path / "set", settings)
+    capsys.readouterr()
+    prepare(source, tmp_path / "set", settings)
+    assert re.search(r"compare: +33%\|.*\| 8/24 ", capsys.readouterr().err)
