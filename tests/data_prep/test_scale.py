@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from emotiw.data_prep.disk_space import estimate, pages
 from emotiw.data_prep.image_list import Interpretation
 from emotiw.data_prep.layouts.registry import list_images
 from emotiw.data_prep.prepare import prepare
-from emotiw.data_prep.prepared_set import open_set
+from emotiw.data_prep.prepared_set import COLUMNS, open_set
 from emotiw.data_prep.transform import Settings
 from emotiw.errors import EmotiwError
 
@@ -134,6 +135,26 @@ def test_a_path_is_not_parsed_for_each_image(tmp_path, labels):
     few = parsed(10)
     assert few > 0
     assert parsed(60) - few < 20  # 100 images more
+
+
+def test_a_manifest_is_read_in_little_more_than_the_memory_of_its_rows(source, tmp_path):
+    """CASIA-WebFace's has half a million rows; every training and scoring reads it."""
+    prepare(source, tmp_path / "set", replace(ONE, labels="emotions", size=64))
+    prepared, rows = open_set(tmp_path / "set"), 20_000
+    digests = (f"{number:064x},{number + rows:064x}" for number in range(rows))
+    lines = [
+        f"{k // 47:07d}/{k:05d}.jpg,3,Happy,train,{k // 47:07d}/{k:05d}.jpg,{two}," for k, two in enumerate(digests)
+    ]
+    (tmp_path / "set/manifest.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
+    tracemalloc.start()
+    try:
+        assert len(prepared.manifest) == rows
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held / rows < 800  # bytes: the dict of a row, its path, and two digests
+    assert peak / rows < 1300
+    assert prepared.manifest[7]["group"] is prepared.manifest[7]["path"]
 
 
 def test_an_interrupted_comparison_continues_at_its_position(source, tmp_path, monkeypatch, capsys):
