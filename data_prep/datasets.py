@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from emotiw.errors import UsageError
 
 from .image_list import split_of
+from .jpeg_markers import START
 from .layouts.sfew import ALIGNED, FRAMES
 
 _LONGEST = 60  # the name is printed in a table's first line
 _HEAD = 33  # bytes of a PNG's signature and its first chunk, IHDR
 _SOURCE = b"tEXtSource\0drawn by emotiw"
+_COMMENT = b"\xff\xfe\0\x11drawn by emotiw"  # a JPEG's segment: marker, length with these two bytes, text
 
 
 @dataclass(frozen=True)
@@ -85,15 +87,17 @@ def spelled(name: str) -> str:
     return next((known.name for known in DATASETS if _letters(known.name) == _letters(name)), name)
 
 
-def mark_as_drawn(png: bytes) -> bytes:
-    """Return a PNG file with a text chunk after its header that says that emotiw drew it."""
+def mark_as_drawn(file: bytes) -> bytes:
+    """Return a PNG or JPEG file with a text chunk or a comment after its header that says that emotiw drew it."""
+    if file.startswith(START):
+        return START + _COMMENT + file.removeprefix(START)
     chunk = struct.pack(">I", len(_SOURCE) - 4) + _SOURCE + struct.pack(">I", zlib.crc32(_SOURCE))
-    return png[:_HEAD] + chunk + png[_HEAD:]
+    return file[:_HEAD] + chunk + file[_HEAD:]
 
 
 def is_drawn(file: bytes) -> bool:
-    """Return whether an image file has the text chunk of `mark_as_drawn`."""
-    return file[_HEAD + 4 :].startswith(_SOURCE)
+    """Return whether an image file has the mark of `mark_as_drawn`."""
+    return file[_HEAD + 4 :].startswith(_SOURCE) or file.startswith(START + _COMMENT)
 
 
 def _letters(name: str) -> str:

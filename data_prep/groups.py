@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
+from posixpath import splitext
 
 from emotiw.errors import EmotiwError, UsageError
 
@@ -32,7 +33,7 @@ def group_in_name(path: str) -> str:
     >>> group_in_name("Airheads_000519240_00000005_aug_flip.png"), group_in_name("a/KA.AN1.39.tiff")
     ('Airheads', 'KA')
     """
-    stem = PurePosixPath(path).stem
+    stem = splitext(path.rpartition("/")[2])[0]
     return next((match[1] for pattern in _NAMES if (match := pattern.fullmatch(stem))), "")
 
 

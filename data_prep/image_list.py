@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 from emotiw.errors import UsageError
 from emotiw.json_record import Count
@@ -205,7 +205,7 @@ class Listing:
 
 def unusable(path: str) -> str:
     """Return why a file cannot be an image of a set, by its path; empty if it can."""
-    if PurePosixPath(path).suffix.lower().lstrip(".") not in _ENDINGS:
+    if splitext(path)[1].lower().lstrip(".") not in _ENDINGS:
         return "not the name of an image"
     if printable(path) != path:
         return "its name is not UTF-8"

@@ -178,7 +178,7 @@ def _ungrouped(images: list[Image]) -> Iterator[str]:
 def _pixels(folder: Path, listing: Listing, jobs: int) -> dict[str, str]:
     """Return the pixel digest of each image by its path; those recorded before an interruption are reused."""
     known = known_pixels(folder)
-    found = find_pixels(listing.source, listing.images[len(known) :], jobs)
+    found = find_pixels(listing.source, listing.images, jobs, len(known))
     with closing(found):
         while batch := list(islice(found, _COMMIT_EVERY)):
             note_pixels(folder, batch)
@@ -196,7 +196,7 @@ def _order(images: list[Image], seed: int) -> Order:
 def _asked(source: Path, settings: Settings, listing: Listing) -> Iterator[object]:
     """Yield everything that determines the output; a file that was replaced since has another size or time."""
     yield from (__version__, str(source.resolve()), asdict(settings))
-    for image in listing.images:
+    for image in bar(listing.images, "check", len(listing.images), "image", short=True):
         yield _IMAGE_FIELDS(image), *listing.source.stamp(image.path)
 
 

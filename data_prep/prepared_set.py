@@ -30,9 +30,9 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from emotiw.csv_cells import csv_lines
-from emotiw.csv_table import read_table
+from emotiw.csv_table import rows_of
 from emotiw.errors import EmotiwError
-from emotiw.files import finish_swap, sha256_of
+from emotiw.files import file_digest, finish_swap, read_text, sha256_of
 from emotiw.inputs import MANIFEST, Input, Look, compare, digest_of, find, require_seal, taken, value
 from emotiw.json_record import Count, Sha256, Share, read_json, record_of
 from emotiw.lbp_mapping.representation import parse
@@ -49,6 +49,7 @@ from .transform import Outcome
 
 FORMAT = 1
 COLUMNS = ("path", "label", "name", "split", "group", "sha256", "pixels", "same_pixels")
+_DIGESTS = ("sha256", "pixels")  # the columns whose cells differ in every row
 UNKNOWN = "not known"
 FACES = {"detected": "detected faces", "whole": "whole pictures"}
 """The parts of a picture that a net may get as a face, and how they are printed."""
@@ -179,8 +180,14 @@ class PreparedSet:
         EmotiwError
             If a row is not valid; the digest in set.json shows only that the file is unchanged.
         """
-        rows = read_table(self.folder / "manifest.csv", Row, "prepare the set again")
-        return [{name: UNKNOWN for name in COLUMNS if name not in row} | row for _, row in rows]
+        path = self.folder / "manifest.csv"
+        rows = rows_of(read_text(path), str(path), Row, "prepare the set again")
+        unknown = dict.fromkeys(COLUMNS, UNKNOWN)
+        cells: dict[str, str] = {}  # equal cells share their memory: classes, splits, and groups of one image
+        return [
+            {name: cell if name in _DIGESTS else cells.setdefault(cell, cell) for name, cell in (unknown | row).items()}
+            for _, row in rows
+        ]
 
     def count(self, split: str) -> int:
         """Return the number of images of a split."""
@@ -350,7 +357,7 @@ def open_set(folder: str | Path, look: Look = Look.CHANGED) -> PreparedSet:
     try:
         finish_swap(folder)  # a prepare that was killed may have left the set aside
         values = read_json(folder / "set.json")
-        manifest = (folder / "manifest.csv").read_bytes()
+        manifest_sha256 = file_digest(folder / "manifest.csv")
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise EmotiwError(f"{folder} was prepared by another version of emotiw: prepare it again")
         facts = record_of(values, SetFacts, others=True)
@@ -359,7 +366,7 @@ def open_set(folder: str | Path, look: Look = Look.CHANGED) -> PreparedSet:
         raise EmotiwError(f"{folder} is not a prepared set: make one with emotiw prepare SOURCE -o {folder}") from None
     except ValueError as error:
         raise EmotiwError(f"{folder / 'set.json'} is damaged ({error}): prepare the set again") from None
-    if sha256_of(manifest) != facts.manifest_sha256:
+    if manifest_sha256 != facts.manifest_sha256:
         raise EmotiwError(f"{folder / 'manifest.csv'} was changed after the set was prepared: prepare the set again")
     return PreparedSet(folder, facts, look)
 

@@ -38,12 +38,12 @@ def pixel_digest(rgb: NDArray[np.uint8]) -> str:
     return hashed.hexdigest()
 
 
-def find_pixels(source: Source, images: Sequence[Image], jobs: int) -> Generator[str, None, None]:
-    """Yield the pixel digest of each image, in their order; empty for one that cannot be read.
+def find_pixels(source: Source, images: Sequence[Image], jobs: int, done: int = 0) -> Generator[str, None, None]:
+    """Yield the pixel digest of each image but the first `done`, in their order; empty for one that cannot be read.
 
     Drawing a split needs them before any image is written, so each image is decoded once more.
     """
-    yield from bar(in_order(partial(_digest, source), images, jobs), "compare", len(images), "image")
+    yield from bar(in_order(partial(_digest, source), images[done:], jobs), "compare", len(images), "image", done)
 
 
 def _digest(source: Source, image: Image) -> str:

@@ -33,10 +33,22 @@ PACKAGES = [
 # The groups of the navigation, by task, and their pages as Sphinx's toctree names them, from ROOT.
 NAVIGATION = {
     "Start": ["Overview </README>", "/docs/pipeline", "/docs/python", "/docs/docker"],
-    "Reproduce the paper": ["/docs/reproduce", "/docs/recipes", "/docs/torch_engine", "/docs/deviations"],
+    "Reproduce the paper": [
+        "/docs/reproduce",
+        "/docs/cluster",
+        "/docs/recipes",
+        "/docs/torch_engine",
+        "/docs/deviations",
+    ],
     "Run the models": ["/docs/your_own_faces", "/docs/released_models", "/docs/export", "/docs/preprocessing_mistakes"],
     "Prepare your data": ["/docs/layouts"],
-    "Results": ["/docs/fer2013", "/docs/real_faces", "/docs/benchmarks", "Records of experiments </results/README>"],
+    "Results": [
+        "/docs/report",
+        "/docs/fer2013",
+        "/docs/real_faces",
+        "/docs/benchmarks",
+        "Records of experiments </results/README>",
+    ],
     "Extend": ["/docs/architecture", "/CONTRIBUTING", "/CHANGELOG"],
     "Python API": [f"/docs/api/{package}" for package in PACKAGES],
     "Model cards": ["/prototxt/*/*"],

@@ -9,8 +9,11 @@ from tqdm import tqdm
 Item = TypeVar("Item")
 
 
+_SHORT = 5.0  # seconds
+
+
 def bar(
-    items: Iterable[Item], title: str, total: int, unit: str, initial: int = 0, *, leave: bool = True
+    items: Iterable[Item], title: str, total: int | None, unit: str, initial: int = 0, *, short: bool = False
 ) -> "tqdm[Item]":
     """Return a progress bar on standard error, with the time left; iterate over it, or `update` it.
 
@@ -21,11 +24,20 @@ def bar(
     title, unit : str
         The action and the unit: ``"prepare"``, ``"image"``.
     total, initial : int
-        The number of items, and how many of them were done before.
-    leave : bool
-        Whether the bar stays when it is full.
+        The number of items, None if it is not known, and how many of them were done before.
+    short : bool
+        Whether the work usually takes less than five seconds: the bar appears only if it takes longer, and then
+        disappears.
     """
     often = 0.5 if sys.stderr.isatty() else 30  # seconds between updates; logs get few
     return tqdm(
-        items, title, total, initial=initial, unit=unit, leave=leave, mininterval=often, maxinterval=max(often, 10)
+        items,
+        title,
+        total,
+        initial=initial,
+        unit=unit,
+        leave=not short,
+        delay=_SHORT if short else 0,
+        mininterval=often,
+        maxinterval=max(often, 10),
     )

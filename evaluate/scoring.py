@@ -145,7 +145,7 @@ def score(model: Model, prepared: PreparedSet, engine: Engine, split: str, crops
 
     def images() -> Iterator[tuple[tuple[str, int], Sequence[Blob]]]:
         records = prepared.records(model.representation, split)
-        for record in bar(records, f"{model.title}, {split}", prepared.count(split), "image", leave=False):
+        for record in bar(records, f"{model.title}, {split}", prepared.count(split), "image", short=True):
             yield (record.path, record.label), [net_inputs(record.blob, mean, crops, model.transform.scale)]
 
     try:

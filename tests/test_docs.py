@@ -24,7 +24,7 @@ EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=NAMES.get)
 CODE = [path for folder in ("lbp_mapping", "prototxt", "data_prep", "engine", "train", "evaluate", "emotiw")
         for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".csv", ".prototxt"}]  # fmt: skip
 # The commands after a `$` besides our own.
-TOOLS = {"cat", "cd", "cp", "docker", "for", "git", "grep", "head", "mkdir", "pip", "sed"}
+TOOLS = {"cat", "cd", "cp", "docker", "for", "git", "grep", "head", "mkdir", "pip", "sbatch", "sed"}
 
 
 def blocks(text: str) -> list[str]:
@@ -70,6 +70,10 @@ COMMANDS = [
     for block in blocks(text)
     for line in block.split("\n")
     if re.match(r"(\$ |  +)emotiw ", line)
+] + [
+    (page, command)
+    for page, text in PAGES.items()
+    for command in re.findall(r'^\$ sbatch .*--wrap "(emotiw [^"]+)"$', "\n".join(blocks(text)), re.M)
 ]
 
 

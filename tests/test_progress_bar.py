@@ -27,3 +27,15 @@ def test_it_resumes_at_its_position(capsys):
     with bar(range(40, 100), "train", 100, "it", 40) as shown:
         shown.update(60)
     assert "40/100" in capsys.readouterr().err.split("\r")[1]
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(4, False), (9, True)])
+def test_the_bar_of_short_work_appears_only_if_it_takes_longer(monkeypatch, seconds, shown):
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", stream)
+    moment = [0.0]
+    monkeypatch.setattr("tqdm.std.time", lambda: moment[0])
+    for _ in bar(iter(range(seconds)), "list", None, "folder", short=True):
+        moment[0] += 1
+    assert ("list: " in stream.getvalue()) == shown

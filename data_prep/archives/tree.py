@@ -7,7 +7,7 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from io import FileIO
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -15,10 +15,30 @@ from typing import Protocol
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
 from emotiw.files import file_stamp
+from emotiw.progress_bar import bar
 
 from .zip import Zip, is_zip
 
 _LONGEST_LINE = 1 << 16
+
+
+_FOLDERS = 1 << 16  # that stay parsed; half a million images of CASIA-WebFace are in ten thousand
+
+
+def folder_of(path: str) -> PurePosixPath:
+    """Return the folder of a file, by the file's relative path with forward slashes.
+
+    Parsing the path of every image takes longer than listing the files, so each folder is parsed once.
+
+    Examples
+    --------
+    >>> folder_of("0000045/001.jpg").parts, folder_of("001.jpg").parts
+    (('0000045',), ())
+    """
+    return _folder(path.rpartition("/")[0])
+
+
+_folder = lru_cache(_FOLDERS)(PurePosixPath)
 
 
 class Source(Protocol):
@@ -50,7 +70,8 @@ class Folder:
     def files(self) -> list[str]:
         """Return every visible file; links are followed."""
         found = []
-        for folder, folders, files in os.walk(self.root, followlinks=True):
+        walk = os.walk(self.root, followlinks=True)
+        for folder, folders, files in bar(walk, "list", None, "folder", short=True):
             here = Path(folder).resolve()
             folders[:] = [
                 # A link to a folder that contains the link would be followed forever.
@@ -58,8 +79,9 @@ class Folder:
                 for name in folders
                 if not name.startswith(".") and not here.is_relative_to((here / name).resolve())
             ]
-            relative = PurePosixPath(Path(folder).relative_to(self.root))
-            found += [str(relative / name) for name in files if not name.startswith(".")]
+            relative = Path(folder).relative_to(self.root).as_posix()
+            above = "" if relative == "." else f"{relative}/"
+            found += [f"{above}{name}" for name in files if not name.startswith(".")]
         return sorted(found)
 
     def read(self, path: str) -> bytes:
@@ -156,7 +178,7 @@ class Found:
     @cached_property
     def top(self) -> PurePosixPath:
         """The deepest folder that contains all files: an archive often wraps its files in one."""
-        folders = {str(PurePosixPath(path).parent) for path in self.files}
+        folders = {str(folder) for folder in {folder_of(path) for path in self.files}}
         return PurePosixPath(os.path.commonpath(folders) if folders else "")
 
     def only(self, *endings: str, top: bool = False) -> str | None:
@@ -165,7 +187,7 @@ class Found:
         With `top`, only files directly in `self.top` count.
         """
         names = [path for path in self.files if path.lower().endswith(endings) and self.table in (None, path)]
-        names = [path for path in names if not top or self.table or PurePosixPath(path).parent == self.top]
+        names = [path for path in names if not top or self.table or folder_of(path) == self.top]
         return names[0] if len(names) == 1 else None
 
     def where(self, name: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from emotiw.data_prep.archives.tree import Folder, Found
+from emotiw.data_prep.archives.tree import Folder, Found, folder_of
 from emotiw.data_prep.image_list import Image, Interpretation, Listing, printable, split_meant, unusable, word_of
 from emotiw.data_prep.label_order import ORDERS, number_in
 from emotiw.errors import EmotiwError
@@ -96,7 +96,7 @@ def list_affectnet_npy(found: Found, how: Interpretation) -> Listing:
         elif (emotion := _ORDER.emotion(number)) is None:
             unknown[_ORDER.class_of(number)] += 1
         else:
-            word = word_of(PurePosixPath(path).parts[:-1])
+            word = word_of(folder_of(path).parts)
             images.append(Image(path, emotion, split=split_meant(word), official=word))
     return Listing(images, found.tree, left_out, unknown)
 
@@ -142,7 +142,7 @@ def _tables(found: Found) -> list[str]:
         path
         for path in found.files
         if path.lower().endswith(".csv")
-        and (PurePosixPath(path).parent == found.top or path.rpartition("/")[2].lower() in _TABLES)
+        and (folder_of(path) == found.top or path.rpartition("/")[2].lower() in _TABLES)
         and {_PATH, _EXPRESSION} <= set(_columns(found.head(path)))
     ]
 
@@ -173,7 +173,7 @@ def _rows(found: Found, table: str) -> Iterator[tuple[str, str, str | None]]:
 
 def _is_annotation(path: str) -> bool:
     """Return whether it is one of the label files: expression, valence, arousal, landmarks."""
-    return "annotations" in PurePosixPath(path).parts and path.endswith(".npy")
+    return "annotations" in folder_of(path).parts and path.endswith(".npy")
 
 
 def _number(data: bytes) -> int | None:

@@ -2,9 +2,8 @@
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import PurePosixPath
 
-from emotiw.data_prep.archives.tree import Found
+from emotiw.data_prep.archives.tree import Found, folder_of
 from emotiw.data_prep.emotions import emotion_named
 from emotiw.data_prep.image_list import AmbiguousError, Interpretation, Listing, Reading, unusable
 from emotiw.errors import EmotiwError
@@ -45,7 +44,7 @@ def _problem(listing: Listing, there: set[str], named: set[str], how: Interpreta
         return f"names {len(named & there)} of the {len(there)} images that are here, and not {fewer[0]}"
     people = {image.name for image in listing.images}
     for image in listing.images:
-        folders = PurePosixPath(image.path).parts[:-1]
+        folders = folder_of(image.path).parts
         if how.labels == "identities":
             said = folders[-1] if folders and folders[-1] in people else ""
         else:

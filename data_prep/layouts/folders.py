@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from emotiw.data_prep.archives.tree import Found
+from emotiw.data_prep.archives.tree import Found, folder_of
 from emotiw.data_prep.emotions import emotion_named
 from emotiw.data_prep.image_list import (
     AmbiguousError,
@@ -62,7 +62,7 @@ def list_folders(found: Found, how: Interpretation) -> Listing:
     images = [image for image in listed.values() if image]
     nameless = [name for name, image in listed.items() if not image]
     test = _unlabelled_test(images, nameless)
-    unknown = Counter(PurePosixPath(name).parent.name for name in nameless if name not in {*test})
+    unknown = Counter(folder_of(name).name for name in nameless if name not in {*test})
     if len({image.group for image in images} - {""}) == 1:  # one folder wraps all images
         images = [replace(image, group="") for image in images]
     images += [_unlabelled(name) for name in test]
@@ -70,10 +70,10 @@ def list_folders(found: Found, how: Interpretation) -> Listing:
     images, splits, warnings = _by_file_names(images, how)
     notes += warnings
     if test and not how.splits:
-        notes.append(f"{PurePosixPath(test[0]).parent}: a test split of {len(test)} images without labels")
+        notes.append(f"{folder_of(test[0])}: a test split of {len(test)} images without labels")
     images.sort(key=lambda image: image.path)
     kind = "that are numbers" if order else "named like an emotion"
-    example = next((f", such as {PurePosixPath(image.path).parent}" for image in images if image.name), "")
+    example = next((f", such as {folder_of(image.path)}" for image in images if image.name), "")
     splits = "; ".join(filter(None, (_split_folders(usable), splits)))
     basis = Basis(f"folders {kind}{example}", splits=splits)
     return Listing(images, found.tree, left_out, unknown, tuple(notes), order=str(order or ""), basis=basis)
@@ -81,7 +81,7 @@ def list_folders(found: Found, how: Interpretation) -> Listing:
 
 def _split_folders(names: Iterable[str]) -> str:
     """Return the names of the folders that may name a split, in words."""
-    folders = {PurePosixPath(name).parent for name in names}
+    folders = {folder_of(name) for name in names}
     named = sorted({part for folder in folders for part in folder.parts if split_of((part,))})
     more = ", ..." if len(named) > _MOST_NAMED else ""
     return f"folders named {', '.join(named[:_MOST_NAMED])}{more}" if named else ""
@@ -93,23 +93,23 @@ def _people(found: Found, names: Sequence[str], level: int | None) -> tuple[list
         if level < 1:
             raise UsageError(f"--person-level {level}: give 1 for the first folder below the source, or more")
         reason = f"is not in a folder of level {level}"
-        loose = {name: reason for name in names if len(PurePosixPath(name).parts) <= level}
+        loose = {name: reason for name in names if len(folder_of(name).parts) < level}
         return [_person(name, level) for name in names if name not in loose], loose
-    inner = {folder for name in names for folder in PurePosixPath(name).parent.parents}
-    top = found.top
+    inner = {above for folder in {folder_of(name) for name in names} for above in folder.parents}
+    beside = inner & {found.top, PurePosixPath()}
     loose = {
         name: "is beside the folders of people"
         for name in names
-        if PurePosixPath(name).parent in inner & {top, PurePosixPath()} or not PurePosixPath(name).parent.name
+        if folder_of(name) in beside or not folder_of(name).name
     }
     kept = [name for name in names if name not in loose]
     _require_one_reading(found, kept, inner)
-    return [_person(name, len(PurePosixPath(name).parts) - 1) for name in kept], loose
+    return [_person(name, len(folder_of(name).parts)) for name in kept], loose
 
 
 def _person(name: str, level: int) -> Image:
     """Return the image, with the folder at `level` as its person."""
-    folders = PurePosixPath(name).parts[:-1]
+    folders = folder_of(name).parts
     person, below = folders[level - 1], [folder for folder in folders[level:] if not split_named((folder,))]
     word = word_of(folders[: level - 1]) or word_named(folders[level:])
     group = "/".join([person, *below]) if below else ""
@@ -120,11 +120,11 @@ def _require_one_reading(found: Found, names: Sequence[str], inner: set[PurePosi
     """Raise `AmbiguousError` if the folder that contains an image may not be the person."""
     parents: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for name in names:
-        *above, folder = PurePosixPath(name).parent.parts
+        *above, folder = folder_of(name).parts
         parents[folder].add(tuple(part for part in above if not split_of((part,))))
     several = next((folder for folder, above in sorted(parents.items()) if len(above) > 1), "")
-    mixed = next((name for name in names if PurePosixPath(name).parent in inner), "")
-    counts = Counter(PurePosixPath(name).parent.name for name in names)
+    mixed = next((name for name in names if folder_of(name) in inner), "")
+    counts = Counter(folder_of(name).name for name in names)
     if several:
         why = f"several folders hold one named {several}"
     elif mixed:
@@ -143,9 +143,9 @@ def _require_one_reading(found: Found, names: Sequence[str], inner: set[PurePosi
 
 def _levels(names: Sequence[str]) -> Iterator[Reading]:
     """Yield the reading with each level of folders as people."""
-    deepest = max(len(PurePosixPath(name).parts) - 1 for name in names)
+    deepest = max(len(folder_of(name).parts) for name in names)
     for level in range(1, deepest + 1):
-        people = Counter(parts[level - 1] for name in names if len(parts := PurePosixPath(name).parts) > level)
+        people = Counter(parts[level - 1] for name in names if len(parts := folder_of(name).parts) >= level)
         words = f"{len(people)} people of {people.total()} images, such as {min(people)}"
         yield Reading(words, f"--person-level {level}")
 
@@ -153,7 +153,7 @@ def _levels(names: Sequence[str]) -> Iterator[Reading]:
 def _order(found: Found, names: Iterable[str], order: str | None) -> LabelOrder | None:
     """Return the order of folders that are numbers; None if folders have names."""
     known = label_order(order) if order else None
-    folders = {PurePosixPath(name).parent for name in names}
+    folders = {folder_of(name) for name in names}
     if known or any(emotion_named(part) for folder in folders for part in folder.parts):
         return known
     numbers = {number for folder in folders for number in map(number_in, folder.parts[-1:]) if number is not None}
@@ -163,7 +163,7 @@ def _order(found: Found, names: Iterable[str], order: str | None) -> LabelOrder 
 
 
 def _emotion(name: str, order: LabelOrder | None) -> Image | None:
-    folders = PurePosixPath(name).parts[:-1]
+    folders = folder_of(name).parts
     at, emotion = class_at(folders), None
     if at is not None:
         emotion = emotion_named(folders[at])
@@ -178,7 +178,7 @@ def _emotion(name: str, order: LabelOrder | None) -> Image | None:
 
 def _unlabelled(name: str) -> Image:
     """Return an image of a test split without labels."""
-    return Image(name, "", split="test", official=word_of(PurePosixPath(name).parts[:-1]))
+    return Image(name, "", split="test", official=word_of(folder_of(name).parts))
 
 
 def _by_file_names(images: list[Image], how: Interpretation) -> tuple[list[Image], str, list[str]]:
@@ -191,7 +191,7 @@ def _by_file_names(images: list[Image], how: Interpretation) -> tuple[list[Image
     (images, basis, warnings)
         The basis describes what determines these official splits; empty if it is the folders.
     """
-    matches = {image.path: FILE_NAME.fullmatch(PurePosixPath(image.path).name) for image in images}
+    matches = {image.path: FILE_NAME.fullmatch(image.path.rpartition("/")[2]) for image in images}
     named = {path: match[1] for path, match in matches.items() if match}
     every = 0 < len(named) == len(images)
     warnings = [] if every and how.splits else [*_against_folders(images, named)]
@@ -225,8 +225,8 @@ def _unlabelled_test(images: list[Image], nameless: list[str]) -> list[str]:
     """Return the images of a test split without labels: all are in one folder, and no image of the split has one."""
     if not images or any(image.split == "test" for image in images):
         return []
-    inside = [name for name in nameless if split_of(PurePosixPath(name).parts[:-1]) == "test"]
-    folders = {PurePosixPath(name).parent for name in inside}
+    inside = [name for name in nameless if split_of(folder_of(name).parts) == "test"]
+    folders = {folder_of(name) for name in inside}
     if len(folders) != 1 or folders.pop().name.lower() in _OTHER_CLASSES:
         return []
     return inside
@@ -242,5 +242,5 @@ def _notes(images: list[Image]) -> Iterator[str]:
 
 def in_emotion_folders(paths: Iterable[str]) -> bool:
     """Return whether an image is below a folder that is named like an emotion."""
-    folders = {PurePosixPath(path).parent for path in paths if not unusable(path)}
+    folders = {folder_of(path) for path in paths if not unusable(path)}
     return any(emotion_named(part) for folder in folders for part in folder.parts)

@@ -2,8 +2,8 @@
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import PurePosixPath
 
+from emotiw.data_prep.archives.tree import folder_of
 from emotiw.data_prep.image_list import Listing
 from emotiw.errors import UsageError
 
@@ -21,7 +21,7 @@ def without_lfw(listing: Listing, labels: str) -> Listing:
     """
     if labels != "identities":
         raise UsageError("--drop-lfw is for CASIA-WebFace's people: give --labels identities")
-    people = {image.path: {image.name, *PurePosixPath(image.path).parts} & set(IN_LFW) for image in listing.images}
+    people = {image.path: {image.name, *folder_of(image.path).parts} & set(IN_LFW) for image in listing.images}
     dropped = Counter(person for found in people.values() for person in found)
     counts = ", ".join(f"{person} ({count} images)" for person, count in sorted(dropped.items()))
     note = f"dropped, in LFW too: {counts or 'none of the three people is here'}"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NoReturn
 
-from emotiw.data_prep.archives.tree import Folder, FolderOfZips, Found, Tree
+from emotiw.data_prep.archives.tree import Folder, FolderOfZips, Found, Tree, folder_of
 from emotiw.data_prep.archives.zip import is_zip
 from emotiw.data_prep.emotions import EMOTIONS, emotion_named
 from emotiw.data_prep.image_list import (
@@ -80,7 +80,7 @@ def list_sfew(found: Found, how: Interpretation) -> Listing:
         elif not word:
             left_out[path] = "in no folder or archive named train, val or test"
         elif kind is None and split_meant(word) != "test":
-            unknown[PurePosixPath(path).parent.name] += 1
+            unknown[folder_of(path).name] += 1
         else:
             images.append(Image(path, kind or "", split=split_meant(word), group=_movie(path), official=word))
     images, several = _without_duplicates(tree, images, left_out)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from emotiw.data_prep.archives.tree import Folder, Found
+from emotiw.data_prep.archives.tree import Folder, Found, folder_of
 from emotiw.data_prep.emotions import emotion_named
 from emotiw.data_prep.image_list import Basis, Image, Interpretation, Listing, printable, split_of, unusable, word_of
 from emotiw.data_prep.label_order import ORDERS, LabelOrder, label_order, number_in, which_order
@@ -80,7 +80,7 @@ def is_list(found: Found) -> bool:
 
 def understood(found: Found, how: Interpretation) -> list[str]:
     """Return the tables and lists at the top that give labels of the wanted kind."""
-    top = [path for path in found.files if PurePosixPath(path).parent == found.top]
+    top = [path for path in found.files if folder_of(path) == found.top]
     tables = [path for path in top if path.lower().endswith((".csv", ".tsv"))]
     lists = [path for path in top if path.lower().endswith(_LISTS)]
     plain = Interpretation(how.labels)

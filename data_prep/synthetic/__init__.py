@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         as_raf_db_kaggle,
     )
     from .faces import draw_expressions, draw_face, draw_identities
+    from .full_counts import casia_counts, draw_tiny_identities
     from .people import EXPRESSIONS, Expression, Identity, draw_identity
 else:
     __getattr__, __dir__ = attach(__name__)
@@ -37,8 +38,10 @@ __all__ = [
     "as_sfew",
     "as_sfew_csv",
     "as_sfew_zips",
+    "casia_counts",
     "draw_expressions",
     "draw_face",
     "draw_identities",
     "draw_identity",
+    "draw_tiny_identities",
 ]

@@ -4,13 +4,15 @@ import csv
 import io
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from emotiw.data_prep.datasets import is_drawn, mark_as_drawn
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.images import decode
 from emotiw.data_prep.layouts.recordio import FIRST, HEADER, LAST, LENGTH_BITS, MAGIC, MIDDLE, PART, WHOLE
@@ -30,6 +32,8 @@ _SFEW = {
 Face = tuple[str, str, str, Path]
 """A face's split, its class, its file name in SFEW's style, and its file."""
 
+Counts = Mapping[str, Sequence[int]]
+
 
 def as_sfew(faces: Path, folder: Path) -> None:
     """Write the faces of `draw_expressions` as SFEW 2.0's folders.
@@ -37,14 +41,26 @@ def as_sfew(faces: Path, folder: Path) -> None:
     A person becomes a movie. A quarter of the movies becomes Val and another quarter Test, which has no class folders.
     """
     with whole(folder) as partial:
-        for _, path, data in _members(faces):
+        for _, path, data in _members(faces_by_split(faces)):
             _write(partial / path, data)
 
 
-def as_sfew_zips(faces: Path, folder: Path) -> None:
-    """Write the same faces as SFEW 2.0's zip archives, one per split."""
+def as_sfew_zips(faces: Path, folder: Path, counts: Counts | None = None) -> None:
+    """Write the same faces as SFEW 2.0's zip archives, one per split.
+
+    Parameters
+    ----------
+    counts
+        The number of images of each split's classes, in label order, or of a split without labels; None: all faces.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer faces of a split and class.
+    """
+    chosen = faces_by_split(faces) if counts is None else _as_many(faces_by_split(faces), counts)
     with whole(folder) as partial:
-        for archive, members in groupby(_members(faces), key=lambda member: member[0]):
+        for archive, members in groupby(_members(chosen), key=lambda member: member[0]):
             (partial / archive).parent.mkdir(parents=True)
             with zipfile.ZipFile(partial / archive, "w", zipfile.ZIP_DEFLATED) as file:
                 for _, path, data in members:
@@ -115,17 +131,34 @@ def faces_by_split(faces: Path) -> Iterator[Face]:
                 yield split, path.parent.name, f"{movie.capitalize()}_{number:09d}_00000001.png", path
 
 
-def _members(faces: Path) -> Iterator[tuple[str, str, bytes]]:
-    """Yield archive, path and bytes of every face in SFEW's folders."""
-    for split, emotion, name, path in faces_by_split(faces):
+def _as_many(faces: Iterable[Face], counts: Counts) -> Iterator[Face]:
+    """Yield the first faces of each split and class."""
+    left = {
+        split: Counter(dict(zip(EMOTIONS, numbers, strict=True)) if len(numbers) > 1 else {"": numbers[0]})
+        for split, numbers in counts.items()
+    }
+    for face in faces:
+        split, emotion = face[0], face[1] if len(left[face[0]]) > 1 else ""
+        if left[split][emotion]:
+            left[split][emotion] -= 1
+            yield face
+    if lacking := {split: +numbers for split, numbers in left.items() if numbers.total()}:
+        raise ValueError(f"too few faces are drawn: {lacking} more are needed")
+
+
+def _members(faces: Iterable[Face]) -> Iterator[tuple[str, str, bytes]]:
+    """Yield archive, path and bytes of the faces in SFEW's folders."""
+    for split, emotion, name, path in faces:
         archive, inside = _SFEW[split]
         inside = f"{archive.split('/')[0]}/{inside}/{emotion}" if inside else archive.removesuffix(".zip")
         yield archive, f"{inside}/{name}", path.read_bytes()
 
 
 def _crop(path: Path) -> bytes:
-    picture = cv2.resize(decode(path.read_bytes())[..., ::-1], (_INSIGHTFACE, _INSIGHTFACE))
-    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    data = path.read_bytes()
+    picture = cv2.resize(decode(data)[..., ::-1], (_INSIGHTFACE, _INSIGHTFACE))
+    jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    return mark_as_drawn(jpeg) if is_drawn(data) else jpeg
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -177,7 +177,7 @@ def _features(prepared: PreparedSet, split: str) -> tuple[Features, tuple[str, .
     paths: list[str] = []
     labels: list[int] = []
     records = prepared.records("rgb", split)
-    for record in bar(records, f"histograms, {split}", prepared.count(split), "image", leave=False):
+    for record in bar(records, f"histograms, {split}", prepared.count(split), "image", short=True):
         features.append(face_histograms(record.blob, GRID, RADIUS))
         paths.append(record.path)
         labels.append(record.label)

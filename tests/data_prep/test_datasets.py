@@ -1,5 +1,6 @@
 """Data sets are identified, and drawn images are detected."""
 
+import io
 import json
 
 import cv2
@@ -8,6 +9,7 @@ import pytest
 
 from emotiw.__main__ import main
 from emotiw.data_prep.datasets import DATASETS, is_drawn, mark_as_drawn, recognised, spelled
+from emotiw.data_prep.images import decode
 from emotiw.data_prep.prepared_set import open_set
 from emotiw.data_prep.synthetic.archives import as_sfew, as_sfew_zips
 from emotiw.data_prep.synthetic.faces import draw_expressions
@@ -50,6 +52,19 @@ def test_a_name_is_spelled_like_the_published_figures():
         with pytest.raises(UsageError, match="--dataset"):
             spelled(bad)
     assert {known.name for known in DATASETS} == {"SFEW 2.0", "FER2013"}
+
+
+def test_a_jpeg_is_marked_too():
+    picture = np.random.default_rng(0).integers(0, 256, (9, 8, 3), np.uint8)
+    jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
+    marked = mark_as_drawn(jpeg)
+    assert is_drawn(marked)
+    assert not is_drawn(jpeg)
+    np.testing.assert_array_equal(decode(marked), decode(jpeg))
+    from PIL import Image
+
+    with Image.open(io.BytesIO(marked)) as opened:  # another reader of JPEG
+        assert opened.info["comment"] == b"drawn by emotiw"
 
 
 def test_marking_as_drawn_does_not_change_the_picture(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.engine.base import Engine, Event, Loss
 from emotiw.errors import EmotiwError
+from emotiw.progress_bar import bar
 from emotiw.prototxt.shapes import parameters, shapes
 from emotiw.train.experiments import Experiment
 from emotiw.train.net_setup import NetSetup, TrainOptions, set_up
@@ -121,7 +122,7 @@ def costs(tasks: Iterable[Task], runs: Path, engine: Engine | None) -> list[Cost
     alike: dict[tuple[str, str], list[Task]] = {}
     for task in tasks:
         alike.setdefault((task.experiment.net, task.stage), []).append(task)
-    return [_cost(group, runs, engine) for group in alike.values()]
+    return [_cost(group, runs, engine) for group in bar(alike.values(), "time", len(alike), "training", short=True)]
 
 
 def _cost(group: Sequence[Task], runs: Path, engine: Engine | None) -> Cost:

@@ -286,3 +286,16 @@ def test_files_of_one_name_are_duplicates_if_pixels_are_equal(tmp_path, draw):
     assert listing.notes[0] == (
         f"warning: 1 names are of several pictures, all of which are kept, such as {first} and {other}"
     )
+
+
+def test_the_zips_can_have_chosen_counts(faces, tmp_path):
+    few = {"train": (2, 1, 3, 4, 0, 1, 2), "val": (1, 0, 1, 2, 1, 1, 1), "test": (5,)}
+    as_sfew_zips(faces, tmp_path / "SFEW_2.0", few)
+    images = list_images(tmp_path / "SFEW_2.0", OF_EMOTIONS).images
+    for split in ("train", "val"):
+        found = Counter(image.name for image in images if image.split == split)
+        assert tuple(found[name] for name in EMOTIONS) == few[split]
+    assert sum(image.split == "test" for image in images) == 5
+    with pytest.raises(ValueError, match="'test': Counter"):
+        as_sfew_zips(faces, tmp_path / "more", {**few, "test": (15,)})
+    assert not (tmp_path / "more").exists()

@@ -269,7 +269,7 @@ def test_a_rows_stages_run_one_after_the_other_with_many_jobs():
     assert hours([one, two], 100) == pytest.approx(1.1)
 
 
-def test_the_papers_rows_cost_what_their_parameters_do():
+def test_the_papers_rows_cost_what_their_parameters_do(monkeypatch, capsys):
     """vgg_s with 7 classes: 124,507,607 parameters of 4 bytes, twice in each of the two snapshots that are kept."""
 
     class Seven:
@@ -279,6 +279,10 @@ def test_the_papers_rows_cost_what_their_parameters_do():
     found = {cost.net: cost for cost in costs(tasks, Path("nowhere"), None)}
     assert [cost.runs for cost in found.values()] == [5, 5, 5, 5]
     assert found["vgg_s"].bytes == 5 * 2 * 2 * 4 * 124_507_607
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("emotiw.progress_bar._SHORT", 0)
+    costs(tasks, Path("nowhere"), None)
+    assert "/4 " in capsys.readouterr().err  # timing the real nets takes minutes
 
 
 @pytest.mark.slow
