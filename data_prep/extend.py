@@ -98,8 +98,11 @@ def _settings(prepared: PreparedSet, shown: Path, asked: Settings) -> Settings:
     for name in (field.name for field in fields(Settings) if field.name != "representations"):
         wanted, has = getattr(asked, name), getattr(made, name)
         if wanted not in (has, getattr(plain, name), ""):
-            flag = name.replace("_", "-")
-            raise UsageError(f"--{flag} {wanted}: {shown} was made with {has}, which --extend keeps: leave it out")
+            flag = "classes" if name == "class_list" else name.replace("_", "-")
+            words = ["; ".join(value) if isinstance(value, tuple) else value for value in (wanted, has)]
+            raise UsageError(
+                f"--{flag} {words[0]}: {shown} was made with {words[1] or 'none'}, which --extend keeps: leave it out"
+            )
     new = tuple(name for name in asked.representations if name not in made.representations)
     if not new:
         raise UsageError(f"{shown} holds {', '.join(asked.representations)} already: name another representation")

@@ -4,12 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from posixpath import splitext
 
 from emotiw.errors import UsageError
 from emotiw.json_record import Count
 
 from .archives.tree import Source
+from .class_list import EMOTION_LIST, EVERY_NAME, ClassList, own_classes
 
 # The endings of files that OpenCV reads.
 _ENDINGS = frozenset(
@@ -100,7 +102,12 @@ class Interpretation:
     Attributes
     ----------
     labels
-        "emotions": classes are the seven, matched by name. "identities": every person is a class.
+        "emotions": classes are the seven, matched by name. "identities": every person is a class. "classes": the
+        classes of `class_list`, or every name that the source gives.
+    class_list
+        Lines that define classes, as `class_list.own_classes` takes them.
+    class_column
+        Which column of a table is the class.
     group
         A regular expression searched in an image's path; its first group (or the whole match) names the image's group.
         None: what the layout or the file's name says; else every image is a group of its own.
@@ -127,6 +134,8 @@ class Interpretation:
 
     labels: str
     group: str | None = None
+    class_list: tuple[str, ...] = ()
+    class_column: str | None = None
     layout: str | None = None
     table: str | None = None
     order: str | None = None
@@ -136,6 +145,18 @@ class Interpretation:
     first_neutral: bool = False
     drop_lfw: bool = False
     splits: str | None = None
+
+    @cached_property
+    def classes(self) -> ClassList:
+        """The classes that names can mean."""
+        if self.labels == "emotions":
+            return EMOTION_LIST
+        return own_classes(self.class_list) if self.class_list else EVERY_NAME
+
+    @property
+    def column(self) -> str | None:
+        """The column of a table that an option names as the one of the labels."""
+        return self.person_column or self.class_column
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from emotiw.errors import EmotiwError, UsageError
 
-from .emotions import EMOTIONS, emotion_named
+from .class_list import EMOTION_LIST, ClassList
+from .emotions import EMOTIONS
 from .image_list import AmbiguousError, Reading
 
 _LONGEST_NUMBER = 9  # digits; Python refuses to read or print numbers of thousands
@@ -50,16 +51,6 @@ class LabelOrder:
             raise EmotiwError(f"label {shown} is not in the order {self.name}: {self}")
         return self.names[number - self.first]
 
-    def emotion(self, number: int) -> str | None:
-        """Return the emotion that a number means; None if its class is not one of the seven.
-
-        Raises
-        ------
-        EmotiwError
-            If no class has the number.
-        """
-        return emotion_named(self.class_of(number))
-
     def __str__(self) -> str:
         """Return the numbers with their classes."""
         return ", ".join(f"{number} {name}" for number, name in zip(self.numbers, self.names, strict=True))
@@ -78,17 +69,22 @@ def number_in(text: str) -> int | None:
     return int(whole) if plain and len(whole) <= _LONGEST_NUMBER else None
 
 
-def label_order(text: str) -> LabelOrder:
+def label_order(text: str, classes: ClassList = EMOTION_LIST) -> LabelOrder:
     """Return the order that `--order` names, or the one that a comma-separated list of class names gives from 0 on.
+
+    Parameters
+    ----------
+    classes
+        The classes, of which a list must name at least one.
 
     Raises
     ------
     UsageError
-        If it is not an order, or the list names an emotion twice or none at all.
+        If it is not an order, or the list names a class twice or none at all.
 
     Examples
     --------
-    >>> label_order("raf-db").emotion(1), label_order("happy,contempt,sad").emotion(2)
+    >>> label_order("raf-db").class_of(1), label_order("happy,contempt,sad").class_of(2)
     ('Surprise', 'Sad')
     """
     if known := ORDERS.get(text.strip().lower()):
@@ -99,11 +95,11 @@ def label_order(text: str) -> LabelOrder:
             "the order of their numbers, such as angry,happy,sad"
         )
     words = [word.strip() for word in text.split(",")]
-    names = tuple(emotion_named(word) or word for word in words)
+    names = tuple(classes.named(word) or word for word in words)
     folded = [name.lower() for name in names]
     if twice := [name for name in names if folded.count(name.lower()) > 1]:
         raise UsageError(f"--order {text!r} names {twice[0]!r} twice: give each class once")
-    if not all(words) or not any(emotion_named(word) for word in words):
+    if not all(words) or not any(map(classes.named, words)):
         raise UsageError(f"--order {text!r} is not a list of classes: give their names, such as angry,happy,sad")
     return LabelOrder(text, names, 0, "the command line")
 

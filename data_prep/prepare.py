@@ -159,7 +159,7 @@ def _split(settings: Settings, listing: Listing, pixels: Mapping[str, str]) -> L
         units = "whole groups" if are_known(listing.images) else "that share of each class"
         said = f"; {basis.splits}" if any(image.split for image in listing.images) else ""
         basis = replace(basis, splits=f"--val {settings.val}, which draws {units}, seed {settings.seed}{said}")
-        if settings.labels == "emotions":
+        if settings.labels != "identities":
             notes += tuple(_ungrouped(listing.images))
     return replace(listing, images=images, left_out=listing.left_out | dropped, notes=notes, basis=basis)
 

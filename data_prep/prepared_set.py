@@ -41,6 +41,7 @@ from emotiw.prototxt.formats.datum import damage_placed, decode
 from emotiw.prototxt.formats.lmdb import environment, keys_of, reading
 from emotiw.prototxt.formats.lmdb_digest import content_digest, labels, labels_digest, pairs_digest
 
+from .class_list import EMOTION_LIST, ClassList, exact_names, own_classes
 from .datasets import recognised
 from .image_list import Official
 from .official_splits import MadeOf, made_of
@@ -84,6 +85,8 @@ class SetFacts:
         The files that training and scoring read of the set; empty in older sets.
     official
         What the set holds of each split of its source; empty in older sets.
+    class_list
+        The lines that defined the classes; empty if the source's own names did.
     """
 
     manifest_sha256: Sha256
@@ -99,6 +102,7 @@ class SetFacts:
     inputs: list[Input] = field(default_factory=list)
     val: Share | None = None
     official: list[Official] = field(default_factory=list)
+    class_list: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Raise `ValueError` if a representation is not spelled as its folder is named."""
@@ -132,6 +136,15 @@ class PreparedSet:
     def classes(self) -> list[str]:
         """The names of the classes in label order."""
         return self.facts.classes
+
+    @cached_property
+    def class_list(self) -> ClassList:
+        """The classes, with the spellings that mean them."""
+        if self.facts.class_list:
+            return own_classes(self.facts.class_list)
+        if tuple(self.classes) == EMOTION_LIST.names:
+            return EMOTION_LIST
+        return exact_names(self.classes)
 
     @property
     def size(self) -> int:
@@ -167,8 +180,13 @@ class PreparedSet:
 
     @property
     def digest(self) -> str:
-        """A sha256 in hexadecimal: sets of equal digests hold the same pictures, cropped alike, in the same splits."""
-        facts = [self.facts.manifest_sha256, self.facts.size, self.facts.detect]
+        """A sha256 in hexadecimal: sets of equal digests hold the same pictures, cropped alike, in the same splits.
+
+        Their classes are the same, too: the manifest does not name those without a picture.
+        """
+        facts: list[object] = [self.facts.manifest_sha256, self.facts.size, self.facts.detect]
+        if self.facts.labels == "classes":
+            facts.append(self.classes)
         return sha256_of(json.dumps(facts).encode())
 
     @cached_property

@@ -37,6 +37,8 @@ class Settings:
     first_neutral: bool = False
     dataset: str = ""
     splits: str | None = None
+    class_list: tuple[str, ...] = ()
+    class_column: str | None = None
 
     @property
     def interpretation(self) -> Interpretation:

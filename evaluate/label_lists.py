@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from emotiw.data_prep.emotions import emotion_named
+from emotiw.data_prep.class_list import ClassList, is_number
+from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.image_list import unusable
 from emotiw.errors import EmotiwError
 from emotiw.files import read_text
@@ -31,13 +32,17 @@ def predictions_text(scores: Scores) -> str:
     return "".join(f"{name} {label}\n" for name, label in zip(names, named, strict=True))
 
 
-def true_labels(
-    paths: Sequence[str], classes: tuple[str, ...], where: Path, known: Sequence[int] | None = None
-) -> Labels:
+def format_note(classes: Sequence[str]) -> str:
+    """Return a note for the path of a list of predictions that cannot be submitted; empty for the seven emotions."""
+    return "" if tuple(classes) == EMOTIONS else " (not in EmotiW's submission format, which needs the seven emotions)"
+
+
+def true_labels(paths: Sequence[str], classes: ClassList, where: Path, known: Sequence[int] | None = None) -> Labels:
     """Return the (N,) labels of images from the file `where`, and from the set itself.
 
     A line's name is an image's path, or its last parts, with or without the suffix; its label is a class's name, also
-    as other sets spell it, or its number. Names that match no image are ignored.
+    as other sets spell it, or its number, unless a class has a number as its name. Names that match no image are
+    ignored.
 
     Parameters
     ----------
@@ -71,7 +76,7 @@ def true_labels(
     own = np.full(len(paths), -1, np.int64) if known is None else np.asarray(known, np.int64)
     if len(unlike := np.flatnonzero((own >= 0) & (labels >= 0) & (own != labels))):
         first = unlike[0]
-        example = f"such as {paths[first]} ({classes[labels[first]]}, in the set {classes[own[first]]})"
+        example = f"such as {paths[first]} ({classes.names[labels[first]]}, in the set {classes.names[own[first]]})"
         raise EmotiwError(f"{where} contradicts the set's own labels of {len(unlike)} images, {example}")
     labels = np.where(labels >= 0, labels, own)
     if len(missing := np.flatnonzero(labels < 0)):
@@ -79,7 +84,7 @@ def true_labels(
     return labels
 
 
-def read_list(where: Path, classes: tuple[str, ...]) -> Iterator[tuple[int, list[tuple[str, int]]]]:
+def read_list(where: Path, classes: ClassList) -> Iterator[tuple[int, list[tuple[str, int]]]]:
     """Yield the number of each line, and its readings as (name, label): class names may contain blanks.
 
     Raises
@@ -88,16 +93,18 @@ def read_list(where: Path, classes: tuple[str, ...]) -> Iterator[tuple[int, list
         If a line has another format, or its label is not one of the classes.
     """
     lines = read_text(where).split("\n")
-    known = {str(number): number for number in range(len(classes))} | {name: k for k, name in enumerate(classes)}
+    known = {name: number for number, name in enumerate(classes.names)}
+    if not any(map(is_number, classes.names)):
+        known |= {str(number): number for number in range(len(classes.names))}
     for number, line in enumerate(lines, 1):
         words = line.strip().split(" ")
         halves = [(" ".join(words[:k]).strip(), " ".join(words[k:]).strip()) for k in range(1, len(words))]
-        labelled = [(name, known.get(label, known.get(emotion_named(label) or ""))) for name, label in halves]
+        labelled = [(name, known.get(label, known.get(classes.named(label) or ""))) for name, label in halves]
         readings = [(name, label) for name, label in labelled if name and label is not None]
         if readings:
             yield number, readings
         elif line.strip():
-            raise EmotiwError(f"{where}, line {number}: give <name> <label>, the label one of {', '.join(classes)}")
+            raise EmotiwError(f"{where}, line {number}: give <name> <label>, the label one of {classes}")
 
 
 def _bare(name: str) -> str:

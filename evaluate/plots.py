@@ -12,6 +12,7 @@ from emotiw.files import whole
 from .scores import Scores
 
 _MOST_NAMED = 20
+_MOST_FACES = 10
 _A_ROW = 6
 
 
@@ -56,11 +57,11 @@ def captioned_picture(prepared: PreparedSet, split: str, captions: Mapping[str, 
 
 
 def faces_picture(prepared: PreparedSet, split: str, path: Path) -> None:
-    """Write one face of each of at most 7 classes, in every representation of a set, as a PNG."""
+    """Write one face of each of the first classes, in every representation of a set, as a PNG."""
     names = prepared.facts.representations
     first: dict[int, str] = {}
     for row in prepared.manifest:
-        if row["split"] == split and len(first) < 7:
+        if row["split"] == split and len(first) < _MOST_FACES:
             first.setdefault(int(row["label"]), row["path"])
     figure = Figure(figsize=(1.3 * len(first) + 1, 1.4 * len(names)), layout="constrained")
     grid = figure.subplots(len(names), len(first), squeeze=False)

@@ -15,6 +15,7 @@ import numpy as np
 from emotiw.csv_cells import csv_lines
 from emotiw.data_prep.official_splits import MadeOf
 from emotiw.data_prep.prepared_set import FACES, PreparedSet
+from emotiw.data_prep.same_classes import unlike
 from emotiw.engine.base import Blob, DivergedError, Engine
 from emotiw.engine.inference import posteriors
 from emotiw.engine.preprocessing import net_inputs
@@ -96,13 +97,9 @@ class Protocol:
 
 def require(model: Model, prepared: PreparedSet, split: str) -> None:
     """Raise `EmotiwError` if a model cannot score a split of a set, before any image is scored."""
-    if tuple(prepared.classes) != model.classes:
-        raise EmotiwError(f"{prepared.folder} has other classes than {model.name}: give a set with its classes")
-    if prepared.facts.labels == "identities" and model.set_digest not in ("", prepared.digest):
-        raise EmotiwError(
-            f"{prepared.folder} is not the set that {model.name} was trained on, and equal names in another set may be "
-            "other people: give that set"
-        )
+    if words := unlike(prepared, model.classes, model.set_digest, model.name):
+        mend = "that set" if tuple(prepared.classes) == model.classes else "a set with its classes"
+        raise EmotiwError(f"{prepared.folder} {words}: give {mend}")
     if model.faces not in ("", prepared.faces):
         raise EmotiwError(
             f"{prepared.folder} has {FACES[prepared.faces]} but {model.name} was trained on {FACES[model.faces]}: "
@@ -121,7 +118,7 @@ def require_labels(prepared: PreparedSet, split: str, truth: Path | None = None)
     rows = [row for row in prepared.manifest if row["split"] == split]
     paths, labels = [row["path"] for row in rows], [int(row["label"]) for row in rows]
     if truth:
-        true_labels(paths, tuple(prepared.classes), truth, labels)
+        true_labels(paths, prepared.class_list, truth, labels)
     elif 0 < (missing := sum(label < 0 for label in labels)) < len(labels):
         raise EmotiwError(
             f"{prepared.folder}: {missing} of its {len(labels)} {split} images have no label, such as "
@@ -203,7 +200,7 @@ def evaluate(model: Model, prepared: PreparedSet, engine: Engine, task: Task, fo
         inputs.append(taken("truth", task.truth))
     scores = score(model, prepared, engine, task.split, task.crops, task.mean_rule)
     if task.truth:
-        labels = true_labels(scores.paths, scores.classes, task.truth, scores.labels.tolist())
+        labels = true_labels(scores.paths, prepared.class_list, task.truth, scores.labels.tolist())
         scores = replace(scores, labels=labels)
     val_digest, also_in_val = in_val(model, prepared, task.split)
     protocol = Protocol(

@@ -27,6 +27,7 @@ from emotiw.prototxt.surgery import batch_size, classifiers, deploy, rename_laye
 from emotiw.prototxt.weight_transfer import Copy, compare
 
 from .experiments import Experiment, require_solver
+from .run_folder import Run
 
 Existing = Literal["continue", "renew", "replace"]
 
@@ -181,7 +182,10 @@ def set_up(experiment: Experiment, stage: str, prepared: PreparedSet, options: T
     """
     train_val, solver = experiment.train_val(stage), experiment.solver(stage)
     use_classes(train_val, len(prepared.classes))
-    copy = fit(train_val, options.weights) if options.weights else None
+    copy = None
+    if options.weights:
+        other = trained_classes(options.weights) not in (None, prepared.classes)
+        copy = fit(train_val, options.weights, new_classes=other)
     if iterations := options.iterations_of(experiment, stage, prepared):
         solver.max_iter = iterations
     solver.random_seed = options.seed_of(experiment, stage)
@@ -189,11 +193,22 @@ def set_up(experiment: Experiment, stage: str, prepared: PreparedSet, options: T
     return NetSetup(experiment, stage, prepared, train_val, solver, options.weights, copy)
 
 
-def fit(train_val: NetParameter, weights: Path) -> Copy:
+def trained_classes(weights: Path) -> list[str] | None:
+    """Return the classes of the run that weights come from; None if they are not those of a run."""
+    run = Run(weights.parent)
+    return run.facts().classes if run.started else None
+
+
+def fit(train_val: NetParameter, weights: Path, *, new_classes: bool = False) -> Copy:
     """Return what Caffe will copy from `weights`; a last layer of another width is renamed in `train_val`.
 
     This way weights for 1000 classes can start a net for other classes, as is done by hand in Caffe's fine-tuning
     example.
+
+    Parameters
+    ----------
+    new_classes
+        Whether the weights are known to be for other classes, so that a last layer of the same width is renamed, too.
 
     Raises
     ------
@@ -203,7 +218,8 @@ def fit(train_val: NetParameter, weights: Path) -> Copy:
     """
     source = read_hdf5_layers(weights) if is_hdf5(weights) else read_binary(weights, PackedNet)
     copy = compare(source, shapes(train_val)[1])
-    if renamed := copy.misfits.keys() & classifiers(train_val):
+    same_width = copy.copied if new_classes else ()
+    if renamed := {*copy.misfits, *same_width} & classifiers(train_val):
         rename_layers(train_val, renamed)
         copy = compare(source, shapes(train_val)[1])
     if copy.misfits:

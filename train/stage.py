@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from emotiw.data_prep.prepared_set import PreparedSet
+from emotiw.data_prep.same_classes import unlike
 from emotiw.engine.base import DivergedError, Engine, Event, Snapshot
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, file_digest, finish_swap, remove, whole
 from emotiw.prototxt.formats.messages import SolverParameter
 from emotiw.prototxt.solvers import rate_steps
-from emotiw.prototxt.surgery import batch_size, crop_size, data_layers, loss_weight, set_size
+from emotiw.prototxt.surgery import batch_size, classifiers, crop_size, data_layers, loss_weight, set_size
 from emotiw.version import __version__
 
 from .curves import draw_curves
@@ -134,6 +135,7 @@ def _carry_out(
     """Train from the last good snapshot, or from the start, to the end; call `settle` at the first snapshot."""
     if setup.copy and not run.started:
         _LOG.info("\n".join(setup.copy.lines()))
+        _log_classes(setup)
     setup.write(run.folder)
     facts = replace(facts, inputs=[*facts.inputs, *executed(run)])
     # Without run.json we cannot tell which run a snapshot belongs to.
@@ -157,6 +159,23 @@ def _carry_out(
         if start < facts.iterations:
             _train(run, engine, progress, setup, state, settle)
     _finish(run, facts, progress, schedule(setup.solver)[0])
+
+
+def _log_classes(setup: NetSetup) -> None:
+    """Log why the last layer is new although its width fits, or warn if it is copied and its classes may be others."""
+    prepared, weights, copy = setup.prepared, setup.weights, setup.copy
+    if not weights or not copy:
+        return
+    origin = Run(weights.parent)
+    facts = origin.facts() if origin.started else None
+    if facts:
+        words = unlike(prepared, facts.classes, facts.set_digest, str(origin.folder))
+    else:
+        words = f"has the classes {prepared.class_list}, and nothing says whether {weights} has the same in this order"
+    if words and (copied := sorted(classifiers(setup.train_val) & {*copy.copied})):
+        _LOG.warning(f"warning: {copied[0]} is copied, but {prepared.folder} {words}")
+    elif facts and facts.classes != prepared.classes and len(facts.classes) == len(prepared.classes):
+        _LOG.info(f"the last layer is new: {prepared.folder} {words}")
 
 
 def _other_rates(setup: NetSetup, known: Facts) -> bool:

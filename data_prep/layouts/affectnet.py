@@ -2,8 +2,9 @@
 
 `affectnet`: `training.csv` and `validation.csv` with the columns `subDirectory_filePath` and `expression`; the
 paths are relative to any folder of the source. `affectnet-npy`: `images/<id>.jpg` and `annotations/<id>_exp.npy`; a
-folder around both may name the split (`train_set/`, `val_set/`). Both number the classes in AffectNet's order; Contempt
-and the numbers that are not expressions (8 None, 9 Uncertain, 10 No face) are left out and counted.
+folder around both may name the split (`train_set/`, `val_set/`). Both number the classes in AffectNet's order; those
+that are no classes of the set, such as Contempt with the seven emotions, and the numbers that are not expressions
+(8 None, 9 Uncertain, 10 No face) are left out and counted.
 
 Standing: columns, folders and the numbers 0 to 7 are from the project's data notes, 8 to 10 from public readers of the
 set; not verified on an original file. In some downloads `validation.csv` is said to have no header; it is then refused.
@@ -62,16 +63,16 @@ def list_affectnet(found: Found, how: Interpretation) -> Listing:
     unknown: Counter[str] = Counter()
     for table in tables:
         word = word_of((PurePosixPath(table).stem,))
-        for written, name, emotion in _rows(found, table):
+        for written, name in _rows(found, table):
             path = places.find(written)
             if path is None:
                 left_out[printable(written)] = unusable(written) or "is not there"
-            elif emotion is None:
+            elif (kind := how.classes.named(name)) is None:
                 unknown[name] += 1
             elif path in images:
                 left_out[f"{path} (again)"] = "is listed twice"
             else:
-                images[path] = Image(path, emotion, split=split_meant(word), official=word)
+                images[path] = Image(path, kind, split=split_meant(word), official=word)
     others = places.count - len(images) - unknown.total()
     notes = (f"{others} image files are not used: no table names them",) if others > 0 else ()
     return Listing(sorted(images.values(), key=lambda image: image.path), found.tree, left_out, unknown, notes)
@@ -93,11 +94,11 @@ def list_affectnet_npy(found: Found, how: Interpretation) -> Listing:
         number = _number(found.tree.head(annotation, _LONGEST_NPY + 1)) if annotation else None
         if number is None or number not in _ORDER.numbers:
             left_out[path] = f"its label {annotation} is not one of {_ORDER}" if annotation else "has no label"
-        elif (emotion := _ORDER.emotion(number)) is None:
+        elif (kind := how.classes.named(_ORDER.class_of(number))) is None:
             unknown[_ORDER.class_of(number)] += 1
         else:
             word = word_of(folder_of(path).parts)
-            images.append(Image(path, emotion, split=split_meant(word), official=word))
+            images.append(Image(path, kind, split=split_meant(word), official=word))
     return Listing(images, found.tree, left_out, unknown)
 
 
@@ -151,8 +152,8 @@ def _columns(line: str) -> list[str]:
     return [name.strip().strip('"') for name in line.split(",")]
 
 
-def _rows(found: Found, table: str) -> Iterator[tuple[str, str, str | None]]:
-    """Yield path, class, and emotion, which is None if the class is not one of the seven."""
+def _rows(found: Found, table: str) -> Iterator[tuple[str, str]]:
+    """Yield path and class."""
     columns = _columns(found.head(table))
     path, expression = columns.index(_PATH), columns.index(_EXPRESSION)
     try:
@@ -166,7 +167,7 @@ def _rows(found: Found, table: str) -> Iterator[tuple[str, str, str | None]]:
             if number is None or number not in _ORDER.numbers:
                 said = f"{row[path][:80]}: {_EXPRESSION} {row[expression][:20]!r} is not one of {_ORDER}"
                 raise EmotiwError(f"{found.where(table)}: {said}")
-            yield row[path], _ORDER.class_of(number), _ORDER.emotion(number)
+            yield row[path], _ORDER.class_of(number)
     except csv.Error as error:
         raise EmotiwError(f"{found.where(table)} is not a valid CSV: {error}") from None
 

@@ -3,7 +3,7 @@
 `cohn-kanade-images/S005/001/S005_001_00000011.png` is a frame, and `Emotion/S005/001/S005_001_00000011_emotion.txt`
 holds the number of its class, such as `3.0000000e+00`, in CK+'s order. The last frame of a labelled sequence has its
 label; the first is Neutral on request (`--first-neutral`), because CK+ has no label for it. Sequences without a label,
-and those of contempt, are left out and counted. The subject is the group.
+and those of contempt unless it is a class of the set, are left out and counted. The subject is the group.
 
 Standing: from the project's data notes; not verified on original files. `CK+48/<class>/` has the layout `folders`.
 """
@@ -42,15 +42,15 @@ def list_ck_plus(found: Found, how: Interpretation) -> Listing:
     labelled = _labels(found)
     for (subject, sequence), (peak, number) in labelled.items():
         own = sorted(frames.get((subject, sequence), {}).items())
-        emotion, name = _ORDER.emotion(number), f"{subject}/{sequence}"
+        kind, name = how.classes.named(_ORDER.class_of(number)), f"{subject}/{sequence}"
         if not own or own[-1][0] != peak:
             left_out[name] = f"its last frame is not {peak}, which its label names"
-        elif emotion is None:
+        elif kind is None:
             unknown[_ORDER.class_of(number)] += 1
         else:
-            images.append(Image(own[-1][1], emotion, group=subject))
-            if how.first_neutral and len(own) > 1:
-                images.append(Image(own[0][1], "Neutral", group=subject))
+            images.append(Image(own[-1][1], kind, group=subject))
+            if how.first_neutral and len(own) > 1 and (neutral := how.classes.named("Neutral")):
+                images.append(Image(own[0][1], neutral, group=subject))
     without = len(frames.keys() - labelled.keys())
     notes = (f"left out: {without} sequences without a label",) if without else ()
     return Listing(sorted(images, key=lambda image: image.path), found.tree, left_out, unknown, notes)

@@ -3,9 +3,10 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from emotiw.data_prep.class_list import is_number
 from emotiw.data_prep.emotions import emotion_named
 from emotiw.data_prep.image_list import AmbiguousError, Interpretation, Reading
 from emotiw.errors import EmotiwError, UsageError
@@ -18,6 +19,7 @@ _PATHS = (
 _LABELS = {
     "emotions": ("emotion", "expression", "label", "class", "labels", "classname"),
     "identities": ("identity", "person", "id", "label", "class", "labels", "classname"),
+    "classes": ("class", "label", "emotion", "expression", "labels", "classname"),
 }
 _SPLITS = ("split", "originalsplit", "usage")
 # Columns of one-hot tables and of votes that are not of the seven emotions.
@@ -64,7 +66,7 @@ def columns_of(header: str, how: Interpretation) -> Columns:
     Raises
     ------
     UsageError
-        If it lacks the column `how.person_column`.
+        If it lacks the column `how.column`.
     """
     separator = max(_SEPARATORS, key=header.count)
     try:
@@ -74,41 +76,59 @@ def columns_of(header: str, how: Interpretation) -> Columns:
     folded = [re.sub(r"[\s_-]+", "", name.lower()) for name in names]
     path, split = (_first(known, folded) for known in (_PATHS, _SPLITS))
     labels = tuple(index for index, name in enumerate(folded) if name in _LABELS[how.labels] and index != path)
-    if how.person_column:
-        if how.person_column not in names:
-            raise UsageError(f"--person-column {how.person_column}: the table has {', '.join(names)[:200]}")
-        labels = (names.index(how.person_column),)
-    classes = _classes(names, folded) if how.labels == "emotions" and not labels else {}
+    if how.column:
+        if how.column not in names:
+            flag = "--person-column" if how.person_column else "--class-column"
+            raise UsageError(f"{flag} {how.column}: the table has {', '.join(names)[:200]}")
+        labels = (names.index(how.column),)
+    classes = _classes(names, folded, how) if how.labels != "identities" and not labels else {}
     return Columns(names, separator, path, labels, split, classes)
 
 
 def label_column(columns: Columns, rows: Sequence[Sequence[str]], how: Interpretation, where: str) -> int:
     """Return the column that holds the labels.
 
-    For emotions, a column of names is preferred to one of numbers, which every data set counts differently. For people,
-    it is the column in which several images share a value.
+    For emotions, and classes with names that are given, a column of names is preferred to one of numbers, which every
+    data set counts differently. For people, it is the column in which several images share a value.
 
     Raises
     ------
     AmbiguousError
-        If several columns, or none, may be the person.
+        If several columns, or none, may be the person or the class.
     EmotiwError
         If columns of emotions contradict each other.
     """
-    if how.labels == "emotions":
-        return _column_of_emotions(columns, rows, where)
-    return columns.labels[0] if how.person_column else _column_of_people(columns, rows, where)
+    if how.column:
+        return columns.labels[0]
+    if how.classes.names:
+        return _column_of_classes(columns, rows, where, how.classes.named)
+    return _column_of_people(columns, rows, where) if how.labels == "identities" else _only(columns, rows, where)
 
 
-def _column_of_emotions(columns: Columns, rows: Sequence[Sequence[str]], where: str) -> int:
-    named = [index for index in columns.labels if any(emotion_named(row[index]) for row in rows)]
+def _only(columns: Columns, rows: Sequence[Sequence[str]], where: str) -> int:
+    """Return the column of classes whose names are not known: the first with names, if all divide the images alike."""
+    partitions = {_codes(row[index].strip() for row in rows) for index in columns.labels}
+    if len(partitions) > 1:
+        readings = [
+            Reading(f"{len({row[index] for row in rows})} classes by {name}", f"--class-column {name}")
+            for index in columns.labels
+            for name in (columns.names[index],)
+        ]
+        raise AmbiguousError(f"{where}: which column is the class?", readings)
+    return min(columns.labels, key=lambda index: all(is_number(row[index]) for row in rows))
+
+
+def _column_of_classes(
+    columns: Columns, rows: Sequence[Sequence[str]], where: str, class_named: Callable[[str], str | None]
+) -> int:
+    named = [index for index in columns.labels if any(class_named(row[index]) for row in rows)]
     chosen = (named or columns.labels)[0]
     for other in columns.labels:
-        meaning: dict[str, str] = {}  # of each value of the other column that is not a name, the emotion beside it
+        meaning: dict[str, str] = {}  # of each value of the other column that is not a name, the class beside it
         for row in rows if named and other != chosen else ():
-            emotion = emotion_named(row[chosen])
-            said = emotion_named(row[other]) or meaning.setdefault(row[other].strip(), emotion or "")
-            if emotion and said and said != emotion:
+            label = class_named(row[chosen])
+            said = class_named(row[other]) or meaning.setdefault(row[other].strip(), label or "")
+            if label and said and said != label:
                 names = f"{columns.names[chosen]} and {columns.names[other]}"
                 raise EmotiwError(
                     f"{where}: the columns {names} contradict each other, as in {','.join(row)[:80]!r}: correct the "
@@ -147,11 +167,12 @@ def _first(known: tuple[str, ...], folded: list[str]) -> int | None:
     return next((folded.index(name) for name in known if name in folded), None)
 
 
-def _classes(names: list[str], folded: list[str]) -> dict[int, str]:
-    """Return the columns that are named like classes, if two or more are named like emotions."""
-    emotions = {index: name for index, name in enumerate(names) if emotion_named(name)}
+def _classes(names: list[str], folded: list[str], how: Interpretation) -> dict[int, str]:
+    """Return the columns that are named like classes, if two or more are named like emotions or given classes."""
+    named = how.classes.named if how.classes.names else emotion_named
+    found = {index: name for index, name in enumerate(names) if named(name) or emotion_named(name)}
     others = {index: names[index] for index, name in enumerate(folded) if name in _OTHER_CLASSES}
-    return emotions | others if len({emotion_named(name) for name in emotions.values()}) > 1 else {}
+    return found | others if len({named(name) for name in found.values()} - {None}) > 1 else {}
 
 
 def not_understood(header: str) -> str:

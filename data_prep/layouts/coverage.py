@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import replace
 
 from emotiw.data_prep.archives.tree import Found, folder_of
-from emotiw.data_prep.emotions import emotion_named
 from emotiw.data_prep.image_list import AmbiguousError, Interpretation, Listing, Reading, unusable
 from emotiw.errors import EmotiwError
 
@@ -42,13 +41,14 @@ def _problem(listing: Listing, there: set[str], named: set[str], how: Interpreta
         return f"names {len(more)} images that are not here, such as {more[0]}"
     if fewer := sorted(there - named):
         return f"names {len(named & there)} of the {len(there)} images that are here, and not {fewer[0]}"
-    people = {image.name for image in listing.images}
+    names = {image.name for image in listing.images}
     for image in listing.images:
         folders = folder_of(image.path).parts
-        if how.labels == "identities":
-            said = folders[-1] if folders and folders[-1] in people else ""
+        if how.classes.names:
+            at = class_at(folders, how.classes.named)
+            said = "" if at is None else how.classes.named(folders[at])
         else:
-            said = "" if (at := class_at(folders)) is None else emotion_named(folders[at]) or ""
+            said = folders[-1] if folders and folders[-1] in names else ""
         if said and image.name and said != image.name:
             return f"contradicts the folders: {image.path} is {image.name}"
     return ""

@@ -2,7 +2,8 @@
 
 The pictures are the rows of `fer2013.csv` beside it, in the same order; without that file, the PNGs that the column
 `Image name` names. An image's class is the one with the most votes, counting those for unknown and NF (no
-face). Ties, unknown, NF, contempt and rows without a name are left out and counted.
+face). Ties, rows without a name, and what is no class of the set (unknown, NF, contempt with the seven emotions) are
+left out and counted.
 
 Standing: columns, order of rows and names from the project's data notes. As we remember it, the script that came with
 FERPlus is stricter: it ignores single votes and asks for more than half of the rest. Neither is verified.
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from emotiw.data_prep.archives.tree import Folder, Found, Source
-from emotiw.data_prep.emotions import emotion_named
+from emotiw.data_prep.class_list import ClassList
 from emotiw.data_prep.image_list import Image, Interpretation, Listing, unusable
 from emotiw.errors import EmotiwError
 
@@ -39,15 +40,15 @@ class _Row:
         Name of the PNG; empty if the picture shows no face.
     usage
         Its split, as the column Usage has it.
-    emotion
-        One of the seven; empty if the votes give none.
+    label
+        A class of the set; empty if the votes give none.
     reason
         Why there is none.
     """
 
     name: str
     usage: str
-    emotion: str
+    label: str
     reason: str
 
 
@@ -61,7 +62,7 @@ def list_ferplus(found: Found, how: Interpretation) -> Listing:
     table = found.only(_TABLE)
     if table is None:
         raise EmotiwError(f"{found.place} does not hold one file named *{_TABLE}: give the folder that does")
-    rows = list(_rows(found, table))
+    rows = list(_rows(found, table, how.classes))
     pixels = _pixels(found, table)
     source, paths = _from_pixels(found, table, pixels, rows) if pixels else _from_files(found, rows)
     images: list[Image] = []
@@ -70,7 +71,7 @@ def list_ferplus(found: Found, how: Interpretation) -> Listing:
         if reason := row.reason or ("" if path else "is not there"):
             left_out[path or row.name or f"{table}, row {number}"] = reason
         else:
-            images.append(Image(path, row.emotion, split=fer2013.USAGE[row.usage], official=row.usage))
+            images.append(Image(path, row.label, split=fer2013.USAGE[row.usage], official=row.usage))
     return Listing(
         sorted(images, key=lambda image: image.path), source, left_out, notes=tuple(_notes(found, rows, paths))
     )
@@ -84,7 +85,7 @@ def _notes(found: Found, rows: list[_Row], paths: list[str]) -> Iterator[str]:
         yield f"{others} image files are not used: FERPlus's table does not name them, or {_PIXELS} holds the pixels"
 
 
-def _rows(found: Found, table: str) -> Iterator[_Row]:
+def _rows(found: Found, table: str, classes: ClassList) -> Iterator[_Row]:
     where = found.where(table)
     try:
         header, *rows = csv.reader(io.StringIO(found.text(table)))
@@ -100,20 +101,20 @@ def _rows(found: Found, table: str) -> Iterator[_Row]:
         if len(row) != len(columns) or values["Usage"] not in fer2013.USAGE:
             raise EmotiwError(f"{where}, row {number} is not a Usage, a name and ten votes: {','.join(row)[:80]!r}")
         try:
-            yield _Row(values["Image name"], values["Usage"], *_class(values))
+            yield _Row(values["Image name"], values["Usage"], *_class(values, classes))
         except EmotiwError as error:
             raise EmotiwError(f"{where}, row {number}: {error}") from None
 
 
-def _class(values: dict[str, str]) -> tuple[str, str]:
-    """Return the emotion of a row's votes, else empty, and the reason why there is none, else empty."""
+def _class(values: dict[str, str], classes: ClassList) -> tuple[str, str]:
+    """Return the class of a row's votes, else empty, and the reason why there is none, else empty."""
     if not values["Image name"]:
         return "", "without a name (no face)"
     try:
         name = majority({name: values[name] for name in _CLASSES})
     except NoClassError as error:
         return "", str(error)
-    return emotion_named(name) or "", "" if emotion_named(name) else name
+    return classes.named(name) or "", "" if classes.named(name) else name
 
 
 def _pixels(found: Found, table: str) -> str | None:

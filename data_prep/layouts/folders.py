@@ -1,11 +1,12 @@
 """Layout `folders`: `<class>/<image>` in any folders, such as CASIA-WebFace's `<7-digit id>/<nnn>.jpg`."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from emotiw.data_prep.archives.tree import Found, folder_of
+from emotiw.data_prep.class_list import ClassList
 from emotiw.data_prep.emotions import emotion_named
 from emotiw.data_prep.image_list import (
     AmbiguousError,
@@ -25,9 +26,11 @@ from emotiw.data_prep.image_list import (
 from emotiw.data_prep.label_order import LabelOrder, label_order, number_in, which_order
 from emotiw.errors import UsageError
 
+from .class_folders import classes_of_folders
 from .fer2013 import FILE_NAME
 
 _MOST_NAMED = 6  # folders in a line
+_KINDS = {"emotions": "named like an emotion", "classes": "named like a class"}
 # Names of folders of labelled images that are not of the seven emotions.
 _OTHER_CLASSES = frozenset(("contempt", "contemptuous", "other", "others", "unknown", "none", "nf", "uncertain"))
 
@@ -38,15 +41,16 @@ def list_folders(found: Found, how: Interpretation) -> Listing:
     A folder above an image's class gives its split if its name begins with the word train, val or test, or another word
     for these. Below the class only the whole word does, because a person may be called Val Kilmer.
 
-    For emotions, an image's class is the nearest folder above it that is named like one of the seven, and its group is
-    the folders between (a person, a video). Folders that are numbers need an order. Images under other names are left
-    out and counted, except in a test split without labels. For identities, the class is the folder that contains the
-    image, or the one at `how.person_level`, and the folders below that (a video) are its group.
+    For emotions, and for classes with names that are given, an image's class is the nearest folder above it that is
+    named like one of them, and its group is the folders between (a person, a video). Folders that are numbers need an
+    order. Images under other names are left out and counted, except in a test split without labels. For classes without
+    given names, see `class_folders`. For identities, the class is the folder that contains the image, or the one at
+    `how.person_level`, and the folders below that (a video) are its group.
 
     Raises
     ------
     AmbiguousError
-        If folders are numbers and no order is given, or several levels of folders may be the people.
+        If folders are numbers and no order is given, or several levels of folders may be the people or the classes.
     """
     left_out = {printable(name): reason for name in found.files if (reason := unusable(name))}
     usable = [name for name in found.files if not unusable(name)]
@@ -57,8 +61,9 @@ def list_folders(found: Found, how: Interpretation) -> Listing:
         )
         basis = Basis(f"{which}, one person each", splits=_split_folders(usable))
         return Listing(images, found.tree, left_out | loose, notes=tuple(_notes(images)), basis=basis)
-    order = _order(found, usable, how.order)
-    listed = {name: _emotion(name, order) for name in usable}
+    classes = how.classes if how.classes.names else classes_of_folders(found, usable, how)
+    order = _order(found, usable, how.order, classes)
+    listed = {name: _labelled(name, order, classes) for name in usable}
     images = [image for image in listed.values() if image]
     nameless = [name for name, image in listed.items() if not image]
     test = _unlabelled_test(images, nameless)
@@ -72,7 +77,7 @@ def list_folders(found: Found, how: Interpretation) -> Listing:
     if test and not how.splits:
         notes.append(f"{folder_of(test[0])}: a test split of {len(test)} images without labels")
     images.sort(key=lambda image: image.path)
-    kind = "that are numbers" if order else "named like an emotion"
+    kind = "that are numbers" if order else _KINDS[how.labels]
     example = next((f", such as {folder_of(image.path)}" for image in images if image.name), "")
     splits = "; ".join(filter(None, (_split_folders(usable), splits)))
     basis = Basis(f"folders {kind}{example}", splits=splits)
@@ -150,11 +155,11 @@ def _levels(names: Sequence[str]) -> Iterator[Reading]:
         yield Reading(words, f"--person-level {level}")
 
 
-def _order(found: Found, names: Iterable[str], order: str | None) -> LabelOrder | None:
+def _order(found: Found, names: Iterable[str], order: str | None, classes: ClassList) -> LabelOrder | None:
     """Return the order of folders that are numbers; None if folders have names."""
-    known = label_order(order) if order else None
+    known = label_order(order, classes) if order else None
     folders = {folder_of(name) for name in names}
-    if known or any(emotion_named(part) for folder in folders for part in folder.parts):
+    if known or any(classes.named(part) for folder in folders for part in folder.parts):
         return known
     numbers = {number for folder in folders for number in map(number_in, folder.parts[-1:]) if number is not None}
     if len(numbers) > 1:
@@ -162,18 +167,18 @@ def _order(found: Found, names: Iterable[str], order: str | None) -> LabelOrder 
     return None
 
 
-def _emotion(name: str, order: LabelOrder | None) -> Image | None:
+def _labelled(name: str, order: LabelOrder | None, classes: ClassList) -> Image | None:
     folders = folder_of(name).parts
-    at, emotion = class_at(folders), None
+    at, label = class_at(folders, classes.named), None
     if at is not None:
-        emotion = emotion_named(folders[at])
+        label = classes.named(folders[at])
     elif order and folders and (number := number_in(folders[-1])) is not None:
-        at, emotion = len(folders) - 1, order.emotion(number)
-    if at is None or emotion is None:
+        at, label = len(folders) - 1, classes.named(order.class_of(number))
+    if at is None or label is None:
         return None
     below = [folder for folder in folders[at + 1 :] if not split_named((folder,))]
     word = word_of(folders[:at]) or word_named(folders[at + 1 :])
-    return Image(name, emotion, split=split_meant(word), group="/".join(below), official=word)
+    return Image(name, label, split=split_meant(word), group="/".join(below), official=word)
 
 
 def _unlabelled(name: str) -> Image:
@@ -216,9 +221,9 @@ def _against_folders(images: Iterable[Image], by_names: Mapping[str, str]) -> It
             )
 
 
-def class_at(folders: tuple[str, ...]) -> int | None:
-    """Return the index of the nearest folder above an image that is named like an emotion; or None."""
-    return next((at for at in reversed(range(len(folders))) if emotion_named(folders[at])), None)
+def class_at(folders: tuple[str, ...], named: Callable[[str], str | None]) -> int | None:
+    """Return the index of the nearest folder above an image that is named like a class; or None."""
+    return next((at for at in reversed(range(len(folders))) if named(folders[at])), None)
 
 
 def _unlabelled_test(images: list[Image], nameless: list[str]) -> list[str]:

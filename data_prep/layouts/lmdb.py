@@ -12,10 +12,9 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from emotiw.data_prep.archives.tree import Found
-from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.image_list import OFFICIAL, Image, Interpretation, Listing, Official, split_of
 from emotiw.data_prep.images import UnreadableImageError
-from emotiw.data_prep.label_order import ORDERS, LabelOrder, label_order, which_order
+from emotiw.data_prep.label_order import LabelOrder, label_order, which_order
 from emotiw.data_prep.official_splits import made_of
 from emotiw.errors import EmotiwError
 from emotiw.files import file_stamp
@@ -36,25 +35,26 @@ def is_lmdb(found: Found) -> bool:
 def list_lmdb(found: Found, how: Interpretation) -> Listing:
     """List the Datums; a folder named like train_lmdb gives the split.
 
-    Labels are numbers of people, or of emotions in the given order or that of the prepared set that the LMDBs belong
-    to. In a test split, -1 means no label.
+    Labels are numbers of people, or of classes in the given order or that of the prepared set that the LMDBs belong
+    to. If neither is known, a class may have its number as its name. In a test split, -1 means no label.
 
     Raises
     ------
     AmbiguousError
-        If the order of emotions is not known.
+        If the order of the classes is not known.
     """
     data = _data(found)
     source = Lmdbs(found.root(*data.values()) / _holder(found))
     splits = {folder: split_of((PurePosixPath(folder).name,)) for folder in data}
     listed = [(path, label, splits[folder]) for folder in data for path, label in source.labels(folder)]
     labelled = {label for _, label, split in listed if (split, label) != ("test", -1)}
-    order = _order(found.place, labelled, how) if how.labels == "emotions" else None
+    order = _order(found.place, labelled, how) if how.labels != "identities" else None
     numbers = order.numbers if order else range(1 << 31)
     if wrong := next(((path, label) for path, label, _ in listed if label in labelled and label not in numbers), None):
         raise EmotiwError(f"{found.place}: {wrong[0]} has the label {wrong[1]}, which is none of the classes")
-    names = {label: order.emotion(label) if order else f"{label:05d}" for label in labelled}
-    unknown = Counter(order.class_of(label) for _, label, _ in listed if order and names.get(label, "") is None)
+    said = {label: order.class_of(label) if order else _number(label, how) for label in labelled}
+    names = {label: how.classes.named(name) for label, name in said.items()}
+    unknown = Counter(said[label] for _, label, _ in listed if names.get(label, "") is None)
     kept = [(path, names.get(label, ""), split) for path, label, split in listed]
     words = _official(found.place, splits)
     images = [Image(path, name, split=split, official=words[split]) for path, name, split in kept if name is not None]
@@ -64,17 +64,30 @@ def list_lmdb(found: Found, how: Interpretation) -> Listing:
     return Listing(images, source, unknown_classes=unknown, order=str(order or ""))
 
 
-def _order(place: Path, labels: set[int], how: Interpretation) -> LabelOrder:
-    """Return the order that is given, or the one of the prepared set that the LMDBs belong to."""
-    order = label_order(how.order) if how.order else _own_order(place)
-    if order is None:
+def _order(place: Path, labels: set[int], how: Interpretation) -> LabelOrder | None:
+    """Return the order that is given, or that of the prepared set that the LMDBs belong to; None if numbers are names.
+
+    Raises
+    ------
+    AmbiguousError
+        If the order is not known, and a number is not the name of a class.
+    """
+    order = label_order(how.order, how.classes) if how.order else _own_order(place)
+    if order is None and not all(how.classes.named(str(label)) for label in labels):
         raise which_order(str(place), labels)
     return order
 
 
 def _own_order(place: Path) -> LabelOrder | None:
-    """Return the order of the prepared set that an LMDB belongs to; None if that is not a set of emotions."""
-    return ORDERS["emotiw"] if _set_of(place).classes == list(EMOTIONS) else None
+    """Return the order of the prepared set that an LMDB belongs to; None if that is a set of people."""
+    facts = _set_of(place)
+    people = not facts.classes or facts.labels == "identities"
+    return None if people else LabelOrder("of its set.json", tuple(facts.classes), 0, "the prepared set")
+
+
+def _number(label: int, how: Interpretation) -> str:
+    """Return a label without an order as a name; those of people are sorted as text."""
+    return f"{label:05d}" if how.labels == "identities" else str(label)
 
 
 def _official(place: Path, splits: Mapping[str, str]) -> dict[str, str]:
@@ -90,6 +103,7 @@ class _Set:
     """The set.json of the prepared set that an LMDB belongs to; empty if it belongs to none."""
 
     classes: list[str] = field(default_factory=list)
+    labels: str = ""
     val: float | None = None
     official: list[Official] = field(default_factory=list)
 

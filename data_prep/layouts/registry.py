@@ -6,8 +6,7 @@ from pathlib import Path
 
 from emotiw.data_prep.archives.tree import Found, Unpack, look, refuse_to_unpack
 from emotiw.data_prep.emotions import EMOTIONS
-from emotiw.data_prep.groups import group_by, group_in_name, pattern_of
-from emotiw.data_prep.image_list import AmbiguousError, Basis, Image, Interpretation, Listing, Reading
+from emotiw.data_prep.image_list import AmbiguousError, Basis, Interpretation, Listing, Reading
 from emotiw.data_prep.official_splits import choose
 from emotiw.errors import EmotiwError, UsageError
 
@@ -27,10 +26,12 @@ from . import (
 )
 from .columns import not_understood
 from .coverage import compare_with_table
+from .labels_and_groups import complete
 from .lfw import without_lfw
-from .tables import understood
+from .tables import is_csv, understood
 
 _BOTH = ("emotions", "identities")
+_ANY = (*_BOTH, "classes")
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,13 @@ class Layout:
     basis: Basis = field(default_factory=Basis)
 
 
-_EMOTIONS, _IDENTITIES = ("emotions",), ("identities",)
+_EMOTIONS, _IDENTITIES, _NAMED = ("emotions",), ("identities",), ("emotions", "classes")
 LAYOUTS = (
     Layout(
         "prepared",
         refused.is_prepared,
         refused.refuse_prepared,
-        _BOTH,
+        _ANY,
         "`set.json` and `manifest.csv` at the top",
         "refused: give the faces from which the set was made, or the LMDBs of one of its representations",
     ),
@@ -76,7 +77,7 @@ LAYOUTS = (
         "sfew-1.0",
         sfew.is_sfew1,
         sfew.refuse_sfew1,
-        _BOTH,
+        _ANY,
         "frames named as SFEW's, no folder that names a split, and 700 images or a table of LPQ or PHOG features",
         "refused: the paper's set is SFEW 2.0",
     ),
@@ -114,7 +115,7 @@ LAYOUTS = (
         "lmdb",
         lmdb.is_lmdb,
         lmdb.list_lmdb,
-        _BOTH,
+        _ANY,
         "a `data.mdb`, or folders that hold one each",
         "Caffe's Datums; labels are people, or emotions with `--order`, which a prepared set contains; a "
         "folder such as `train_lmdb` names the split",
@@ -133,7 +134,7 @@ LAYOUTS = (
         "ferplus",
         ferplus.is_ferplus,
         ferplus.list_ferplus,
-        _EMOTIONS,
+        _NAMED,
         "`fer2013new.csv`, and no folder named like an emotion",
         "`fer2013.csv` next to it with the same number of rows, or the PNGs that it names",
         Basis("most votes of each row of fer2013new.csv", splits="the column Usage"),
@@ -159,7 +160,7 @@ LAYOUTS = (
         "affectnet",
         affectnet.is_affectnet,
         affectnet.list_affectnet,
-        _EMOTIONS,
+        _NAMED,
         "a CSV with the columns `subDirectory_filePath` and `expression`, and no folder named like an emotion",
         "`training.csv`, `validation.csv` or one table at the top, and the images in any folder",
         Basis("the column expression, in AffectNet's order", splits="the tables' names"),
@@ -168,7 +169,7 @@ LAYOUTS = (
         "csv",
         tables.is_csv,
         tables.list_csv,
-        _BOTH,
+        _ANY,
         "one CSV or TSV at the top, or `metadata.csv` files, with a column of paths and one of labels or one per class",
         "paths relative to the table; classes by name, or numbers with `--order`; a column `split`, where there is "
         "one, says train, val or test, or names for `--splits`",
@@ -177,7 +178,7 @@ LAYOUTS = (
         "list",
         tables.is_list,
         tables.list_list,
-        _BOTH,
+        _ANY,
         "one `.txt`, `.lst` or `.list` at the top that begins with `path label`, or as im2rec or insightface write it",
         "one line per image, paths relative to the list; classes as in `csv`",
     ),
@@ -185,7 +186,7 @@ LAYOUTS = (
         "parquet",
         refused.is_parquet,
         refused.refuse_parquet,
-        _BOTH,
+        _ANY,
         "a `.parquet` file",
         "refused: write each row's image to a file `<label>/<row>.jpg`",
     ),
@@ -193,7 +194,7 @@ LAYOUTS = (
         "affectnet-npy",
         affectnet.is_affectnet_npy,
         affectnet.list_affectnet_npy,
-        _EMOTIONS,
+        _NAMED,
         "files such as `annotations/<id>_exp.npy`, and no folder named like an emotion",
         "`images/<id>.jpg` for each; a folder around both, such as `train_set`, names the split",
         Basis("_exp.npy files, in AffectNet's order", splits="folders around images and annotations"),
@@ -202,7 +203,7 @@ LAYOUTS = (
         "ck+",
         ck_plus.is_ck_plus,
         ck_plus.list_ck_plus,
-        _EMOTIONS,
+        _NAMED,
         "files such as `S005/001/S005_001_00000011_emotion.txt`, and no folder named like an emotion",
         "the frames of each labelled sequence, named `S005/001/S005_001_00000011.png`; the subject is the group",
         Basis("_emotion.txt files, in CK+'s order", "the subject, by the file's name"),
@@ -229,7 +230,7 @@ LAYOUTS = (
         "folders",
         lambda found: True,
         folders.list_folders,
-        _BOTH,
+        _ANY,
         "what no other layout recognises",
         "`<class>/<image>`: folders named like emotions, or one folder per person; folders above named train, val or "
         "test; files named like FER2013's, such as `PublicTest_10116449.jpg`, give the official split",
@@ -240,6 +241,7 @@ LAYOUTS = (
 
 _BY_NAME = {row.name: row for row in LAYOUTS}
 _TABLES = ("csv", "list")  # the layouts of any table or list
+_OWN_NAMES = (*_TABLES, "folders", "lmdb")  # whose classes may have any names
 
 
 def list_images(source: Path, how: Interpretation, unpack: Unpack = refuse_to_unpack) -> Listing:
@@ -271,8 +273,7 @@ def list_images(source: Path, how: Interpretation, unpack: Unpack = refuse_to_un
         found = replace(found, images=look(Path(how.images)))
     if how.first_neutral and row.name != "ck+":
         raise UsageError(f"--first-neutral is for CK+, and {source} is in the layout {row.name}: leave it out")
-    if how.labels not in row.labels:
-        raise UsageError(f"{source} is in the layout {row.name}: give --labels {row.labels[0]}")
+    _check_labels(source, row, how)
     listing = row.list(found, how)
     why = "--layout" if how.layout else "--table" if how.table else row.recognised
     listing = replace(listing, layout=row.name, basis=replace(listing.basis or row.basis, layout=why))
@@ -284,7 +285,23 @@ def list_images(source: Path, how: Interpretation, unpack: Unpack = refuse_to_un
         listing = without_lfw(listing, how.labels)
     if not listing.images:
         raise EmotiwError(f"{source} holds no image {_where(row, how.labels, listing)}{refused.hint(found)}")
-    return choose(complete(listing, how.labels, how.group), how.splits)
+    return choose(complete(listing, source, how), how.splits)
+
+
+def _check_labels(source: Path, row: Layout, how: Interpretation) -> None:
+    """Raise if a layout does not have such labels, or needs the names of the classes."""
+    where = f"{source} is in the layout {row.name}"
+    if how.labels == "classes" and row.labels[0] == "emotions" and "classes" not in row.labels:
+        raise UsageError(
+            f"{where}, whose classes are the seven emotions: give --labels emotions, or --layout folders if its "
+            "folders are classes"
+        )
+    if how.labels not in row.labels:
+        raise UsageError(f"{where}: give --labels {row.labels[0]}")
+    if how.labels == "classes" and not how.classes.names and row.name not in _OWN_NAMES:
+        raise UsageError(f"{where}, not all labels of which are expressions: name the classes with --classes")
+    if how.class_column is not None and row.name != "csv":
+        raise UsageError(f"--class-column is for tables, and {where}: leave it out")
 
 
 def _choose(found: Found, how: Interpretation) -> tuple[Layout, Found]:
@@ -299,7 +316,7 @@ def _choose(found: Found, how: Interpretation) -> tuple[Layout, Found]:
         if how.table not in found.files:
             raise UsageError(f"--table {how.table}: {found.place} holds no such file")
         found = replace(found, table=how.table)
-        if not how.layout and not any(_BY_NAME[name].recognise(found) for name in _TABLES):
+        if not how.layout and not any(_recognises(_BY_NAME[name], found, how) for name in _TABLES):
             raise EmotiwError(f"{found.where(how.table)} {not_understood(found.head(how.table))}")
     if how.layout:
         return _BY_NAME[how.layout], found
@@ -309,59 +326,19 @@ def _choose(found: Found, how: Interpretation) -> tuple[Layout, Found]:
             if not how.table and row.recognise(found):
                 return row, found
             continue
-        several = [table for table in tables if row.recognise(replace(found, table=table))]
+        several = [table for table in tables if _recognises(row, replace(found, table=table), how)]
         if len(several) > 1:
             raise AmbiguousError(f"{found.place} holds several tables", [Reading(t, f"--table {t}") for t in several])
         if several:
             return row, replace(found, table=several[0])
-        if not tables and row.recognise(found):
+        if not tables and _recognises(row, found, how):
             return row, found
     raise AssertionError("folders recognise everything")
 
 
-def complete(listing: Listing, labels: str, group: str | None) -> Listing:
-    """Return the listing with its classes, labels and groups.
-
-    Parameters
-    ----------
-    group
-        A regular expression searched in an image's path; its first group (or the whole match) names the image's group.
-        None: what the layout or the file's name says; else every image is a group of its own.
-    """
-    names = {image.name for image in listing.images} - {""}
-    classes = EMOTIONS if labels == "emotions" else tuple(sorted(names))
-    numbers = {name: number for number, name in enumerate(classes)} | {"": -1}
-    pattern = pattern_of(group)
-    basis = listing.basis or Basis()
-    if pattern:
-        basis = replace(basis, groups=f"--group {group}")
-    elif labels == "emotions" and not basis.groups:
-        basis = replace(basis, groups=_groups_from(listing.images))
-    images = [
-        replace(
-            image,
-            label=numbers[image.name],
-            group=group_by(image.path, pattern) if pattern else _own_group(image, labels),
-        )
-        for image in listing.images
-    ]
-    return replace(listing, images=images, classes=classes, basis=basis)
-
-
-def _groups_from(images: list[Image]) -> str:
-    """Return what determines the groups without an option; empty if each image is a group of its own."""
-    from_folders = any(image.group for image in images)
-    from_names = any(not image.group and group_in_name(image.path) for image in images)
-    return " and ".join(
-        words
-        for words, given in (("folders below the class", from_folders), ("files named as a known set's", from_names))
-        if given
-    )
-
-
-def _own_group(image: Image, labels: str) -> str:
-    """Return the group from the layout or the name; with identities a person is a class, not a group."""
-    return image.group or (labels == "emotions" and group_in_name(image.path)) or image.path
+def _recognises(row: Layout, found: Found, how: Interpretation) -> bool:
+    """Return whether a source is in a layout; a table of the layout csv has the column that an option names."""
+    return is_csv(found, how) if row.name == "csv" else row.recognise(found)
 
 
 def _where(row: Layout, labels: str, listing: Listing) -> str:
@@ -371,4 +348,8 @@ def _where(row: Layout, labels: str, listing: Listing) -> str:
     return f"that can be used, as the layout {row.name}{first}"
 
 
-_EXPECTED = {"emotions": "an emotion: " + ", ".join(EMOTIONS), "identities": "a person"}
+_EXPECTED = {
+    "emotions": "an emotion: " + ", ".join(EMOTIONS),
+    "identities": "a person",
+    "classes": "a class; a source without class folders needs a table",
+}

@@ -73,7 +73,7 @@ def list_sfew(found: Found, how: Interpretation) -> Listing:
     left_out: dict[str, str] = {}
     unknown: Counter[str] = Counter()
     for path in tree.files():
-        at = class_at(_above(path))
+        at = class_at(_above(path), emotion_named)
         word, kind = word_of(_above(path)), None if at is None else emotion_named(_above(path)[at])
         if reason := "an archive inside an archive: unpack it" if is_zip(path) else unusable(path):
             left_out[printable(path)] = reason

@@ -16,7 +16,6 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from emotiw.data_prep.archives.tree import Folder, Found, folder_of
-from emotiw.data_prep.emotions import emotion_named
 from emotiw.data_prep.image_list import Basis, Image, Interpretation, Listing, printable, split_of, unusable, word_of
 from emotiw.data_prep.label_order import ORDERS, LabelOrder, label_order, number_in, which_order
 from emotiw.errors import EmotiwError
@@ -58,13 +57,22 @@ class Table(NamedTuple):
     splits: str = ""
 
 
-def is_csv(found: Found) -> bool:
-    """Return whether the CSV at the top, or each metadata.csv, has a column of paths and one of labels."""
+def is_csv(found: Found, how: Interpretation | None = None) -> bool:
+    """Return whether the CSV at the top, or each metadata.csv, has a column of paths and one of labels.
+
+    Parameters
+    ----------
+    how
+        May name the classes or the column of labels.
+    """
     heads = [found.head(table) for table in _tables(found)]
-    return bool(heads) and any(
-        all(columns_of(head, Interpretation(labels)).understood for head in heads)
-        for labels in ("emotions", "identities")
-    )
+    kinds = [how] if how and how.column else [Interpretation("emotions"), Interpretation("identities"), how]
+    return bool(heads) and any(all(_gives_labels(head, kind) for head in heads) for kind in kinds if kind)
+
+
+def _gives_labels(head: str, how: Interpretation) -> bool:
+    columns = columns_of(head, replace(how, class_column=None, person_column=None))
+    return columns.understood if how.column is None else columns.path is not None and how.column in columns.names
 
 
 def is_repack(found: Found) -> bool:
@@ -83,8 +91,7 @@ def understood(found: Found, how: Interpretation) -> list[str]:
     top = [path for path in found.files if folder_of(path) == found.top]
     tables = [path for path in top if path.lower().endswith((".csv", ".tsv"))]
     lists = [path for path in top if path.lower().endswith(_LISTS)]
-    plain = Interpretation(how.labels)
-    return [path for path in tables if columns_of(found.head(path), plain).understood] + [
+    return [path for path in tables if _gives_labels(found.head(path), how)] + [
         path for path in lists if is_list(replace(found, table=path))
     ]
 
@@ -240,7 +247,8 @@ def _list(found: Found, tables: Mapping[str, Table], how: Interpretation) -> Lis
     for table, row in rows:
         path, where = _beside(found, table, row.path), f"{found.where(table)}: {row.path}"
         split = split_of((row.split,))
-        name = _class(row.label, order, where) if how.labels == "emotions" else _person(row.label)
+        unlabelled = split == "test" and row.label in ("", "-1")
+        name = None if unlabelled else _name(row.label, order, where, how)
         if not row.split.isprintable():
             raise EmotiwError(f"{where}: split {row.split[:40]!r} is not a name: correct it")
         if row.split and not split and not how.splits:
@@ -250,7 +258,7 @@ def _list(found: Found, tables: Mapping[str, Table], how: Interpretation) -> Lis
             left_out[printable(path or row.path)] = reason
         elif path in images:
             left_out[f"{path} (again)"] = "is listed twice"
-        elif name is None and not (split == "test" and row.label in ("", "-1")):
+        elif name is None and not unlabelled:
             unknown[row.label] += 1
         else:
             images[str(path)] = Image(str(path), name or "", split=split, official=row.split)
@@ -268,30 +276,30 @@ def _basis(tables: Mapping[str, Table]) -> Basis:
 
 def _order(where: str, labels: Sequence[str], how: Interpretation) -> LabelOrder | None:
     """Return the order of labels that are numbers; None if they are names or people."""
-    numbers = {number_in(label) for label in labels if _is_digits(label)} - {None}
-    if how.labels == "identities" or not numbers:
+    digits = {label for label in labels if _is_digits(label)}
+    if how.labels == "identities" or not digits:
         return None
-    if not how.order:
+    if how.order:
+        return label_order(how.order, how.classes)
+    if numbers := {number_in(label) for label in digits if not how.classes.named(label)} - {None}:
         raise which_order(where, (number for number in numbers if number is not None))
-    return label_order(how.order)
+    return None
 
 
 def _is_digits(label: str) -> bool:
     return label.isascii() and label.isdigit()
 
 
-def _person(label: str) -> str | None:
-    return (label.zfill(5) if _is_digits(label) else label) or None
-
-
-def _class(label: str, order: LabelOrder | None, where: str) -> str | None:
-    """Return the emotion that a table's label means; None if it is not one of the seven."""
+def _name(label: str, order: LabelOrder | None, where: str, how: Interpretation) -> str | None:
+    """Return the person or the class that a table's label means; None if it means none."""
+    if how.labels == "identities":
+        return (label.zfill(5) if _is_digits(label) else label) or None
     if not _is_digits(label) or order is None:
-        return emotion_named(label)
+        return how.classes.named(label)
     number = number_in(label)
     if number is None or number not in order.numbers:
         raise EmotiwError(f"{where}: label {label[:20]} is not in the order {order.name}: {order}")
-    return order.emotion(number)
+    return how.classes.named(order.class_of(number))
 
 
 def _beside(found: Found, table: str, written: str) -> str | None:

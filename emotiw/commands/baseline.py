@@ -23,6 +23,7 @@ def run(args: argparse.Namespace) -> None:
     """Choose, fit and score; print the choice and the accuracy."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.evaluate.baseline.baseline import folder_of, make, write
+    from emotiw.evaluate.label_lists import format_note
     from emotiw.evaluate.scoring import scores_file
     from emotiw.files import refuse_overwrite
 
@@ -39,4 +40,4 @@ def run(args: argparse.Namespace) -> None:
     else:
         where = folder / f"predictions_{args.split}.txt"
         images = f"{len(scores.labels)} {args.split} images{prepared.beside(args.split)}"
-        print(f"baseline: {images} without labels -> {where}")
+        print(f"baseline: {images} without labels -> {where}{format_note(scores.classes)}")

@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.data_prep.splits import SPLITS
     from emotiw.errors import UsageError
+    from emotiw.evaluate.label_lists import format_note
     from emotiw.evaluate.model import Model, open_model
     from emotiw.evaluate.scoring import Task, evaluate, require, require_labels, scores_file, scores_folder
     from emotiw.inputs import Look
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> None:
         else:
             where = folder / f"predictions_{task.name}.txt"
             images = f"{len(scores.labels)} {task.name} images" + (f" ({words})" if words else "")
-            print(f"{model.short_title}: {images} without labels -> {where}")
+            print(f"{model.short_title}: {images} without labels -> {where}{format_note(scores.classes)}")
 
 
 def _refuse_other_scores(folder: Path, name: str, prepared: "PreparedSet", *, force: bool) -> None:

@@ -36,8 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="SET", help="the set to make")
     parser.add_argument(
         "--labels",
-        choices=("emotions", "identities"),
-        help="emotions: the seven classes, matched by name; identities: each folder is a person",
+        choices=("emotions", "identities", "classes"),
+        help="emotions: the seven classes, matched by name; identities: each folder is a person; classes: each folder, "
+        "or each value in a table's column, is a class",
+    )
+    parser.add_argument(
+        "--classes",
+        dest="class_list",
+        metavar="FILE|NAME,...",
+        help="with --labels classes: the names of the classes in label order, one in each line; other spellings may "
+        "follow, as in `positive: happy, surprise`; other names are left out (default: the names in SOURCE)",
     )
     _add_readings(parser)
     parser.add_argument(
@@ -116,6 +124,7 @@ def _add_readings(parser: argparse.ArgumentParser) -> None:
         "--person-level", type=int, metavar="N", help="the person is the Nth folder below SOURCE (default: the last)"
     )
     parser.add_argument("--person-column", metavar="NAME", help="the column of a table that names the person")
+    parser.add_argument("--class-column", metavar="NAME", help="the column of a table that names the class")
     parser.add_argument(
         "--images", metavar="DIR", help="the folder that a table's paths are relative to (default: the table's own)"
     )
@@ -147,6 +156,26 @@ def run(args: argparse.Namespace) -> None:
         print(f"prepared set: {args.output}")
 
 
+def _class_list(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the lines of --classes; empty without it.
+
+    Raises
+    ------
+    UsageError
+        If they do not define classes, or an option is for other labels.
+    """
+    from emotiw.data_prep.class_list import numbered, read_classes
+    from emotiw.errors import UsageError
+
+    for flag, value in (("--classes", args.class_list), ("--class-column", args.class_column)):
+        if value is not None and args.labels != "classes" and not args.extend:
+            raise UsageError(f"{flag} is for --labels classes: give that, or leave it out")
+    lines = read_classes(args.class_list) if args.class_list is not None else ()
+    if args.order is not None and (number := numbered(lines)):
+        raise UsageError(f"--order and the number {number} in --classes both say what numbers mean: give one of them")
+    return lines
+
+
 def _settings(args: argparse.Namespace, jobs: int) -> "Settings":
     """Return the settings of the command line.
 
@@ -169,7 +198,7 @@ def _settings(args: argparse.Namespace, jobs: int) -> "Settings":
     if args.output is None and not args.dry_run:
         raise UsageError("-o SET is missing: name the set to make, or give --dry-run")
     if args.labels is None and not args.extend:
-        raise UsageError("--labels is missing: give emotions or identities")
+        raise UsageError("--labels is missing: give emotions, identities or classes")
     if not 8 <= args.size <= 4096:
         raise UsageError(f"--size {args.size}: give a side between 8 and 4096 pixels")
     if jobs < 1 or args.seed < 0:
@@ -179,6 +208,7 @@ def _settings(args: argparse.Namespace, jobs: int) -> "Settings":
     names = tuple(representation.name for representation in representations(args, PAPER))
     asked = {field.name: getattr(args, field.name) for field in fields(Settings) if field.name != "representations"}
     asked["labels"] = args.labels or ""  # with --extend, those of the set
+    asked["class_list"] = _class_list(args)
     asked["dataset"] = "" if args.dataset is None else spelled(args.dataset)
     if args.images is not None:
         asked["images"] = str(Path(args.images).resolve())  # a later command may run in another folder

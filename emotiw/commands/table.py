@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
     """Print the table and write it."""
     from emotiw.data_prep.prepared_set import open_set
     from emotiw.errors import EmotiwError, UsageError
+    from emotiw.evaluate.label_lists import format_note
     from emotiw.evaluate.table.output import TABLE_FILES, write_table
     from emotiw.evaluate.table.predictions import clear_predictions, write_predictions
     from emotiw.evaluate.table.published import publications
@@ -99,13 +100,15 @@ def run(args: argparse.Namespace) -> None:
         prepared = None
     print(write_table(view(table, published, scored), args.output, prepared))
     print(f"report: {args.output / 'report.html'}")
-    print(f"predictions ({table.answer.name}): {write_predictions(table, args.output)}")
+    note = format_note(table.scores.classes)
+    print(f"predictions ({table.answer.name}): {write_predictions(table, args.output)}{note}")
     if theirs:
         _compare(table, theirs, args)
 
 
 def _unlabelled(table: "Table", args: argparse.Namespace) -> None:
     """Write the predictions of a split without labels, and the file for their counts; print the counts so far."""
+    from emotiw.evaluate.label_lists import format_note
     from emotiw.evaluate.table.output import TABLE_FILES
     from emotiw.evaluate.table.predictions import clear_predictions, write_predictions
     from emotiw.evaluate.table.scored import read_scored, unscored
@@ -123,7 +126,7 @@ def _unlabelled(table: "Table", args: argparse.Namespace) -> None:
     print(f"the {args.split} images have no labels, so there is no table: give labels to emotiw evaluate --truth,")
     scored = read_scored(counts, table)
     print(f"or have the predictions scored and fill the counts into {counts}:\n\n{scored.text}\n\n{scored.note}\n")
-    print(f"predictions ({table.answer.name}): {first}")
+    print(f"predictions ({table.answer.name}): {first}{format_note(table.scores.classes)}")
 
 
 def _theirs(args: argparse.Namespace) -> "Table | None":

@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.data_prep.class_list import difference
 from emotiw.engine.base import Blob, DivergedError, Engine
 from emotiw.engine.inference import NotFiniteError, posteriors
 from emotiw.engine.preprocessing import net_inputs, resize
@@ -85,7 +86,11 @@ class Predictor:
     ) -> None:
         for model in models:
             if model.classes != models[0].classes:
-                raise EmotiwError(f"{model.name} and {models[0].name} have different classes: predict with each alone")
+                words = difference(model.classes, models[0].classes, "the other")
+                raise EmotiwError(
+                    f"{model.name} and {models[0].name} have different classes: the first {words}: predict with each "
+                    "alone"
+                )
         self.models, self.crops, self.mean_rule, self.engine = models, crops, mean_rule, engine
         self.weights = np.full(len(models), 1 / len(models)) if weights is None else weights
         self._representations = [parse(model.representation) for model in models]

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.data_prep.class_list import difference
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import Model
 from emotiw.evaluate.predict.faces import Face, Failure, decode_one, find, title
@@ -91,7 +92,11 @@ class Examiner:
         self.models = [model for predictor in predictors for model in predictor.models]
         for model in self.models:
             if model.classes != self.models[0].classes:
-                raise EmotiwError(f"{model.name} and {self.models[0].name} have different classes: serve each alone")
+                words = difference(model.classes, self.models[0].classes, "the other")
+                raise EmotiwError(
+                    f"{model.name} and {self.models[0].name} have different classes: the first {words}: serve each "
+                    "alone"
+                )
         self.classes = self.models[0].classes
         self._predictors = predictors
         self._none = np.empty((0, len(self.classes)))

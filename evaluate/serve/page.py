@@ -13,6 +13,7 @@ import numpy as np
 from gradio.data_classes import ImageData
 from numpy.typing import NDArray
 
+from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.images import UnreadableImageError
 from emotiw.errors import EmotiwError
 
@@ -37,9 +38,9 @@ def render_message(text: str, kind: str = "error") -> str:
     return _rendered("message", text=text, kind=kind)
 
 
-def render_title() -> str:
+def render_title(classes: Sequence[str]) -> str:
     """Return the page's head as HTML."""
-    return _rendered("title")
+    return _rendered("title", what="emotion" if tuple(classes) == EMOTIONS else "class")
 
 
 def render_foot(lines: Sequence[str]) -> str:
@@ -118,7 +119,7 @@ def build(examiner: Examiner, *, detect: bool) -> gr.Blocks:
     """
     page: gr.Blocks = gr.Blocks(title="emotiw", analytics_enabled=False, fill_width=True, delete_cache=(_KEPT, _KEPT))
     with page:
-        gr.HTML(render_title(), js_on_load=None, apply_default_css=False)
+        gr.HTML(render_title(examiner.classes), js_on_load=None, apply_default_css=False)
         with gr.Row(equal_height=False, elem_id="columns"):
             with gr.Column(scale=4, min_width=300):
                 picture = _upload()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from tabulate import tabulate
 
+from emotiw.data_prep.class_list import difference
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.scores import Scores
 from emotiw.inputs import Input
@@ -107,11 +108,14 @@ def against(ours: Table, theirs: Table) -> Against:
     Raises
     ------
     EmotiwError
-        If the other table has no labels, or the two are on different official splits.
+        If the other table has no labels, or the two have different classes or are on different official splits.
     """
     split = theirs.protocol.split
     if not theirs.scores.labelled:
         raise EmotiwError(f"the other scores of {split} have no labels, so they cannot be compared: name another split")
+    if ours.scores.classes != theirs.scores.classes:
+        words = difference(ours.scores.classes, theirs.scores.classes, "the other table")
+        raise EmotiwError(f"this table {words}, so their figures are not compared: give a table of the same classes")
     if ours.official.names and theirs.official.names and ours.official != theirs.official:
         raise EmotiwError(
             f"{split} is {ours.official.short or 'no official split'} here and "

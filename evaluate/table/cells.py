@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.data_prep.class_list import difference
 from emotiw.data_prep.official_splits import MadeOf
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.model import Provenance, provenance
@@ -173,6 +174,7 @@ def require_alike(cells: Sequence[Cell]) -> None:
             raise EmotiwError(f"{before.folder} and {cell.folder} are the same row: move one elsewhere")
     every = [training for cell in cells for training in cell.trainings]
     for first, cell in ((every[0], other) for other in every[1:]):
+        require_same_classes(cell.name, cell.scores, first.name, first.scores)
         here, there = cell.protocol, first.protocol
         if (here.set_digest, here.crops) != (there.set_digest, there.crops):
             raise EmotiwError(
@@ -180,7 +182,7 @@ def require_alike(cells: Sequence[Cell]) -> None:
                 "with --force"
             )
         mine, others = cell.scores, first.scores
-        if (mine.paths, mine.classes) != (others.paths, others.classes):
+        if mine.paths != others.paths:
             raise EmotiwError(
                 f"{cell.name} and {first.name} have scores of different images: evaluate both with --force"
             )
@@ -205,6 +207,13 @@ def require_alike(cells: Sequence[Cell]) -> None:
         raise EmotiwError(
             "the scores name different groups for the same images: evaluate all with one --set, with --force"
         )
+
+
+def require_same_classes(name: str, scores: Scores, other: str, others: Scores) -> None:
+    """Raise `EmotiwError` if two nets were scored on different classes, or on the same in another order."""
+    if scores.classes != others.classes:
+        words = difference(scores.classes, others.classes, other)
+        raise EmotiwError(f"{name} {words}: name nets of the same classes with --rows, or move the others elsewhere")
 
 
 def representation_order(representation: str) -> tuple[int, str]:

@@ -3,7 +3,7 @@
 A property that all nets share is printed here once; one in which they differ is a column.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from emotiw.text import counted
 
 from .cells import Cell
 from .results import Table
+
+_MOST_NAMED = 20  # classes; people are more
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def head(table: Table) -> Head:
     folder = Path(table.protocol.set_folder).name
     engines, iterations = _each(cell.engine for cell in cells), _each(cell.iterations for cell in cells)
     return Head(
-        lines=[_set(table, folder), _figures(table), _trained(cells, engines, iterations)],
+        lines=[_set(table, folder), *_classes(table), _figures(table), _trained(cells, engines, iterations)],
         name=table.dataset or ("drawn faces" if table.drawn else folder),
         engines=len(engines) > 1,
         iterations=len(iterations) > 1,
@@ -63,6 +65,17 @@ def _set(table: Table, folder: str) -> str:
     if table.dataset:
         return f"Set {folder}: {table.dataset}."
     return f"Set {folder}: unknown data set (name it with emotiw prepare --dataset)."
+
+
+def _classes(table: Table) -> Iterator[str]:
+    """Yield the classes if they are not the seven emotions."""
+    names = table.scores.classes
+    if not table.of_emotions:
+        shown = ", ".join(names) if len(names) <= _MOST_NAMED else f"{len(names):,}"
+        yield (
+            f"Classes: {shown}; not the paper's seven emotions, so its published figures are not compared and its "
+            "claims not tested: tests compare only the nets of this table."
+        )
 
 
 def _figures(table: Table) -> str:

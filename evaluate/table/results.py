@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.official_splits import MadeOf
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.baseline.baseline import Baseline, find
@@ -32,7 +33,7 @@ from emotiw.inputs import Look
 from emotiw.text import counted
 from emotiw.train.run_folder import Run, find_runs
 
-from .cells import Cell, released_cells, require_alike, row_of, run_cells
+from .cells import Cell, released_cells, require_alike, require_same_classes, row_of, run_cells
 from .marks import Marks, marks
 
 BASELINE = "baseline: LBP histograms, SVM"
@@ -241,6 +242,11 @@ class Table:
         return self.official.beside(self.protocol.split, self.dataset)
 
     @property
+    def of_emotions(self) -> bool:
+        """Whether the classes are the seven emotions, for which figures and claims were published."""
+        return self.scores.classes == EMOTIONS
+
+    @property
     def drawn(self) -> bool:
         """Whether the images were drawn."""
         return any(protocol.drawn for protocol in self._protocols)
@@ -353,7 +359,8 @@ def _baseline(folder: Path, split: str, cell: Cell) -> Baseline | None:
     baseline = find(folder, split, cell.protocol.set_digest)
     if baseline is None:
         return None
-    if (baseline.scores.paths, baseline.scores.classes) != (cell.scores.paths, cell.scores.classes):
+    require_same_classes("the baseline", baseline.scores, cell.name, cell.scores)
+    if baseline.scores.paths != cell.scores.paths:
         raise EmotiwError(f"the baseline and {cell.name} have scores of different images: make both again with --force")
     return replace(baseline, scores=replace(baseline.scores, labels=cell.scores.labels))
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.evaluate.model import TRAINED, Provenance
 from emotiw.evaluate.scores import Scores
 
@@ -172,8 +171,11 @@ def grid(table: Table) -> list[Net]:
 
 
 def compared(table: Table) -> list[Provenance]:
-    """Return the columns that published figures are compared with: none of random weights or on drawn faces."""
-    if table.scores.classes != EMOTIONS or table.drawn:
+    """Return the columns that published figures are compared with.
+
+    These have no random weights, and their images are not drawn and show the seven emotions.
+    """
+    if not table.of_emotions or table.drawn:
         return []
     found = [column.provenance for column in table.filled]
     if table.baseline:

@@ -308,8 +308,8 @@ def test_a_representation_is_added_to_a_set(drawn, tmp_path, capfd):
     ("words", "said"),
     [
         (["--labels", "emotions"], "-o SET is missing: name the set to make, or give --dry-run"),
-        (["-o", "set"], "--labels is missing: give emotions or identities"),
-        (["--dry-run"], "--labels is missing: give emotions or identities"),
+        (["-o", "set"], "--labels is missing: give emotions, identities or classes"),
+        (["--dry-run"], "--labels is missing: give emotions, identities or classes"),
         (["-o", "set", "--extend", "--force"], "--extend and --force exclude each other: leave one out"),
         (["--dry-run", "--labels", "emotions", "--strict"], "--dry-run and --strict exclude each other: leave one out"),
         (["--dry-run", "--extend", "--labels", "emotions"], "--dry-run and --extend: give one of them"),

@@ -1,6 +1,7 @@
 import pytest
 
-from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.data_prep.class_list import own_classes
+from emotiw.data_prep.emotions import EMOTIONS, emotion_named
 from emotiw.data_prep.label_order import ORDERS, LabelOrder, label_order, number_in
 from emotiw.errors import EmotiwError, UsageError
 
@@ -15,9 +16,13 @@ WRITTEN = {
 }
 
 
+def emotion(order: LabelOrder, number: int) -> str | None:
+    return emotion_named(order.class_of(number))
+
+
 def test_every_order_is_that_of_its_data_set():
     shown = {
-        name: " ".join(f"{number} {(order.emotion(number) or '--')[:2]}" for number in order.numbers)
+        name: " ".join(f"{number} {(emotion(order, number) or '--')[:2]}" for number in order.numbers)
         for name, order in ORDERS.items()
     }
     assert shown == WRITTEN
@@ -26,7 +31,7 @@ def test_every_order_is_that_of_its_data_set():
 @pytest.mark.parametrize("name", WRITTEN)
 def test_every_order_has_each_emotion_once_and_names_its_source(name):
     order = ORDERS[name]
-    named = [each for number in order.numbers if (each := order.emotion(number))]
+    named = [each for number in order.numbers if (each := emotion(order, number))]
     assert sorted(named) == sorted({*EMOTIONS} - ({"Neutral"} if name == "ck+" else set()))
     assert (order.name, bool(order.source)) == (name, True)
     assert label_order(f" {name.upper()} ") is order
@@ -37,12 +42,12 @@ def test_a_number_that_has_no_class_is_refused(name):
     order = ORDERS[name]
     for number in (order.first - 1, order.first + len(order.names), 10**5000):
         with pytest.raises(EmotiwError, match=f"is not in the order {name[:2]}") as caught:
-            order.emotion(number)
+            emotion(order, number)
         assert "\n" not in str(caught.value)
 
 
 def test_a_class_other_than_the_seven_keeps_its_name():
-    assert (ORDERS["ck+"].emotion(2), ORDERS["ck+"].class_of(2)) == (None, "Contempt")
+    assert (emotion(ORDERS["ck+"], 2), ORDERS["ck+"].class_of(2)) == (None, "Contempt")
 
 
 def test_a_list_of_names_is_an_order_from_0_on():
@@ -50,8 +55,15 @@ def test_a_list_of_names_is_an_order_from_0_on():
     assert order == LabelOrder(
         "neutral, Joy,contempt,suprise", ("Neutral", "Happy", "contempt", "Surprise"), 0, "the command line"
     )
-    assert [order.emotion(number) for number in range(4)] == ["Neutral", "Happy", None, "Surprise"]
+    assert [emotion(order, number) for number in range(4)] == ["Neutral", "Happy", None, "Surprise"]
     assert str(order) == "0 Neutral, 1 Happy, 2 contempt, 3 Surprise"
+
+
+def test_a_list_may_name_other_classes():
+    order = label_order("good,Happy,bad", own_classes(["positive: good", "bad"]))
+    assert order.names == ("positive", "Happy", "bad")
+    with pytest.raises(UsageError, match="is not a list of classes"):
+        label_order("happy,sad", own_classes(["positive: good", "bad"]))
 
 
 @pytest.mark.parametrize(

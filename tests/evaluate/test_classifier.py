@@ -187,7 +187,7 @@ def test_what_cannot_be_scored_is_one_line(copy, sets, capsys):
 
     faces = ["--set", sets / "expressions"]
     assert "scores_val.csv exists already: give --force" in refused(folder, *faces)
-    assert "has other classes than" in refused(folder, "--set", sets / "people", "--force")
+    assert "and vgg_s_small-rgb/finetune has Angry, Disgust, " in refused(folder, "--set", sets / "people", "--force")
     assert "holds no test split" in refused(folder, *faces, "--split", "test")
     assert "is not a model: give one of VGG_S_rgb, " in refused(copy, *faces)
     assert "is not a prepared set" in refused(folder, "--set", copy, "--force")

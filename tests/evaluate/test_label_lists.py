@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from emotiw.data_prep.class_list import exact_names, own_classes
 from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.label_lists import predictions_text, true_labels
@@ -35,7 +36,7 @@ def listed(tmp_path):
     ],
 )
 def test_names_mean_images_by_the_end_of_their_paths(listed, paths, text):
-    assert true_labels(paths, CLASSES, listed(text)).tolist() == [1, 2]
+    assert true_labels(paths, exact_names(CLASSES), listed(text)).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -53,17 +54,31 @@ def test_names_mean_images_by_the_end_of_their_paths(listed, paths, text):
 )
 def test_what_is_not_clear_is_refused(listed, paths, text, words):
     with pytest.raises(EmotiwError, match=words):
-        true_labels(paths, CLASSES, listed(text))
+        true_labels(paths, exact_names(CLASSES), listed(text))
+
+
+def test_labels_are_those_of_the_sets_classes(listed):
+    classes, paths = own_classes(["positive: happy", "negative: sad"]), ["x.png", "y.png", "z.png"]
+    assert true_labels(paths, classes, listed("x joy\ny negative\nz 0\n")).tolist() == [0, 1, 0]
+    with pytest.raises(EmotiwError, match="the label one of positive, negative"):
+        true_labels(paths, classes, listed("x Fear\ny negative\nz 0\n"))
+
+
+def test_a_number_is_no_position_if_it_may_be_a_name(listed):
+    """Of the classes 1 and 2, the label 1 is the first, not the second."""
+    assert true_labels(["x.png", "y.png"], exact_names("12"), listed("x 1\ny 2\n")).tolist() == [0, 1]
+    with pytest.raises(EmotiwError, match="the label one of 1, 2"):
+        true_labels(["x.png", "y.png"], exact_names("12"), listed("x 0\ny 1\n"))
 
 
 def test_the_sets_own_labels_stay_and_are_not_contradicted(listed):
     paths, known = ["x.png", "y.png", "z.png"], [1, -1, -1]
-    assert true_labels(paths, CLASSES, listed("y Sad\nz Happy\n"), known).tolist() == [1, 2, 1]
-    assert true_labels(paths, CLASSES, listed("x Happy\ny Sad\nz Happy\n"), known).tolist() == [1, 2, 1]
+    assert true_labels(paths, exact_names(CLASSES), listed("y Sad\nz Happy\n"), known).tolist() == [1, 2, 1]
+    assert true_labels(paths, exact_names(CLASSES), listed("x Happy\ny Sad\nz Happy\n"), known).tolist() == [1, 2, 1]
     with pytest.raises(EmotiwError, match=r"own labels of 1 images, such as x\.png \(Sad, in the set Happy\)"):
-        true_labels(paths, CLASSES, listed("x Sad\ny Sad\nz Happy\n"), known)
+        true_labels(paths, exact_names(CLASSES), listed("x Sad\ny Sad\nz Happy\n"), known)
     with pytest.raises(EmotiwError, match=r"no label for 1 of the images, such as z\.png"):
-        true_labels(paths, CLASSES, listed("y Sad\n"), known)
+        true_labels(paths, exact_names(CLASSES), listed("y Sad\n"), known)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +95,7 @@ def test_predictions_score_again(listed, paths, classes):
     posteriors = np.eye(len(classes))[[1, 2, 0]]
     scores = Scores(paths, np.array([-1] * 3), tuple(classes), posteriors)
     written = predictions_text(scores)
-    assert true_labels(paths, tuple(classes), listed(written)).tolist() == [1, 2, 0]
+    assert true_labels(paths, exact_names(classes), listed(written)).tolist() == [1, 2, 0]
     names_are_enough = len({path.rpartition("/")[2].rpartition(".")[0] for path in paths}) == 3
     assert written.startswith(f"{paths[0].rpartition('/')[2] if names_are_enough else paths[0]} ")
 

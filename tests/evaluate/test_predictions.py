@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emotiw.__main__ import main
+from emotiw.data_prep.class_list import EMOTION_LIST
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.label_lists import predictions_text, true_labels
 from emotiw.evaluate.scores import Scores, read_scores, write_scores
@@ -38,7 +39,7 @@ def test_scores_without_labels_there_and_back(unlabelled, tmp_path):
 def test_truth_by_name_alias_or_number(unlabelled, tmp_path, label):
     truth = tmp_path / "truth.txt"
     truth.write_text(f"Airheads_000519240_00000005 {label}\nBridesmaids_000519240_00000006.png Angry\n\n")
-    labelled = replace(unlabelled, labels=true_labels(unlabelled.paths, CLASSES, truth))
+    labelled = replace(unlabelled, labels=true_labels(unlabelled.paths, EMOTION_LIST, truth))
     assert labelled.labels.tolist() == [3, 0]
     assert labelled.accuracy == 0.5
 
@@ -57,7 +58,7 @@ def test_invalid_truth_files(unlabelled, tmp_path, text, words):
     truth = tmp_path / "truth.txt"
     truth.write_text(text)
     with pytest.raises(EmotiwError, match=words):
-        true_labels(unlabelled.paths, CLASSES, truth)
+        true_labels(unlabelled.paths, EMOTION_LIST, truth)
 
 
 def test_a_split_without_labels_gets_the_ensembles_predictions(make_run, answers, tmp_path, capsys):

@@ -151,7 +151,7 @@ def test_one_line_each(scored, stand_ins, faces, sets, tmp_path, capsys, monkeyp
     assert "holds no test split" in said("VGG_S_rgb", "--split", "test", status=1)
     wanted = "has 64-pixel images but VGG_S_rgb takes 256-pixel ones: prepare the set with --size 256"
     assert wanted in said("VGG_S_rgb", of=sets / "expressions", status=1)
-    assert "has other classes than VGG_S_rgb" in said("VGG_S_rgb", of=sets / "people", status=1)
+    assert "and VGG_S_rgb has Angry, Disgust, Fear, " in said("VGG_S_rgb", of=sets / "people", status=1)
     # Reported before anything is scored, at any place in the list.
     assert "holds no lbp, only" in said("VGG_S_lbp", of=sets / "expressions", status=1)
     assert "VGG_S_face is not a model: give one of VGG_S_rgb, " in said("VGG_S_rgb", "VGG_S_face", status=1)

@@ -18,7 +18,7 @@ from without_privileges import modes_count
 
 from emotiw.__main__ import _line, main
 from emotiw.data_prep import checkpoint
-from emotiw.data_prep.emotions import EMOTIONS
+from emotiw.data_prep.class_list import EMOTION_LIST
 from emotiw.data_prep.prepared_set import Row, SetFacts, open_set
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.baseline import baseline
@@ -94,7 +94,7 @@ FILES = {
         lambda path: publications(path),
         text=(Path(__file__).parents[2] / "evaluate/table/published.csv").read_text(),
     ),
-    "truth": File("truth.txt", lambda path: list(read_list(path, EMOTIONS)), text="a.png Happy\nb.png Sad\n"),
+    "truth": File("truth.txt", lambda path: list(read_list(path, EMOTION_LIST)), text="a.png Happy\nb.png Sad\n"),
     "journal": File("made/journal.jsonl", journal, text=ENTRY + ENTRY),
 }
 

@@ -54,9 +54,11 @@ def reproduce(
         If Ctrl-C is pressed, once every training has written its snapshot; a second Ctrl-C does not wait.
     """
     for stage, prepared in sets.items():
-        labels = {"pretrain": "identities", "finetune": "emotions"}[stage]
-        if prepared.facts.labels != labels:
-            raise UsageError(f"--{stage} {prepared.folder}: its labels are not {labels}: are the two sets swapped?")
+        labels = {"pretrain": ["identities"], "finetune": ["emotions", "classes"]}[stage]
+        if prepared.facts.labels not in labels:
+            raise UsageError(
+                f"--{stage} {prepared.folder}: its labels are not {' or '.join(labels)}: are the two sets swapped?"
+            )
     notes: dict[str, list[str]] = {}
     for row in rows:
         for stage, prepared in sets.items():

@@ -417,7 +417,7 @@ def test_errors_are_one_line(sets, sfew, caffe, tmp_path, capsys):
     (tmp_path / "thesis/mine.txt").write_text("precious")
     assert "is not a reproduction's folder" in refused(capsys, *asked(sets, sfew, tmp_path / "thesis"))
     line = refused(capsys, *asked(sets, sets / "people", tmp_path / "new"), status=2)
-    assert line.endswith("its labels are not emotions: are the two sets swapped?")
+    assert line.endswith("its labels are not emotions or classes: are the two sets swapped?")
     unsplit = tmp_path / "unsplit"
     source = ["prepare", sets / "faces/expressions", "-o", unsplit, "--labels", "emotions", "--size", "64", "-r", "rgb"]
     assert main(list(map(str, source))) == 0
