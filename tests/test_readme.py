@@ -53,6 +53,24 @@ def test_the_figures_trained_here_are_those_of_their_page(page, size):
     assert re.search(rf"^\| [^|]+ \| {n} \| ensemble of {size} \(\d\) \| - \| - \| {figure} \|$", README, re.M)
 
 
+def test_the_figures_on_fer2013_are_those_of_the_committed_table():
+    table = (ROOT / "results/fer2013/table_val/table.md").read_text(encoding="utf-8")
+    (n,) = re.findall(r"^Accuracy in % on (\d+) val images", table, re.M)
+    net, representation, figure = re.search(
+        r"^\| FER2013 choice split \| (?:\d+) \| (\w+), (\w+) \(2\) \| - \| - \| ([\d.]+) \|$", README, re.M
+    ).groups()
+    assert f"| FER2013 choice split | {n} |" in README
+    assert re.search(rf"^\| {net}-{representation} +\| {figure} +\|", table, re.M)
+    trained = {path.parts[-3] for path in (ROOT / "results/fer2013/runs").glob("*/finetune/run.json")}
+    rows = len((ROOT / "results/fer2013/experiments.csv").read_text(encoding="utf-8").splitlines()) - 1
+    assert (
+        f"{len(trained)} of {rows} rows is trained" in README or f"{len(trained)} of {rows} rows are trained" in README
+    )
+    assert re.search(
+        rf"^\*\*Status\*\*: {len(trained)} of the {rows} rows ", (ROOT / "docs/fer2013.md").read_text(), re.M
+    )
+
+
 def test_pictures_are_there():
     pictures = re.findall(r"!\[.*?\]\((.+?)\)", README)
     assert pictures
