@@ -19,7 +19,8 @@ from .disk_space import check_space, estimate
 from .image_list import Image, Listing
 from .layouts.registry import list_images
 from .prepare import Digests, Order, Plan, write
-from .prepared_set import PreparedSet, open_set, path_in, set_inputs
+from .prepared_set import PreparedSet, open_set, path_in
+from .set_inputs import set_inputs
 from .splits import SPLITS
 from .transform import Outcome, Settings, represent
 from .workers import in_order

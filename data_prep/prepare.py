@@ -29,8 +29,9 @@ from .image_list import Basis, Image, Listing
 from .layouts.registry import list_images
 from .lmdb_writer import LmdbWriter, key
 from .official_splits import held, left_out_of, parse
-from .prepared_set import FORMAT, manifest_lines, set_inputs
+from .prepared_set import FORMAT, manifest_lines
 from .same_pixels import drop, find_pixels
+from .set_inputs import set_inputs
 from .splits import SPLITS, assign_splits, shuffled
 from .summary import FILE, report, understood
 from .transform import Outcome, Settings, represent

@@ -19,7 +19,7 @@ is an int32, which Caffe's Data layer passes on unchanged (`convert_imageset` wr
 import json
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,10 +33,9 @@ from emotiw.csv_cells import csv_lines
 from emotiw.csv_table import rows_of
 from emotiw.errors import EmotiwError
 from emotiw.files import file_digest, finish_swap, read_text, sha256_of
-from emotiw.inputs import MANIFEST, Input, Look, compare, digest_of, find, require_seal, taken, value
+from emotiw.inputs import MANIFEST, Input, Look, compare, digest_of, find, require_seal, taken
 from emotiw.json_record import Count, Sha256, Share, read_json, record_of
 from emotiw.lbp_mapping.representation import parse
-from emotiw.lbp_mapping.tables import palette
 from emotiw.prototxt.formats.datum import damage_placed, decode
 from emotiw.prototxt.formats.lmdb import environment, keys_of, reading
 from emotiw.prototxt.formats.lmdb_digest import content_digest, labels, labels_digest, pairs_digest
@@ -46,6 +45,7 @@ from .datasets import recognised
 from .image_list import Official
 from .official_splits import MadeOf, made_of
 from .same_pixels import conflicts
+from .set_inputs import lmdb_role, mean_role, palette_role
 from .transform import Outcome
 
 FORMAT = 1
@@ -304,42 +304,6 @@ class PreparedSet:
                 some = [(key, transaction.get(key, b"")) for key in chosen[start : start + _READ_AHEAD]]
             for key, datum in some:
                 yield _record(path, key, datum)
-
-
-def lmdb_role(representation: str, split: str) -> str:
-    """Return the role of an LMDB in a record of inputs."""
-    return f"LMDB of {representation}, {split}"
-
-
-def mean_role(representation: str) -> str:
-    """Return the role of a set's mean in a record of inputs."""
-    return f"mean of {representation}"
-
-
-def palette_role(representation: str) -> str:
-    """Return the role of the colours of a mapping in a record of inputs."""
-    return f"colours of {representation}"
-
-
-def colours(representation: str) -> Input | None:
-    """Return the input record of the colours that this version gives a representation; None for RGB, which has none."""
-    mapping = parse(representation).mapping
-    return None if mapping == "rgb" else value(palette_role(representation), palette(mapping).tobytes())
-
-
-def set_inputs(folder: Path, digests: Mapping[tuple[str, str], str]) -> list[Input]:
-    """Return the input records of the files of a new set.
-
-    Parameters
-    ----------
-    digests
-        The digest of the records of each LMDB, by representation and split.
-    """
-    names = dict.fromkeys(representation for representation, _ in digests)
-    lmdbs = [(lmdb_role(*key), f"{key[0]}/{key[1]}_lmdb", sha256) for key, sha256 in digests.items()]
-    means = [(mean_role(name), f"{name}/mean.binaryproto", "") for name, split in digests if split == "train"]
-    files = [taken(role, folder / path, sha256, path) for role, path, sha256 in (*lmdbs, *means)]
-    return files + [found for name in names if (found := colours(name))]
 
 
 def _strangers(path: Path, named: list[tuple[bytes, int]]) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from emotiw.data_prep.prepared_set import PreparedSet, colours
+from emotiw.data_prep.prepared_set import PreparedSet
+from emotiw.data_prep.set_inputs import colours
 from emotiw.errors import EmotiwError
 from emotiw.inputs import DEPLOY, MEAN, MODEL, WEIGHTS, Difference, Input, Look, compare, differ, find, taken
 

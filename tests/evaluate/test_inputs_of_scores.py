@@ -68,7 +68,7 @@ class Fake:
     title, version = "caffe", "1"
 
 
-def scored(model, prepared, engine, split, crops):
+def scored(model, prepared, engine, split, crops, mean_rule):
     """Scores without a net."""
     rows = [row for row in prepared.manifest if row["split"] == split]
     labels = np.array([int(row["label"]) for row in rows])

@@ -1,0 +1,44 @@
+"""The input records of a prepared set's files, which runs and scores keep."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from emotiw.inputs import Input, taken, value
+from emotiw.lbp_mapping.representation import parse
+from emotiw.lbp_mapping.tables import palette
+
+
+def lmdb_role(representation: str, split: str) -> str:
+    """Return the role of an LMDB in a record of inputs."""
+    return f"LMDB of {representation}, {split}"
+
+
+def mean_role(representation: str) -> str:
+    """Return the role of a set's mean in a record of inputs."""
+    return f"mean of {representation}"
+
+
+def palette_role(representation: str) -> str:
+    """Return the role of the colours of a mapping in a record of inputs."""
+    return f"colours of {representation}"
+
+
+def colours(representation: str) -> Input | None:
+    """Return the input record of the colours that this version gives a representation; None for RGB, which has none."""
+    mapping = parse(representation).mapping
+    return None if mapping == "rgb" else value(palette_role(representation), palette(mapping).tobytes())
+
+
+def set_inputs(folder: Path, digests: Mapping[tuple[str, str], str]) -> list[Input]:
+    """Return the input records of the files of a new set.
+
+    Parameters
+    ----------
+    digests
+        The digest of the records of each LMDB, by representation and split.
+    """
+    names = dict.fromkeys(representation for representation, _ in digests)
+    lmdbs = [(lmdb_role(*key), f"{key[0]}/{key[1]}_lmdb", sha256) for key, sha256 in digests.items()]
+    means = [(mean_role(name), f"{name}/mean.binaryproto", "") for name, split in digests if split == "train"]
+    files = [taken(role, folder / path, sha256, path) for role, path, sha256 in (*lmdbs, *means)]
+    return files + [found for name in names if (found := colours(name))]
