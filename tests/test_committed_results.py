@@ -97,3 +97,16 @@ def test_the_page_of_fer2013_shows_its_trials():
                 100 * accuracy for *what, at, accuracy in trials if what == [net, rate] and 0 <= at - iteration <= 4
             ]
             assert f"{float(figure):.1f}" in [f"{accuracy:.1f}" for accuracy in near]
+
+
+def test_the_page_of_the_torch_engine_shows_the_committed_curve():
+    with (RESULTS / "fer2013/one_curve.csv").open(encoding="utf-8", newline="") as file:
+        losses = [(float(row["caffe"]), float(row["torch"])) for row in csv.DictReader(file)]
+    page = (ROOT / "docs/torch_engine.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| (\d+) - (\d+) +\| ([\d.]+) +\| ([\d.]+) +\| ([\de.-]+) +\|$", page, re.M)
+    assert (len(losses), len(shown)) == (301, 6)
+    for first, last, *figures, difference in shown:
+        part = losses[int(first) : int(last) + 1]
+        means = [f"{sum(column) / len(part):.4f}" for column in zip(*part, strict=True)]
+        largest = max(abs(ours / theirs - 1) for theirs, ours in part)
+        assert [*figures, difference] == [*means, f"{largest:.1e}"]
