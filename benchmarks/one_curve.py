@@ -82,8 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     args.output.mkdir(parents=True, exist_ok=True)
     write(args.output, args.row, args.prepared, args.iterations)
-    found = {engine: losses(open_engine(EngineSettings(engine, gpu="none")), args.output) for engine in ENGINES}
-    lines = zip(range(args.iterations), *found.values(), strict=False)
+    engines = {engine: open_engine(EngineSettings(engine, gpu="none")) for engine in ENGINES}
+    # Both also print a loss after the last iteration.
+    found = {name: losses(engine, args.output)[: args.iterations] for name, engine in engines.items()}
+    lines = zip(range(args.iterations), *found.values(), strict=True)
     write_lines(
         args.output / "losses.csv", (",".join(map(str, line)) + "\n" for line in (("iteration", *found), *lines))
     )
