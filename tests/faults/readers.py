@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -102,10 +103,12 @@ def read_records(folder: Path) -> None:
 
 
 def records(folder: Path) -> list[bytes]:
-    """Return RecordIOs with and without a first record that gives where samples end, one split at the magic."""
+    """Return RecordIOs with and without a first record that gives where samples end, one split at the magic, a crop."""
     image = picture()
     samples = [(0, (float(k // 2),), image) for k in range(4)]
+    crop = cv2.imencode(".jpg", np.zeros((112, 112, 3), np.uint8))[1].tobytes()
     variants = [samples, [(2, (5.0, 7.0), b""), *samples, (2, (0.0, 1.0), b"")], [(0, (0.0,), magic_within())]]
+    variants.append([(0, (0.0,), crop)])
     made = []
     for number, variant in enumerate(variants):
         (folder / f"{number}").mkdir()
@@ -142,11 +145,12 @@ def read_prototxt(folder: Path) -> None:
 
 
 def prototxts(folder: Path) -> list[bytes]:
-    """Return a current net, a V1 net, and a solver, which is not a net."""
+    """Return a current net, a V1 net, a net in both formats, and what is not a net: a solver, a picture, a page."""
     net = committed("vgg_s_small", "train_val_finetune.prototxt")
     solver = committed("vgg_s_small", "solver_finetune.prototxt")
     texts = [net, downgrade(committed("vgg_s_small", "deploy.prototxt")), solver]
-    return [format_text(each).encode() for each in texts]
+    others = [b'layer { name: "a" } layers { name: "b" }', b"\x89PNG\r\n\x1a\n\0\0", b"<!DOCTYPE html><html></html>"]
+    return [*(format_text(each).encode() for each in texts), *others]
 
 
 def weights(folder: Path) -> list[bytes]:
@@ -226,10 +230,13 @@ def read_solverstate(folder: Path) -> None:
 
 
 def read_table(folder: Path) -> None:
-    """List by a table of paths and labels, with a picture next to it."""
+    """List by a table of paths and labels, with a picture next to it, as emotions and as classes of one's own."""
     (folder / "a.png").write_bytes(PICTURE)
-    for image in list_images(folder, Interpretation("emotions", layout="csv", order="emotiw")).images:
-        image.path.encode()
+    found = partial(Interpretation, layout="csv")
+    for how in (found("classes"), found("classes", class_column="class"), found("emotions", order="emotiw")):
+        with suppress(*OURS):
+            for image in list_images(folder, how).images:
+                image.path.encode()
 
 
 def tables(folder: Path) -> list[bytes]:
@@ -237,6 +244,7 @@ def tables(folder: Path) -> list[bytes]:
     rows = ["path,label\na.png,Happy\n", "label,path\n3,a.png\n", "image;emotion;split\na.png;sad;val\n"]
     rows += ["path,label,class\na.png,0,Neutral\n", "path,label,class\na.png,Sad,Happy\n"]
     rows += ["path,label,Usage\na.png,nonsense,Training\n../x.png,Happy,\n", "\n", "path\n"]
+    rows += ["path,label\na.png,Happy,0.5\n", "path,label,split\na.png,Happy,some\n", "path,label\r\na.png,Happy\rb"]
     rows += ["Image name\tsad\tjoy\tcontempt\na.png\t1\t0\t0\n", "img;sad;joy\na.png;1;1\nb.png;x;0\n"]
     return [row.encode() for row in rows]
 

@@ -48,6 +48,7 @@ COMMANDS = {
     "models": (["models", "list"], None),
     "predict": (["predict", FACE, "--aligned", *MODELS, "--figure", "-o", "out"], "out/*.png"),
     "explain": (["explain", FACE, "--aligned", *MODELS, "-o", "out.png"], "out.png"),
+    "export": (["export", MODELS[1], "-o", "out.onnx"], "out.onnx"),
     "experiments": (["experiments"], None),
 }
 """`serve` waits for pages, and has its own test; `demo` is the others, one after another, for minutes."""

@@ -37,7 +37,7 @@ RUN = "runs/googlenet_small-rgb/finetune"
 BASELINE = {
     "engine": "scikit-learn", "engine_version": "1.5", "split": "val", "set_folder": "/set", "set_digest": "a" * 64,
     "train_images": 7, "grid": 7, "radius": 1,
-    "svm": {"kernel": "rbf", "C": 1.0, "gamma": 0.5, "folds": 2, "accuracy": 0.5}, "posteriors": "softmax",
+    "svm": {"kernel": "rbf", "C": 1.0, "gamma": 0.5, "folds": 2, "accuracy": 0.5, "images": 4}, "posteriors": "softmax",
 }  # fmt: skip
 ENTRY = '["' + "a" * 64 + '", "' + "b" * 64 + '", ""]\n'
 
