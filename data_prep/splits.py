@@ -93,5 +93,6 @@ def _linked(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 def shuffled(images: list[Image], seed: int) -> list[Image]:
     """Return the images in a seeded random order; Caffe's data layer always reads in the order of the keys."""
+    # Deviation D17: one order, which every pass repeats.
     order = np.random.default_rng(seed).permutation(len(images))
     return [images[k] for k in order]

@@ -76,7 +76,7 @@ def lbp_codes(grey: Grey, radius: int = 1, threshold: float = 0.0) -> Grey:
     grey : (H, W) uint8
         Grey values, [0, 255].
     radius : int
-        R in pixels: 1, 5 or 10 in the paper.
+        R in pixels: 1, 5 or 10 in the authors' released models.
     threshold : float
         t in grey values, [-255, 255]; the authors' code has only 0.
 
@@ -92,8 +92,8 @@ def lbp_codes(grey: Grey, radius: int = 1, threshold: float = 0.0) -> Grey:
 
     Notes
     -----
-    The paper's text sets a bit if the neighbour is *greater* than the centre; the authors' code also sets it if they
-    are equal. This function follows the code.  # Deviation D1
+    The description of the method that this project started from sets a bit if the neighbour is *greater* than the
+    centre; the authors' code also sets it if they are equal. This function follows the code.  # Deviation D1
 
     Examples
     --------

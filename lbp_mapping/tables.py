@@ -1,7 +1,7 @@
 """The colours of the 256 codes: the authors' two tables, recovered from the pictures they published, and ours.
 
-`lbp.csv` and `cyclic_lbp.csv` are constants. They follow from the distances: a test checks this, and
-`emotiw map --derive` shows it.
+`lbp.csv` and `cyclic_lbp.csv` are constants: the rows that the authors' pictures show, and derived ones where they show
+none (`UNSEEN`). They follow from the distances: a test checks this, and `emotiw map --derive` shows it.
 """
 
 from functools import cache
@@ -14,6 +14,15 @@ from .distance import AUTHORS, CODES, DISTANCES
 
 Table = npt.NDArray[np.uint8]
 """(256, 3): the RGB colour of every code, [0, 255]."""
+
+UNSEEN = {
+    "lbp": (
+        *(10, 11, 37, 40, 41, 42, 43, 45, 46, 53, 74, 82, 83, 91, 93, 106, 107, 136, 138, 146, 150, 152, 154, 160),
+        *(162, 164, 165, 166, 168, 169, 170, 171, 172, 174, 176, 177, 178, 181, 182, 186, 200, 202, 210, 218, 234, 255),
+    ),
+    "cyclic_lbp": (255,),
+}
+"""The codes whose row no pixel of the authors' pictures shows; 255 never can, because it has the colour of 254."""
 
 
 @cache

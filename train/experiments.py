@@ -34,7 +34,7 @@ class Experiment:
     settings
         For each stage, this row's changes of its net's committed solver, as prototxt, such as ``base_lr: 0.003``.
     standing
-        The deviations (docs/deviations.md) on which its nets and solvers depend: what the paper does not say. Empty for
+        The deviations (docs/deviations.md) on which its nets and solvers depend: what no source of ours says. Empty for
         a user's own row.
     name
         The name of its run; empty: `<net>-<representation>`.

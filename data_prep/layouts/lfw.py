@@ -7,7 +7,7 @@ from emotiw.data_prep.archives.tree import folder_of
 from emotiw.data_prep.image_list import Listing
 from emotiw.errors import UsageError
 
-IN_LFW = ("0166921", "1056413", "1193098")
+IN_LFW = ("0166921", "1056413", "1193098")  # Deviation D17
 """The names of their folders."""
 
 

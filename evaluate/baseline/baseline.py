@@ -1,6 +1,6 @@
 """The classical baseline of a prepared set, without a net: region histograms of LBP codes and a linear or RBF SVM.
 
-The text of the method does not specify grid, kernel and C.  # Deviation D14
+The description that this project started from does not specify grid, kernel and C.  # Deviation D14
 The grid is that of Ahonen et al. 2006 (faces), the kernels are those of Shan et al. 2009 (expressions), C is chosen on
 the training images. The codes are those of the set's `rgb` images: resized first, unlike the nets' inputs.
 

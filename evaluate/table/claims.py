@@ -1,12 +1,10 @@
-"""The paper's two claims, tested: a mapped net beats RGB of the same net; the ensemble beats its best member."""
+"""Two claims, tested: a mapped net beats RGB of the same net; the ensemble beats its best member."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-
-from emotiw.data_prep.emotions import EMOTIONS
 
 from .cells import Cell
 from .results import Average, Column, Table
@@ -73,20 +71,17 @@ def claims(table: Table) -> list[Claim]:
 def verdict(net: Net, found: Sequence[Claim]) -> str:
     """Return the conclusion about a net's best representation and RGB; empty if no claim was tested.
 
-    It mentions the paper only if the classes are the seven emotions.
+    It does not say whether the paper found the same: no source gives the accuracy of its single nets.
     """
     mine = {claim.first: claim for claim in found if claim.net == net.title}
     if not mine:
         return ""
-    of_emotions = net.column.scores.classes == EMOTIONS
     highest = ", ".join(net.highest)
     if (best := mine.get(net.highest[0])) and best.shown > 0:
-        like = "as in the paper, " if of_emotions else ""
-        return f"Best representation of {net.title}: {highest} ({like}not RGB; p = {_p(best.p)})."
+        return f"Best representation of {net.title}: {highest} (not RGB; p = {_p(best.p)})."
     if all(claim.shown < 0 for claim in mine.values()):
         worst = max(claim.p for claim in mine.values())
-        like = "unlike in the paper, RGB; " if of_emotions else ""
-        return f"Best representation of {net.title}: rgb ({like}p = {_p(worst)})."
+        return f"Best representation of {net.title}: rgb (p = {_p(worst)})."
     figure = f"{highest}, {percent(max(cell.accuracy for cell in net.cells.values()))}"
     smallest = min(claim.p for claim in mine.values())
     return (

@@ -76,7 +76,7 @@ def _beyond(stride: int, pad: int) -> str:
 
 
 _CHATFIELD = "Chatfield et al., Return of the Devil in the Details, BMVC 2014, https://gist.github.com/ksimonyan/"
-_SOLVERS = "The solvers of both stages are ours (Deviation D5), because none was published."
+_SOLVERS = "The solvers of both stages are ours (Deviation D5), because none was found."
 _RULES = (
     "Fine-tuning follows the released VGG_S (Deviation D12): {} learns at 9 / 18 times the rate (weights / biases), "
     "and the last layer, which gets a new name, at 12 / 24 times."

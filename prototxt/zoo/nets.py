@@ -18,7 +18,7 @@ STAGES = ("pretrain", "finetune")
 EMOTIONS = 7
 TEST_BATCH = 20  # the authors' fine-tuning net
 
-# The same authors' age/gender solver; their emotion solvers were never published.  # Deviation D5
+# The same authors' age/gender solver; their emotion solvers were not found.  # Deviation D5
 SOLVER: Mapping[str, object] = {
     "type": "SGD",
     "lr_policy": "step",
@@ -115,7 +115,7 @@ _small = partial(
     },
 )
 
-# The authors' VGG_S; their VGG_M is not published and gets the same.  # Deviation D12
+# The authors' VGG_S; their VGG_M was not found and gets the same.  # Deviation D12
 _VGG_FILLERS = Fillers(
     std={f"conv{k}": 0.01 for k in range(1, 6)} | {"fc6": 0.005, "fc7": 0.005, "fc8": 0.01},
     bias={"conv2": 1, "conv4": 1, "conv5": 1, "fc6": 1, "fc7": 1},

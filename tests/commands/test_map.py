@@ -173,6 +173,9 @@ def test_derive_prints_a_line_a_table(capsys):
     assert hamming.startswith("hamming_lbp: ")
     assert all("256 of 256 rows equal the shipped table" in line for line in (lbp, cyclic, hamming))
     assert all("6307 of 6307 distances" in line for line in (lbp, cyclic))
+    assert "(210 of them read from the authors' pictures)" in lbp
+    assert "(255 of them read from the authors' pictures)" in cyclic
+    assert "pictures" not in hamming
 
 
 def test_derive_fails_where_a_table_differs(monkeypatch, capsys):

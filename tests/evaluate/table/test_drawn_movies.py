@@ -42,7 +42,7 @@ def test_movies_are_resampled_and_not_compared_with_published(caffe, tmp_path, c
     assert f"| {NET}: lbp - rgb " in text
     assert "and a paired bootstrap of groups (the larger p counts), corrected by Holm for 3 comp" in text
     assert f"Best representation of {NET}: no difference shown" in text  # four movies cannot show one: 2 / 2 ** 4 > 5 %
-    for said in ("51.75", "within", "as in the paper", "engine"):
+    for said in ("51.75", "within", "in the paper", "engine"):
         assert said not in text
     with (tmp_path / "table/table.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
