@@ -57,7 +57,7 @@ install: $(VENV)/installed $(VENV)/torch
 sizes:
 	@test -e $(VENV)/installed || printf '%s\n' \
 	  'First it fetches 400 MB of packages (1.5 GB in $(VENV)) and 159 MB of Caffe (0.6 GB in ~/.cache/emotiw): 2 minutes.' \
-	  'Then it draws faces and trains on them (280 MB in demo): 3 minutes.'
+	  'Then it draws faces and trains on them (280 MB in demo): 4 minutes.'
 
 # The tests use the installed wheel; install it again whenever a file of the package changes.
 $(VENV)/installed: $(VENV)/locked $(SOURCES)

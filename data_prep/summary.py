@@ -56,7 +56,7 @@ def _groups_known(images: Sequence[Image], why: str) -> str:
     if not are_known(images):
         return "none known"
     largest, count = min(groups.items(), key=lambda group: (-group[1], group[0]))
-    return f"{len(groups)} of {len(images)} images, such as {largest} ({count} images), by {why}"
+    return f"{len(groups)} (of all {len(images)} images), such as {largest} ({count} images), by {why}"
 
 
 def _splits_known(images: Sequence[Image], why: str) -> str:

@@ -57,6 +57,27 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def whole_new(folder: Path) -> Iterator[Path]:
+    """Yield a temporary name as `whole` does, for a folder that must not exist yet, except as an empty one.
+
+    Raises
+    ------
+    EmotiwError
+        If something else has the name, before the block or after it: nothing is replaced.
+    """
+    _refuse_existing(folder)
+    with whole(folder) as temporary:
+        yield temporary
+        _refuse_existing(folder)
+
+
+def _refuse_existing(folder: Path) -> None:
+    empty = folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
+    if os.path.lexists(folder) and not empty:
+        raise EmotiwError(f"{folder} exists already, so nothing is written there: remove it, or name another folder")
+
+
+@contextmanager
 def alone(folder: Path, busy: str | None = None) -> Iterator[None]:
     """Make `folder` if it does not exist, and hold a lock on it, so that only one process at a time runs such a block.
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from emotiw.errors import EmotiwError
-from emotiw.files import alone, file_digest, file_stamp, sha256_of, take_lock
+from emotiw.files import alone, file_digest, file_stamp, sha256_of, take_lock, whole_new
 
 
 def test_another_is_refused_or_waits(tmp_path):
@@ -26,6 +26,20 @@ def test_another_is_refused_or_waits(tmp_path):
         order.append("the first")
     waiting.join()
     assert order == ["the first", "the other"]
+
+
+def test_a_folder_that_appears_while_a_new_one_is_written_stays(tmp_path):
+    place = tmp_path / "set"
+
+    def draw():
+        with whole_new(place) as temporary:
+            temporary.mkdir()
+            place.mkdir()
+            (place / "own.txt").write_text("own")
+
+    with pytest.raises(EmotiwError, match="exists already"):
+        draw()
+    assert [path.name for path in tmp_path.rglob("*")] == ["set", "own.txt"]
 
 
 def test_a_lock_is_held_until_its_file_is_closed(tmp_path):

@@ -1,4 +1,8 @@
-"""Drawn faces and people, and the layouts and archives that hold them: for demos and tests."""
+"""Drawn faces and people, and the layouts and archives that hold them: for demos and tests.
+
+A function that writes a folder raises `EmotiwError` if the folder exists and is not empty: rehearsals use the names of
+the real data sets, and must not replace them.
+"""
 
 from emotiw.lazy import TYPE_CHECKING, attach
 

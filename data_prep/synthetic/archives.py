@@ -17,7 +17,7 @@ from emotiw.data_prep.emotions import EMOTIONS
 from emotiw.data_prep.images import decode
 from emotiw.data_prep.layouts.recordio import FIRST, HEADER, LAST, LENGTH_BITS, MAGIC, MIDDLE, PART, WHOLE
 from emotiw.data_prep.splits import SPLITS
-from emotiw.files import whole
+from emotiw.files import whole_new
 
 _MAGIC = struct.pack("<I", MAGIC)
 _INSIGHTFACE = 112  # side in pixels
@@ -39,8 +39,13 @@ def as_sfew(faces: Path, folder: Path) -> None:
     """Write the faces of `draw_expressions` as SFEW 2.0's folders.
 
     A person becomes a movie. A quarter of the movies becomes Val and another quarter Test, which has no class folders.
+
+    Raises
+    ------
+    EmotiwError
+        If the folder exists and is not empty.
     """
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for _, path, data in _members(faces_by_split(faces)):
             _write(partial / path, data)
 
@@ -55,11 +60,13 @@ def as_sfew_zips(faces: Path, folder: Path, counts: Counts | None = None) -> Non
 
     Raises
     ------
+    EmotiwError
+        If the folder exists and is not empty.
     ValueError
         If there are fewer faces of a split and class.
     """
     chosen = faces_by_split(faces) if counts is None else _as_many(faces_by_split(faces), counts)
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for archive, members in groupby(_members(chosen), key=lambda member: member[0]):
             (partial / archive).parent.mkdir(parents=True)
             with zipfile.ZipFile(partial / archive, "w", zipfile.ZIP_DEFLATED) as file:
@@ -72,7 +79,7 @@ def as_sfew_csv(faces: Path, folder: Path) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("image_name", "label", "emotion", "original_split"))
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for number, (split, emotion, _, path) in enumerate(faces_by_split(faces)):
             labels = ("-1", "") if split == "test" else (EMOTIONS.index(emotion), emotion)
             table.writerow((f"image_{number:06d}.png", *labels, split.capitalize()))
@@ -88,7 +95,7 @@ def as_recordio(people: Path, folder: Path) -> None:
     ends = np.searchsorted([label for label, _ in files], range(len(folders) + 1)) + 1
     ranges = [(2, (float(first), float(end)), b"") for first, end in pairwise(ends)]
     last = len(samples) + 1
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         partial.mkdir()
         write_records(partial / "train.rec", [(2, (last, last + len(folders)), b""), *samples, *ranges])
         (partial / "property").write_text(f"{len(folders)},{_INSIGHTFACE},{_INSIGHTFACE}\n")

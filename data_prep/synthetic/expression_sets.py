@@ -1,7 +1,8 @@
 """Write drawn faces in the layouts of FER2013, FERPlus, RAF-DB, AffectNet, JAFFE, KDEF and CK+.
 
 Each function takes the folder of `draw_expressions` and the folder to write. A quarter of the people becomes val and
-another quarter test, if the data set has these splits.
+another quarter test, if the data set has these splits. A folder that exists and is not empty is refused
+(`EmotiwError`).
 """
 
 import csv
@@ -18,7 +19,7 @@ from emotiw.data_prep.image_list import OFFICIAL
 from emotiw.data_prep.images import decode
 from emotiw.data_prep.label_order import ORDERS
 from emotiw.data_prep.layouts.fer2013 import USAGE
-from emotiw.files import whole
+from emotiw.files import whole_new
 
 from .archives import Face, faces_by_split
 
@@ -31,15 +32,13 @@ _VOTES = 10
 
 def as_fer2013(faces: Path, folder: Path, usage: bool = True) -> None:
     """Write `fer2013.csv`, with or without its column of splits."""
-    rows = [(_number("fer2013", emotion), _pixels(path), _WORDS[split]) for split, emotion, _, path in _sorted(faces)]
-    columns = 3 if usage else 2
-    with whole(folder) as partial:
-        _write_table(partial / "fer2013.csv", ("emotion", "pixels", "Usage")[:columns], [r[:columns] for r in rows])
+    with whole_new(folder) as partial:
+        _write_fer2013(faces, partial, usage)
 
 
 def as_fer2013_folders(faces: Path, folder: Path) -> None:
     """Write the same pictures in folders of their official splits; test has no labels."""
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for number, (split, emotion, _, path) in enumerate(_sorted(faces)):
             place = "test" if split == "test" else f"{OFFICIAL[split]}/{emotion.lower()}"
             _write_grey(path, partial / f"fer2013/{place}/{_WORDS[split]}_{number:08d}.png")
@@ -47,7 +46,7 @@ def as_fer2013_folders(faces: Path, folder: Path) -> None:
 
 def as_fer2013_kaggle(faces: Path, folder: Path) -> None:
     """Write the same pictures in Kaggle's folders, where test holds both PublicTest and PrivateTest."""
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for number, (split, emotion, _, path) in enumerate(_sorted(faces)):
             side = "train" if split == "train" else "test"
             _write_grey(path, partial / f"{side}/{emotion.lower()}/{_WORDS[split]}_{number:08d}.png")
@@ -55,13 +54,14 @@ def as_fer2013_kaggle(faces: Path, folder: Path) -> None:
 
 def as_ferplus(faces: Path, folder: Path) -> None:
     """Write `fer2013.csv` with FERPlus's votes beside it: eight for the drawn class, two for Neutral."""
-    as_fer2013(faces, folder)
-    _write_votes(faces, folder)
+    with whole_new(folder) as partial:
+        _write_fer2013(faces, partial, usage=True)
+        _write_votes(faces, partial)
 
 
 def as_ferplus_files(faces: Path, folder: Path) -> None:
     """Write PNGs in the folders of FERPlus's script, with its table of votes."""
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for number, (split, _, _, path) in enumerate(_sorted(faces)):
             _copy(path, partial / _FERPLUS_FOLDERS[split] / f"fer{number:07d}.png")
         _write_votes(faces, partial)
@@ -70,7 +70,7 @@ def as_ferplus_files(faces: Path, folder: Path) -> None:
 def as_raf_db_kaggle(faces: Path, folder: Path) -> None:
     """Write RAF-DB's basic set in Kaggle's folders; val becomes a part of train."""
     counts, rows = {"train": 0, "test": 0}, []
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for split, emotion, _, path in _sorted(faces):
             side, number = "test" if split == "test" else "train", _number("raf-db", emotion)
             counts[side] += 1
@@ -87,7 +87,7 @@ def as_affectnet(faces: Path, folder: Path) -> None:
     """Write AffectNet's images with `training.csv` and `validation.csv`; there is no test split."""
     header = ("subDirectory_filePath", "face_x", "face_y", "face_width", "face_height", "expression", "valence")
     rows: dict[str, list[tuple[object, ...]]] = {"training": [], "validation": []}
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for number, (split, emotion, _, path) in enumerate(_sorted(faces)):
             written = f"{number % 3}/{number:040x}.jpg"
             rows["validation" if split == "val" else "training"].append(
@@ -101,7 +101,7 @@ def as_affectnet(faces: Path, folder: Path) -> None:
 def as_affectnet_npy(faces: Path, folder: Path) -> None:
     """Write AffectNet's images with a label file for each."""
     files = _sorted(faces)
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for number, (split, emotion, _, path) in enumerate(files):
             place = partial / ("val_set" if split == "val" else "train_set")
             _recode(path, place / f"images/{number}.jpg")
@@ -113,7 +113,7 @@ def as_affectnet_npy(faces: Path, folder: Path) -> None:
 def as_jaffe(faces: Path, folder: Path) -> None:
     """Write JAFFE's files, named after person, expression and repetition."""
     files = _sorted(faces)
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for number, (_, emotion, _, path) in enumerate(files, 1):
             person, repetition = _person(path)
             _recode(path, partial / f"K{chr(64 + person)}.{emotion[:2].upper()}{repetition}.{number}.tiff")
@@ -122,7 +122,7 @@ def as_jaffe(faces: Path, folder: Path) -> None:
 def as_kdef(faces: Path, folder: Path) -> None:
     """Write KDEF's folders; a person's second picture of an expression is of session B."""
     files = _sorted(faces)
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for _, emotion, _, path in files:
             person, repetition = _person(path)
             who = f"{'AB'[repetition - 1]}{'FM'[person % 2]}{person:02d}"
@@ -134,7 +134,7 @@ def as_ck_plus(faces: Path, folder: Path) -> None:
     """Write CK+'s sequences of two frames: a person's neutral face, then the expression."""
     neutral = {_person(path): path for _, emotion, _, path in _sorted(faces) if emotion == "Neutral"}
     peaks = [(emotion, path) for _, emotion, _, path in _sorted(faces) if emotion != "Neutral"]
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for number, (emotion, path) in enumerate(peaks, 1):
             subject, sequence = f"S{_person(path)[0]:03d}", f"{number:03d}"
             name = f"{subject}/{sequence}/{subject}_{sequence}"
@@ -172,6 +172,12 @@ def _grey(path: Path) -> NDArray[np.uint8]:
     """Return a picture in FER2013's format, (48, 48) uint8 grey."""
     grey = cv2.cvtColor(decode(path.read_bytes()), cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.resize(grey, (_SIDE, _SIDE)), np.uint8)
+
+
+def _write_fer2013(faces: Path, folder: Path, usage: bool) -> None:
+    rows = [(_number("fer2013", emotion), _pixels(path), _WORDS[split]) for split, emotion, _, path in _sorted(faces)]
+    columns = 3 if usage else 2
+    _write_table(folder / "fer2013.csv", ("emotion", "pixels", "Usage")[:columns], [r[:columns] for r in rows])
 
 
 def _write_votes(faces: Path, folder: Path) -> None:

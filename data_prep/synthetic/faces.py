@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emotiw.data_prep.datasets import mark_as_drawn
 from emotiw.errors import EmotiwError
-from emotiw.files import whole
+from emotiw.files import whole_new
 
 from .drawing import Canvas, paint
 from .people import EXPRESSIONS, HEIGHT, WIDTH, Expression, Identity, draw_identity, vary
@@ -26,14 +26,14 @@ def draw_identities(folder: Path, people: int, images: int, seed: int) -> None:
     """Write pictures of people at rest, in CASIA-WebFace's layout.
 
     `<folder>/<7 digits>/<nnn>.png`, `images` of each person. A person depends only on the seed and
-    the person's number. An older set is replaced when the new one is complete.
+    the person's number.
 
     Raises
     ------
     EmotiwError
-        If a picture cannot be written.
+        If the folder exists and is not empty, or a picture cannot be written.
     """
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for person, identity, rng in _people(people, seed, _IDENTITIES):
             for image in range(1, images + 1):
                 mood = EXPRESSIONS[rng.choice(list(EXPRESSIONS))]
@@ -45,14 +45,14 @@ def draw_expressions(folder: Path, people: int, images: int, seed: int) -> None:
     """Write pictures of the seven expressions, in SFEW's layout.
 
     `<folder>/<Class>/<person>_<nnn>.png`, `images` of each person and class. The people are not those of
-    `draw_identities`. An older set is replaced when the new one is complete.
+    `draw_identities`.
 
     Raises
     ------
     EmotiwError
-        If a picture cannot be written.
+        If the folder exists and is not empty, or a picture cannot be written.
     """
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for person, identity, rng in _people(people, seed, _EXPRESSIONS):
             for name, expression in EXPRESSIONS.items():
                 for image in range(1, images + 1):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emotiw.data_prep.datasets import mark_as_drawn
 from emotiw.data_prep.layouts.lfw import IN_LFW
-from emotiw.files import whole
+from emotiw.files import whole_new
 
 from .faces import draw_face
 from .people import EXPRESSIONS, draw_identity
@@ -50,18 +50,22 @@ def draw_tiny_identities(folder: Path, counts: Mapping[str, int], seed: int) -> 
     """Write tiny pictures of people as `<folder>/<person>/<nnn>.jpg`; no two have equal pixels.
 
     They are variants of a few hundred drawn faces: half a million of them take minutes and 2 GB. A person is a face in
-    a tint; an image adds a pattern of blocks, the binary digits of its number. An older set is replaced when the new
-    one is complete.
+    a tint; an image adds a pattern of blocks, the binary digits of its number.
 
     Parameters
     ----------
     counts
         The number of images of each person, by name.
+
+    Raises
+    ------
+    EmotiwError
+        If the folder exists and is not empty.
     """
     faces = list(_faces(seed))
     rng = np.random.default_rng((seed, len(faces)))
     number = 0
-    with whole(folder) as partial:
+    with whole_new(folder) as partial:
         for person, (name, count) in enumerate(counts.items()):
             tint = rng.uniform(0.6, 1, 3)
             face = np.asarray(faces[person % len(faces)] * tint, np.uint8)

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.files import refuse_overwrite, remove
     from emotiw.inputs import Look
 
-    for name in (*TABLE_FILES, *([AGAINST] if args.against else [])):
+    for name in (*TABLE_FILES, AGAINST):  # without --against, an older comparison would be removed
         refuse_overwrite(args.output / name, args.force)
     published = publications(args.published)
     collected = partial(collect, args.runs, args.stage, rows=args.rows, look=Look.ALL if args.verify else Look.SMALL)

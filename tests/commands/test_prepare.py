@@ -281,7 +281,7 @@ def test_a_dry_run_and_the_report_of_the_set_say_the_same(drawn, tmp_path, capfd
     assert main(["prepare", str(drawn), "-o", str(tmp_path / "set"), "--size", "16", "-r", "rgb", *how]) == 0
     report = (tmp_path / "set/report.txt").read_text().splitlines()
     assert report[:16] == said[:16]
-    assert "groups: 7 of 28 images, such as An (4 images), by --group ^(..)" in said
+    assert "groups: 7 (of all 28 images), such as An (4 images), by --group ^(..)" in said
     assert "splits: train, val, by --val 0.25, which draws whole groups, seed 0" in said
 
 
