@@ -105,6 +105,12 @@ def test_an_lmdb_of_another_representation_is_refused(folder):
     open_set(folder).lmdb("rgb", "train")
 
 
+def test_no_two_lmdbs_have_the_same_time(folder):
+    """Otherwise one copied over another with its time, of the same size and in a freed inode, would pass for it."""
+    times = [place.stat().st_mtime_ns for place in folder.glob("*/*_lmdb/data.mdb")]
+    assert len(set(times)) == len(times) == 4
+
+
 def test_another_mean_is_refused(folder):
     shutil.copy(folder / "lbp/mean.binaryproto", folder / "rgb/mean.binaryproto")
     with pytest.raises(EmotiwError, match="is not the mean of rgb on record: sha256"):

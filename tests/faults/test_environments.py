@@ -1,6 +1,7 @@
 """Environments of shells, cron jobs and containers: each command has its usual results, or reports
 the cause in one line."""
 
+import http.client
 import os
 import re
 import shutil
@@ -119,16 +120,24 @@ def test_serve_with_closed_streams(folder):
     command = [sys.executable, "-P", "-m", "emotiw", "serve", *MODELS, "--port", str(port)]
     with subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], cwd=folder) as server:
         end = time.monotonic() + 120
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=10).close()
-                break
-            except ConnectionRefusedError:
-                assert server.poll() is None
-                assert time.monotonic() < end
-                time.sleep(0.2)
+        while not answers(port):
+            assert server.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.2)
         server.send_signal(signal.SIGINT)
         assert server.wait(60) in (0, 130)
+
+
+def answers(port):
+    """Whether an HTTP server answers; a connection alone proves nothing, a socket can be connected to itself."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 @pytest.mark.parametrize("verb", some("caffe", "prepare", "finetune", "evaluate"))
