@@ -97,10 +97,10 @@ def test_a_net_that_cannot_be_built_names_the_layer_and_its_line(tmp_path, text,
     path.write_text(
         f'name: "n"\nlayer {{ name: "in" type: "Input" top: "a" input_param {{ shape {{ dim: 2 }} }} }}\n{text}\n'
     )
-    with pytest.raises(EmotiwError, match=words) as told:
+    with pytest.raises(EmotiwError, match=words) as caught:
         Net(read_graph(path, State("TEST")))
-    assert str(told.value).startswith(str(path))
-    assert "\n" not in str(told.value)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
 
 
 def test_v1_layers_and_named_inputs(tmp_path):

@@ -70,9 +70,9 @@ def by_caffe(layers, make_case, in_caffe):
         )
         for name, param in layers.items()
     }
-    told = in_caffe(cases)
+    recorded = in_caffe(cases)
     return {
-        name: [[told[name][f"pass:{k}:{top}"] for top in param.top] for k in range(PASSES)]
+        name: [[recorded[name][f"pass:{k}:{top}"] for top in param.top] for k in range(PASSES)]
         for name, param in layers.items()
     }
 

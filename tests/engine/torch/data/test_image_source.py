@@ -87,8 +87,8 @@ def by_caffe(layers, make_case, in_caffe):
         )
         for name, param in layers.items()
     }
-    told = in_caffe(cases)
-    return {name: [(t[f"pass:{k}:data"], t[f"pass:{k}:label"]) for k in range(PASSES)] for name, t in told.items()}
+    recorded = in_caffe(cases)
+    return {name: [(t[f"pass:{k}:data"], t[f"pass:{k}:label"]) for k in range(PASSES)] for name, t in recorded.items()}
 
 
 def by_us(param, passes=PASSES, **kwargs):

@@ -263,9 +263,9 @@ def test_labels_that_are_not_as_many_as_the_scores():
     ],
 )
 def test_what_a_layer_cannot_be(said, words):
-    with pytest.raises(EmotiwError, match=r"^the net: layer 'it' \(\w+\): .*" + words) as told:
+    with pytest.raises(EmotiwError, match=r"^the net: layer 'it' \(\w+\): .*" + words) as caught:
         net_of(prototxt(said, MAPS, None, 1))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["AbsVal", "Flatten", "Reshape"])

@@ -189,9 +189,11 @@ def by_caffe(cases, in_caffe):
 def test_forward_and_backward(cases, by_caffe, in_torch, relative_error, name, device):
     ours, theirs = in_torch(cases[name], device), by_caffe[name]
     # No gradient reaches a blob that Crop only measures, nor the statistics of BatchNorm: in Caffe it is zero.
-    told = {key for key in theirs if "_split_" not in key}
-    assert told - ours.keys() == {key for key in told if key.startswith(NO_GRADIENT.get(LAYERS[name][0], "none"))}
-    assert ours.keys() <= told
-    assert not any(theirs[key].any() for key in told - ours.keys())
+    recorded = {key for key in theirs if "_split_" not in key}
+    assert recorded - ours.keys() == {
+        key for key in recorded if key.startswith(NO_GRADIENT.get(LAYERS[name][0], "none"))
+    }
+    assert ours.keys() <= recorded
+    assert not any(theirs[key].any() for key in recorded - ours.keys())
     errors = {key: relative_error(ours[key], theirs[key]) for key in ours}
     assert max(errors.values()) <= 1e-5, errors

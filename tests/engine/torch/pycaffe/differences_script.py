@@ -428,18 +428,18 @@ def coordinates():
         n.other = layers.Convolution(n.data, num_output=1, kernel_size=1, axis=2)
         return n
 
-    def told(found):
+    def recorded(found):
         axis, scale, offset = found
         return [axis, np.ravel(scale).tolist(), np.ravel(offset).tolist()]
 
     n, seen = spec(), []
     for one, other in (("deconv", "data"), ("data", "deconv"), ("pool", "conv"), ("crop", "data"), ("relu", "pool"),
                        ("dilated", "deconv"), ("sum", "deconv")):  # fmt: skip
-        seen.append(told(coord_map_from_to(n[one], n[other])))
+        seen.append(recorded(coord_map_from_to(n[one], n[other])))
     for settings in ({"pad": 1}, {"kernel": 5}, {"kernel": [3, 5]}, {"stride": 2, "deconv": 4}, {"kernel": [3, 3, 1],
                      "stride": [2, 2, 1], "pad": [1, 0, 0], "pool": [2, 2, 1]}):  # fmt: skip
         made = spec(**settings)
-        seen.append(told(coord_map_from_to(made.deconv, made.data)))
+        seen.append(recorded(coord_map_from_to(made.deconv, made.data)))
     made = crop(n.deconv, n.data).to_proto().layer[-1]
     seen += [[made.type, made.crop_param.axis, list(made.crop_param.offset), list(made.bottom)]]
     for act in (

@@ -1,6 +1,6 @@
 """A script for pycaffe, run twice: under Caffe's own Python, and with only its import of caffe changed.
 
-python pycaffe_script.py FOLDER: answers in FOLDER/answers.npz and FOLDER/told.json, by section and name.
+python pycaffe_script.py FOLDER: answers in FOLDER/answers.npz and FOLDER/words.json, by section and name.
 """
 
 import json
@@ -187,7 +187,7 @@ def passes():
     tell_blobs("passes", net)
     gradient = net.params["ip"][0].diff
     net.clear_param_diffs()
-    tell("cleared", held=gradient, anew=net.params["conv"][0].diff)
+    tell("cleared", held=gradient, again=net.params["conv"][0].diff)
     # Without a forward pass before it, on the current values of the blobs.
     other = net_of("plain", PLAIN, caffe.TRAIN)
     fill(other)
@@ -406,4 +406,4 @@ for section in (
     RNG = np.random.RandomState(7)
     section()
 np.savez("answers.npz", **ARRAYS)
-Path("told.json").write_text(json.dumps(WORDS))
+Path("words.json").write_text(json.dumps(WORDS))

@@ -51,12 +51,12 @@ def in_torch(script, folder, *arguments):
 
 
 @pytest.fixture(scope="module")
-def told(caffe, tmp_path_factory):
+def recorded(caffe, tmp_path_factory):
     """Numbers and words of both, ours first."""
     folders = [tmp_path_factory.mktemp(name) for name in ("ours", "theirs")]
     in_torch(SCRIPT, folders[0], ".")
     in_caffe(caffe, SCRIPT, folders[1], ".")
-    return [(dict(np.load(f / "answers.npz")), json.loads((f / "told.json").read_text())) for f in folders]
+    return [(dict(np.load(f / "answers.npz")), json.loads((f / "words.json").read_text())) for f in folders]
 
 
 def rounding(section, name, arrays):
@@ -67,8 +67,8 @@ def rounding(section, name, arrays):
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_numbers_are_those_of_pycaffe(told, section, relative_error):
-    (ours, _), (theirs, _) = told
+def test_numbers_are_those_of_pycaffe(recorded, section, relative_error):
+    (ours, _), (theirs, _) = recorded
     names = [key.partition(":")[2] for key in theirs if key.partition(":")[0] == section]
     assert names
     for name in names:
@@ -80,8 +80,8 @@ def test_numbers_are_those_of_pycaffe(told, section, relative_error):
             assert relative_error(one, other) <= bound, name
 
 
-def test_words_are_those_of_pycaffe(told):
-    (ours, said), (theirs, expected) = told
+def test_words_are_those_of_pycaffe(recorded):
+    (ours, said), (theirs, expected) = recorded
     assert said == expected
     assert ours.keys() == theirs.keys()
     assert {key.partition(":")[0] for key in theirs} == set(SECTIONS)

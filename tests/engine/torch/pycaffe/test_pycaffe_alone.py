@@ -412,7 +412,7 @@ def test_solvers_on_other_memory_than_the_users(opened, folder, elsewhere):
     opened(MEMORY)
     settings = 'net: "net.prototxt" base_lr: 0.1 momentum: 0.9 lr_policy: "fixed" test_iter: 1 test_interval: 9 '
     (folder / "solver.prototxt").write_text(settings + 'snapshot_prefix: "s"')
-    told = []
+    recorded = []
     for place in (lambda: None, elsewhere):
         place()
         solver = caffe.SGDSolver("solver.prototxt")
@@ -426,17 +426,21 @@ def test_solvers_on_other_memory_than_the_users(opened, folder, elsewhere):
         assert bias.diff.any()  # handed out, and so treated as written to
         solver.step(1)
         solver.snapshot()
-        told.append([np.array(weights.data), np.array(weights.diff), np.array(solver.net.blobs["loss"].data)])
+        recorded.append([np.array(weights.data), np.array(weights.diff), np.array(solver.net.blobs["loss"].data)])
         weights.data[...] = 0
         weights.diff[...] = 1
         solver.restore("s_iter_3.solverstate")
-        told[-1].append(np.array(weights.data))
+        recorded[-1].append(np.array(weights.data))
         weights.diff[...] = 1
         bias.diff[...] = 0
         solver.apply_update()
-        told[-1] += [np.array(weights.data), np.array(solver.test_nets[0].params["ip"][0].data), np.array(bias.data)]
-        told[-1].append(np.array(solver.test_nets[0].forward()["loss"]))
-    for one, other in zip(*told, strict=True):
+        recorded[-1] += [
+            np.array(weights.data),
+            np.array(solver.test_nets[0].params["ip"][0].data),
+            np.array(bias.data),
+        ]
+        recorded[-1].append(np.array(solver.test_nets[0].forward()["loss"]))
+    for one, other in zip(*recorded, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(told[0][0], told[0][3])
-    np.testing.assert_array_equal(told[0][4], told[0][5])
+    np.testing.assert_array_equal(recorded[0][0], recorded[0][3])
+    np.testing.assert_array_equal(recorded[0][4], recorded[0][5])

@@ -59,8 +59,8 @@ def here(tmp_path, monkeypatch):
 
 @pytest.mark.caffe
 def test_the_table_has_every_name_of_pycaffe(theirs):
-    told = {of: sorted(name for cell in cells for name in cell) for of, cells in TABLE.items()}
-    assert told == {of: sorted(names) for of, names in theirs.items() if of != "caffe_pb2"}
+    recorded = {of: sorted(name for cell in cells for name in cell) for of, cells in TABLE.items()}
+    assert recorded == {of: sorted(names) for of, names in theirs.items() if of != "caffe_pb2"}
 
 
 @pytest.mark.caffe

@@ -159,8 +159,8 @@ def write(folder, case):
     folder.mkdir(parents=True)
     (folder / "net.prototxt").write_text(case.net)
     (folder / "solver.prototxt").write_text(case.solver)
-    told = {"iterations": case.iterations, "restore": case.restore, "solve": case.solve}
-    (folder / "case.json").write_text(json.dumps(told))
+    recorded = {"iterations": case.iterations, "restore": case.restore, "solve": case.solve}
+    (folder / "case.json").write_text(json.dumps(recorded))
     np.savez(folder / "given.npz", **given_to(case))
     for name, path in case.files.items():
         (folder / name).parent.mkdir(exist_ok=True)
@@ -202,10 +202,10 @@ def by_torch(folder, case):
         for _ in range(case.iterations):
             solver.step(1)
             losses.append([solver.net.blobs[name].item() for name in solver.net.outputs])
-    told = {"loss": np.array(losses), "iteration": np.array(solver.iteration)}
+    recorded = {"loss": np.array(losses), "iteration": np.array(solver.iteration)}
     for layer, blobs in solver.net.params.items():
-        told |= {f"param:{layer}:{k}": blob.detach().numpy() for k, blob in enumerate(blobs)}
-    return told, lines
+        recorded |= {f"param:{layer}:{k}": blob.detach().numpy() for k, blob in enumerate(blobs)}
+    return recorded, lines
 
 
 def check(ours, theirs):
@@ -232,23 +232,25 @@ LOGGED = {
 
 
 def logged(lines):
-    told = {kind: [] for kind in LOGGED}
+    recorded = {kind: [] for kind in LOGGED}
     for line in lines:
         for kind, pattern in LOGGED.items():
             if match := pattern.search(line):
-                told[kind].append((match[1], float(match[2])))
-    return told
+                recorded[kind].append((match[1], float(match[2])))
+    return recorded
 
 
 def check_logs(ours, theirs):
     for kind, values in logged(theirs).items():
-        told = logged(ours)[kind]
-        assert [where for where, _ in told] == [where for where, _ in values], kind
-        assert [value for _, value in told] == pytest.approx([value for _, value in values], rel=1e-4, abs=1e-5), kind
+        recorded = logged(ours)[kind]
+        assert [where for where, _ in recorded] == [where for where, _ in values], kind
+        assert [value for _, value in recorded] == pytest.approx([value for _, value in values], rel=1e-4, abs=1e-5), (
+            kind
+        )
 
 
 @pytest.fixture(scope="module")
-def told_by_caffe(caffe, tmp_path_factory):
+def from_caffe(caffe, tmp_path_factory):
     cases = {name: Case(solver, seed) for seed, (name, solver) in enumerate(CASES.items())}
     cases["solve"] = Case(OTHERS["tests"], solve=True)
     cases["normed"] = Case(OTHERS["tests"] + "iter_size: 2 clip_gradients: 2", net=NORMED, learned=NORMED_LEARNS)
@@ -257,10 +259,10 @@ def told_by_caffe(caffe, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", [*CASES, "solve", "normed", "normed, solve"])
-def test_twenty_iterations(told_by_caffe, tmp_path, name):
-    cases, told = told_by_caffe
+def test_twenty_iterations(from_caffe, tmp_path, name):
+    cases, recorded = from_caffe
     ours, lines = by_torch(tmp_path / "torch", cases[name])
-    theirs, log = told[name]
+    theirs, log = recorded[name]
     assert any(not np.allclose(theirs[key], array) for key, array in given_to(cases[name]).items() if key in theirs)
     check(ours, theirs)
     check_logs(lines, log)
@@ -360,10 +362,10 @@ def test_what_shows_a_wrong_update(caffe, tmp_path, monkeypatch):
         assert min(changes_apart(wrong, theirs, begun).values()) > 0.03
 
 
-def test_the_logs_tell_of_all_that_is_compared(told_by_caffe):
-    _, log = told_by_caffe[1]["solve"]
-    told = logged(log)
-    assert {kind: len(values) for kind, values in told.items()} == {
+def test_the_logs_tell_of_all_that_is_compared(from_caffe):
+    _, log = from_caffe[1]["solve"]
+    recorded = logged(log)
+    assert {kind: len(values) for kind, values in recorded.items()} == {
         "lr": 20,
         "loss": 21,
         "train": 20,
@@ -371,7 +373,7 @@ def test_the_logs_tell_of_all_that_is_compared(told_by_caffe):
         "test loss": 6,
         "testing": 6,
     }
-    assert len({value for _, value in told["lr"]}) == 4
+    assert len({value for _, value in recorded["lr"]}) == 4
 
 
 ENGINES = ("caffe", "torch")
@@ -408,13 +410,13 @@ def gone_on_in_caffe(caffe, snapshots, tmp_path_factory):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", RESTORED)
 def test_either_engine_resumes_from_the_others_snapshot(gone_on_in_caffe, tmp_path, name, engine):
-    cases, told = gone_on_in_caffe
+    cases, recorded = gone_on_in_caffe
     ours, lines = by_torch(tmp_path / "torch", cases[f"{name} from {engine}"])
-    theirs, log = told[f"{name} from {engine}"]
+    theirs, log = recorded[f"{name} from {engine}"]
     assert ours["iteration"] == 12
     check(ours, theirs)
     check_logs(lines, log)
-    check(ours, told[f"{name} from {ENGINES[engine == 'caffe']}"][0])
+    check(ours, recorded[f"{name} from {ENGINES[engine == 'caffe']}"][0])
 
 
 def state_of(path):
