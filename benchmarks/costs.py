@@ -34,6 +34,7 @@ from emotiw.prototxt.surgery import crop_size, deploy
 from emotiw.train.run_folder import Run
 
 NET, ROW, STAND_IN = "vgg_s_small", "vgg_s_small-rgb", "VGG_S_rgb"
+SHORT = ("--iterations", "1")
 PEERS = Path(__file__).parent / "peers"
 VALIDATING, BATCH = 250, 50  # validation images, and the batch size of the bare script
 LEARNING = 40  # iterations of a net that scores
@@ -50,6 +51,41 @@ class Figures:
     seconds: float
     cpu: float
     peak: float
+
+
+@dataclass(frozen=True)
+class Limit:
+    """An upper limit of ours.
+
+    Attributes
+    ----------
+    most
+        The largest CPU s or, with `of="peak"`, MB.
+    bare
+        What is added to the bare program's figure ("+") or multiplied by it ("x") to give the limit; empty: `most` is
+        the limit itself.
+    """
+
+    most: float
+    of: str = "cpu"
+    bare: str = ""
+
+    def __str__(self) -> str:
+        """Return the limit in the words of the table."""
+        unit = "CPU s" if self.of == "cpu" else "MB"
+        if self.bare == "x":
+            return f"{self.most:g} x the bare program's {unit}"
+        return f"{self.most:g} {unit}{' more than the bare program' if self.bare else ''}"
+
+    def met(self, ours: Figures, theirs: Figures | None) -> bool:
+        """Return whether ours is within the limit."""
+        most = self.most * (2**20 if self.of == "peak" and self.bare != "x" else 1)
+        if self.bare:
+            assert theirs
+            bare: float = getattr(theirs, self.of)
+            most = most * bare if self.bare == "x" else most + bare
+        figure: float = getattr(ours, self.of)
+        return figure <= most
 
 
 @dataclass(frozen=True)
@@ -96,6 +132,7 @@ class Costly:
     work: str
     bare: str
     pair: Callable[[Path, Caffe], Pair]
+    limit: Limit | None = None
 
     def measure(self, folder: Path, turns: int = TURNS) -> tuple[Figures, Figures | None]:
         """Measure both in turns on two cores."""
@@ -106,6 +143,15 @@ class Costly:
 def predict_small(folder: Path, caffe: Caffe) -> Pair:
     """Return the pair of `emotiw predict` by a net trained here."""
     return predicting(folder, open_model(trained(folder, ROW, emotions(folder, ["rgb"]), LEARNING)), caffe)
+
+
+def predict_five(folder: Path, caffe: Caffe) -> Pair:
+    """Return `emotiw predict` by five nets trained here, one for each representation."""
+    prepared = emotions(folder, list(map(str, PAPER)))
+    runs = [trained(folder, f"{NET}-{representation}", prepared, 1) for representation in PAPER]
+    picture = folder / "face.png"
+    cv2.imwrite(str(picture), face()[..., ::-1])
+    return Pair(Program([*EMOTIW, "predict", picture, "--aligned", "--model", *runs]))
 
 
 def predict_released(folder: Path, caffe: Caffe) -> Pair:
@@ -162,17 +208,43 @@ def table(folder: Path, caffe: Caffe) -> Pair:
     return Pair(Program([*EMOTIW, "table", folder / "runs", "-o", folder / "table", "--force"]))
 
 
+def reproducing(folder: Path) -> list[str | Path]:
+    """Return `emotiw reproduce` of one row, with trainings of one iteration; `reproduction` is its output."""
+    sets: list[str | Path] = ["--pretrain", people(folder), "--finetune", emotions(folder, ["rgb"])]
+    return [*EMOTIW, "reproduce", *sets, "--rows", ROW, *SHORT, "--jobs", "1", "-o", folder / "reproduction"]
+
+
 def reproduce(folder: Path, caffe: Caffe) -> Pair:
     """Return one step of `emotiw reproduce`, a pre-training of one iteration, and `caffe train` of the same solver."""
-    draw_identities(folder / "people", 3, 12, seed=0)
-    prepare(folder / "people", folder / "identities", ["--labels", "identities", "-r", "rgb"])
-    made, bare = folder / "reproduction", folder / "bare"
-    sets: list[str | Path] = ["--pretrain", folder / "identities", "--finetune", emotions(folder, ["rgb"])]
-    settings: list[str | Path] = ["--rows", ROW, "--iterations", "1", "--jobs", "1", "-o", made]
     # It ends with 1: the later steps are not done.
-    ours = Program([*EMOTIW, "reproduce", *sets, *settings, "--", "--until", "pretrain"], status=1)
+    ours = Program([*reproducing(folder), "--", "--until", "pretrain"], status=1)
+    return pretraining(ours, folder / "reproduction", folder / "reproduction/runs", caffe)
+
+
+def reproduce_nothing(folder: Path, caffe: Caffe) -> Pair:
+    """Return `emotiw reproduce` with nothing to do."""
+    ours = Program(reproducing(folder))
     ours.run()
-    run = Run(made / "runs" / ROW / "pretrain")
+    return Pair(ours)
+
+
+def pretrain(folder: Path, caffe: Caffe) -> Pair:
+    """Return `emotiw pretrain` of one iteration, which is a step of `emotiw reproduce`, and `caffe train`."""
+    made = folder / "runs"
+    ours = Program([*EMOTIW, "pretrain", ROW, "--set", people(folder), *SHORT, "-o", made])
+    return pretraining(ours, made, made, caffe)
+
+
+def pretraining(ours: Program, made: Path, runs: Path, caffe: Caffe) -> Pair:
+    """Return the pair of a program that pre-trains a net below `runs`, and `caffe train` of the same solver.
+
+    Parameters
+    ----------
+    made
+        The folder that the program makes, which must not exist when it starts.
+    """
+    ours.run()
+    run, bare = Run(runs / ROW / "pretrain"), made.with_name("bare")
     bare.mkdir()
     for name in ("train_val.prototxt", "solver.prototxt", "mean.binaryproto"):
         shutil.copyfile(run.folder / name, bare / name)
@@ -212,6 +284,13 @@ def same_posteriors(ours: Any, theirs: Any) -> None:
         raise SystemExit(f"these posteriors are all equal, so they show nothing: {theirs}")
 
 
+def people(folder: Path) -> Path:
+    """Prepare a set of drawn identities; return its folder."""
+    draw_identities(folder / "people", 3, 12, seed=0)
+    prepare(folder / "people", folder / "identities", ["--labels", "identities", "-r", "rgb"])
+    return folder / "identities"
+
+
 def emotions(folder: Path, representations: list[str]) -> Path:
     """Prepare a set of drawn expressions with `VALIDATING` validation images; return its folder."""
     source, prepared = folder / "expressions", folder / "emotions"
@@ -247,22 +326,32 @@ def reading(run: Run, lmdb: Path) -> Any:
 
 PICTURE = "a pycaffe script: caffe.Classifier, the same picture"
 ROWS = {
-    "predict-small": Costly(f"`emotiw predict` of one picture, {NET}", PICTURE, predict_small),
-    "predict-vgg_s": Costly("`emotiw predict` of one picture, VGG_S", PICTURE, predict_released),
+    "predict-small": Costly(f"`emotiw predict` of one picture, {NET}", PICTURE, predict_small, Limit(1.3)),
+    "predict-five": Costly(f"`emotiw predict` of one picture, five nets, {NET}", "", predict_five, Limit(4.5)),
+    "predict-vgg_s": Costly("`emotiw predict` of one picture, VGG_S", PICTURE, predict_released, Limit(1300, "peak")),
     "evaluate": Costly(
         f"`emotiw evaluate` of {VALIDATING} images, {NET}",
         "a pycaffe script: Caffe reads the LMDB, forward passes, posteriors as CSV",
         evaluate,
+        Limit(2),
     ),
     "table": Costly(f"`emotiw table` of five runs, {VALIDATING} images", "", table),
+    "pretrain": Costly(
+        f"`emotiw pretrain` of one iteration, {NET}, which is a step of `emotiw reproduce`",
+        "`caffe train` of the same solver",
+        pretrain,
+        Limit(1, bare="+"),
+    ),
     "reproduce": Costly(
         f"`emotiw reproduce`, one step: a pre-training of one iteration, {NET}",
         "`caffe train` of the same solver",
         reproduce,
     ),
+    "reproduce-nothing": Costly("`emotiw reproduce` of one row, nothing to do", "", reproduce_nothing, Limit(1.5)),
     "train": Costly(
         f"{WARM + 2} training iterations, {TRAINED[0]}, batch {TRAINED[1]}, torch engine",
         "`caffe train` of the same solver",
         train,
+        Limit(1.2, "peak", "x"),
     ),
 }

@@ -65,6 +65,8 @@ class Cost:
     bare_s: str = ""
     bare_cpu_s: str = ""
     bare_mb: str = ""
+    limit: str = ""
+    met: str = ""
     machine: str = ""
     versions: str = ""
     date: str = ""
@@ -88,7 +90,12 @@ def cost(name: str, row: Costly, turns: int, found: Sequence[Figures | None], ab
     cells = [
         cell for one in found if one for cell in (f"{one.seconds:.2f}", f"{one.cpu:.2f}", f"{one.peak / 2**20:.0f}")
     ]
-    return Cost(name, row.work, row.bare, str(turns), *cells, **about)
+    limit = {}
+    if row.limit:
+        ours, theirs = found
+        assert ours
+        limit = {"limit": str(row.limit), "met": "yes" if row.limit.met(ours, theirs) else "no"}
+    return Cost(name, row.work, row.bare, str(turns), *cells, **limit, **about)
 
 
 def read(folder: Path, kind: Any = Result) -> dict[str, Any]:
@@ -132,7 +139,7 @@ def table(folder: Path) -> str:
 
 def cost_table(folder: Path) -> str:
     """Return the table of costs for docs/benchmarks.md."""
-    heads = ["command", "bare program", "ours: s", "CPU s", "MB", "bare: s", "CPU s", "MB"]
+    heads = ["command", "bare program", "ours: s", "CPU s", "MB", "bare: s", "CPU s", "MB", "at most", "met"]
     found = read(folder, Cost).values()
     lines = [
         [
@@ -140,6 +147,7 @@ def cost_table(folder: Path) -> str:
             one.bare or "none",
             *(one.ours_s, one.ours_cpu_s, one.ours_mb),
             *(one.bare_s, one.bare_cpu_s, one.bare_mb),
+            *(one.limit, one.met),
         ]
         for one in found
     ]

@@ -7,12 +7,12 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class EmotiwError(Exception):
-    """Data or environment is not as needed; the command ends with `status`."""
+    """Data or environment is not as needed; the command ends with exit status 1."""
 
     status = 1
 
 
 class UsageError(EmotiwError):
-    """The command line is wrong."""
+    """The command line is wrong; the command ends with exit status 2."""
 
     status = 2

@@ -68,7 +68,7 @@ class Progress:
         validate: Callable[[Path], Validation | None],
     ) -> None:
         self._path, self._start = folder / "progress.csv", start
-        self._validate, self._prior_loss = validate, prior_loss
+        self._validate, self._prior_loss, self._warned = validate, prior_loss, False
         self.points = _known(folder, start + 1 if start == iterations else start)
         write_text(self._path, "".join(csv_lines([_COLUMNS, *map(_row, self.points)])))
         self._bar = bar(range(start, iterations), "train", iterations, "it", start)
@@ -87,7 +87,8 @@ class Progress:
             self._add(Point(event.iteration, None, found.accuracy, found.loss, found.train_accuracy))
         self._bar.set_postfix_str(", ".join(self._shown()), refresh=False)
         self._bar.update(max(0, event.iteration - self._bar.n))
-        if isinstance(event, Snapshot) and self.at_prior():
+        if isinstance(event, Snapshot) and self.at_prior() and not self._warned:
+            self._warned = True
             self._bar.write(self.warning())
 
     @property

@@ -305,7 +305,8 @@ def parse_text(text: str, kind: type[M], where: str) -> M:
     try:
         return text_format.Parse(text, kind())
     except text_format.ParseError as error:
-        raise EmotiwError(f"{where} is not a {kind.DESCRIPTOR.name} in prototxt format: {error}") from None
+        what = re.sub(r"^(\d+):(\d+) : ", r"line \1, column \2: ", str(error)).rstrip(".")
+        raise EmotiwError(f"{where} is not a {kind.DESCRIPTOR.name} in prototxt format: {what}") from None
 
 
 def read_text(path: Path, kind: type[M]) -> M:

@@ -106,9 +106,25 @@ def test_what_the_costs_are_of_is_what_their_rows_are(load):
     rows, results = load("costs").ROWS, load("results")
     found = results.read(ROOT / "benchmarks", results.Cost)
     assert list(found) == [name for name in rows if name in found]
-    assert {name: (one.work, one.bare) for name, one in found.items()} == {
-        name: (rows[name].work, rows[name].bare) for name in found
+    assert {name: (one.work, one.bare, one.limit) for name, one in found.items()} == {
+        name: (rows[name].work, rows[name].bare, str(rows[name].limit or "")) for name in found
     }
+
+
+def test_limits_of_costs(load):
+    costs = load("costs")
+    ours, bare = costs.Figures(2, 3, 90 << 20), costs.Figures(1, 1.5, 60 << 20)
+    for limit, words, met in [
+        (costs.Limit(3), "3 CPU s", True),
+        (costs.Limit(2.9), "2.9 CPU s", False),
+        (costs.Limit(1.5, bare="+"), "1.5 CPU s more than the bare program", True),
+        (costs.Limit(1.4, bare="+"), "1.4 CPU s more than the bare program", False),
+        (costs.Limit(90, "peak"), "90 MB", True),
+        (costs.Limit(89, "peak"), "89 MB", False),
+        (costs.Limit(1.5, "peak", "x"), "1.5 x the bare program's MB", True),
+        (costs.Limit(1.4, "peak", "x"), "1.4 x the bare program's MB", False),
+    ]:
+        assert (str(limit), limit.met(ours, bare)) == (words, met)
 
 
 def test_costs_are_written_and_shown(load, tmp_path):
@@ -121,8 +137,12 @@ def test_costs_are_written_and_shown(load, tmp_path):
         results.put(tmp_path, results.cost(name, costs.ROWS[name], 5, figures, about), costs.ROWS)
     *_, evaluate, table, _, where = results.cost_table(tmp_path).splitlines()
     assert where == "m; v; 2026-01-01."
-    assert [cell.strip() for cell in evaluate.strip("|").split("|")][2:] == ["2.00", "3.00", "90", "1.00", "1.50", "60"]
-    assert [cell.strip() for cell in table.strip("|").split("|")][1:] == ["none", "2.50", "3.25", "100", "", "", ""]
+    assert [cell.strip() for cell in evaluate.strip("|").split("|")][2:] == [
+        *("2.00", "3.00", "90"),
+        *("1.00", "1.50", "60"),
+        *("2 CPU s", "no"),
+    ]
+    assert [cell.strip() for cell in table.strip("|").split("|")][1:] == ["none", "2.50", "3.25", "100", *[""] * 5]
 
 
 def test_the_page_shows_what_was_measured(load):
