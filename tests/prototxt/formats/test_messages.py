@@ -91,7 +91,7 @@ def test_defaults_are_caffes():
 
 
 def test_unreadable_messages_are_reported_with_their_place(tmp_path):
-    misspelt = r"^there is not a NetParameter in prototxt format: 1:1 .*no field named \"nmae\""
+    misspelt = r"^there is not a NetParameter in prototxt format: line 1, column 1: .*no field named \"nmae\""
     with pytest.raises(EmotiwError, match=misspelt):
         parse_text('nmae: "n"', NetParameter, "there")
     (tmp_path / "net.caffemodel").write_bytes(b"\x0a\xff")
