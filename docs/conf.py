@@ -24,10 +24,12 @@ PACKAGES = [
     "emotiw",
     "emotiw.lbp_mapping",
     "emotiw.data_prep",
+    "emotiw.data_prep.synthetic",
     "emotiw.prototxt",
     "emotiw.engine",
     "emotiw.train",
     "emotiw.evaluate",
+    "emotiw.evaluate.predict",
 ]
 
 # The groups of the navigation, by task, and their pages as Sphinx's toctree names them, from ROOT.
