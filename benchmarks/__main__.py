@@ -48,7 +48,7 @@ def measure(name: str, output: Path, about: dict[str, str]) -> None:
 
 
 def surroundings() -> dict[str, str]:
-    """Return machine, versions and date."""
+    """Return the columns that say where and when it was measured: machine, versions of the packages, date."""
     known = machine()
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     versions = [f"Python {known['python_version'].split()[0]}"]
@@ -61,7 +61,7 @@ def surroundings() -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and show the tables."""
+    """Measure the rows and print the tables, or fill docs/benchmarks.md; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("row", metavar="ROW", nargs="*", default=NAMES, help=", ".join(NAMES))
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent, metavar="DIR", help="of the CSVs")

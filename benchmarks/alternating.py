@@ -68,12 +68,12 @@ class Row:
         return f"at most {self.most:g}" if self.most else f"at least {self.least:g}"
 
     def ratio(self, turns: Turns) -> tuple[float, float, float]:
-        """Return median, minimum and maximum of the ratio."""
+        """Return median, minimum and maximum of the ratio: of the speeds, or with `most` of the times."""
         ratios = [1 / ratio for ratio in turns.ratios] if self.most else turns.ratios
         return median(ratios), min(ratios), max(ratios)
 
     def met(self, turns: Turns) -> bool:
-        """Return whether the target is met."""
+        """Return whether the median ratio meets the target."""
         found = self.ratio(turns)[0]
         return found <= self.most if self.most else found >= self.least
 
@@ -110,7 +110,7 @@ def alternate(ours: Work, theirs: Work, turns: int = TURNS, loops: int = 1, clea
 
 
 def timed(work: Work, loops: int = 1) -> float:
-    """Return the seconds of a piece of work."""
+    """Return the average wall seconds of one repetition of `work`, from `loops` repetitions."""
     begun = pyperf.perf_counter()
     for _ in range(loops):
         work()
@@ -137,5 +137,5 @@ def on_cores(count: int) -> Iterator[None]:
 
 
 def machine() -> dict[str, Any]:
-    """Return pyperf's metadata of this machine and day."""
+    """Return pyperf's metadata of this machine: its processor, its Python, the date."""
     return dict(pyperf.Run([1.0], collect_metadata=True).get_metadata())

@@ -38,6 +38,7 @@ def mapped(rgb: Image, representations: Sequence[Representation] = MAPPED) -> di
 
 
 def _codes(image: Image, R: int) -> Image:
+    """Return scikit-image's codes of a grey image, (H - 2 R, W - 2 R): without the border."""
     return np.asarray(local_binary_pattern(image, NEIGHBOURS, R).astype(np.uint8)[R:-R, R:-R])
 
 
@@ -64,6 +65,7 @@ def write_sets(source: Path, images: Path, output: Path, representations: Sequen
 
 
 def _transaction(stack: ExitStack, path: Path) -> lmdb.Transaction:
+    """Open a new LMDB, which the stack closes; return a transaction that writes to it."""
     path.mkdir(parents=True)
     return stack.enter_context(lmdb.open(str(path), map_size=1 << 40)).begin(write=True)
 

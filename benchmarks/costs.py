@@ -111,7 +111,7 @@ class Pair:
         return self.ours.run()
 
     def measure(self, turns: int) -> tuple[Figures, Figures | None]:
-        """Return the figures of ours and of the bare program."""
+        """Return the figures of ours and of the bare program, from `turns` turns of each after an untimed one."""
         if self.theirs is None:
             return self._figures([self.run() for _ in range(turns + 1)][1:], self.ours), None
         self.run()
@@ -121,6 +121,7 @@ class Pair:
         return self._figures(ours, self.ours), self._figures(theirs, self.theirs)
 
     def _figures(self, spent: list[Spent], program: Program) -> Figures:
+        """Return the medians of the timed runs, and the peak memory from one more run, because sampling costs time."""
         self.clear()
         return Figures(median(one.seconds for one in spent), median(one.cpu for one in spent), program.peak())
 
@@ -178,6 +179,7 @@ def predicting(folder: Path, model: Model, caffe: Caffe) -> Pair:
     arguments: list[str | Path] = [picture, model.deploy, model.weights, model.mean_file, str(model.size), str(cropped)]
 
     def check() -> None:
+        """Raise if the two give the picture other posteriors."""
         answer = json.loads(ours.read_text(encoding="utf-8"))["pictures"][0]["posteriors"]
         same_posteriors([*answer[model.title].values()], json.loads(theirs.read_text(encoding="utf-8")))
 
@@ -192,6 +194,7 @@ def evaluate(folder: Path, caffe: Caffe) -> Pair:
     net.write_text(format_text(reading(run, prepared / "rgb/val_lmdb")), encoding="utf-8")
 
     def check() -> None:
+        """Raise if the two give the validation images other posteriors, or ours lacks some images."""
         scores = read_scores(run.folder / "scores_val.csv").posteriors
         assert len(scores) == VALIDATING
         same_posteriors(scores, np.loadtxt(theirs, delimiter=","))
@@ -250,6 +253,7 @@ def pretraining(ours: Program, made: Path, runs: Path, caffe: Caffe) -> Pair:
         shutil.copyfile(run.folder / name, bare / name)
 
     def check() -> None:
+        """Raise if the weights after the one iteration differ."""
         models = (run.model, bare / "snapshot_iter_1.caffemodel")
         ours, theirs = ([blob for blobs in read_weights(model).values() for blob in blobs] for model in models)
         for one, other in zip(ours, theirs, strict=True):
@@ -266,6 +270,7 @@ def train(folder: Path, caffe: Caffe) -> Pair:
     theirs = Program([caffe.program, "train", f"--solver={SOLVER}"], cwd=folder / "run", env=caffe.environment)
 
     def check() -> None:
+        """Raise if the engines give different losses; see `compare`."""
         engines = (open_engine(EngineSettings(engine, gpu="none")) for engine in ("torch", "caffe"))
         compare(folder / "alike", TRAINED[0], *engines)
 

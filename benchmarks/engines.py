@@ -111,6 +111,7 @@ def losses(engine: Engine, folder: Path) -> list[float]:
     found: list[float] = []
 
     def note(event: Event) -> None:
+        """Collect the losses among the engine's events."""
         if isinstance(event, Loss):
             found.append(event.loss)
 
@@ -135,7 +136,7 @@ def compare(folder: Path, name: str, ours: Engine, theirs: Engine, most: float =
 
 
 def seconds(engine: Engine, folder: Path) -> float:
-    """Return the average time of an iteration, from one displayed loss to the next in the log."""
+    """Return the average seconds of an iteration, from one displayed loss to the next by the times in the log."""
     (folder / LOG).unlink(missing_ok=True)
     engine.train(folder / SOLVER, lambda event: None)
     logged = _LOGGED.findall((folder / LOG).read_text(encoding="utf-8"))

@@ -81,6 +81,7 @@ def steps_by_hand(
     optimizer = torch.optim.SGD(groups or net.parameters(), rate, 0.9, weight_decay=5e-4, fused=True)
 
     def step(count: int) -> Tensor:
+        """Train `count` iterations on the batch; return the last loss, without waiting for the GPU."""
         loss = torch.zeros(())
         for _ in range(count):
             optimizer.zero_grad()
@@ -101,6 +102,7 @@ def compare(folder: Path, name: str, batch: int, device: torch.device, precision
     ours: list[float] = []
 
     def note(event: Event) -> None:
+        """Collect the engine's losses."""
         if isinstance(event, Loss):
             ours.append(event.loss)
 
@@ -129,7 +131,7 @@ def compare(folder: Path, name: str, batch: int, device: torch.device, precision
 
 
 def rate(step: Step, batch: int, iterations: int, device: torch.device) -> float:
-    """Return the images per second."""
+    """Return the images per second of `step` in `iterations` iterations of `batch` images."""
     _wait(device)
     begun = pyperf.perf_counter()
     step(iterations)
@@ -138,6 +140,7 @@ def rate(step: Step, batch: int, iterations: int, device: torch.device) -> float
 
 
 def _wait(device: torch.device) -> None:
+    """Wait until a GPU has done what was started: its kernels run on after the call returns."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -146,6 +149,7 @@ def read(source: LmdbSource) -> Step:
     """Return a function that only reads batches."""
 
     def step(count: int) -> None:
+        """Read `count` batches."""
         for _ in range(count):
             source.next()
 
@@ -164,7 +168,7 @@ class Rates:
 def measure(
     folder: Path, name: str, batch: int, device: torch.device, precision: str, turns: int, iterations: int
 ) -> Rates:
-    """Return the rates, after checking that both compute the same."""
+    """Return the rates in `turns` turns of `iterations` iterations, after checking that both compute the same."""
     compare(folder / "alike", name, batch, device, precision)
     timed = folder / "timed"
     write_run(timed, name, batch, iterations)
@@ -219,7 +223,7 @@ ROWS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the rates."""
+    """Measure one net on one device, and print the rates in images per second."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     family = [name for name, net in NETS.items() if isinstance(net.topology, Vgg) and net.input_scale == 1]
     parser.add_argument("--net", choices=family, default=NET, help="(default: %(default)s)")

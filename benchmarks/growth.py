@@ -41,7 +41,7 @@ def records(folder: Path, count: int) -> Path:
 
 
 def prepared(folder: Path, count: int) -> Point:
-    """Prepare `count` images in `<folder>/<count>.set`."""
+    """Prepare `count` images in `<folder>/<count>.set`; return wall seconds and peak memory of the command."""
     source, made = records(folder / f"{count}", count), folder / f"{count}.set"
     options = ["--labels", "identities", "-r", "rgb", "--size", "32", "--val", "0.1", "--jobs", str(JOBS)]
     begun = pyperf.perf_counter()
@@ -50,7 +50,7 @@ def prepared(folder: Path, count: int) -> Point:
 
 
 def measure(folder: Path) -> list[Point]:
-    """Return the points: the base, then the counts."""
+    """Prepare sets of the base and of each count; return their points in this order."""
     return [prepared(folder, count) for count in (BASE, *COUNTS)]
 
 

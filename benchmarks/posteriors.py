@@ -58,6 +58,7 @@ def measure(folder: Path, crops: int) -> Turns:
     ):
 
         def score() -> None:
+            """Compute the posteriors of all faces by ours, into `ours`."""
             ours[:] = [each.average for each in predictor.predict(faces) if isinstance(each, Prediction)]
 
         score()
@@ -74,6 +75,7 @@ def common(folder: Path, arguments: list[str | Path]) -> Iterator[Work]:
     process = start(quiet, [caffe.python, "-c", COMMON, *arguments], stdin=PIPE, stdout=PIPE)
 
     def score() -> None:
+        """Ask the script for the posteriors of all faces, and wait until it has written them."""
         assert process.stdin
         assert process.stdout
         process.stdin.write(b"\n")

@@ -1,4 +1,4 @@
-"""Pictures to LMDBs: one representation, and all five at once; and their mean."""
+"""The time from pictures to LMDBs with means, of one representation and of all five, and from an LMDB to its mean."""
 
 import os
 import shutil
@@ -60,6 +60,7 @@ def measure_rgb(folder: Path, jobs: int) -> Turns:
     average = Program([*tool(caffe, "compute_image_mean"), made, mean], env=caffe.environment)
 
     def both_tools() -> None:
+        """Make the LMDB and its mean with Caffe's tools."""
         theirs.mkdir()
         convert.run()
         average.run()
@@ -132,14 +133,14 @@ def measure_mean(folder: Path) -> Turns:
 
 
 def read_all(path: Path) -> None:
-    """Read every record of an LMDB."""
+    """Read every record of an LMDB, and do nothing with it."""
     with lmdb.open(str(path), readonly=True, lock=False) as opened, opened.begin() as transaction:
         for _ in transaction.cursor():
             pass
 
 
 def decode_all(source: Path) -> None:
-    """Decode every picture."""
+    """Decode every JPEG below a folder, by one thread: the part of the work that no program can leave out."""
     cv2.setNumThreads(1)
     for path in sorted(source.rglob("*.jpg")):
         cv2.imread(str(path))

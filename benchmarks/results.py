@@ -73,7 +73,7 @@ class Cost:
 
 
 def result(name: str, row: Row, turns: Turns, about: dict[str, str]) -> Result:
-    """Return the line of a row."""
+    """Return a row's line of `results.csv`: medians in seconds, the ratio, and whether the target is met."""
     ours, theirs = median(turns.ours), median(turns.theirs)
     ratio, least, largest = (f"{value:.2f}" for value in row.ratio(turns))
     floors = [f"{what} {seconds / ours:.0%} of ours" for what, seconds in turns.floors.items()]
@@ -155,6 +155,7 @@ def cost_table(folder: Path) -> str:
 
 
 def _shown(lines: list[list[str]], heads: list[str], found: Iterable[Result | Cost]) -> str:
+    """Return a Markdown table, and below it each machine, with versions and date, on which a line was measured."""
     if not lines:
         return "Not measured yet."
     where = {f"{one.machine}; {one.versions}; {one.date}." for one in found}

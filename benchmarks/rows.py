@@ -1,4 +1,4 @@
-"""The rows of the table."""
+"""All rows of `results.csv` by name, in the order of the table."""
 
 import engines
 import gpu

@@ -1,4 +1,4 @@
-"""The start-up time of the command, with lower bounds as the peers."""
+"""The time from start to end of two short commands; the peers do less, so their times are lower bounds."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ EMOTIW = Path(sys.executable).with_name("emotiw")
 
 
 def beside(ours: Program, python: str) -> Turns:
-    """Time a program, and Python with a minimal script, on two cores."""
+    """Time a program, and Python with a minimal script, on two cores, from start to end."""
     with on_cores(2):
         return alternate(ours.run, Program([sys.executable, "-c", python]).run, TURNS)
 
