@@ -14,6 +14,7 @@ from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import LayerParameter
 
 from .file_list import order, read_list
+from .read_options import DEFAULTS, ReadOptions
 from .transformed_source import Place
 
 
@@ -26,8 +27,8 @@ class Hdf5Source:
     ----------
     param
         Of an HDF5Data layer, with its phase. The source is a list of paths of HDF5 files.
-    folder, device, seed, rank, ranks
-        As for `Sources`.
+    options
+        How this process reads it.
 
     Attributes
     ----------
@@ -42,23 +43,15 @@ class Hdf5Source:
         If a file cannot be read, has another number of rows in each dataset, or rows of another shape than the first.
     """
 
-    def __init__(
-        self,
-        param: LayerParameter,
-        folder: Path = Path(),
-        device: torch.device | str = "cpu",
-        seed: int | None = None,
-        rank: int = 0,
-        ranks: int = 1,
-    ) -> None:
+    def __init__(self, param: LayerParameter, options: ReadOptions = DEFAULTS) -> None:
         data = param.hdf5_data_param
         if param.HasField("transform_param"):
             raise EmotiwError("an HDF5Data has no transform_param: transform what is in its files")
         if not data.batch_size:
             raise EmotiwError("its hdf5_data_param has no batch_size")
         self._names, self._shuffled = list(param.top), data.shuffle
-        self._files = [folder / name for name in read_list(folder / data.source).split()]
-        self._device, self._rank, self._ranks = torch.device(device), rank, ranks
+        self._files = [options.folder / name for name in read_list(options.folder / data.source).split()]
+        self._options = options
         rows, shapes = zip(*map(self._measured, self._files), strict=True)
         for file, found in zip(self._files, shapes, strict=True):
             if found != shapes[0]:
@@ -67,29 +60,29 @@ class Hdf5Source:
         self._batch = data.batch_size
         self.shapes: list[Shape] = [(data.batch_size, *shape) for shape in shapes[0]]
         self._generator = Generator()
-        self._generator.manual_seed(self._generator.seed() if seed is None else seed)
+        self._generator.manual_seed(self._generator.seed() if options.seed is None else options.seed)
         self.begin_at(Place(0, self._generator.get_state()))
 
     def begin_at(self, place: Place) -> None:
         """Continue after `place`."""
         self.place = place
         self._generator.set_state(place.random)
-        first = self._rank + place.batches * self._batch * self._ranks
+        first = self._options.rank + place.batches * self._batch * self._options.ranks
         rounds, first = divmod(first, self._rows_of_a_round)
-        self._rows = islice(self._all_rows(rounds), first, None, self._ranks)
+        self._rows = islice(self._all_rows(rounds), first, None, self._options.ranks)
 
     def next(self) -> list[Tensor]:
         """Return the next batch."""
         rows = list(islice(self._rows, self._batch))
         self.place = Place(self.place.batches + 1, self.place.random)
-        return [torch.stack(each).to(self._device) for each in zip(*rows, strict=True)]
+        return [torch.stack(each).to(self._options.device) for each in zip(*rows, strict=True)]
 
     def close(self) -> None:
         """Do nothing: no file is open."""
 
     def _all_rows(self, skipped: int) -> Iterator[list[Tensor]]:
         """Yield the rows of all ranks, after the skipped rounds."""
-        own = Generator().manual_seed((self._generator.initial_seed() - self._rank) % 2**63)
+        own = Generator().manual_seed((self._generator.initial_seed() - self._options.rank) % 2**63)
         generator, count, kept = own if self._shuffled else None, len(self._files), -1
         datasets: list[Tensor] = []
         for turn, number in enumerate(order(count, generator, skipped * count), skipped * count):

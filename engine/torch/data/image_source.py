@@ -20,6 +20,7 @@ from emotiw.prototxt.formats.messages import LayerParameter
 
 from .datum_reader import Record
 from .file_list import order, read_list
+from .read_options import DEFAULTS, ReadOptions
 from .transformed_source import TransformedSource
 from .transformer import Transformer
 
@@ -108,8 +109,8 @@ class ImageSource(TransformedSource):
     ----------
     param
         Of an ImageData layer, with its phase.
-    folder, device, seed, rank, ranks
-        As for `Sources`.
+    options
+        How this process reads it.
 
     Raises
     ------
@@ -117,24 +118,20 @@ class ImageSource(TransformedSource):
         If the list cannot be read, or its first image does not fit the layer's transform_param.
     """
 
-    def __init__(
-        self,
-        param: LayerParameter,
-        folder: Path = Path(),
-        device: torch.device | str = "cpu",
-        seed: int | None = None,
-        rank: int = 0,
-        ranks: int = 1,
-    ) -> None:
+    def __init__(self, param: LayerParameter, options: ReadOptions = DEFAULTS) -> None:
         data = param.image_data_param
         if bool(data.new_height) != bool(data.new_width):
             raise EmotiwError("its image_data_param has new_height or new_width: Caffe takes both, or neither")
         if not data.batch_size:
             raise EmotiwError("its image_data_param has a batch_size of 0")
-        transformer = Transformer(param.transform_param, PHASES[param.phase], device, seed, folder)
-        path = folder / data.source
-        images = ImageList(path, _entries(path), folder, data, transformer.generator, rank, ranks)
-        super().__init__(images, transformer, data.batch_size, max(1, param.data_param.prefetch), device)
+        transformer = Transformer(
+            param.transform_param, PHASES[param.phase], options.device, options.seed, options.folder
+        )
+        path = options.folder / data.source
+        images = ImageList(
+            path, _entries(path), options.folder, data, transformer.generator, options.rank, options.ranks
+        )
+        super().__init__(images, transformer, data.batch_size, max(1, param.data_param.prefetch), options.device)
 
 
 def _entries(path: Path) -> list[tuple[str, int]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +17,7 @@ from emotiw.prototxt.formats.messages import LayerParameter
 from .datum_reader import Records
 from .hdf5_source import Hdf5Source
 from .image_source import ImageSource
+from .read_options import DEFAULTS, ReadOptions
 from .transformed_source import TransformedSource
 from .transformer import Transformer
 
@@ -51,8 +53,7 @@ class Sources:
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        self._folder, self._device, self._seed = folder, torch.device(device), seed
-        self._rank, self._ranks = rank, ranks
+        self._options = ReadOptions(folder, device, None if seed is None else seed + rank, rank, ranks)
         self._open = ExitStack()
         self.opened: list[TransformedSource | Hdf5Source] = []
 
@@ -60,9 +61,9 @@ class Sources:
         """Open the source of a data layer, given its LayerParameter."""
         if param.type not in _SOURCES:
             raise EmotiwError(f"no LMDB feeds a layer of type {param.type}")
-        share = (self._rank, self._ranks) if PHASES[param.phase] == "TRAIN" else (0, 1)
-        seed = None if self._seed is None else self._seed + self._rank
-        source = _SOURCES[param.type](param, self._folder, self._device, seed, *share)
+        shared = PHASES[param.phase] == "TRAIN"
+        options = self._options if shared else replace(self._options, rank=0, ranks=1)
+        source = _SOURCES[param.type](param, options)
         self._open.callback(source.close)
         self.opened.append(source)
         return source
@@ -85,8 +86,8 @@ class LmdbSource(TransformedSource):
     ----------
     param
         Of a Data layer, with its phase.
-    folder, device, seed, rank, ranks
-        As for `Sources`.
+    options
+        How this process reads it.
 
     Raises
     ------
@@ -94,23 +95,15 @@ class LmdbSource(TransformedSource):
         If there is no LMDB, or its first image does not fit the layer's transform_param.
     """
 
-    def __init__(
-        self,
-        param: LayerParameter,
-        folder: Path = Path(),
-        device: torch.device | str = "cpu",
-        seed: int | None = None,
-        rank: int = 0,
-        ranks: int = 1,
-    ) -> None:
+    def __init__(self, param: LayerParameter, options: ReadOptions = DEFAULTS) -> None:
         data, transform = param.data_param, param.transform_param
         if data.backend != _LMDB:
             raise EmotiwError(f"its backend is LEVELDB, Caffe's default: only `backend: LMDB` is read ({data.source})")
         if not data.batch_size:
             raise EmotiwError("its data_param has no batch_size")
-        transformer = Transformer(transform, PHASES[param.phase], device, seed, folder)
-        records = Records(folder / data.source, _colour(transform), rank, ranks)
-        super().__init__(records, transformer, data.batch_size, max(1, data.prefetch), device)
+        transformer = Transformer(transform, PHASES[param.phase], options.device, options.seed, options.folder)
+        records = Records(options.folder / data.source, _colour(transform), options.rank, options.ranks)
+        super().__init__(records, transformer, data.batch_size, max(1, data.prefetch), options.device)
 
 
 def _colour(transform: TransformationParameter) -> Colour:
