@@ -157,7 +157,7 @@ def scores(caffe, stdout, net_path, weights, output):
 
 
 def about(caffe, stdout):
-    """Write the versions of this Python and its libraries, and the file names of the loaded BLAS libraries."""
+    """Write the versions of this Python and NumPy, the loaded BLAS libraries, and the number of layer types."""
     with open("/proc/self/maps") as maps:
         files = {os.path.basename(line.split(None, 5)[-1].strip()) for line in maps if ".so" in line}
     kinds = ("libopenblas", "libmkl", "libatlas", "libsatlas", "libtatlas", "libblis", "libcblas", "libblas")

@@ -178,7 +178,8 @@ def newcombe(first: tuple[int, int], second: tuple[int, int]) -> Interval:
 def spread_interval(first: Sequence[float], second: Sequence[float]) -> Interval | None:
     """Return the 95 % interval of the difference of two means, by Student's t with the pooled variance.
 
-    One of them may be a single figure; then the other one's variance is used. Return None if the variance is 0.
+    One of them may be a single figure; then the other one's variance is used. Return None if both are, or if the
+    variance is 0.
 
     Examples
     --------

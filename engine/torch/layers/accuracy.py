@@ -22,7 +22,7 @@ class Accuracy(Labelled):
         return self.param.accuracy_param.axis, self.param.accuracy_param
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
-        """Return a scalar, and (C,)."""
+        """Return a scalar, and, if there is a second top, (C,)."""
         p, scores = self.param.accuracy_param, bottoms[0].detach()
         axis = canonical(p.axis, scores.dim())
         labels, wrong = self.labels(scores, bottoms[1])
@@ -55,7 +55,7 @@ class ArgMax(Layer):
     """
 
     def forward(self, *bottoms: Tensor) -> list[Tensor]:
-        """Return the indices as float32."""
+        """Return the indices as float32, or what `out_max_val` adds to them or puts in their place."""
         p = self.param.argmax_param
         with_axis = p.HasField("axis")
         axis = canonical(p.axis, bottoms[0].dim()) if with_axis else 1

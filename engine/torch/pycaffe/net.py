@@ -218,7 +218,7 @@ class Net:
         blobs, diffs
             Blobs to return in addition to the outputs, and gradients in addition to the inputs'.
         **given : (N, ...) each
-            All inputs, and the gradients of all outputs, or neither.
+            All inputs, the gradients of all outputs, or both; what is not given keeps its current values.
 
         Returns
         -------
@@ -237,7 +237,7 @@ class Net:
         return _joined(made, count), _joined(returned, count)
 
     def copy_from(self, path: str) -> None:
-        """Copy the weights of a caffemodel, by layer name."""
+        """Copy the weights of a caffemodel, or of an HDF5 file if its name ends in .h5, by layer name."""
         if path.endswith(".h5"):  # Caffe's own criterion
             self.load_hdf5(path)
             return
