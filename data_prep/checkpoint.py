@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from emotiw.files import alone, clear_swap, remove, replace_folder, write_text
+from emotiw.files import alone, clear_swap, remove, replace_folder, temporary_name, write_text
 from emotiw.json_record import json_of
 
 _ASKED, _JOURNAL, _PIXELS = "asked.sha256", "journal.jsonl", "pixels.txt"
@@ -26,7 +26,7 @@ def unfinished(output: Path) -> Iterator[Path]:
     EmotiwError
         If another process prepares the same set.
     """
-    folder = output.with_name(f".{output.name}.partial")
+    folder = temporary_name(output)
     with alone(folder, f"another emotiw prepare is writing {output}: wait for it, or name another -o"):
         clear_swap(output)
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.files import write_lines, write_text
+from emotiw.files import refuse_foreign, write_lines, write_text
 from emotiw.inputs import write_sealed
 from emotiw.malloc import keep_freed_memory
 from emotiw.progress_bar import bar
@@ -84,10 +84,10 @@ def prepare(source: Path, output: Path, settings: Settings, jobs: int = 1, stric
     Raises
     ------
     EmotiwError
-        If the source has no usable images, the disk is too small, another process prepares the same set, or, with
-        `strict`, a file was left out.
+        If the source has no usable images, the disk is too small, another process prepares the same set, `output` is
+        something other than a prepared set, or, with `strict`, a file was left out.
     UsageError
-        If the split cannot be drawn, or `output` would replace something other than a prepared set.
+        If the split cannot be drawn, or `output` and the source contain one another.
     """
     shown, output = output, output.resolve()
     _check_output(source, output)
@@ -138,8 +138,7 @@ def _check_output(source: Path, output: Path) -> None:
         raise UsageError(f"-o {output} would replace the source {source}: name another output")
     if output.is_relative_to(source.resolve()):
         raise UsageError(f"-o {output} is in the source {source}, which would then include it: name another output")
-    if output.exists() and not (output / "set.json").is_file():
-        raise UsageError(f"{output} is not a prepared set, so it is not replaced: remove it, or name another output")
+    refuse_foreign(output, "a prepared set", (output / "set.json").is_file())
 
 
 def _list(source: Path, settings: Settings, unpacker: Unpack) -> Listing:

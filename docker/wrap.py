@@ -17,7 +17,7 @@ from pathlib import Path
 
 from emotiw.engine.caffe.install.debian import PROGRAMS, prove
 from emotiw.errors import EmotiwError
-from emotiw.files import whole
+from emotiw.files import refuse_foreign, whole
 
 # The folders in which container runtimes put the driver: Debian's, other systems', nvidia-docker 1's. They come last,
 # because Debian's also has our own system's libraries, which the older libc of the copied image could not load.
@@ -29,6 +29,7 @@ _NOT_FOR_US = re.compile(r"/(stubs|compat)(/|$)")
 # The names of Debian, Ubuntu and boost: libboost_python39.so, -py27.so, 3-py36.so; libpython3.6m.so; else the module.
 _BUILT_FOR = re.compile(r"(?:libboost_python(?:3?-py)?|libpython|_caffe\.cpython-)(\d)\.?(\d+)")
 
+_MARK = "# Written by wrap.py:"
 _RUN = """\
 #!/bin/sh
 # Written by wrap.py: a program of the image in ../root, through its own loader.
@@ -150,6 +151,7 @@ def write_programs(image: Image, folder: Path) -> None:
 
 def wrap(folder: Path) -> str:
     """Write `folder/bin` for `folder/root`; return a summary of the programs found, and whether they start."""
+    refuse_foreign(folder / "bin", "a folder that wrap.py wrote", _is_ours(folder / "bin" / "run"))
     image = Image(folder / "root")
     write_programs(image, folder / "bin")
     found = f"{image.caffe}, {image.python}, {image.module.parent}, {image.loader}"
@@ -166,6 +168,10 @@ def _files(root: Path) -> dict[str, list[Path]]:
             if _PLAIN.fullmatch(str(path)):
                 files[path.name].append(path)
     return {name: sorted(paths) for name, paths in files.items()}
+
+
+def _is_ours(run: Path) -> bool:
+    return run.is_file() and _MARK in run.read_text(encoding="utf-8", errors="replace")
 
 
 def _is_elf(path: Path) -> bool:

@@ -25,9 +25,31 @@ def cache_folder() -> Path:
     return (named if named.is_absolute() else Path.home() / ".cache") / "emotiw"
 
 
-def refuse_overwrite(path: Path, force: bool) -> None:
-    """Raise `EmotiwError` if `path` exists and `--force` was not given."""
+def refuse_foreign(path: Path, what: str, ours: bool) -> None:
+    """Raise `EmotiwError` if `path` exists and is not ours, whether or not `--force` was given.
+
+    Parameters
+    ----------
+    what
+        What the command writes there, with its article.
+    ours
+        Whether `path` is such a thing.
+    """
+    if not ours and os.path.lexists(path):
+        raise EmotiwError(f"{path} is not {what}, so it is not replaced: remove it, or name another output")
+
+
+def refuse_overwrite(path: Path, force: bool, *, folder: bool = False) -> None:
+    """Raise `EmotiwError` if `path` exists and `--force` was not given, or a folder has the name of an output file.
+
+    Parameters
+    ----------
+    folder
+        Whether the output is a folder; its kind is then checked by `refuse_foreign`.
+    """
     finish_swap(path)
+    if not folder:
+        refuse_foreign(path, "a file", not path.is_dir())
     if path.exists() and not force:
         raise EmotiwError(f"{path} exists already: give --force to replace it, or name another output")
 
@@ -37,14 +59,14 @@ def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary name next to `path`; rename it to `path` when the block succeeds.
 
     The block writes a file (or a folder) under the yielded name. If it raises, its output is removed; an out-of-space
-    error without a path gets this one.
+    error without a path gets this one. A file never replaces a folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = temporary_name(path)
     remove(temporary)
     try:
         yield temporary
-        if path.is_dir():
+        if path.is_dir() and temporary.is_dir():
             replace_folder(temporary, path)
         else:
             temporary.replace(path)
@@ -54,6 +76,11 @@ def whole(path: Path) -> Iterator[Path]:
         raise
     finally:
         remove(temporary)
+
+
+def temporary_name(path: Path) -> Path:
+    """Return the name that `whole` yields for `path`."""
+    return path.with_name(f".{path.name}.partial")
 
 
 @contextmanager
@@ -71,9 +98,13 @@ def whole_new(folder: Path) -> Iterator[Path]:
         _refuse_existing(folder)
 
 
+def is_empty(folder: Path) -> bool:
+    """Return whether a path is a folder, or a link to one, with nothing in it."""
+    return folder.is_dir() and not any(folder.iterdir())
+
+
 def _refuse_existing(folder: Path) -> None:
-    empty = folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
-    if os.path.lexists(folder) and not empty:
+    if os.path.lexists(folder) and (folder.is_symlink() or not is_empty(folder)):
         raise EmotiwError(f"{folder} exists already, so nothing is written there: remove it, or name another folder")
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from emotiw.errors import EmotiwError
 from emotiw.evaluate.baseline.baseline import Protocol as BaselineProtocol
-from emotiw.files import sha256_of, whole
+from emotiw.files import refuse_foreign, sha256_of, whole
 from emotiw.inputs import MANIFEST, RUN, Input, Look, read_sealed, sealed
 from emotiw.train.run_folder import STAGES, Facts, Run, find_runs
 
@@ -66,7 +66,7 @@ def copy_records(
     ------
     EmotiwError
         If nothing is scored, a record cannot be read, a run is not the one that was scored, or `output` has a
-        different record, or weights.
+        different record, weights, or something else.
     """
     found = {run.folder: run for run in find_runs(runs, stage) if rows is None or run.folder.parent.name in rows}
     if missing := set(rows or ()) - {folder.parent.name for folder in found}:
@@ -99,6 +99,7 @@ def _changes(folder: Path, files: Mapping[str, bytes], *, force: bool) -> bool:
     held = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
     if any(Path(name).suffix in (".caffemodel", ".prototxt", ".solverstate") for name in held):
         raise EmotiwError(f"{folder} has a run with its nets or weights: name another output")
+    refuse_foreign(folder, "a folder of records", not held or "run.json" in held or bool(_titles(folder)))
     for name, path in held.items():
         if not force and (path.is_dir() or files.get(name) != path.read_bytes()):
             raise EmotiwError(f"{folder} has another record ({name} differs): give --force to replace the folder")

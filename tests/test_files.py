@@ -7,7 +7,16 @@ import time
 import pytest
 
 from emotiw.errors import EmotiwError
-from emotiw.files import alone, file_digest, file_stamp, sha256_of, take_lock, whole_new
+from emotiw.files import (
+    alone,
+    file_digest,
+    file_stamp,
+    refuse_overwrite,
+    sha256_of,
+    take_lock,
+    whole_new,
+    write_text,
+)
 
 
 def test_another_is_refused_or_waits(tmp_path):
@@ -40,6 +49,20 @@ def test_a_folder_that_appears_while_a_new_one_is_written_stays(tmp_path):
     with pytest.raises(EmotiwError, match="exists already"):
         draw()
     assert [path.name for path in tmp_path.rglob("*")] == ["set", "own.txt"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_file_never_replaces_a_folder(tmp_path, force):
+    place = tmp_path / "table.md"
+    place.mkdir()
+    (place / "own.txt").write_text("own")
+    words = f"{place} is not a file, so it is not replaced: remove it, or name another output"
+    with pytest.raises(EmotiwError) as caught:
+        refuse_overwrite(place, force)
+    assert str(caught.value) == words
+    with pytest.raises(IsADirectoryError):
+        write_text(place, "# A table")
+    assert [path.name for path in tmp_path.rglob("*")] == ["table.md", "own.txt"]
 
 
 def test_a_lock_is_held_until_its_file_is_closed(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.data_prep.set_inputs import colours
 from emotiw.errors import EmotiwError
+from emotiw.files import temporary_name
 from emotiw.inputs import DEPLOY, MEAN, MODEL, WEIGHTS, Difference, Input, Look, compare, differ, find, taken
 
 from .run_folder import Before, Run
@@ -13,7 +14,7 @@ from .run_folder import Before, Run
 FILES = {DEPLOY: "deploy.prototxt", MEAN: "mean.binaryproto", MODEL: "model.caffemodel"}
 """The files of a run on which scores depend, by role."""
 
-_EXECUTED = {"train_val": "train_val.prototxt", "solver": "solver.prototxt", **FILES}
+_EXECUTED = {"train_val": "train_val.prototxt", "solver": "solver.prototxt", DEPLOY: FILES[DEPLOY], MEAN: FILES[MEAN]}
 
 
 def begun_with(prepared: PreparedSet, representation: str, weights: Path | None, sha256: str) -> list[Input]:
@@ -25,7 +26,13 @@ def begun_with(prepared: PreparedSet, representation: str, weights: Path | None,
 
 def executed(run: Run) -> list[Input]:
     """Return the record of a run folder's files before training."""
-    return [taken(role, run.folder / name, name=name) for role, name in _EXECUTED.items() if role != MODEL]
+    return [taken(role, run.folder / name, name=name) for role, name in _EXECUTED.items()]
+
+
+def only_begun(run: Run) -> bool:
+    """Return whether its folder has nothing but what a run writes before `run.json`; it may be empty."""
+    names = {temporary_name(run.folder / name).name for name in (*_EXECUTED.values(), "run.json")}
+    return {path.name for path in run.folder.iterdir()} <= {*names, *_EXECUTED.values()}
 
 
 def model_input(path: Path) -> Input:

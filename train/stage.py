@@ -15,7 +15,7 @@ from emotiw.data_prep.prepared_set import PreparedSet
 from emotiw.data_prep.same_classes import unlike
 from emotiw.engine.base import DivergedError, Engine, Event, Snapshot
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.files import alone, file_digest, finish_swap, remove, whole
+from emotiw.files import alone, file_digest, finish_swap, refuse_foreign, whole
 from emotiw.prototxt.formats.messages import SolverParameter
 from emotiw.prototxt.solvers import rate_steps
 from emotiw.prototxt.surgery import batch_size, classifiers, crop_size, data_layers, loss_weight, set_size
@@ -26,7 +26,7 @@ from .experiments import Experiment
 from .net_setup import DEFAULTS, NetSetup, TrainOptions, set_up
 from .progress import Progress
 from .run_folder import Facts, Run
-from .run_inputs import before, begun_with, executed, model_input
+from .run_inputs import before, begun_with, executed, model_input, only_begun
 from .successor import clear_successor, successor
 from .validation import validate
 
@@ -50,8 +50,8 @@ def run_stage(
     Raises
     ------
     EmotiwError
-        If set, weights and net do not fit, the folder holds another run or is in use, the engine fails or the loss
-        diverges.
+        If set, weights and net do not fit, the folder holds another run or something else, or is in use, the engine
+        fails or the loss diverges.
     """
     check_set(experiment, stage, prepared)
     setup = set_up(experiment, stage, prepared, options)
@@ -60,18 +60,15 @@ def run_stage(
     finish_swap(run.folder)
     with alone(run.folder, f"another emotiw is training in {run.folder}: wait for it, or name another -o"):
         clear_successor(run)
+        refuse_foreign(run.folder, "a run", run.started or only_begun(run))
         other = None if options.existing == "replace" else _other_run(run, facts, setup)
         if other and options.existing != "renew":
             raise other
-        replaced = options.existing == "replace" or other
-        if replaced and run.started:
+        if run.started and (other or options.existing == "replace"):
             with successor(run) as (new, settle):
                 _carry_out(new, facts, setup, engine, settle)
                 settle()
         else:
-            if replaced:
-                for path in run.folder.iterdir():
-                    remove(path)
             _require_unedited(run, setup)
             if not (run.finished and run.facts().iterations == facts.iterations):
                 _carry_out(run, facts, setup, engine)
@@ -138,8 +135,7 @@ def _carry_out(
         _log_classes(setup)
     setup.write(run.folder)
     facts = replace(facts, inputs=[*facts.inputs, *executed(run)])
-    # Without run.json we cannot tell which run a snapshot belongs to.
-    good = run.purge_snapshots(facts.iterations if run.started else 0)
+    good = run.purge_snapshots(facts.iterations)
     start, state = good[-1] if good else (0, None)
     if state:
         known = run.facts()

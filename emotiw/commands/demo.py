@@ -53,12 +53,11 @@ def run(args: argparse.Namespace) -> None:
 def _claim(output: Path, force: bool) -> None:
     """Mark the folder as a demo of this version; raise if it is something else, which must not be replaced."""
     from emotiw.errors import UsageError
-    from emotiw.files import remove, write_text
+    from emotiw.files import refuse_foreign, remove, write_text
     from emotiw.version import __version__
 
     marker, version = output / "demo.txt", f"emotiw {__version__}\n"
-    if output.exists() and not marker.is_file():
-        raise UsageError(f"{output} exists and is not a demo's folder: name another -o")
+    refuse_foreign(output, "a demo's folder", marker.is_file())
     if marker.is_file() and force:
         remove(output)
     if marker.is_file() and marker.read_text(encoding="utf-8") != version:

@@ -151,7 +151,7 @@ def run(args: argparse.Namespace) -> None:
     elif args.extend:
         print(extend(args.source, args.output, settings, jobs))
     else:
-        refuse_overwrite(args.output, args.force)
+        refuse_overwrite(args.output, args.force, folder=True)
         print(prepare(args.source, args.output, settings, jobs, args.strict))
         print(f"prepared set: {args.output}")
 

@@ -60,9 +60,11 @@ def test_a_short_demo_goes_the_whole_way_and_is_done_once(tmp_path, capsys):
 def test_a_demo_replaces_or_resumes_only_a_like_demo(tmp_path, capsys):
     precious = tmp_path / "thesis.txt"
     precious.write_text("mine")
-    assert main(["demo", "-o", str(tmp_path), "--force"]) == 2
+    assert main(["demo", "-o", str(tmp_path), "--force"]) == 1
     assert precious.read_text() == "mine"
-    assert "is not a demo's folder" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"emotiw: {tmp_path} is not a demo's folder, so it is not replaced: remove it, or name another output\n"
+    )
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo/demo.txt").write_text("another version")
     assert main(["demo", "-o", str(tmp_path / "demo"), "--iterations", "2"]) == 2

@@ -90,17 +90,20 @@ def test_only_engines_that_trained_are_named(sets, tmp_path, monkeypatch):
     assert run.facts().engine == "caffe + torch"
 
 
-def test_snapshots_without_run_json_are_not_resumed(sets, tmp_path):
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_snapshots_without_run_json_are_neither_resumed_nor_removed(sets, tmp_path, capsys, force):
     command = ["pretrain", "vgg_s_small-rgb", "--set", str(sets / "people"), "-o", str(tmp_path), "--iterations", "2"]
     run = Run(tmp_path / "vgg_s_small-rgb/pretrain")
     assert main(command) == 0
     (run.folder / "run.json").unlink()
     run.model.unlink()
-    (run.folder / ".snapshot_iter_1.caffemodel.partial").touch()
-    assert main(command) == 0
-    left = sorted(path.name for path in run.folder.glob("*snapshot*"))
-    assert left == ["snapshot_iter_2.caffemodel", "snapshot_iter_2.solverstate"]
-    assert len(re.findall(r"Iteration 0\b.* loss = ", (run.folder / "log.txt").read_text())) == 2  # restarted
+    before = {path: path.stat().st_mtime_ns for path in run.folder.iterdir()}
+    capsys.readouterr()
+    assert main([*command, *force]) == 1
+    assert capsys.readouterr().err == (
+        f"emotiw: {run.folder} is not a run, so it is not replaced: remove it, or name another output\n"
+    )
+    assert {path: path.stat().st_mtime_ns for path in run.folder.iterdir()} == before
 
 
 @pytest.mark.parametrize(

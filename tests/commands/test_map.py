@@ -89,6 +89,17 @@ def test_nothing_is_replaced_without_force(tmp_path, capsys):
     assert read(tmp_path / "f.cyclic_lbp_10.png").shape == (20, 13, 3)
 
 
+def test_force_replaces_only_a_file(tmp_path, capsys):
+    image = write(tmp_path / "f.png", face())
+    (tmp_path / "f.lbp.png").mkdir()
+    (tmp_path / "f.lbp.png/thesis.txt").write_text("mine")
+    status, said = complaint(capsys, image, "-o", tmp_path, "--force")
+    words = f"{tmp_path}/f.lbp.png is not a file, so it is not replaced: remove it, or name another output"
+    assert (status, words in said) == (1, True)
+    assert (tmp_path / "f.lbp.png/thesis.txt").read_text() == "mine"
+    assert not (tmp_path / "f.cyclic_lbp_10.png").exists()
+
+
 def test_outputs_that_would_collide(tmp_path, capsys):
     images = [write(tmp_path / name, face()) for name in ("f.png", "f.bmp")]
     status, said = complaint(capsys, *images, "-o", tmp_path)

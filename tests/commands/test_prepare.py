@@ -89,8 +89,8 @@ def test_a_set_is_replaced_only_by_force(drawn, tmp_path, capsys):
 def test_force_replaces_only_a_set(drawn, tmp_path, capsys):
     shutil.copytree(drawn, tmp_path / "faces")
     (tmp_path / "thesis").mkdir()
-    for output in (tmp_path / "faces", tmp_path, tmp_path / "thesis"):
-        assert prepare(tmp_path / "faces", output, "-r", "rgb", "--force") == 2
+    for output, status in ((tmp_path / "faces", 2), (tmp_path, 2), (tmp_path / "thesis", 1)):
+        assert prepare(tmp_path / "faces", output, "-r", "rgb", "--force") == status
     assert len(list((tmp_path / "faces").rglob("*.png"))) == 28
     assert (tmp_path / "thesis").is_dir()
 

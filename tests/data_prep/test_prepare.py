@@ -243,7 +243,7 @@ def test_nothing_but_a_set_is_replaced(source, tmp_path):
     (tmp_path / "notes").write_text("precious")
     for output in (tmp_path / "thesis", tmp_path / "notes"):
         assert "is not a prepared set, so it is not replaced" in refusal(
-            lambda output=output: prepare(source, output, SETTINGS), UsageError
+            lambda output=output: prepare(source, output, SETTINGS), EmotiwError
         )
     assert (tmp_path / "notes").read_text() == "precious"
     assert len(list(source.rglob("*.*"))) == 24

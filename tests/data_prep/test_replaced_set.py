@@ -124,7 +124,7 @@ def test_the_next_prepare_completes_the_swap(sets, tmp_path, when, capsys):
 def test_every_reader_restores_a_set_that_was_left_aside(tmp_path):
     put(tmp_path / ".set.old", "old")
     with pytest.raises(EmotiwError, match="exists already"):
-        files.refuse_overwrite(tmp_path / "set", force=False)
+        files.refuse_overwrite(tmp_path / "set", force=False, folder=True)
     (tmp_path / "set").rename(tmp_path / ".set.old")
     with unfinished(tmp_path / "set"):
         assert held(tmp_path / "set") == "old"

@@ -77,6 +77,7 @@ def test_only_libraries_of_the_image_are_used(image):
     """No link leads out of the image, and of the library path only the driver's folders do."""
     folder = image("debian")
     wrap(folder)
+    assert wrap(folder).returncode == 0, "its own bin/ is replaced"
     root = folder / "root"
     assert (root / TRIPLET / "libblas.so.3").resolve() == root.resolve() / TRIPLET / "openblas-pthread/libblas.so.3"
     assert not [path for path in root.rglob("*") if path.is_symlink() and path.readlink().is_absolute()]
@@ -120,6 +121,19 @@ def test_the_driver_comes_from_outside(image, tmp_path):
     run.write_text(run.read_text().replace("/usr/local/nvidia/lib64", str(driver)))
     with_driver = subprocess.run([folder / "bin/caffe", "--version"], capture_output=True, text=True)
     assert with_driver.stdout == "caffe version 1.0.0\n"
+
+
+def test_only_its_own_bin_is_replaced(tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/run").write_text("#!/bin/sh\necho mine\n")
+    done = wrap(tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    words = (
+        f"{tmp_path}/bin is not a folder that wrap.py wrote, so it is not replaced: remove it, or name another output"
+    )
+    assert done.stderr == f"wrap.py: {words}\n"
+    assert (tmp_path / "bin/run").read_text() == "#!/bin/sh\necho mine\n"
 
 
 def test_names_in_the_image_do_not_reach_the_shell(image, tmp_path):

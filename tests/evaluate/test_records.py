@@ -197,6 +197,17 @@ def test_the_record_of_another_run_is_not_replaced_without_force(two, make, tmp_
     assert contents(out)[f"{ROWS[0]}/finetune/scores_val.csv"] != before[f"{ROWS[0]}/finetune/scores_val.csv"]
 
 
+def test_force_replaces_only_a_folder_of_records(two, tmp_path, capsys):
+    folder = tmp_path / "out" / ROWS[0] / "finetune"
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("mine")
+    for force in ([], ["--force"]):
+        assert records_of(two, tmp_path / "out", *force) == 1
+        words = f"{folder} is not a folder of records, so it is not replaced: remove it, or name another output"
+        assert refused(capsys) == f"emotiw: {words}"
+    assert list(contents(tmp_path / "out")) == [f"{ROWS[0]}/finetune/thesis.txt"]
+
+
 def test_runs_are_never_replaced_by_their_records(two, capsys):
     before = contents(two)
     assert records_of(two, two, "--force") == 1

@@ -76,6 +76,42 @@ def test_a_run_that_fails_after_its_first_snapshot_can_resume(train, drill):
     assert run.facts().marks == ["resumed at 2"]
 
 
+@pytest.mark.parametrize("existing", ["continue", "renew", "replace"])
+@pytest.mark.parametrize("name", ["thesis.txt", "pictures/1.png", "snapshot_iter_1000.caffemodel", "model.caffemodel"])
+def test_only_a_run_is_replaced(train, drill, tmp_path, existing, name):
+    folder = tmp_path / "runs/vgg_s_small-rgb/pretrain"
+    for path in (folder / name, folder / "train_val.prototxt"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    with pytest.raises(EmotiwError) as caught:
+        train(drill(), 1, existing)
+    words = f"{folder} is not a run, so it is not replaced: remove it, or name another output"
+    assert (str(caught.value), caught.value.status) == (words, 1)
+    assert {path.name for path in folder.iterdir()} == {name.partition("/")[0], "train_val.prototxt"}
+    assert [path.read_text() for path in (folder / name, folder / "train_val.prototxt")] == ["mine", "mine"]
+
+
+@pytest.mark.parametrize("existing", ["continue", "renew", "replace"])
+def test_what_a_kill_before_run_json_left_is_replaced(train, drill, monkeypatch, existing):
+    """A kill in the writing of `run.json`, then one in the writing of the mean."""
+
+    def killed(run, facts):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "write_facts", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(drill(), seed=1)
+    run = train(drill(), 1, existing)
+    assert run.finished
+    for path in run.folder.iterdir():
+        path.unlink()
+    for name in ("train_val.prototxt", "deploy.prototxt", "solver.prototxt", ".mean.binaryproto.partial"):
+        (run.folder / name).touch()
+    assert train(drill(), 1, existing).finished
+    assert not [path for path in run.folder.iterdir() if path.name.startswith(".")]
+
+
 def test_what_a_kill_left_is_cleared(train, drill):
     """A kill before or after the exchange of names, or, on a file system without exchange, between two renames."""
     run = train(drill(), seed=1)

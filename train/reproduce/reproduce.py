@@ -13,7 +13,7 @@ from emotiw.disk import free_space, require_space
 from emotiw.engine.base import Engine
 from emotiw.engine.child_process import ctrl_c_passed_on, running
 from emotiw.errors import EmotiwError, UsageError
-from emotiw.files import alone
+from emotiw.files import alone, is_empty, refuse_foreign
 from emotiw.text import counted
 from emotiw.train.experiments import Experiment
 from emotiw.train.net_setup import set_up
@@ -69,8 +69,7 @@ def reproduce(
     if "pretrain" in sets:
         for line in shared_pictures(sets["pretrain"], sets["finetune"]):
             _LOG.warning(line)
-    if folder.exists() and any(folder.iterdir()) and not (folder / ASKED).is_file():
-        raise EmotiwError(f"{folder} exists and is not a reproduction's folder: name another -o")
+    refuse_foreign(folder, "a reproduction's folder", (folder / ASKED).is_file() or is_empty(folder))
     with alone(folder, f"another emotiw reproduce is working in {folder}: wait for it, or name another -o"):
         lay_out(folder, rows, sets, options)
         every = steps(folder)

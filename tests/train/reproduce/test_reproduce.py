@@ -415,7 +415,8 @@ def refused(capsys, *command, status=1):
 def test_errors_are_one_line(sets, sfew, caffe, tmp_path, capsys):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/mine.txt").write_text("precious")
-    assert "is not a reproduction's folder" in refused(capsys, *asked(sets, sfew, tmp_path / "thesis"))
+    line = refused(capsys, *asked(sets, sfew, tmp_path / "thesis"))
+    assert line.endswith("is not a reproduction's folder, so it is not replaced: remove it, or name another output")
     line = refused(capsys, *asked(sets, sets / "people", tmp_path / "new"), status=2)
     assert line.endswith("its labels are not emotions or classes: are the two sets swapped?")
     unsplit = tmp_path / "unsplit"
