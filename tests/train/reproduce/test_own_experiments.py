@@ -56,7 +56,7 @@ def test_a_changed_line_changes_its_own_stage_and_no_other(sets, table, tmp_path
 def test_the_whole_file_is_checked_before_anything_is_laid_out(sets, table, tmp_path, capsys):
     path = table(*ROWS, "odd,vgg_s_small,rgb,base_lrr: 1,,")
     assert main(asked(sets, tmp_path / "it", "--experiments", path)) == 2
-    line = 'line 4: the column finetune is not a SolverParameter in prototxt format: line 1, column 1: Message type'
+    line = "line 4: the column finetune is not a SolverParameter in prototxt format: line 1, column 1: Message type"
     assert line in capsys.readouterr().err
     assert main(asked(sets, tmp_path / "it", "--experiments", table(*ROWS), "--rows", "usual", "slow")) == 2
     assert "has no row slow: name some of usual, fast" in capsys.readouterr().err
