@@ -35,7 +35,8 @@ def shapes(net: NetParameter) -> tuple[dict[str, Shape], dict[str, list[Shape]]]
     Raises
     ------
     LayerError
-        If a layer's type is unknown here, or it cannot be built on the layers before it.
+        If a layer's type is unknown here, it cannot be built on the layers before it, or its weights have the name of
+        an earlier layer's.
     """
     blobs: dict[str, Shape] = {}
     params: dict[str, list[Shape]] = {}
@@ -50,6 +51,8 @@ def shapes(net: NetParameter) -> tuple[dict[str, Shape], dict[str, list[Shape]]]
         except (KeyError, IndexError, ValueError, ZeroDivisionError):
             words = f"layer {layer.name} of type {layer.type} cannot be built: its bottoms, tops or sizes do not fit"
             raise LayerError(layer.name, words) from None
+        if learned and layer.name in params:  # Caffe copies weights by name
+            raise LayerError(layer.name, f"layer {layer.name}: an earlier layer with weights has the same name")
         if learned:
             params[layer.name] = learned
     return blobs, params

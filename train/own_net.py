@@ -31,6 +31,7 @@ from emotiw.prototxt.surgery import (
     input_side,
     input_transform,
     losses,
+    trains_only,
     use_set,
 )
 
@@ -116,6 +117,7 @@ def _check(train_val: NetParameter, path: Path) -> None:
     _check_data(train_val, path, fail)
     input_transform(train_val, path)
     _build(train_val, path)
+    _check_statistics(train_val, path)
     if not losses(train_val):
         fail("", "no SoftmaxWithLoss: add one, because a net must learn to classify")
     tops = {top for layer in train_val.layer if layer.name in classifiers(train_val) for top in layer.top}
@@ -160,10 +162,23 @@ def _build(net: NetParameter, path: Path) -> None:
         _fail(path, error.layer, str(error))
 
 
+def _check_statistics(net: NetParameter, path: Path) -> None:
+    """Raise if the posteriors of an image would depend on the other images of its batch."""
+    for layer in net.layer:
+        p = layer.batch_norm_param
+        if not trains_only(layer) and p.HasField("use_global_stats") and not p.use_global_stats:
+            words = (
+                f"layer {layer.name} has use_global_stats: false, so scoring would use the statistics of its own "
+                "batches: leave the field out, then only training does"
+            )
+            _fail(path, layer.name, words)
+
+
 def _check_deploy(train_val: NetParameter, deployed: NetParameter, folder: Path) -> None:
     """Raise if the deploy net differs from what was trained."""
     path = folder / DEPLOY
     _build(deployed, path)
+    _check_statistics(deployed, path)
     side, crop = input_side(deployed, path), crop_size(train_val)
     if [list(layer.top) for layer in deployed.layer if layer.type == "Input"] != [["data"]]:
         raise UsageError(f"{path}: its input must be the blob `data`")
@@ -191,7 +206,7 @@ def _compared(net: NetParameter, last_layers: Collection[str]) -> NetParameter:
         added.CopyFrom(layer)
         added.ClearField("include")
         if added.batch_norm_param.use_global_stats:  # Caffe's default in the TEST phase
-            added.ClearField("batch_norm_param")
+            added.batch_norm_param.ClearField("use_global_stats")
         if layer.name in last_layers:
             added.inner_product_param.num_output = 1
     return compared

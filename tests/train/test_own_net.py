@@ -155,6 +155,52 @@ def test_a_deploy_may_lack_dropout_and_rename_its_output(tmp_path, transformed, 
     read_own_net(written(tmp_path, transformed(), whole))
 
 
+def normalised(net, **settings):
+    """Return a copy with a BatchNorm after conv1."""
+    copy = type(net)()
+    copy.CopyFrom(net)
+    place = 1 + [layer.name for layer in copy.layer].index("conv1")
+    copy.layer.insert(
+        place,
+        LayerParameter(name="bn1", type="BatchNorm", bottom=["conv1"], top=["conv1"], batch_norm_param=settings),
+    )
+    return copy
+
+
+@pytest.mark.parametrize("trained", [{"eps": 0.25}, {"eps": 0.25, "use_global_stats": True}])
+@pytest.mark.parametrize(("deployed", "fits"), [(0.25, True), (0.5, False), (None, False)])
+def test_the_eps_of_a_batch_norm_must_be_equal(tmp_path, transformed, written, trained, deployed, fits):
+    eps = {} if deployed is None else {"eps": deployed}
+    net = transformed()
+    for more in ({}, {"use_global_stats": True}):
+        folder = written(tmp_path / str(len(more)), normalised(net, **trained), normalised(deploy(net), **eps, **more))
+        if fits:
+            read_own_net(folder)
+        else:
+            with pytest.raises(UsageError, match="bn1's eps is"):
+                read_own_net(folder)
+
+
+@pytest.mark.parametrize(
+    ("trained", "deployed"), [({"use_global_stats": False}, {}), ({}, {"use_global_stats": False})]
+)
+def test_a_batch_norm_that_scores_by_the_batch_is_refused(tmp_path, transformed, written, trained, deployed):
+    """Published nets often have the field in both files: false in train_val, true in deploy."""
+    net = transformed()
+    folder = written(tmp_path, normalised(net, **trained), normalised(deploy(net), **deployed))
+    with pytest.raises(UsageError, match=r"prototxt:[1-9]\d+: layer bn1 has use_global_stats: false"):
+        read_own_net(folder)
+
+
+def test_two_layers_with_weights_and_one_name_are_refused(tmp_path, transformed, written):
+    """conv3 and conv4 have equal shapes: weights copied by name would be those of one of them in both."""
+    net, whole = transformed(), deploy(transformed())
+    for each in (net, whole):
+        layer_of(each, "conv4").name = "conv3"
+    with pytest.raises(UsageError, match=r"layer conv3: an earlier layer with weights has the same name"):
+        read_own_net(written(tmp_path, net, whole))
+
+
 @pytest.mark.parametrize("name", ["train_val.prototxt", "deploy.prototxt"])
 def test_both_files_are_needed(tmp_path, transformed, written, name):
     folder = written(tmp_path, transformed())
