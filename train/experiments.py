@@ -168,6 +168,13 @@ def listed(row: Experiment) -> bool:
     return f"{row.net}-{row.representation}" in experiments()
 
 
+def unlisted(row: Experiment) -> str:
+    """Return where a row's settings come from if the shipped table does not list its representation; else empty."""
+    if row.own or listed(row):
+        return ""
+    return f"{row.representation} is in no shipped row: the settings are those of {like(row.net).row}"
+
+
 def experiment(row: str, own: OwnNet | None = None) -> Experiment:
     """Return the row of a name, shipped or the user's own: `<net>-<representation>` with any representation.
 

@@ -150,14 +150,14 @@ def train_stage(args: argparse.Namespace, row: "Experiment", stage: str, weights
 
 def described(setup: "NetSetup") -> list[str]:
     """Return messages about a training that differs from the shipped one, or is shorter than its schedule."""
-    from emotiw.train.experiments import like, listed
+    from emotiw.train.experiments import unlisted
     from emotiw.train.stage import unreached
 
     row, lines = setup.experiment, []
     if row.own:
         lines.append(f"net: {row.own.folder}, {setup.batch} images an iteration")
-    elif not listed(row):
-        lines.append(f"{row.representation} is in no shipped row: the settings are those of {like(row.net).row}")
+    elif words := unlisted(row):
+        lines.append(words)
     if changed := row.changed(setup.stage):
         lines.append(f"settings: {'; '.join(changed)}")
     if words := unreached(setup):

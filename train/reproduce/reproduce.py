@@ -15,7 +15,7 @@ from emotiw.engine.child_process import ctrl_c_passed_on, running
 from emotiw.errors import EmotiwError, UsageError
 from emotiw.files import alone, is_empty, refuse_foreign
 from emotiw.text import counted
-from emotiw.train.experiments import Experiment
+from emotiw.train.experiments import Experiment, unlisted
 from emotiw.train.net_setup import set_up
 from emotiw.train.stage import check_set, unreached
 
@@ -63,8 +63,8 @@ def reproduce(
     for row in rows:
         for stage, prepared in sets.items():
             check_set(row, stage, prepared)
-            words = unreached(set_up(row, stage, prepared, options.training))
-            if words:
+            both = unlisted(row), unreached(set_up(row, stage, prepared, options.training))
+            for words in filter(None, both):
                 notes.setdefault(words, []).append(f"{row.row}, {stage}")
     if "pretrain" in sets:
         for line in shared_pictures(sets["pretrain"], sets["finetune"]):

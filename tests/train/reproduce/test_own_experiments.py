@@ -81,6 +81,23 @@ def test_a_dry_run_prints_the_cost_of_every_row(sets, table, tmp_path, capsys):
     assert [row[:4] for row in rows] == [["vgg_s_small", "pretrain", "2", "4"], ["vgg_s_small", "finetune", "2", "4"]]
 
 
+def test_a_dry_run_says_whose_settings_an_unlisted_representation_has(sets, table, tmp_path, capsys):
+    path = table("usual,vgg_s_small,rgb,,1,", "own,vgg_s_small,cyclic_lbp:radius=3:threshold=5,,1,")
+    command = [
+        "reproduce",
+        "--finetune",
+        sets / "expressions",
+        "-o",
+        tmp_path / "it",
+        "--experiments",
+        path,
+        "--dry-run",
+    ]
+    assert main(list(map(str, command))) == 0
+    words = "own, finetune: cyclic_lbp_r3_t5 is in no shipped row: the settings are those of vgg_s_small-rgb"
+    assert words in capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.slow
 def test_rows_of_one_net_are_trained_and_named_in_the_table(sets, table, tmp_path, capsys):
     command = asked(sets, tmp_path / "it", "--experiments", table(*ROWS))
