@@ -1,6 +1,7 @@
 """Solver settings: merge them, check them, and find where the learning rate steps."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -36,6 +37,17 @@ _REFUSED: Mapping[str, tuple[object, str]] = {
     "snapshot_after_train": (False, "the last snapshot is the model: leave it out"),
     "solver_mode": (1, "name a GPU by --gpu: leave this out"),
 }
+# Further settings with which Caffe would stop, or divide by zero, when the training begins.
+_FATAL: Sequence[tuple[Callable[[SolverParameter], bool], str]] = (
+    (lambda p: not isfinite(p.base_lr), "base_lr must be finite"),
+    (lambda p: p.average_loss < 1, "average_loss must be at least 1"),
+    (lambda p: min(p.display, p.snapshot, p.test_interval) < 0, "display, snapshot, test_interval must be at least 0"),
+    (lambda p: p.regularization_type not in ("L1", "L2"), "regularization_type must be 'L1' or 'L2'"),
+    (lambda p: p.type in ("AdaGrad", "RMSProp") and p.momentum != 0, "AdaGrad and RMSProp need momentum: 0"),
+    (lambda p: p.type == "RMSProp" and not 0 <= p.rms_decay < 1, "rms_decay must be at least 0 and below 1"),
+    (lambda p: len(p.test_iter) > 0 and p.test_interval == 0, "test_iter needs a test_interval"),
+    (lambda p: len(p.test_state) not in (0, len(p.test_iter)), "each test_state needs a test_iter"),
+)
 
 
 def merged(base: M, over: M) -> M:
@@ -107,6 +119,17 @@ def check_solver(solver: SolverParameter, where: str) -> None:
         raise UsageError(f"{where}: base_lr, max_iter and iter_size must be above 0")
     if solver.type not in TYPES:
         raise UsageError(f"{where}: there is no solver type {solver.type!r}: name one of {', '.join(TYPES)}")
+    for is_fatal, words in _FATAL:
+        if is_fatal(solver):
+            raise UsageError(f"{where}: {words}")
+
+
+def refuse_twice(text: str, where: str, elsewhere: Mapping[str, str]) -> None:
+    """Raise `UsageError` if a solver text sets a field that is also given elsewhere: ``{"max_iter": "--epochs"}``."""
+    given = parse_settings(text, where)
+    for name, place in elsewhere.items():
+        if given.HasField(name):
+            raise UsageError(f"{where} gives {name}, and {place} gives it, too: leave one of them out")
 
 
 def rate_steps(solver: SolverParameter) -> list[int]:

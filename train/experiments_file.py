@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 
 from emotiw.errors import EmotiwError, UsageError
+from emotiw.prototxt.solvers import refuse_twice
 from emotiw.prototxt.surgery import nets
 
 from .experiments import Experiment, experiment, experiments
@@ -20,6 +21,8 @@ _NEEDED = ("net", "representation")
 _KNOWN = (*_NEEDED, *STAGES, *(f"{stage}_standing" for stage in STAGES), "row", "standing", *OPTIONAL)
 _NAME = re.compile(r"[A-Za-z0-9][\w.,=+-]*", re.ASCII)
 _MOST_LISTED = 5
+_FIELDS = {"epochs": "max_iter", "seed": "random_seed"}
+"""The solver's fields that a column replaces."""
 
 
 def read_experiments(path: Path) -> dict[str, Experiment]:
@@ -98,8 +101,10 @@ def _row(cells: Mapping[str | None, str | list[str] | None]) -> Experiment:
 def _settings(own: Experiment, given: Mapping[str, str]) -> dict[str, str]:
     """Return each stage's changes of the committed solver: the row's own, or else those of the shipped row."""
     settings = dict(own.settings)
+    elsewhere = {field: f"the column {column}" for column, field in _FIELDS.items() if given.get(column)}
     for stage in STAGES:
         if text := given.get(stage):
+            refuse_twice(text, f"the column {stage}", elsewhere)
             settings |= Experiment(own.net, own.representation).over([stage], text, f"the column {stage}").settings
     return settings
 

@@ -34,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 
 KEPT_SNAPSHOTS = 2
 _MOST_LISTED = 4
+_SCALED = 1 / 128  # the scale of the input of the medium nets
 _FIRST = 50  # a training that diverges before this iteration did so from the start
 
 
@@ -193,11 +194,13 @@ def check_set(experiment: Experiment, stage: str, prepared: PreparedSet) -> None
             f"{prepared.folder} has {prepared.size}-pixel images but {experiment.net} crops {crop} of {size}: prepare "
             f"the set with --size {size}"
         )
-    batch, images = batch_size(train_val), prepared.count("train")
+    several = experiment.solver(stage).iter_size
+    batch, images = batch_size(train_val) * several, prepared.count("train")
     if batch > images:
         words = f"{experiment.net} takes {batch} images an iteration but {prepared.folder} has {images} to train on"
         if experiment.own:
-            raise UsageError(f"{words}: give the net a smaller batch_size")
+            mend = "give a smaller iter_size" if several > 1 else "give the net a smaller batch_size"
+            raise UsageError(f"{words}: {mend}")
         _LOG.warning(f"warning: {words}: each iteration sees some of them twice")
 
 
@@ -270,7 +273,7 @@ def _cure(error: DivergedError, setup: NetSetup) -> str:
     rate, scale = setup.solver.base_lr, data_layers(setup.train_val)[0].transform_param.scale
     scaled = any(layer.type == "Power" and "data" in layer.bottom for layer in setup.train_val.layer)
     lower = f"try a lower base_lr (--solver 'base_lr: {rate / 10:g}', not {rate:g})"
-    if scaled or error.loss is None or error.loss.iteration > _FIRST:
+    if scaled or scale <= _SCALED or error.loss is None or error.loss.iteration > _FIRST:
         return lower
     return f"{lower}, or in a net of your own (--net) an input scaled by 1/128 in transform_param, not by {scale:g}"
 

@@ -97,6 +97,7 @@ def check_ranges(args: argparse.Namespace) -> None:
 
 def row_of(args: argparse.Namespace, stage: str) -> "Experiment":
     """Return the row that the command line names, with its settings and its net."""
+    from emotiw.prototxt.solvers import refuse_twice
     from emotiw.train.checkout import require_installed
     from emotiw.train.experiments import experiment
     from emotiw.train.experiments_file import named_row
@@ -107,7 +108,14 @@ def row_of(args: argparse.Namespace, stage: str) -> "Experiment":
     else:
         row = experiment(args.row, read_own_net(args.net) if args.net else None)
     require_installed(row, stage)
-    return row.over([stage], solver_text(args.solver), "--solver") if args.solver else row
+    if not args.solver:
+        return row
+    text, flags = (
+        solver_text(args.solver),
+        (("iterations", "max_iter"), ("epochs", "max_iter"), ("seed", "random_seed")),
+    )
+    refuse_twice(text, "--solver", {field: f"--{flag}" for flag, field in flags if getattr(args, flag) is not None})
+    return row.over([stage], text, "--solver")
 
 
 def solver_text(given: str) -> str:

@@ -53,6 +53,14 @@ def test_an_executed_solver_is_a_text_of_settings():
         ("lr_policy: 'fixed'", "lacks base_lr and max_iter"),
         ("base_lr: 0 lr_policy: 'fixed' max_iter: 5", "must be above 0"),
         ("base_lr: 1 lr_policy: 'fixed' max_iter: 5 type: 'Adm'", "no solver type 'Adm'"),
+        ("base_lr: inf lr_policy: 'fixed' max_iter: 5", "base_lr must be finite"),
+        ("base_lr: 1 lr_policy: 'fixed' max_iter: 5 average_loss: 0", "average_loss must be at least 1"),
+        ("base_lr: 1 lr_policy: 'fixed' max_iter: 5 snapshot: -1", "must be at least 0"),
+        ("base_lr: 1 lr_policy: 'fixed' max_iter: 5 regularization_type: 'L3'", "must be 'L1' or 'L2'"),
+        ("base_lr: 1 lr_policy: 'fixed' max_iter: 5 type: 'AdaGrad' momentum: 0.9", "need momentum: 0"),
+        ("base_lr: 1 lr_policy: 'fixed' max_iter: 5 type: 'RMSProp' rms_decay: 1", "rms_decay must be"),
+        ("base_lr: 1 lr_policy: 'fixed' max_iter: 5 test_iter: 3", "test_iter needs a test_interval"),
+        ("base_lr: 1 lr_policy: 'fixed' max_iter: 5 test_state { level: 1 }", "each test_state needs a test_iter"),
     ],
 )
 def test_solvers_that_no_engine_accepts(text, words):

@@ -46,3 +46,4 @@ def test_an_early_divergence_names_input_scale_and_rate(transformed, iteration, 
     assert "a lower base_lr (--solver 'base_lr: 0.001', not 0.01)" in cure
     assert ("an input scaled by 1/128 in transform_param, not by 1" in cure) == at_once
     assert "not by 0.25" in _cure(DivergedError("", Loss(1, 9)), Setup(transformed(scale=0.25), 0.01))
+    assert "scaled" not in _cure(DivergedError("", Loss(1, 9)), Setup(transformed(scale=0.0078125), 0.01))

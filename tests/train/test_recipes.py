@@ -137,6 +137,28 @@ def test_an_own_net_is_checked_against_the_set(finetune, tmp_path, transformed, 
     assert "lacks base_lr and max_iter" in finetune("--net", without, row="mine-rgb", length=(), status=2)
 
 
+@pytest.mark.parametrize(
+    ("settings", "length", "more"),
+    [
+        ("max_iter: 5", ("--iterations", "2"), ()),
+        ("max_iter: 5", ("--epochs", "2"), ()),
+        ("random_seed: 5", ("--iterations", "2"), ("--seed", "6")),
+    ],
+)
+def test_a_setting_that_a_flag_gives_too_is_refused(finetune, tmp_path, settings, length, more):
+    """Otherwise run.json would say `max_iter 300 -> 5` of a run of 2 iterations."""
+    flag = (more or length)[0]
+    line = finetune("--solver", settings, *more, length=length, status=2)
+    assert f"--solver gives {settings[:-3]}, and {flag} gives it, too: leave one of them out" in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_iteration_of_several_batches_is_checked_against_the_set(finetune, tmp_path, transformed, written):
+    small = written(tmp_path / "small", transformed())
+    line = finetune("--net", small, "--solver", "iter_size: 2", row="mine-rgb", length=("--iterations", "2"), status=2)
+    assert "mine takes 60 images an iteration but" in line
+
+
 def test_an_epoch_that_is_less_than_an_iteration_is_refused(sets):
     row = experiment(ROW).over(["finetune"], "iter_size: 2", "--solver")
     with pytest.raises(UsageError, match="an iteration takes 60 images and the set has 56: epochs are not possible"):
