@@ -97,7 +97,7 @@ def test_a_misspelt_field_is_named_with_its_line(tmp_path, transformed, written)
     text = (folder / "train_val.prototxt").read_text()
     (folder / "train_val.prototxt").write_text(text.replace("kernel_size", "kernel_sise", 1))
     line = text[: text.index("kernel_size")].count("\n") + 1
-    with pytest.raises(UsageError, match=rf'train_val.prototxt is not a NetParameter.*{line}:.*"kernel_sise"'):
+    with pytest.raises(UsageError, match=rf'train_val.prototxt is not a NetParameter.*line {line}, .*"kernel_sise"'):
         read_own_net(folder)
 
 
