@@ -97,6 +97,7 @@ def check_ranges(args: argparse.Namespace) -> None:
 
 def row_of(args: argparse.Namespace, stage: str) -> "Experiment":
     """Return the row that the command line names, with its settings and its net."""
+    from emotiw.errors import UsageError
     from emotiw.prototxt.solvers import refuse_twice
     from emotiw.train.checkout import require_installed
     from emotiw.train.experiments import experiment
@@ -108,8 +109,10 @@ def row_of(args: argparse.Namespace, stage: str) -> "Experiment":
     else:
         row = experiment(args.row, read_own_net(args.net) if args.net else None)
     require_installed(row, stage)
-    if not args.solver:
+    if args.solver is None:
         return row
+    if not args.solver.strip():
+        raise UsageError("--solver is empty: give settings or a file, or leave it out")
     text, flags = (
         solver_text(args.solver),
         (("iterations", "max_iter"), ("epochs", "max_iter"), ("seed", "random_seed")),

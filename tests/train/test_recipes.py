@@ -64,6 +64,10 @@ def test_the_same_run_resumes_and_another_is_refused(finetune, tmp_path):
     assert re.search(r"has another run \(base_lr 0.002 -> 0.004; ", finetune(status=1))
 
 
+def test_an_empty_solver_text_is_refused(finetune):
+    assert finetune("--solver", " ", status=2).endswith("--solver is empty: give settings or a file, or leave it out")
+
+
 def test_an_executed_solver_or_net_that_was_edited_is_refused(finetune, tmp_path):
     """The edit would have no effect, because a run follows its recipe."""
     finetune()
