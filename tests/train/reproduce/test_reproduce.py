@@ -330,8 +330,14 @@ def begin(sets, sfew, folder, until):
     return process
 
 
-def trains(run):
-    return any(point.loss is not None for point in read_progress(run / "progress.csv"))
+def trains(run, after=0):
+    return any(point.loss is not None and point.iteration >= after for point in read_progress(run / "progress.csv"))
+
+
+def has_snapshot(run):
+    """Whether a run has a complete snapshot: the loss of its iteration is logged after it is written."""
+    newest = Run(run).newest_snapshot()
+    return newest and trains(run, after=newest)
 
 
 def resumes(run):
@@ -346,8 +352,7 @@ def complaint(process):
 @pytest.mark.parametrize("victim", [pytest.param("emotiw reproduce", marks=pytest.mark.slow), "snakemake"])
 def test_after_a_kill_no_process_is_left_and_it_can_continue(sets, sfew, caffe, tmp_path, victim):
     folder = tmp_path / "reproduction"
-    # Its first snapshot is complete when the next loss is logged.
-    with running(begin(sets, sfew, folder, lambda run: Run(run).newest_snapshot() and trains(run))) as process:
+    with running(begin(sets, sfew, folder, has_snapshot)) as process:
         assert any("caffe train" in command for command in in_folder(folder)), in_folder(folder)
         if victim == "snakemake":
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
