@@ -29,15 +29,9 @@ class Sources:
 
     Parameters
     ----------
-    folder
-        The folder to which the prototxt's paths are relative.
-    device
-        The device on which batches are made.
-    seed
-        Of random crops, mirrors and orders; None: a random seed.
-    rank, ranks
-        The rank of this process, and how many share out the records of the TRAIN phase, as Caffe's solvers on several
-        GPUs do; each draws its own crops.
+    folder, device, seed, rank, ranks
+        As in `ReadOptions`. The processes share the records of the TRAIN phase, as Caffe's solvers on several GPUs do;
+        each draws its own crops.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ class ReadOptions:
     seed
         Of random crops, mirrors and orders; None: a random seed.
     rank, ranks
-        The rank of this process, and how many share out the records.
+        The rank of this process, and the number of processes, which share the records.
     """
 
     folder: Path = Path()
