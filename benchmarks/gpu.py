@@ -1,6 +1,7 @@
 """The torch engine's speed on a GPU, fed from an LMDB, compared with the same net written by hand, on noise.
 
 python benchmarks/gpu.py [--net NET] [--precision float32|tf32|bf16]    the rates of both, and of reading only
+python benchmarks/gpu.py --tunings [...]    the same without tuning, with each part of a `Tuning`, and with all
 
 "By hand" is torch.nn with torch.optim.SGD, the batch already on the GPU: only the net's arithmetic remains.
 """
@@ -8,7 +9,7 @@ python benchmarks/gpu.py [--net NET] [--precision float32|tf32|bf16]    the rate
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -28,12 +29,18 @@ from emotiw.engine.torch.data.lmdb_source import LmdbSource, Sources
 from emotiw.engine.torch.precision import precision_of
 from emotiw.engine.torch.solver.solver import Solver
 from emotiw.engine.torch.solver.solver_param import read_solver
+from emotiw.engine.torch.tuning import UNTUNED, Tuning
 from emotiw.engine.torch.weights import copy_from
 from emotiw.prototxt.zoo.nets import EMOTIONS, NETS, Net
 from emotiw.prototxt.zoo.vgg import Vgg
 
 Step = Callable[[int], object]
 NET, ITERATIONS = "vgg_s", 50
+TUNINGS = {
+    "none": UNTUNED,
+    **{part: Tuning(**{part: True}) for part in asdict(UNTUNED)},
+    "all": Tuning(channels_last=True, cudnn_benchmark=True, compiled_lrn=True),
+}
 # The largest relative difference of a loss by hand from the engine's.
 MOST_APART = {"float32": 1e-3, "tf32": 1e-3, "bf16": 2e-3}
 
@@ -95,7 +102,9 @@ def steps_by_hand(
     return step
 
 
-def compare(folder: Path, name: str, batch: int, device: torch.device, precision: str) -> None:
+def compare(
+    folder: Path, name: str, batch: int, device: torch.device, precision: str, tuning: Tuning = UNTUNED
+) -> None:
     """Raise if engine and net by hand give different losses from the same weights on the same batch."""
     write_run(folder, name, batch, COMPARED, alike=True)
     start = write_start(folder)
@@ -108,7 +117,7 @@ def compare(folder: Path, name: str, batch: int, device: torch.device, precision
 
     with Sources(folder, device) as sources:
         param = read_solver(SOLVER, folder)
-        solver = Solver(param, folder, sources, device, precision)
+        solver = Solver(param, folder, sources, device, precision, tuning)
         solver.on_progress = note
         copy_from(solver.net, start)
         net = by_hand(NETS[name], dropout=0).to(device)
@@ -166,16 +175,23 @@ class Rates:
 
 
 def measure(
-    folder: Path, name: str, batch: int, device: torch.device, precision: str, turns: int, iterations: int
+    folder: Path,
+    name: str,
+    batch: int,
+    device: torch.device,
+    precision: str,
+    turns: int,
+    iterations: int,
+    tuning: Tuning = UNTUNED,
 ) -> Rates:
     """Return the rates in `turns` turns of `iterations` iterations, after checking that both compute the same."""
-    compare(folder / "alike", name, batch, device, precision)
+    compare(folder / "alike", name, batch, device, precision, tuning)
     timed = folder / "timed"
     write_run(timed, name, batch, iterations)
     with Sources(timed, device) as sources:
         param = read_solver(SOLVER, timed)
         param.display = 0  # displaying a loss would wait for it
-        solver = Solver(param, timed, sources, device, precision)
+        solver = Solver(param, timed, sources, device, precision, tuning)
         side = NETS[name].crop
         images, labels = torch.randn(batch, 3, side, side, device=device), torch.arange(batch, device=device) % EMOTIONS
         net = by_hand(NETS[name]).to(device)
@@ -232,22 +248,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, help="images an iteration; the net's own, unless given")
     parser.add_argument("--turns", type=int, default=TURNS, help="of each (default: %(default)s)")
     parser.add_argument("--iterations", type=int, default=ITERATIONS, help="in each turn (default: %(default)s)")
+    parser.add_argument("--tunings", action="store_true", help="measure each part of a Tuning alone, and all together")
     args = parser.parse_args(arguments)
     device = args.device
     if device.type == "cuda" and not torch.cuda.is_available():
         sys.exit("no GPU that torch can use; to try the script itself: --device cpu --net vgg_s_small")
     batch = args.batch or own_batch(args.net)
-    with TemporaryDirectory() as folder:
-        found = measure(Path(folder), args.net, batch, device, args.precision, args.turns, args.iterations)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    print(f"{args.net}, batch {batch}, {args.precision}, on {where}, images a second:")
-    print(f"  {median(found.engine):.0f} by the torch engine, from an LMDB")
-    print(f"  {median(found.by_hand):.0f} by the same net written by hand, on noise")
-    print(f"  {median(found.reading):.0f} by reading, cropping and mirroring only")
-    shares = [ours / theirs for ours, theirs in zip(found.engine, found.by_hand, strict=True)]
-    print(f"the engine's share of the rate by hand: {median(shares):.0%}, {min(shares):.0%} to {max(shares):.0%}")
-    if device.type == "cuda":
-        print(f"the engine: {peaks.share(args.net, 1 / median(found.engine), where, args.precision)}")
+    for tuning in TUNINGS if args.tunings else ["none"]:
+        with TemporaryDirectory() as folder:
+            found = measure(
+                Path(folder), args.net, batch, device, args.precision, args.turns, args.iterations, TUNINGS[tuning]
+            )
+        print(f"{args.net}, batch {batch}, {args.precision}, tuning: {tuning}, on {where}, images a second:")
+        print(f"  {median(found.engine):.3g} by the torch engine, from an LMDB")
+        print(f"  {median(found.by_hand):.3g} by the same net written by hand, on noise")
+        print(f"  {median(found.reading):.3g} by reading, cropping and mirroring only")
+        shares = [ours / theirs for ours, theirs in zip(found.engine, found.by_hand, strict=True)]
+        print(f"the engine's share of the rate by hand: {median(shares):.0%}, {min(shares):.0%} to {max(shares):.0%}")
+        if device.type == "cuda":
+            print(f"the engine: {peaks.share(args.net, 1 / median(found.engine), where, args.precision)}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from .layers.inputs import Data, Input, SourceLayer
 from .layers.layer import Layer, Shape
 from .params import Learnable, Params, laid, shape_count
 from .precision import precision_of
+from .tuning import UNTUNED, Tuning
 
 
 class Net(torch.nn.Module):
@@ -33,18 +34,17 @@ class Net(torch.nn.Module):
         Of the fillers; None: a random seed. Dropout draws from torch's global generator.
     device
         The device to compute on.
-    layout
-        The memory format of blobs with four axes. With `torch.channels_last` some convolutions are faster; on a CPU
-        their rounding errors are three times as large, so scores differ from Caffe's by more than 1e-5.
     precision
         One of `engine.PRECISIONS`. float32 overrides torch's own switches.
+    tuning
+        Faster ways to compute the same.
 
     Attributes
     ----------
     graph
         As given.
     precision
-        The `Precision`; run backward passes in `precision.computing()`, too.
+        The `Precision`.
     layers
         Its layers, in order; each has the LayerParameter `param` and the learned `blobs`.
     shapes
@@ -77,11 +77,11 @@ class Net(torch.nn.Module):
         open_source: OpenSource | None = None,
         seed: int | None = None,
         device: torch.device | str = "cpu",
-        layout: torch.memory_format = torch.contiguous_format,
         precision: str = "float32",
+        tuning: Tuning = UNTUNED,
     ) -> None:
         super().__init__()
-        self.graph, self.device, self.layout, self.keep_diffs = graph, torch.device(device), layout, False
+        self.graph, self.device, self.tuning, self.keep_diffs = graph, torch.device(device), tuning, False
         self.kept: Collection[str] | None = None
         self.precision = precision_of(precision, self.device)
         if self.device.type == "cpu":
@@ -93,7 +93,7 @@ class Net(torch.nn.Module):
         self.layers: list[Layer] = []
         self.generator = Generator()
         self.generator.manual_seed(self.generator.seed() if seed is None else seed)
-        params = Params(self.device, layout, self.generator, always=graph.force_backward)
+        params = Params(self.device, tuning.layout, self.generator, always=graph.force_backward)
         for param, where in zip(graph.layers, graph.where, strict=True):
             with placed(where, param.type):
                 self._add(param, open_source, params, self.generator)
@@ -133,8 +133,14 @@ class Net(torch.nn.Module):
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss that `forward` returned to the `grad` of the learned blobs."""
         if loss.requires_grad:  # else it depends on no learned blob
-            with self.precision.computing():
+            with self.computing():
                 torch.autograd.backward(loss)
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Set torch's switches, for forward and backward passes; restore them afterwards."""
+        with self.precision.computing(), self.tuning.computing():
+            yield
 
     def forget(self) -> None:
         """Free the blobs of the last pass and all gradients."""
@@ -145,7 +151,7 @@ class Net(torch.nn.Module):
 
     def run(self, first: int, last: int) -> Tensor:
         """Run the layers from `first` up to but not including `last` on the values in `blobs`; return their loss."""
-        with self.precision.computing():
+        with self.computing():
             return self._run(first, last)
 
     def _run(self, first: int, last: int) -> Tensor:
@@ -185,7 +191,7 @@ class Net(torch.nn.Module):
 
     def _laid(self, value: Tensor) -> Tensor:
         """Return an external value on our device, in our layout; its own memory if it already is."""
-        return laid(value.detach().to(self.device), self.layout)
+        return laid(value.detach().to(self.device), self.tuning.layout)
 
     def _bottom(self, name: str, propagates: bool) -> Tensor:
         return self.blobs[name] if propagates else self.blobs[name].detach()
@@ -230,7 +236,7 @@ class Net(torch.nn.Module):
             where = "; layers written in Python run in pycaffe's nets and solvers" if param.type == "Python" else ""
             raise EmotiwError(f"this engine has no such layer: it has {', '.join(sorted(self.kinds))}{where}")
         self._check_names(param)
-        return self.kinds[param.type](param)
+        return self.tuning.layers.get(param.type, self.kinds[param.type])(param)
 
     def _expect(self, layer: Layer, bottoms: list[Shape]) -> None:
         """Tell a layer's data source which labels it accepts: on a GPU the layer itself would notice too late."""

@@ -1,7 +1,8 @@
 """Local response normalisation: Caffe's lrn_layer.cpp."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -33,7 +34,31 @@ class LRN(Layer):
         if p.norm_region == _WITHIN_CHANNEL:  # Caffe ignores k here
             mean = functional.avg_pool2d(bottoms[0].square(), p.local_size, 1, p.local_size // 2)
             return [bottoms[0] * (1 + p.alpha * mean) ** -p.beta]
-        return [_AcrossChannels.apply(bottoms[0], p.local_size, p.alpha, p.beta, p.k)]  # type: ignore[no-untyped-call]
+        return [self.across_channels(bottoms[0], p.local_size, p.alpha, p.beta, p.k)]
+
+    def across_channels(self, x: Tensor, n: int, alpha: float, beta: float, k: float) -> Tensor:
+        """Return x (k + alpha / n * sum x^2) ^ -beta, of x's shape."""
+        return _AcrossChannels.apply(x, n, alpha, beta, k)  # type: ignore[no-untyped-call, no-any-return]
+
+
+class CompiledLRN(LRN):
+    """The same, by a kernel for each pass that `torch.compile` makes of the formula."""
+
+    def across_channels(self, x: Tensor, n: int, alpha: float, beta: float, k: float) -> Tensor:
+        """Return x (k + alpha / n * sum x^2) ^ -beta, of x's shape."""
+        return _compiled()(x, n, alpha, beta, k)
+
+
+@cache
+def _compiled() -> Callable[[Tensor, int, float, float, float], Tensor]:
+    """Return the compiled formula; `torch.compile` imports half of torch, so only when it is used."""
+    return torch.compile(_formula)
+
+
+def _formula(x: Tensor, n: int, alpha: float, beta: float, k: float) -> Tensor:
+    squares = functional.pad(x * x, (0, 0, 0, 0, n // 2, n // 2))
+    total = sum(squares[:, first : first + x.shape[1]] for first in range(n))
+    return x * (k + alpha / n * total) ** -beta
 
 
 class _Kept(FunctionCtx):

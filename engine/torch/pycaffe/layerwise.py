@@ -119,7 +119,7 @@ class Layerwise(Net):
         for number in range(first, last - 1, -1):
             _call(self.before_backward, number)
             if self._needs[number].layer:
-                with self.precision.computing():
+                with self.computing():
                     self._backward(number)
             _call(self.after_backward, number)
 

@@ -89,7 +89,7 @@ def _runs(net: Net, data: list[Data], size: int, training: bool) -> bool:
             loss = net()
         if loss.requires_grad:
             learning = [one.blob for one in net.learnable if one.blob.requires_grad]
-            with net.precision.computing():
+            with net.computing():
                 torch.autograd.grad(loss, learning, allow_unused=True)  # `backward` would trigger DDP's all-reduce
         return True
     except torch.OutOfMemoryError as error:

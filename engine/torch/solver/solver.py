@@ -9,6 +9,7 @@ from torch import Tensor
 from emotiw.engine.base import Loss, OnProgress, Snapshot
 from emotiw.engine.torch.layers.data_source import OpenSource
 from emotiw.engine.torch.net import Net
+from emotiw.engine.torch.tuning import UNTUNED, Tuning
 from emotiw.engine.torch.weights import common_weights, copy_from, share_weights
 from emotiw.prototxt.formats.descriptors import enum_name
 from emotiw.prototxt.formats.messages import SolverParameter
@@ -41,6 +42,8 @@ class Solver:
         The device to compute on; the solver's `solver_mode` and `device_id` are ignored.
     precision
         One of `engine.PRECISIONS`, for training and tests.
+    tuning
+        Faster ways to compute the same, for training and tests.
 
     Attributes
     ----------
@@ -80,6 +83,7 @@ class Solver:
         open_source: OpenSource | None = None,
         device: torch.device | str = "cpu",
         precision: str = "float32",
+        tuning: Tuning = UNTUNED,
     ) -> None:
         self.param, self.folder = upgrade_solver(param), folder
         self.together = Alone()
@@ -87,7 +91,7 @@ class Solver:
         seed = self.param.random_seed if self.param.random_seed >= 0 else None
         if seed is not None:
             torch.manual_seed(seed)
-        how = {"open_source": open_source, "seed": seed, "device": device, "precision": precision}
+        how = {"open_source": open_source, "seed": seed, "device": device, "precision": precision, "tuning": tuning}
         self.net = self.nets(train_graph(self.param, folder), **how)
         self.test_nets: Sequence[Net] = [self.nets(graph, **how) for graph in test_graphs(self.param, folder)]
         for test_net in self.test_nets:

@@ -8,6 +8,7 @@ import torch
 
 from emotiw.engine.torch.graph import State, graph_of
 from emotiw.engine.torch.net import Net
+from emotiw.engine.torch.tuning import Tuning
 from emotiw.errors import EmotiwError
 from emotiw.prototxt.formats.messages import NetParameter, parse_text
 
@@ -210,7 +211,7 @@ def test_the_layout_in_memory_changes_no_value():
     text += 'weight_filler { type: "xavier" } } }\nlayer { name: "n" type: "LRN" bottom: "c" top: "n" }\n'
     text += 'layer { name: "p" type: "Pooling" bottom: "n" top: "p" pooling_param { kernel_size: 2 stride: 2 } }\n'
     text += inner_product("f", "p") + 'layer { name: "l" type: "TanH" bottom: "f" top: "l" loss_weight: 1 }'
-    nets = [net_of(text, seed=3, layout=layout) for layout in (torch.channels_last, torch.contiguous_format)]
+    nets = [net_of(text, seed=3, tuning=Tuning(channels_last=last)) for last in (True, False)]
     x = torch.randn(2, 3, 6, 5)
     for net in nets:
         net({"x": x}).backward()
