@@ -26,7 +26,7 @@ from emotiw.inputs import MANIFEST, RUN, Input, Look, read_sealed, sealed
 from emotiw.train.run_folder import STAGES, Facts, Run, find_runs
 
 from .recorded import require_same
-from .scoring import Protocol, protocol_file, read_evaluation, read_scores_of, scores_file
+from .scoring import Protocol, protocol_file, read_evaluation, read_scores_of, scores_file, titles
 
 _ELSEWHERE = "elsewhere"
 
@@ -72,8 +72,8 @@ def copy_records(
     if missing := set(rows or ()) - {folder.parent.name for folder in found}:
         raise EmotiwError(f"{runs} has no {stage} run of {min(missing)}: name an existing row")
     others = [] if rows is not None else [path for kind in ("released", "baseline") for path in runs.glob(f"{kind}/*/")]
-    records = {folder: _records(folder, run, look) for folder, run in found.items() if _titles(folder)}
-    records |= {folder: _records(folder, None, look) for folder in sorted(others) if _titles(folder)}
+    records = {folder: _records(folder, run, look) for folder, run in found.items() if titles(folder)}
+    records |= {folder: _records(folder, None, look) for folder in sorted(others) if titles(folder)}
     unscored = [folder.parent.name for folder in found if folder not in records]
     if not records or (rows is not None and unscored):
         which = f"{unscored[0]} has" if unscored else "no run has"
@@ -86,12 +86,7 @@ def copy_records(
                 temporary.mkdir(parents=True)
                 for name, content in files.items():
                     (temporary / name).write_bytes(content)
-    return [Copied(folder, places[folder], _titles(folder), changed[folder]) for folder in records]
-
-
-def _titles(folder: Path) -> list[str]:
-    """Return the names of the scores in a folder."""
-    return sorted(path.stem.removeprefix("scores_") for path in folder.glob("scores_*.csv"))
+    return [Copied(folder, places[folder], titles(folder), changed[folder]) for folder in records]
 
 
 def _changes(folder: Path, files: Mapping[str, bytes], *, force: bool) -> bool:
@@ -99,7 +94,7 @@ def _changes(folder: Path, files: Mapping[str, bytes], *, force: bool) -> bool:
     held = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
     if any(Path(name).suffix in (".caffemodel", ".prototxt", ".solverstate") for name in held):
         raise EmotiwError(f"{folder} has a run with its nets or weights: name another output")
-    refuse_foreign(folder, "a folder of records", not held or "run.json" in held or bool(_titles(folder)))
+    refuse_foreign(folder, "a folder of records", not held or "run.json" in held or bool(titles(folder)))
     for name, path in held.items():
         if not force and (path.is_dir() or files.get(name) != path.read_bytes()):
             raise EmotiwError(f"{folder} has another record ({name} differs): give --force to replace the folder")
@@ -114,7 +109,7 @@ def _records(folder: Path, run: Run | None, look: Look) -> dict[str, bytes]:
         files["run.json"] = _text(_Portable(folder, facts).facts(facts))
         if (progress := folder / "progress.csv").is_file():
             files["progress.csv"] = progress.read_bytes()
-    for title in _titles(folder):
+    for title in titles(folder):
         protocol = _protocol(folder, title, baseline=run is None and folder.parent.name == "baseline")
         require_same(protocol.inputs, folder, run, look)
         values = _Portable(folder, facts).protocol(protocol, files.get("run.json", b""))

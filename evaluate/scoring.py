@@ -262,6 +262,11 @@ def scores_file(folder: Path, split: str) -> Path:
     return folder / f"scores_{split}.csv"
 
 
+def titles(folder: Path) -> list[str]:
+    """Return the names of the scores in a folder, sorted."""
+    return sorted(path.stem.removeprefix("scores_") for path in folder.glob("scores_*.csv"))
+
+
 def protocol_file(folder: Path, split: str) -> Path:
     """Return the path of the protocol of a split's scores in a folder."""
     return folder / f"scores_{split}.json"

@@ -9,7 +9,8 @@ which contains its pictures and may show faces; and the predictions of the ensem
 before the test split is read.
 
 For a split without labels it writes the predictions, and <split>_scores.csv (name,n,correct), to be filled in by
-someone who has the labels; --scored prints these counts beside the figures of another split.
+someone who has the labels; --scored prints these counts beside the figures of another split. If the records name the
+official split that its images are, these files have its name.
 
 Published figures are printed only beside figures on the same data set. The paper's claims are tested: each mapped net
 against RGB of the same net, and the ensemble against its best member. If groups (people, movies) are known, intervals
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
     from emotiw.evaluate.table.output import TABLE_FILES, write_table
     from emotiw.evaluate.table.predictions import clear_predictions, write_predictions
     from emotiw.evaluate.table.published import publications
-    from emotiw.evaluate.table.results import collect
+    from emotiw.evaluate.table.results import collect, scores_of
     from emotiw.evaluate.table.scored import read_scored, split_of
     from emotiw.evaluate.table.view import view
     from emotiw.files import refuse_overwrite, remove
@@ -87,7 +88,10 @@ def run(args: argparse.Namespace) -> None:
             raise UsageError(f"{args.split} has no labels, which --scored and --against need: name another --split")
         _unlabelled(table, args)
         return
-    scored = read_scored(args.scored, collected(split=split_of(args.scored))) if args.scored else None
+    scored = None
+    if args.scored:
+        named = scores_of(args.runs, args.stage, split_of(args.scored))
+        scored = read_scored(args.scored, collected(split=named))
     theirs = _theirs(args)
     clear_predictions(table, args.output, force=args.force)
     for name in (*TABLE_FILES, AGAINST):
@@ -114,7 +118,7 @@ def _unlabelled(table: "Table", args: argparse.Namespace) -> None:
     from emotiw.evaluate.table.scored import read_scored, unscored
     from emotiw.files import remove, write_text
 
-    counts = args.output / f"{args.split}_scores.csv"
+    counts = args.output / f"{table.name_in_files}_scores.csv"
     text, dropped = unscored(counts, table, force=args.force)
     clear_predictions(table, args.output, force=args.force)
     write_text(counts, text)

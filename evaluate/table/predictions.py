@@ -49,7 +49,7 @@ def clear_predictions(table: Table, folder: Path, *, force: bool) -> None:
     EmotiwError
         If there are any and `force` is false.
     """
-    split = table.protocol.split
+    split = table.name_in_files
     for path in {predictions_file(folder, split), *folder.glob(f"predictions_{split}_*.txt")}:
         refuse_overwrite(path, force)
         remove(path)
@@ -60,7 +60,7 @@ def write_predictions(table: Table, folder: Path) -> Path:
 
     That file is written last because `emotiw reproduce` takes it as the sign of a complete table.
     """
-    split = table.protocol.split
+    split = table.name_in_files
     ensemble, *nets = predicted(table).items()
     for name, scores in (*nets, ensemble):
         write_text(predictions_file(folder, split, name), predictions_text(scores))

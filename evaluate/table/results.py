@@ -28,7 +28,7 @@ from emotiw.evaluate.model import STAND_INS, TRAINED, Provenance
 from emotiw.evaluate.recorded import Recorded
 from emotiw.evaluate.released.catalog import NET, released
 from emotiw.evaluate.scores import Scores
-from emotiw.evaluate.scoring import Protocol, scores_file
+from emotiw.evaluate.scoring import Protocol, read_protocol, scores_file, titles
 from emotiw.inputs import Look
 from emotiw.text import counted
 from emotiw.train.run_folder import Run, find_runs
@@ -242,6 +242,12 @@ class Table:
         return self.official.beside(self.protocol.split, self.dataset)
 
     @property
+    def name_in_files(self) -> str:
+        """The name in files of predictions: without labels the official split's, by which others know its images."""
+        split = self.protocol.split
+        return split if self.scores.labelled else self.official.official(split) or split
+
+    @property
     def of_emotions(self) -> bool:
         """Whether the classes are the seven emotions, for which figures and claims were published."""
         return self.scores.classes == EMOTIONS
@@ -317,6 +323,18 @@ def collect(
     others = {BASELINE: Recorded(folder, tuple(baseline.protocol.inputs))} if baseline else {}
     found = marks(every_cell, validated if split != "val" else [], others, look)
     return replace(table, baseline=baseline, marks=found)
+
+
+def scores_of(folder: Path, stage: str, name: str) -> str:
+    """Return which scores the predictions with a `name_in_files` are of; `name` itself if no run records others."""
+    recorded = {
+        title: protocol.official.official(title)
+        for run in find_runs(folder, stage)
+        for title in titles(run.folder)
+        if (protocol := read_protocol(run.folder, title)).official.names
+    }
+    found = [title for title, official in recorded.items() if official == name]
+    return name if name in found or not found else found[0]
 
 
 def _why_not_scored(run: Run) -> str:

@@ -99,7 +99,7 @@ class Scored:
 
 
 def split_of(path: Path) -> str:
-    """Return the split of a file of counts, from its name."""
+    """Return the split of a file of counts, from its name: see `Table.name_in_files`."""
     if not path.name.endswith(_SUFFIX) or path.name == _SUFFIX:
         raise UsageError(f"--scored {path}: the file's name must be <split>{_SUFFIX}, with the predictions' split")
     return path.name.removesuffix(_SUFFIX)
@@ -119,7 +119,7 @@ def read_scored(path: Path, table: Table) -> Scored:
         If a line has another form, names no predictions of the table, occurs twice or has another number of images, or
         the predictions in the file's folder are not those of the table.
     """
-    known, split, found = predicted(table), table.protocol.split, {}
+    known, split, found = predicted(table), table.name_in_files, {}
     for number, count in enumerate(_counts(path), 2):
         where = f"{path}, line {number}: {count.name}"
         if count.name not in known:
@@ -136,7 +136,7 @@ def read_scored(path: Path, table: Table) -> Scored:
                 "count may belong to another net: write the predictions by emotiw table --split, and have them scored"
             )
         found[count.name] = count
-    return Scored(split, f"{split}{table.beside}", found, _note(table))
+    return Scored(table.protocol.split, f"{table.protocol.split}{table.beside}", found, _note(table))
 
 
 def _note(table: Table) -> str:
@@ -163,7 +163,7 @@ def unscored(path: Path, table: Table, *, force: bool) -> tuple[str, list[str]]:
     EmotiwError
         If a count would be dropped and `force` is false.
     """
-    split, known = table.protocol.split, predicted(table)
+    split, known = table.name_in_files, predicted(table)
     held = {one.name: one.correct for one in _counts(path)} if path.is_file() else {}
     filled = {name for name, correct in held.items() if correct is not None}
     same = {

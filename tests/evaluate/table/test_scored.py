@@ -154,6 +154,37 @@ def test_the_same_command_keeps_the_counts(two, tmp_path, capsys):
     assert row_of(capsys.readouterr().out.split("| test, scored by others")[-1], "ensemble")[:3] == ["5", "4", "80.00"]
 
 
+def test_files_without_labels_have_the_name_of_their_official_split(make_run, answers, tmp_path, capsys):
+    """FER2013: its validation split is the set's test, so the scores of its test split have another name here."""
+    for row in ROWS:
+        make_run(row, answers(*VAL), VAL)
+        for split, official, labels in (("test", "validation", VAL), ("official-test", "test", [-1] * 7)):
+            more = {"dataset": "FER2013", "official": {"names": [official], "how": "all"}}
+            make_run(row, answers(*VAL), labels, split=split, **more)
+    out = tmp_path / "out"
+    assert tabled(tmp_path / "runs", out, "--split", "official-test") == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        "predictions_test.txt",
+        "predictions_test_vgg_s-lbp.txt",
+        "predictions_test_vgg_s-rgb.txt",
+        "test_scores.csv",
+    ]
+    fill(out / "test_scores.csv", ensemble=7)
+    assert tabled(tmp_path / "runs", out, "--split", "official-test", "--force") == 0
+    capsys.readouterr()
+    for split in ("test", "val"):
+        assert (
+            tabled(tmp_path / "runs", tmp_path / split, "--split", split, "--scored", str(out / "test_scores.csv")) == 0
+        )
+        text = capsys.readouterr().out
+        assert "| official-test (FER2013's test), scored by others" in text
+        assert row_of(text, "vgg_s-rgb")[2] == "to be scored"
+        assert text.count(" 100.00 ") > 3
+    assert "test (FER2013's validation)" in (tmp_path / "test/table.md").read_text()
+    with (tmp_path / "test/table.csv").open(newline="") as file:
+        assert {row["split"] for row in csv.DictReader(file)} == {"test", "official-test"}
+
+
 def test_scored_refuses_other_files(two, tmp_path, capsys):
     assert tabled(two, tmp_path / "out", "--scored", "counts.csv") == 2
     assert "the file's name must be <split>_scores.csv" in capsys.readouterr().err
