@@ -1,7 +1,7 @@
 """The torch engine's speed on a GPU, fed from an LMDB, compared with the same net written by hand, on noise.
 
 python benchmarks/gpu.py [--net NET] [--precision float32|tf32|bf16]    the rates of both, and of reading only
-python benchmarks/gpu.py --tunings [...]    the same without tuning, with each part of a `Tuning`, and with all
+python benchmarks/gpu.py --tunings [...]    the speed with each option of `Tuning`, and all, relative to that with none
 
 "By hand" is torch.nn with torch.optim.SGD, the batch already on the GPU: only the net's arithmetic remains.
 """
@@ -9,8 +9,9 @@ python benchmarks/gpu.py --tunings [...]    the same without tuning, with each p
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -37,8 +38,9 @@ from emotiw.prototxt.zoo.vgg import Vgg
 Step = Callable[[int], object]
 NET, ITERATIONS = "vgg_s", 50
 TUNINGS = {
-    "none": UNTUNED,
-    **{part: Tuning(**{part: True}) for part in asdict(UNTUNED)},
+    "compiled_lrn": Tuning(compiled_lrn=True),
+    "cudnn_benchmark": Tuning(cudnn_benchmark=True),
+    "channels_last": Tuning(channels_last=True),
     "all": Tuning(channels_last=True, cudnn_benchmark=True, compiled_lrn=True),
 }
 # The largest relative difference of a loss by hand from the engine's.
@@ -175,23 +177,16 @@ class Rates:
 
 
 def measure(
-    folder: Path,
-    name: str,
-    batch: int,
-    device: torch.device,
-    precision: str,
-    turns: int,
-    iterations: int,
-    tuning: Tuning = UNTUNED,
+    folder: Path, name: str, batch: int, device: torch.device, precision: str, turns: int, iterations: int
 ) -> Rates:
     """Return the rates in `turns` turns of `iterations` iterations, after checking that both compute the same."""
-    compare(folder / "alike", name, batch, device, precision, tuning)
+    compare(folder / "alike", name, batch, device, precision)
     timed = folder / "timed"
     write_run(timed, name, batch, iterations)
     with Sources(timed, device) as sources:
         param = read_solver(SOLVER, timed)
         param.display = 0  # displaying a loss would wait for it
-        solver = Solver(param, timed, sources, device, precision, tuning)
+        solver = Solver(param, timed, sources, device, precision)
         side = NETS[name].crop
         images, labels = torch.randn(batch, 3, side, side, device=device), torch.arange(batch, device=device) % EMOTIONS
         net = by_hand(NETS[name]).to(device)
@@ -205,6 +200,32 @@ def measure(
         engine, other = in_turns(partial(rate_of, solver.step), partial(rate_of, hand), turns)
         reading(data.data_param.prefetch)  # skip batches that were prefetched in the meantime
         return Rates(engine, other, [rate_of(reading) for _ in range(turns)])
+
+
+def speedups(
+    folder: Path,
+    name: str,
+    batch: int,
+    device: torch.device,
+    precision: str,
+    tuning: Tuning,
+    turns: int,
+    iterations: int,
+) -> list[float]:
+    """Return the tuned engine's rate relative to the untuned one's, in turns, after checking the tuned losses."""
+    compare(folder / "alike", name, batch, device, precision, tuning)
+    timed = folder / "timed"
+    write_run(timed, name, batch, iterations)
+    steps = []
+    with Sources(timed, device) as sources:
+        for each in (tuning, UNTUNED):
+            param = read_solver(SOLVER, timed)
+            param.display = 0
+            steps.append(Solver(param, timed, sources, device, precision, each).step)
+            steps[-1](5)
+        rate_of = partial(rate, batch=batch, iterations=iterations, device=device)
+        tuned, untuned = in_turns(*(partial(rate_of, step) for step in steps), turns)
+    return [ours / theirs for ours, theirs in zip(tuned, untuned, strict=True)]
 
 
 class NoGpuError(Exception):
@@ -242,32 +263,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure one net on one device, and print the rates in images per second."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     family = [name for name, net in NETS.items() if isinstance(net.topology, Vgg) and net.input_scale == 1]
-    parser.add_argument("--net", choices=family, default=NET, help="(default: %(default)s)")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="(default: %(default)s)")
+    parser.add_argument("--net", nargs="+", choices=family, default=[NET], help=f"(default: {NET})")
+    parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=["float32"], help="(default: float32)")
     parser.add_argument("--device", type=torch.device, default="cuda", help="(default: %(default)s)")
     parser.add_argument("--batch", type=int, help="images an iteration; the net's own, unless given")
     parser.add_argument("--turns", type=int, default=TURNS, help="of each (default: %(default)s)")
     parser.add_argument("--iterations", type=int, default=ITERATIONS, help="in each turn (default: %(default)s)")
-    parser.add_argument("--tunings", action="store_true", help="measure each part of a Tuning alone, and all together")
+    parser.add_argument("--tunings", action="store_true", help="measure the options of `Tuning` instead")
     args = parser.parse_args(arguments)
     device = args.device
     if device.type == "cuda" and not torch.cuda.is_available():
         sys.exit("no GPU that torch can use; to try the script itself: --device cpu --net vgg_s_small")
-    batch = args.batch or own_batch(args.net)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    for tuning in TUNINGS if args.tunings else ["none"]:
+    for name, precision in product(args.net, args.precision):
+        batch = args.batch or own_batch(name)
+        setting = name, batch, device, precision
+        about = f"{name}, batch {batch}, {precision}, on {where}"
+        for title, tuning in TUNINGS.items() if args.tunings else ():
+            with TemporaryDirectory() as folder:
+                found = speedups(Path(folder), *setting, tuning, args.turns, args.iterations)
+            print(f"{about}, {title}: {median(found):.3g} times the untuned rate, {min(found):.3g} to {max(found):.3g}")
+        if args.tunings:
+            continue
         with TemporaryDirectory() as folder:
-            found = measure(
-                Path(folder), args.net, batch, device, args.precision, args.turns, args.iterations, TUNINGS[tuning]
-            )
-        print(f"{args.net}, batch {batch}, {args.precision}, tuning: {tuning}, on {where}, images a second:")
-        print(f"  {median(found.engine):.3g} by the torch engine, from an LMDB")
-        print(f"  {median(found.by_hand):.3g} by the same net written by hand, on noise")
-        print(f"  {median(found.reading):.3g} by reading, cropping and mirroring only")
-        shares = [ours / theirs for ours, theirs in zip(found.engine, found.by_hand, strict=True)]
+            rates = measure(Path(folder), *setting, args.turns, args.iterations)
+        print(f"{about}, images a second:")
+        print(f"  {median(rates.engine):.3g} by the torch engine, from an LMDB")
+        print(f"  {median(rates.by_hand):.3g} by the same net written by hand, on noise")
+        print(f"  {median(rates.reading):.3g} by reading, cropping and mirroring only")
+        shares = [ours / theirs for ours, theirs in zip(rates.engine, rates.by_hand, strict=True)]
         print(f"the engine's share of the rate by hand: {median(shares):.0%}, {min(shares):.0%} to {max(shares):.0%}")
         if device.type == "cuda":
-            print(f"the engine: {peaks.share(args.net, 1 / median(found.engine), where, args.precision)}")
+            print(f"the engine: {peaks.share(name, 1 / median(rates.engine), where, precision)}")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Net(torch.nn.Module):
     precision
         One of `engine.PRECISIONS`. float32 overrides torch's own switches.
     tuning
-        Faster ways to compute the same.
+        Options for speed.
 
     Attributes
     ----------

@@ -1,6 +1,7 @@
 """The precision in which a net computes: `float32`, `tf32` or `bf16`.
 
-Weights, their gradients, the solver's history, softmax, losses and LRN are float32 in each of them.
+Weights, the solver's history, softmax, losses and LRN are float32 in each of them. The gradients of weights are stored
+as float32, but with bf16 those of convolutions and inner products are rounded to 8 significant bits.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

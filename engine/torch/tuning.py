@@ -1,4 +1,4 @@
-"""Faster ways to compute the same on a GPU; all are off until they are measured on one."""
+"""Options that may make a net faster on a GPU; all are off, because none was measured on one."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +12,9 @@ from .layers.lrn import CompiledLRN
 
 @dataclass(frozen=True)
 class Tuning:
-    """What a net computes differently; values stay the same within float32's rounding.
+    """Options that change how a net is computed; its values change only by rounding.
+
+    A `Setting` of a random state does not record them, so continue a training with the same ones.
 
     Attributes
     ----------
@@ -24,8 +26,8 @@ class Tuning:
         Whether cuDNN tries its algorithms for each new shape and keeps the fastest. Repeated runs may then differ in
         rounding.
     compiled_lrn
-        Whether LRN across channels is compiled by `torch.compile` into one kernel for each pass, instead of 37 reads
-        and writes of the blob. It needs Triton on a GPU, and a C++ compiler on a CPU.
+        Whether LRN across channels is compiled by `torch.compile`, which is meant to give one kernel for each pass
+        instead of 37 reads and writes of the blob. It needs Triton and a C compiler on a GPU, a C++ compiler on a CPU.
     """
 
     channels_last: bool = False
@@ -44,7 +46,7 @@ class Tuning:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """Set cuDNN's switch, for forward and backward passes; restore it afterwards."""
+        """Set cuDNN's switch, for forward and backward passes in one thread; restore it afterwards."""
         before = torch.backends.cudnn.benchmark
         torch.backends.cudnn.benchmark = self.cudnn_benchmark or before
         try:

@@ -113,7 +113,7 @@ def _intervals(table: Table) -> str:
     if not groups:
         units, size = f"the {n} images (their groups, such as people or movies, are not known)", ""
     else:
-        units = f"the {len(set(groups))} groups of the {n} images, such as {groups[0]}"
+        units = f"the {counted(len(set(groups)), 'group')} of the {n} images, such as {groups[0]}"
         size = " with the effective number of images (Korn and Graubard 1998)"
     return (
         f"95 % intervals: bootstrap of {units}; if fewer than {FEW} of them are right, or wrong, the exact interval of "

@@ -57,7 +57,7 @@ def compiler():
 def test_the_module_is_installed_if_it_can_be_built():
     header = Path(sysconfig.get_path("include"), "Python.h")
     if compiler() and header.is_file() and not sysconfig.get_config_var("Py_GIL_DISABLED"):
-        assert COMPILED, "`pip install .` says why it was not built"
+        assert COMPILED, "`pip install -v .` says why it was not built"
         assert import_module("emotiw.lbp_mapping._kernels").LEVELS == COMPILED
     assert implementations()[-1] == NUMPY
 

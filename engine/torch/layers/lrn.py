@@ -42,7 +42,7 @@ class LRN(Layer):
 
 
 class CompiledLRN(LRN):
-    """The same, by a kernel for each pass that `torch.compile` makes of the formula."""
+    """LRN whose formula across channels is compiled by `torch.compile`."""
 
     def across_channels(self, x: Tensor, n: int, alpha: float, beta: float, k: float) -> Tensor:
         """Return x (k + alpha / n * sum x^2) ^ -beta, of x's shape."""
@@ -51,8 +51,11 @@ class CompiledLRN(LRN):
 
 @cache
 def _compiled() -> Callable[[Tensor, int, float, float, float], Tensor]:
-    """Return the compiled formula; `torch.compile` imports half of torch, so only when it is used."""
-    return torch.compile(_formula)
+    """Return the compiled formula; not at import, because `torch.compile` imports much of torch.
+
+    With `fullgraph`, too many kinds of blobs for the compiler's cache are an error, not a slower way without a word.
+    """
+    return torch.compile(_formula, fullgraph=True)
 
 
 def _formula(x: Tensor, n: int, alpha: float, beta: float, k: float) -> Tensor:

@@ -17,6 +17,7 @@ from emotiw.engine.torch.layers.data_source import OpenSource
 from emotiw.engine.torch.layers.inputs import Data, Input, SourceLayer
 from emotiw.engine.torch.layers.layer import Layer, Shape
 from emotiw.engine.torch.net import Net, placed
+from emotiw.engine.torch.tuning import UNTUNED, Tuning
 from emotiw.engine.torch.weights import share_weights
 from emotiw.prototxt.formats.messages import LayerParameter
 
@@ -44,7 +45,7 @@ class Layerwise(Net):
 
     Parameters
     ----------
-    graph, open_source, seed, device, precision
+    graph, open_source, seed, device, precision, tuning
         As for `Net`.
 
     Attributes
@@ -68,10 +69,11 @@ class Layerwise(Net):
         seed: int | None = None,
         device: torch.device | str = "cpu",
         precision: str = "float32",
+        tuning: Tuning = UNTUNED,
     ) -> None:
         seed = draw_seed() if seed is None else seed
         self.store: dict[str, Blob] = {}
-        super().__init__(with_splits(graph), open_source, seed, device, precision=precision)
+        super().__init__(with_splits(graph), open_source, seed, device, precision, tuning)
         self.tops = [
             [*layer.param.top, *[AUTOMATIC] * (len(layer.loss_weights) - len(layer.param.top))] for layer in self.layers
         ]

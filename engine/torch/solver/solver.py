@@ -43,7 +43,7 @@ class Solver:
     precision
         One of `engine.PRECISIONS`, for training and tests.
     tuning
-        Faster ways to compute the same, for training and tests.
+        Options for speed, for training and tests.
 
     Attributes
     ----------
