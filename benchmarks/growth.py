@@ -46,7 +46,7 @@ def prepared(folder: Path, count: int) -> Point:
     options = ["--labels", "identities", "-r", "rgb", "--size", "32", "--val", "0.1", "--jobs", str(JOBS)]
     begun = pyperf.perf_counter()
     most = Program([sys.executable, "-P", "-m", "emotiw", "prepare", source, "-o", made, *options]).peak()
-    return Point(count, pyperf.perf_counter() - begun, most / 2**20)
+    return Point(count, pyperf.perf_counter() - begun, most / 1e6)
 
 
 def measure(folder: Path) -> list[Point]:

@@ -87,9 +87,7 @@ def result(name: str, row: Row, turns: Turns, about: dict[str, str]) -> Result:
 
 def cost(name: str, row: Costly, turns: int, found: Sequence[Figures | None], about: dict[str, str]) -> Cost:
     """Return the line of a row of costs, from the figures of ours and of the bare program."""
-    cells = [
-        cell for one in found if one for cell in (f"{one.seconds:.2f}", f"{one.cpu:.2f}", f"{one.peak / 2**20:.0f}")
-    ]
+    cells = [cell for one in found if one for cell in (f"{one.seconds:.2f}", f"{one.cpu:.2f}", f"{one.peak / 1e6:.0f}")]
     limit = {}
     if row.limit:
         ours, theirs = found

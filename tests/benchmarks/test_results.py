@@ -113,7 +113,7 @@ def test_what_the_costs_are_of_is_what_their_rows_are(load):
 
 def test_limits_of_costs(load):
     costs = load("costs")
-    ours, bare = costs.Figures(2, 3, 90 << 20), costs.Figures(1, 1.5, 60 << 20)
+    ours, bare = costs.Figures(2, 3, 90_000_000), costs.Figures(1, 1.5, 60_000_000)
     for limit, words, met in [
         (costs.Limit(3), "3 CPU s", True),
         (costs.Limit(2.9), "2.9 CPU s", False),
@@ -131,8 +131,8 @@ def test_costs_are_written_and_shown(load, tmp_path):
     costs, results = load("costs"), load("results")
     about = {"machine": "m", "versions": "v", "date": "2026-01-01"}
     for name, figures in {
-        "table": (costs.Figures(2.5, 3.25, 100 << 20), None),
-        "evaluate": (costs.Figures(2, 3, 90 << 20), costs.Figures(1, 1.5, 60 << 20)),
+        "table": (costs.Figures(2.5, 3.25, 100_000_000), None),
+        "evaluate": (costs.Figures(2, 3, 90_000_000), costs.Figures(1, 1.5, 60_000_000)),
     }.items():
         results.put(tmp_path, results.cost(name, costs.ROWS[name], 5, figures, about), costs.ROWS)
     *_, evaluate, table, _, where = results.cost_table(tmp_path).splitlines()
