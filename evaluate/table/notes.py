@@ -233,10 +233,15 @@ def _weights(column: Column) -> list[str]:
 
 def _settings(column: Column) -> list[str]:
     """Return the settings of rows that were not trained with the shipped ones."""
+    rows: dict[str, list[str]] = defaultdict(list)
+    for cell in column.cells:
+        usual = cell.name == f"{cell.kind}-{cell.representation}"
+        rows[cell.settings].append(cell.name if usual else f"{cell.name} ({cell.kind} on {cell.representation})")
     return [
-        f"{cell.name} ({cell.kind} on {cell.representation}) was trained with its own settings: {cell.settings}."
-        for cell in column.cells
-        if cell.settings
+        f"{', '.join(names)} {'was trained with its' if len(names) == 1 else 'were trained with their'} own settings: "
+        f"{settings}."
+        for settings, names in rows.items()
+        if settings
     ]
 
 

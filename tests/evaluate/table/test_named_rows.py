@@ -38,6 +38,16 @@ def test_each_has_its_own_line_and_the_best_is_marked_as_chosen(several, tmp_pat
     assert lines["first"]["weight"] != ""
 
 
+def test_equal_settings_of_several_rows_are_one_note(several, tmp_path, capsys):
+    path = several / "first/finetune/run.json"
+    path.write_text(json.dumps(unsealed(json.loads(path.read_text()) | {"settings": "base_lr 0.004 -> 0.01"})))
+    assert main(["table", str(several), "-o", str(tmp_path / "table")]) == 0
+    words = (
+        "first (vgg_s_small on rgb), second (vgg_s_small on rgb) were trained with their own settings: base_lr 0.004"
+    )
+    assert f"\n{words} -> 0.01.\n" in capsys.readouterr().out
+
+
 def test_weights_of_an_ensemble_are_found_by_the_runs_names(several, tmp_path, sets, capsys):
     assert main(["table", str(several), "-o", str(tmp_path / "table")]) == 0
     picture = next((sets / "faces/expressions").rglob("*.png"))
