@@ -62,13 +62,30 @@ def test_reports_are_not_committed():
     "folder", sorted(RESULTS.glob("*/table_*")), ids=lambda folder: f"{folder.parent.name}-{folder.name}"
 )
 def test_tables_are_those_of_the_committed_records(folder, tmp_path):
-    records = folder.parent / "runs"
-    assert (
-        main(["table", str(records), "--split", folder.name.removeprefix("table_"), "-o", str(tmp_path / "new")]) == 0
-    )
+    records, split = folder.parent / "runs", folder.name.removeprefix("table_")
+    counts = [*folder.parent.glob("*_scores.csv")] if split == "test" else []
+    more = [word for path in counts for word in ("--scored", str(path))]
+    assert main(["table", str(records), "--split", split, "-o", str(tmp_path / "new"), *more]) == 0
     for path in folder.iterdir():
         if not ignored(path):
             assert path.read_text(encoding="utf-8") == (tmp_path / "new" / path.name).read_text(encoding="utf-8")
+
+
+def test_predictions_without_labels_are_those_of_the_committed_records(tmp_path):
+    """Someone who has the labels fills the column `correct` of the committed counts."""
+    committed = RESULTS / "fer2013"
+    assert main(["table", str(committed / "runs"), "--split", "official-test", "-o", str(tmp_path)]) == 0
+    names = sorted(path.name for path in tmp_path.glob("predictions_*"))
+    assert len(names) == 6
+    assert names == sorted(path.name for path in committed.glob("predictions_*"))
+    for name in names:
+        assert (committed / name).read_text(encoding="utf-8") == (tmp_path / name).read_text(encoding="utf-8")
+    counts = [
+        [line.split(",")[:2] for line in (folder / "test_scores.csv").read_text().splitlines()]
+        for folder in (committed, tmp_path)
+    ]
+    assert counts[0] == counts[1]
+    assert {n for _, n in counts[0][1:]} == {"3589"}
 
 
 def test_the_docs_show_the_committed_tables():

@@ -53,22 +53,28 @@ def test_the_figures_trained_here_are_those_of_their_page(page, size):
     assert re.search(rf"^\| [^|]+ \| {n} \| ensemble of {size} \(\d\) \| - \| - \| {figure} \|$", README, re.M)
 
 
-def test_the_figures_on_fer2013_are_those_of_the_committed_table():
-    table = (ROOT / "results/fer2013/table_val/table.md").read_text(encoding="utf-8")
-    (n,) = re.findall(r"^Accuracy in % on (\d+) val images", table, re.M)
-    net, representation, figure = re.search(
-        r"^\| FER2013 choice split \| (?:\d+) \| (\w+), (\w+) \(2\) \| - \| - \| ([\d.]+) \|$", README, re.M
-    ).groups()
-    assert f"| FER2013 choice split | {n} |" in README
-    assert re.search(rf"^\| {net}-{representation} +\| {figure} +\|", table, re.M)
-    trained = {path.parts[-3] for path in (ROOT / "results/fer2013/runs").glob("*/finetune/run.json")}
-    rows = len((ROOT / "results/fer2013/experiments.csv").read_text(encoding="utf-8").splitlines()) - 1
-    assert (
-        f"{len(trained)} of {rows} rows is trained" in README or f"{len(trained)} of {rows} rows are trained" in README
+def test_the_figures_on_fer2013_are_those_of_the_committed_tables():
+    table = (ROOT / "results/fer2013/table_test/table.md").read_text(encoding="utf-8")
+    (n,) = re.findall(r"^Accuracy in % on (\d+) test images \(FER2013's validation\)", table, re.M)
+    rows = re.findall(r"^\| FER2013 validation \| (\d+) \| (.+?) \| - \| - \| ([\d.]+) \|$", README, re.M)
+    figures = dict(
+        re.findall(r"^\| (vgg_s_medium-\w+|ensemble of 5: likelihood[^|]*?) +\| ([\d.]+) \[a\] ", table, re.M)
     )
-    assert re.search(
-        rf"^\*\*Status\*\*: {len(trained)} of the {rows} rows ", (ROOT / "docs/fer2013.md").read_text(), re.M
-    )
+    (ensemble,) = [figures.pop(name) for name in list(figures) if name.startswith("ensemble")]
+    rgb = figures.pop("vgg_s_medium-rgb")
+    assert rows == [(n, "vgg_s_medium, rgb (2)", rgb), (n, "ensemble of 5 (2)", ensemble)]
+    assert f"mapped nets {min(figures.values())} - {max(figures.values())}" in README
+    (seen,) = re.findall(r"^\[a\] trained on scored images: of \d+ images, (\d+) in", table, re.M)
+    assert f"{seen} of the images are also training images" in README
+
+
+def test_the_count_on_fer2013s_test_is_that_of_the_committed_file():
+    with (ROOT / "results/fer2013/test_scores.csv").open(encoding="utf-8", newline="") as file:
+        (line,) = [row for row in csv.DictReader(file) if row["name"] == "ensemble"]
+    shown = f"{100 * int(line['correct']) / int(line['n']):.2f}" if line["correct"] else "to be scored"
+    published = [one.accuracy for one in publications() if one.dataset == "FER2013" and one.split == "test"]
+    known = f"{min(published, key=float)} - {max(published, key=float)} (1)"
+    assert f"| FER2013 test | {line['n']} | ensemble of 5 | {known} | - | {shown} (3) |" in README
 
 
 def test_pictures_are_there():
