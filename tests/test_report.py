@@ -169,7 +169,8 @@ def test_the_accuracies_are_those_of_the_pages():
 
 def test_the_tests_of_the_claims_are_those_of_the_pages():
     line = re.compile(
-        r"^\| ([^|]+ - [^|]+?) +\| ([-+][\d.]+) +\| ([-+][\d.]+ to [-+][\d.]+) +\|(?: [^|]+\|){2,3} ((?:< )?[\d.]+) +\|$",
+        r"^\| ([^|]+ - [^|]+?) +\| ([-+][\d.]+) +\| ([-+][\d.]+ to [-+][\d.]+) +\|"
+        r"(?: [^|]+\|){2,3} ((?:< )?[\d.]+) +\|$",
         re.M,
     )
     rows = [

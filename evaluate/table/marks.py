@@ -54,7 +54,13 @@ def _letter(number: int) -> str:
     return (_letter(high - 1) if high else "") + _LETTERS[low]
 
 
-def marks(cells: Sequence[Cell], validated: Sequence[Cell], others: Mapping[str, Recorded], look: Look) -> Marks:
+def marks(
+    cells: Sequence[Cell],
+    validated: Sequence[Cell],
+    others: Mapping[str, Recorded],
+    look: Look,
+    known: Mapping[str, Sequence[str]] | None = None,
+) -> Marks:
     """Return the marks of a table's cells.
 
     Parameters
@@ -65,6 +71,8 @@ def marks(cells: Sequence[Cell], validated: Sequence[Cell], others: Mapping[str,
         The records of figures that no net has, by name.
     look
         How much is hashed.
+    known
+        Sentences about figures that no net has, by name.
 
     Raises
     ------
@@ -81,7 +89,7 @@ def marks(cells: Sequence[Cell], validated: Sequence[Cell], others: Mapping[str,
             found[cell.name].append(f"{cell.name}: {unusual} ({cell.protocol.split})")
         found[cell.name] += [f"{cell.name}: {one}" for one in _changed(cell, look)]
     for name, record in others.items():
-        found[name] += [f"{name}: {one}" for one in in_words(record, look)]
+        found[name] += [*(known or {}).get(name, ()), *(f"{name}: {one}" for one in in_words(record, look))]
     for name, one in _varied(cells):
         found[name].append(one)
     return Marks({name: list(dict.fromkeys(some)) for name, some in found.items() if some}, list(_notes(cells, others)))

@@ -29,6 +29,7 @@ from emotiw.evaluate.recorded import Recorded
 from emotiw.evaluate.released.catalog import NET, released
 from emotiw.evaluate.scores import Scores
 from emotiw.evaluate.scoring import Protocol, read_protocol, scores_file, titles
+from emotiw.evaluate.trained_on import words
 from emotiw.inputs import Look
 from emotiw.text import counted
 from emotiw.train.run_folder import Run, find_runs
@@ -321,7 +322,8 @@ def collect(
     validated = [cell for column in table.filled for cell in column.validated]
     baseline = _baseline(folder, split, every_cell[0])
     others = {BASELINE: Recorded(folder, tuple(baseline.protocol.inputs))} if baseline else {}
-    found = marks(every_cell, validated if split != "val" else [], others, look)
+    known = {BASELINE: _trained_on_by_baseline(baseline, every_cell)} if baseline else {}
+    found = marks(every_cell, validated if split != "val" else [], others, look, known)
     return replace(table, baseline=baseline, marks=found)
 
 
@@ -381,6 +383,16 @@ def _baseline(folder: Path, split: str, cell: Cell) -> Baseline | None:
     if baseline.scores.paths != cell.scores.paths:
         raise EmotiwError(f"the baseline and {cell.name} have scores of different images: make both again with --force")
     return replace(baseline, scores=replace(baseline.scores, labels=cell.scores.labels))
+
+
+def _trained_on_by_baseline(baseline: Baseline, cells: Sequence[Cell]) -> list[str]:
+    """Return the warning that the baseline was trained on scored images, as a net that was trained on its set."""
+    for cell in cells:
+        if cell.facts and cell.facts.set_digest == baseline.protocol.set_digest:
+            last = [one for one in cell.protocol.trained_on if one.stage == cell.facts.stage]
+            if mark := words(last, len(cell.scores.labels)):
+                return [f"{mark} ({cell.protocol.split})"]
+    return []
 
 
 def _stack(scores: Sequence[Scores]) -> NDArray[np.float64]:

@@ -201,6 +201,21 @@ def test_changed_and_missing_sets_are_reported(make, tmp_path, capsys):
         assert "Not compared, because no longer at the recorded path: manifest of vgg_s-rgb." in format_
 
 
+@pytest.mark.parametrize(("facts", "marked"), [({}, True), ({"set_digest": "f" * 64}, False)])
+def test_images_that_the_baseline_was_trained_on_are_counted(make, tmp_path, capsys, facts, marked):
+    """The baseline learns from the train split of the scored set, like a net that was trained on that set."""
+    folder = make(ROWS[0], facts=facts, trained_on=[TrainedOn("finetune", "faces", 3)])
+    protocol, scores = read_evaluation(folder, "val")
+    chosen = Choice("linear", 1.0, 0.0, folds=2, accuracy=0.5)
+    how = BaselineProtocol("scikit-learn", "1.5", "val", protocol.set_folder, protocol.set_digest, 7, 7, 1, chosen)
+    write_baseline(Baseline(how, scores), folder_of(tmp_path / "runs", protocol.set_digest))
+    _, text, rows, _ = tabled(tmp_path, capsys)
+    words = "trained on scored images: of 8 images, 3 in finetune on faces (val)"
+    assert rows["vgg_s-rgb"]["marks"] == words
+    assert rows["baseline: LBP histograms, SVM"]["marks"] == (words if marked else "")
+    assert text.count("[a] trained on scored images") == 1
+
+
 def test_a_set_that_changed_since_the_baseline_was_made(make, tmp_path, capsys):
     protocol, scores = read_evaluation(make(ROWS[0]), "val")
     (tmp_path / "manifest.csv").write_text("1")
