@@ -26,9 +26,9 @@ def frozen(cells: tuple[Cell, ...], validated: tuple[Cell, ...]) -> str:
     in_val, trained = _common(here, there), _trained(cells)
     if in_val > 0 or trained > 0:
         return (
-            f"NOT frozen: {fitted}, but of the {counted(n, f'{split} image')} {_number(in_val)} are among them, and "
-            f"{_number(trained)} among the training images of a net, by pixels ({sets}): figures on {split} are "
-            "overestimated."
+            f"NOT independent: {fitted}, but of the {counted(n, f'{split} image')} {_number(in_val)} (each picture "
+            f"counted once) are among them, and {_number(trained)} among the training images of a net, by pixels "
+            f"({sets}): figures on {split} are overestimated."
         )
     if NOT_KNOWN in (in_val, trained):
         return (

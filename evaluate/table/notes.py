@@ -136,7 +136,7 @@ def _published(table: Table, published: Sequence[Publication]) -> str:
     others = dict.fromkeys(each.n for each in here if each.n not in ("", str(n)))
     mine = f" They are on {' or '.join(others)} {split} images; this table is on {n}." if others else ""
     if not here and (table.beside or not table.official.official(split)):
-        mine = f" None of them is on the images of this table, {split}{table.beside or ' (no official split)'}."
+        mine = f" None of them is on {split}{table.beside or ' (no official split)'}."
     return f"Published ({table.dataset}): {listed}.{mine}"
 
 

@@ -136,6 +136,7 @@ def read_scored(path: Path, table: Table) -> Scored:
                 "count may belong to another net: write the predictions by emotiw table --split, and have them scored"
             )
         found[count.name] = count
+    found |= {name: Count(name, len(scores.paths)) for name, scores in known.items() if name not in found}
     return Scored(table.protocol.split, f"{table.protocol.split}{table.beside}", found, _note(table))
 
 

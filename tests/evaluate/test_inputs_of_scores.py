@@ -258,7 +258,7 @@ def test_frozen_is_known_without_the_sets(run, faces, monkeypatch, tmp_path):
         scoring.evaluate(of_run(run, Look.STAT), prepared, Fake(), Task("val", title=title), run.folder)
     cells = [run_cells([run], name) for name in ("far", "val")]
     said = frozen(*cells)
-    assert said.startswith("NOT frozen: ")
+    assert said.startswith("NOT independent: ")
     pixels_of.cache_clear()
     for prepared in copies:
         shutil.rmtree(prepared.folder)

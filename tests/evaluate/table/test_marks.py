@@ -341,7 +341,7 @@ def frozen(make, tmp_path, capsys, val, test, trained=0, **more):
         make(row, trained_on=known, **of_set(val))
         make(row, split="test", trained_on=known, **of_set(test), **more)
     _, text, _, report = tabled(tmp_path, capsys, "--split", "test")
-    (line,) = [line for line in text.splitlines() if "rozen: " in line or "frozen: " in line.lower()]
+    (line,) = [line for line in text.splitlines() if line.startswith(("Frozen: ", "NOT independent: "))]
     assert line.split("(")[0] in report
     return line
 
@@ -357,15 +357,20 @@ def test_frozen_compares_images_by_their_pixels(drawn, make, tmp_path, capsys):
 
 def test_test_images_in_another_sets_val_are_not_frozen(drawn, make, tmp_path, capsys):
     line = frozen(make, tmp_path, capsys, drawn["one"], drawn["other"])
-    assert line.startswith("NOT frozen: weights are fitted on the 8 val images only, before test is read, but of the ")
-    assert "of the 8 test images 7 are among them, and 0 among the training images of a net" in line
+    assert line.startswith(
+        "NOT independent: weights are fitted on the 8 val images only, before test is read, but of the "
+    )
+    assert (
+        "of the 8 test images 7 (each picture counted once) are among them, and 0 among the training images of a net"
+        in line
+    )
     assert f"(val of one set ({drawn['one'].digest[:8]}) and test of other set ({drawn['other'].digest[:8]}))" in line
 
 
 def test_test_images_that_a_net_was_trained_on_are_not_frozen(drawn, make, tmp_path, capsys):
     line = frozen(make, tmp_path, capsys, drawn["one"], drawn["far"], trained=2)
-    assert "0 are among them, and 2 among the training images of a net" in line
-    assert line.startswith("NOT frozen")
+    assert "0 (each picture counted once) are among them, and 2 among the training images of a net" in line
+    assert line.startswith("NOT independent")
 
 
 def test_what_cannot_be_compared_is_not_known(drawn, make, tmp_path, capsys):

@@ -40,7 +40,7 @@ def test_official_test_figures_are_not_compared_with_validation(table, tmp_path)
     assert "Accuracy in % on 8 test images (FER2013's validation), 1 crop; " in text
     assert "| test (FER2013's validation)   |" in text
     assert "74.00" not in text.partition("Published (FER2013)")[0]
-    assert "None of them is on the images of this table, test (FER2013's validation)." in text
+    assert "None of them is on test (FER2013's validation)." in text
     assert (row["split"], row["official"], row["dataset"]) == ("test", "validation", "FER2013")
     assert row["published"] == ""
     report = (tmp_path / "table/report.html").read_text()
@@ -87,7 +87,7 @@ def test_a_drawn_split_is_not_the_official_one(table):
     assert row["published"] == ""
     assert "official" not in row
     assert "8 val images, 1 crop" in text
-    assert "None of them is on the images of this table, val (no official split)." in text
+    assert "None of them is on val (no official split)." in text
 
 
 def test_older_scores_belong_to_the_split_of_their_name(table):
