@@ -10,7 +10,7 @@ before the test split is read.
 
 For a split without labels it writes the predictions, and <split>_scores.csv (name,n,correct), to be filled in by
 someone who has the labels; --scored prints these counts beside the figures of another split. If the records name the
-official split that its images are, these files have its name.
+official split of the images, these files have its name.
 
 Published figures are printed only beside figures on the same data set. The paper's claims are tested: each mapped net
 against RGB of the same net, and the ensemble against its best member. If groups (people, movies) are known, intervals

@@ -244,7 +244,7 @@ class Table:
 
     @property
     def name_in_files(self) -> str:
-        """The name in files of predictions: without labels the official split's, by which others know its images."""
+        """The name in files of predictions: the split's or, if it has no labels, that of its official split."""
         split = self.protocol.split
         return split if self.scores.labelled else self.official.official(split) or split
 
@@ -328,7 +328,7 @@ def collect(
 
 
 def scores_of(folder: Path, stage: str, name: str) -> str:
-    """Return which scores the predictions with a `name_in_files` are of; `name` itself if no run records others."""
+    """Return the split of the scores with this `Table.name_in_files`; `name` itself if no run records another."""
     recorded = {
         title: protocol.official.official(title)
         for run in find_runs(folder, stage)

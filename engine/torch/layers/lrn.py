@@ -53,7 +53,7 @@ class CompiledLRN(LRN):
 def _compiled() -> Callable[[Tensor, int, float, float, float], Tensor]:
     """Return the compiled formula; not at import, because `torch.compile` imports much of torch.
 
-    With `fullgraph`, too many kinds of blobs for the compiler's cache are an error, not a slower way without a word.
+    With `fullgraph`, more kinds of blobs than the compiler's cache holds are an error; without it they run uncompiled.
     """
     return torch.compile(_formula, fullgraph=True)
 
